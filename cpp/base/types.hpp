@@ -1,0 +1,37 @@
+// Plain types that every floor shares. No functions here: this header is also included by objects
+// that are compiled once per instruction set, and those must not define anything the linker could merge.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace nablas {
+
+using int64 = std::int64_t;
+
+// Half-open range [begin, end) of rows, columns or elements.
+struct Range {
+  int64 begin, end;
+};
+
+// Element types a data matrix may have; the order is that of `Kernels::gather`.
+enum class ElementType : int { float32, float64, boolean, uint8, int8, uint16, int16, uint32, int32, uint64, int64 };
+constexpr int element_type_count = 11;
+
+// A read-only data matrix of any element type, strides in bytes (any sign, any size, also 0).
+struct Source {
+  const void* data;
+  ElementType type;
+  int64 rows, columns;
+  int64 row_bytes, column_bytes;
+};
+
+// A matrix of scalars with unit column stride; `row` is the distance between rows in elements.
+template <class T>
+struct Matrix {
+  T* data;
+  int64 rows, columns;
+  int64 row;
+};
+
+}  // namespace nablas

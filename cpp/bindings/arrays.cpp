@@ -1,0 +1,163 @@
+#include "bindings/arrays.hpp"
+
+#include <cmath>
+#include <sstream>
+
+namespace nablas {
+namespace {
+
+template <class... Parts>
+std::string text(const Parts&... parts) {
+  std::ostringstream stream;
+  (stream << ... << parts);
+  return stream.str();
+}
+
+template <class Sequence>
+std::string tuple_text(const Sequence& shape, std::size_t size) {
+  std::string out = "(";
+  for (std::size_t i = 0; i < size; ++i) out += (i > 0 ? ", " : "") + (shape[i] < 0 ? std::string("n") : std::to_string(shape[i]));
+  return out + (size == 1 ? ",)" : ")");
+}
+
+bool is_native(const py::array& array) {
+  const char order = array.dtype().byteorder();
+  return order == '=' || order == '|';
+}
+
+// The first and last byte an array touches.
+std::pair<const char*, const char*> extent(const py::array& array) {
+  const char *low = static_cast<const char*>(array.data()), *high = low;
+  for (py::ssize_t i = 0; i < array.ndim(); ++i) {
+    const py::ssize_t span = (array.shape(i) - 1) * array.strides(i);
+    (span < 0 ? low : high) += span;
+  }
+  return {low, high + array.itemsize()};
+}
+
+bool element_type(const py::array& array, ElementType& type) {
+  const char kind = array.dtype().kind();
+  const py::ssize_t size = array.itemsize();
+  if (kind == 'f' && (size == 4 || size == 8))
+    type = size == 4 ? ElementType::float32 : ElementType::float64;
+  else if (kind == 'b')
+    type = ElementType::boolean;
+  else if (kind == 'u')
+    type = size == 1 ? ElementType::uint8 : size == 2 ? ElementType::uint16 : size == 4 ? ElementType::uint32 : ElementType::uint64;
+  else if (kind == 'i')
+    type = size == 1 ? ElementType::int8 : size == 2 ? ElementType::int16 : size == 4 ? ElementType::int32 : ElementType::int64;
+  else
+    return false;
+  return is_native(array);
+}
+
+}  // namespace
+
+void value_error(const std::string& name, const std::string& expected, const std::string& got) {
+  throw py::value_error(name + ": expected " + expected + ", got " + got);
+}
+void type_error(const std::string& name, const std::string& expected, const std::string& got) {
+  throw py::type_error(name + ": expected " + expected + ", got " + got);
+}
+
+std::string shape_text(const py::array& array) { return tuple_text(array.shape(), array.ndim()); }
+std::string shape_text(const std::vector<int64>& shape) { return tuple_text(shape, shape.size()); }
+
+py::array as_array(py::handle object, const char* name) {
+  if (py::isinstance<py::array>(object)) return py::reinterpret_borrow<py::array>(object);
+  py::array array = py::array::ensure(object);
+  if (!array) {
+    PyErr_Clear();
+    type_error(name, "an array", py::str(py::type::of(object).attr("__name__")));
+  }
+  return array;
+}
+
+void check_dimensions(const py::array& array, int dimensions, const char* name) {
+  if (array.ndim() != dimensions) value_error(name, text(dimensions, dimensions == 1 ? " dimension" : " dimensions"), text(array.ndim(), ", shape ", shape_text(array)));
+}
+
+void check_shape(const py::array& array, const std::vector<int64>& shape, const char* name) {
+  bool same = array.ndim() == static_cast<py::ssize_t>(shape.size());
+  for (std::size_t i = 0; same && i < shape.size(); ++i) same = shape[i] < 0 || array.shape(i) == shape[i];
+  if (!same) value_error(name, "shape " + shape_text(shape), shape_text(array));
+}
+
+void check_finite_scalar(double value, const char* name) {
+  if (!std::isfinite(value)) value_error(name, "a finite number", text(value));
+}
+
+Float float_type(const py::array& array, const char* name) {
+  if (array.dtype().kind() == 'f') {
+    if (array.itemsize() == 4) return Float::single;
+    if (array.itemsize() == 8) return Float::full;
+  }
+  type_error(name, "float32 or float64", py::str(array.dtype()));
+}
+
+const char* float_name(Float type) { return type == Float::single ? "float32" : "float64"; }
+
+bool overlap(const py::array& a, const py::array& b) {
+  if (a.size() == 0 || b.size() == 0) return false;
+  const auto [a_low, a_high] = extent(a);
+  const auto [b_low, b_high] = extent(b);
+  return a_low < b_high && b_low < a_high;
+}
+
+void check_size(const std::vector<int64>& shape, int64 item_size, const char* name) {
+  int64 bytes = item_size;
+  for (const int64 length : shape)
+    if (__builtin_mul_overflow(bytes, length, &bytes)) {
+      PyErr_SetString(PyExc_OverflowError, text(name, ": expected a size below 2**63 bytes, got shape ", shape_text(shape)).c_str());
+      throw py::error_already_set();
+    }
+}
+
+DataMatrix::DataMatrix(py::handle object, const char* name) : array_(as_array(object, name)) {
+  check_dimensions(array_, 2, name);
+  ElementType type;
+  if (!element_type(array_, type)) {
+    const char kind = array_.dtype().kind();
+    if (kind != 'f' && kind != 'i' && kind != 'u' && kind != 'b') type_error(name, "numbers", "dtype " + std::string(py::str(array_.dtype())));
+    array_ = py::array_t<double, py::array::c_style>::ensure(array_);  // float16, long double, foreign byte order
+    if (!array_) throw py::error_already_set();
+    type = ElementType::float64;
+  }
+  source = {array_.data(), type, array_.shape(0), array_.shape(1), array_.strides(0), array_.strides(1)};
+}
+
+py::array_t<int64> label_array(const py::array& labels, int64 rows, int64 classes, const char* name) {
+  const char kind = labels.dtype().kind();
+  if (kind != 'i' && kind != 'u' && kind != 'b') type_error(name, "integer class labels", "dtype " + std::string(py::str(labels.dtype())));
+  check_shape(labels, {rows}, name);
+  auto array = py::array_t<int64, py::array::c_style | py::array::forcecast>::ensure(labels);
+  if (!array) throw py::error_already_set();
+  const int64* data = array.data();
+  for (int64 i = 0; i < rows; ++i)
+    if (data[i] < 0 || data[i] >= classes) value_error(name, text("class labels from 0 to ", classes - 1), text(data[i], " at index ", i));
+  return array;
+}
+
+template <class T>
+void check_range(const Input<T>& values, double lowest, double highest, const char* name) {
+  const T low = static_cast<T>(lowest), high = static_cast<T>(highest);
+  const T* data = values.data();
+  bool good = true;
+  for (int64 i = 0; i < values.size(); ++i) good &= data[i] >= low && data[i] <= high;
+  if (good) return;
+  int64 i = 0;
+  while (data[i] >= low && data[i] <= high) ++i;
+  std::vector<int64> at(values.array().ndim());
+  for (int64 d = static_cast<int64>(at.size()) - 1, rest = i; d >= 0; --d) {
+    at[d] = rest % values.array().shape(d);
+    rest /= values.array().shape(d);
+  }
+  const bool unbounded = lowest < -1e30;
+  const std::string expected = !std::isfinite(data[i]) || unbounded ? "finite values" : highest < 1e30 ? text("values from ", lowest, " to ", highest) : text("values of at least ", lowest);
+  value_error(name, expected, text(data[i], " at ", shape_text(at)));
+}
+
+template void check_range(const Input<float>&, double, double, const char*);
+template void check_range(const Input<double>&, double, double, const char*);
+
+}  // namespace nablas

@@ -1,0 +1,122 @@
+// NumPy arrays to views: every check of an argument and every message about one.
+//
+// Messages read `argument: expected ..., got ...`. Shapes and values raise ValueError, dtypes TypeError.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <string>
+#include <vector>
+
+#include "base/types.hpp"
+
+namespace nablas {
+
+namespace py = pybind11;
+
+[[noreturn]] void value_error(const std::string& name, const std::string& expected, const std::string& got);
+[[noreturn]] void type_error(const std::string& name, const std::string& expected, const std::string& got);
+std::string shape_text(const py::array& array);
+std::string shape_text(const std::vector<int64>& shape);  // -1 reads as n
+
+// The object itself when it is an array, else what NumPy makes of it.
+py::array as_array(py::handle object, const char* name);
+void check_dimensions(const py::array& array, int dimensions, const char* name);
+void check_shape(const py::array& array, const std::vector<int64>& shape, const char* name);
+void check_finite_scalar(double value, const char* name);
+
+enum class Float { single, full };
+// float32 or float64 of any byte order; TypeError otherwise.
+Float float_type(const py::array& array, const char* name);
+const char* float_name(Float type);
+
+// f(T{}) for the array's scalar type.
+template <class F>
+auto visit_float(Float type, F&& f) {
+  return type == Float::single ? f(float{}) : f(double{});
+}
+
+template <class T>
+constexpr Float float_of = sizeof(T) == 4 ? Float::single : Float::full;
+
+bool overlap(const py::array& a, const py::array& b);
+// OverflowError where the number of bytes does not fit in int64.
+void check_size(const std::vector<int64>& shape, int64 item_size, const char* name);
+
+// An input as contiguous, aligned, native memory: the array's own or a copy of it.
+template <class T>
+class Input {
+ public:
+  Input(const py::array& array, const char* name) {
+    if (float_type(array, name) != float_of<T>) type_error(name, std::string(float_name(float_of<T>)) + " like the other arguments", py::str(array.dtype()));
+    array_ = Contiguous::ensure(array);
+    if (!array_) throw py::error_already_set();
+  }
+  Input(py::handle object, const char* name) : Input(as_array(object, name), name) {}
+  const T* data() const { return array_.data(); }
+  int64 size() const { return array_.size(); }
+  int64 rows() const { return array_.shape(0); }
+  int64 columns() const { return array_.shape(1); }
+  const py::array& array() const { return array_; }
+  Matrix<const T> matrix() const { return {data(), rows(), columns(), columns()}; }
+  Input& expect(const std::vector<int64>& shape, const char* name) {
+    check_shape(array_, shape, name);
+    return *this;
+  }
+
+ private:
+  using Contiguous = py::array_t<T, py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_>;
+  Contiguous array_;
+};
+
+using Arrays = std::initializer_list<const py::array*>;
+
+// A result: a new array, or `out`. When `out` is not contiguous native memory, overlaps an input listed in `apart`,
+// or one in `in_place` without being it, the kernel writes to a copy that `finish` brings back.
+template <class T>
+class Result {
+ public:
+  Result(py::handle out, const std::vector<int64>& shape, const char* name, Arrays apart, Arrays in_place = {}) {
+    check_size(shape, sizeof(T), name);
+    if (out.is_none()) {
+      target_ = memory_ = py::array_t<T>(std::vector<py::ssize_t>(shape.begin(), shape.end()));
+      return;
+    }
+    if (!py::isinstance<py::array>(out)) type_error(name, "an array", py::str(py::type::of(out).attr("__name__")));
+    target_ = py::reinterpret_borrow<py::array>(out);
+    if (float_type(target_, name) != float_of<T>) type_error(name, float_name(float_of<T>), py::str(target_.dtype()));
+    check_shape(target_, shape, name);
+    if (!target_.writeable()) value_error(name, "a writeable array", "a read-only one");
+    bool direct = py::array_t<T, py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_>::check_(target_);
+    for (const py::array* input : apart) direct &= !overlap(target_, *input);
+    for (const py::array* input : in_place) direct &= !overlap(target_, *input) || (input->data() == target_.data() && input->size() == target_.size());
+    memory_ = direct ? target_ : py::array_t<T>(std::vector<py::ssize_t>(shape.begin(), shape.end()));
+  }
+  T* data() { return static_cast<T*>(memory_.mutable_data()); }
+  py::array finish() {
+    if (!memory_.is(target_)) target_[py::ellipsis()] = memory_;
+    return target_;
+  }
+
+ private:
+  py::array target_, memory_;
+};
+
+// A data matrix of any element type and strides, without a copy where its type is one that `gather` knows.
+class DataMatrix {
+ public:
+  DataMatrix(py::handle object, const char* name);
+  Source source;
+
+ private:
+  py::array array_;
+};
+
+// One class index in [0, classes) a row, as contiguous int64; names the first bad index.
+py::array_t<int64> label_array(const py::array& labels, int64 rows, int64 classes, const char* name);
+// Every entry within [lowest, highest]; names the first that is not.
+template <class T>
+void check_range(const Input<T>& values, double lowest, double highest, const char* name);
+
+}  // namespace nablas

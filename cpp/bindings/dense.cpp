@@ -1,0 +1,244 @@
+// matmul, dense layers and softmax.
+#include <optional>
+
+#include "bindings/arrays.hpp"
+#include "bindings/registry.hpp"
+#include "network/team_kernels.hpp"
+
+namespace nablas {
+namespace {
+
+// Multiply-adds below which handing back the interpreter lock costs more than it brings.
+constexpr double operations_to_release = 2e4;
+
+// Scratch of the calling thread, kept between calls.
+template <class T>
+Workspaces<T>& scratch(int threads) {
+  static thread_local Workspaces<T> workspaces;
+  workspaces.reserve(threads, kernels<T>().gemm_workspace);
+  return workspaces;
+}
+
+// body(team, workspace) on as many threads as the work repays, without the interpreter lock when it is long.
+template <class T, class Body>
+void run(double operations, Body body) {
+  const int threads = threads_for(operations);
+  Workspaces<T>& workspaces = scratch<T>(threads);
+  const auto work = [&] { parallel(threads, [&](const Team& team) { body(team, workspaces.of(team)); }); };
+  if (operations < operations_to_release) {
+    work();
+  } else {
+    py::gil_scoped_release release;
+    work();
+  }
+}
+
+// An operand of matmul: any strides are taken as they are when they are whole elements of aligned native memory.
+template <class T>
+struct Operand {
+  Operand(const py::array& array, const char* name, bool transposed) {
+    float_type(array, name);
+    check_dimensions(array, 2, name);
+    const bool aligned = (py::detail::array_proxy(array.ptr())->flags & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0;
+    const bool whole = array.strides(0) % static_cast<py::ssize_t>(sizeof(T)) == 0 && array.strides(1) % static_cast<py::ssize_t>(sizeof(T)) == 0;
+    held = py::isinstance<py::array_t<T>>(array) && aligned && whole ? array : Input<T>(array, name).array();
+    data = static_cast<const T*>(held.data());
+    rows = held.shape(0), columns = held.shape(1);
+    row = held.strides(0) / static_cast<int64>(sizeof(T)), column = held.strides(1) / static_cast<int64>(sizeof(T));
+    if (transposed) {
+      std::swap(rows, columns);
+      std::swap(row, column);
+    }
+  }
+  py::array held;
+  const T* data;
+  int64 rows, columns, row, column;
+};
+
+py::array matmul(py::handle a_object, py::handle b_object, bool transpose_a, bool transpose_b, py::handle out) {
+  const py::array a_array = as_array(a_object, "a"), b_array = as_array(b_object, "b");
+  const Float type = float_type(a_array, "a");
+  if (float_type(b_array, "b") != type) type_error("b", std::string(float_name(type)) + " like a", py::str(b_array.dtype()));
+  return visit_float(type, [&](auto scalar) -> py::array {
+    using T = decltype(scalar);
+    const Operand<T> a(a_array, "a", transpose_a), b(b_array, "b", transpose_b);
+    if (a.columns != b.rows)
+      value_error("b", std::to_string(a.columns) + " rows to match a's columns" + (transpose_a || transpose_b ? " (after transposition)" : ""), std::to_string(b.rows));
+    Result<T> result(out, {a.rows, b.columns}, "out", {&a.held, &b.held});
+    Gemm<T> g{a.rows, b.columns, a.columns, a.data, a.row, a.column, b.data, b.row, b.column, result.data(), b.columns};
+    run<T>(static_cast<double>(a.rows) * b.columns * a.columns, [&](const Team& team, T* workspace) { team_gemm(kernels<T>(), team, g, workspace); });
+    return result.finish();
+  });
+}
+
+template <class T>
+void check_weights(const Input<T>& weights) {
+  check_dimensions(weights.array(), 2, "weights");
+  if (weights.rows() < 1) value_error("weights", "at least the bias row", "0 rows");
+}
+
+py::array dense_forward(py::handle x_object, py::handle weights_object, const std::string& activation, py::handle out, py::handle preactivation_out) {
+  const py::array x_array = as_array(x_object, "x");
+  const int index = activation_index(activation);
+  return visit_float(float_type(x_array, "x"), [&](auto scalar) -> py::array {
+    using T = decltype(scalar);
+    const Input<T> x(x_array, "x"), weights(weights_object, "weights");
+    check_dimensions(x.array(), 2, "x");
+    check_weights(weights);
+    if (weights.rows() != x.columns() + 1)
+      value_error("weights", std::to_string(x.columns() + 1) + " rows (a bias row and one for each column of x)", std::to_string(weights.rows()));
+    const int64 outputs = weights.columns();
+    Result<T> result(out, {x.rows(), outputs}, "out", {&x.array(), &weights.array()});
+    std::optional<Result<T>> z;
+    if (!preactivation_out.is_none()) {
+      z.emplace(preactivation_out, std::vector<int64>{x.rows(), outputs}, "preactivation_out", std::initializer_list<const py::array*>{&x.array(), &weights.array()});
+      if (!out.is_none() && overlap(as_array(out, "out"), as_array(preactivation_out, "preactivation_out")))
+        value_error("preactivation_out", "memory apart from out", "an overlap");
+    }
+    const Gemm<T> g = forward_gemm<T>(x.matrix(), weights.data(), outputs, result.data(), z ? z->data() : nullptr, index);
+    run<T>(static_cast<double>(x.rows()) * weights.size(), [&](const Team& team, T* workspace) { team_gemm(kernels<T>(), team, g, workspace); });
+    if (z) z->finish();
+    return result.finish();
+  });
+}
+
+py::tuple dense_backward(py::handle x_object, py::handle weights_object, py::handle delta_object, const std::string& activation, py::handle preactivation,
+                         py::handle gradient_out, py::handle delta_out) {
+  const py::array x_array = as_array(x_object, "x");
+  const int index = activation_index(activation);
+  const bool needs_z = any_kernels<float>().activations[index].slope_needs_preactivation;
+  if (needs_z && preactivation.is_none()) value_error("preactivation", "x's preactivation, which the slope of " + activation + " needs", "None");
+  return visit_float(float_type(x_array, "x"), [&](auto scalar) -> py::tuple {
+    using T = decltype(scalar);
+    const Input<T> x(x_array, "x"), weights(weights_object, "weights");
+    check_dimensions(x.array(), 2, "x");
+    check_weights(weights);
+    const int64 rows = x.rows(), inputs = x.columns(), outputs = weights.columns();
+    if (weights.rows() != inputs + 1) value_error("weights", std::to_string(inputs + 1) + " rows (a bias row and one for each column of x)", std::to_string(weights.rows()));
+    const Input<T> delta = Input<T>(delta_object, "delta").expect({rows, outputs}, "delta");
+    const Input<T> kept = needs_z ? Input<T>(preactivation, "preactivation").expect({rows, inputs}, "preactivation") : x;
+    const Arrays inputs_held = {&x.array(), &weights.array(), &delta.array(), &kept.array()};
+    Result<T> gradient(gradient_out, {inputs + 1, outputs}, "gradient_out", inputs_held), below(delta_out, {rows, inputs}, "delta_out", inputs_held);
+    if (!gradient_out.is_none() && !delta_out.is_none() && overlap(as_array(gradient_out, "gradient_out"), as_array(delta_out, "delta_out")))
+      value_error("delta_out", "memory apart from gradient_out", "an overlap");
+    const Gemm<T> g = delta_gemm<T>(delta.data(), rows, weights.data(), inputs, outputs, below.data(), index, kept.data(), inputs);
+    run<T>(2.0 * rows * weights.size(), [&](const Team& team, T* workspace) {
+      team_gradient(kernels<T>(), team, x.matrix(), delta.data(), outputs, gradient.data(), false, workspace);
+      team_gemm(kernels<T>(), team, g, workspace);
+    });
+    return py::make_tuple(gradient.finish(), below.finish());
+  });
+}
+
+py::array softmax(py::handle z_object, py::handle out) {
+  const py::array z_array = as_array(z_object, "z");
+  return visit_float(float_type(z_array, "z"), [&](auto scalar) -> py::array {
+    using T = decltype(scalar);
+    const Input<T> z(z_array, "z");
+    check_dimensions(z.array(), 2, "z");
+    Result<T> result(out, {z.rows(), z.columns()}, "out", {}, {&z.array()});
+    const int64 n = z.columns();
+    run<T>(20.0 * z.size(), [&](const Team& team, T*) {
+      const Range own = team.share(z.rows(), loss_rows);
+      kernels<T>().softmax({z.data() + own.begin * n, own.end - own.begin, n, n}, result.data() + own.begin * n, n);
+    });
+    return result.finish();
+  });
+}
+
+}  // namespace
+
+void bind_dense(py::module_& m) {
+  m.def("matmul", &matmul, py::arg("a"), py::arg("b"), py::kw_only(), py::arg("transpose_a") = false, py::arg("transpose_b") = false, py::arg("out") = py::none(),
+        R"(matmul(a, b, *, transpose_a=False, transpose_b=False, out=None)
+
+The matrix product of two matrices, each transposed first if asked.
+
+Parameters
+----------
+a : array of shape (n, k), or (k, n) with `transpose_a`
+b : array of shape (k, m), or (m, k) with `transpose_b`
+    float32 or float64, the same for both; any strides.
+out : array of shape (n, m), optional
+    Receives the result; may overlap the inputs.
+
+Returns
+-------
+array of shape (n, m)
+    ``|C - AB| <= gamma_(k+2) |A||B|`` entry by entry, whatever the instruction set; every entry is
+    summed in order, so the bits do not depend on strides or threads.
+
+Raises
+------
+ValueError
+    For shapes that do not fit.
+TypeError
+    For other dtypes, or two different ones.)");
+  m.def("dense_forward", &dense_forward, py::arg("x"), py::arg("weights"), py::arg("activation") = "identity", py::kw_only(), py::arg("out") = py::none(),
+        py::arg("preactivation_out") = py::none(),
+        R"(dense_forward(x, weights, activation="identity", *, out=None, preactivation_out=None)
+
+A dense layer: ``g(x W + b)``, bias and activation fused into the product.
+
+Parameters
+----------
+x : array of shape (n, inputs)
+weights : array of shape (inputs + 1, outputs)
+    Row 0 is the bias.
+activation : str
+    A registered activation, see ``nablas.activations()``.
+out, preactivation_out : arrays of shape (n, outputs), optional
+    Receive the activation and ``z = x W + b``.
+
+Returns
+-------
+array of shape (n, outputs)
+
+Raises
+------
+ValueError, TypeError
+    For shapes, names or dtypes that do not fit.)");
+  m.def("dense_backward", &dense_backward, py::arg("x"), py::arg("weights"), py::arg("delta"), py::arg("activation") = "identity", py::kw_only(),
+        py::arg("preactivation") = py::none(), py::arg("gradient_out") = py::none(), py::arg("delta_out") = py::none(),
+        R"(dense_backward(x, weights, delta, activation="identity", *, preactivation=None, gradient_out=None, delta_out=None)
+
+Backward through a dense layer: the gradient by its weights and the delta of the layer below.
+
+Parameters
+----------
+x : array of shape (n, inputs)
+    What the layer read in the forward pass.
+weights : array of shape (inputs + 1, outputs)
+delta : array of shape (n, outputs)
+    The loss's derivative by this layer's preactivation.
+activation : str
+    The activation that produced `x`; "identity" if `x` is data.
+preactivation : array of shape (n, inputs), optional
+    The z that `x` came from; needed where the slope is a function of it (silu, gelu).
+gradient_out : array of shape (inputs + 1, outputs), optional
+delta_out : array of shape (n, inputs), optional
+
+Returns
+-------
+gradient : array of shape (inputs + 1, outputs)
+    Row 0: column sums of delta; below: ``x^T delta``.
+delta_below : array of shape (n, inputs)
+    ``(delta W^T) * slope``.)");
+  m.def("softmax", &softmax, py::arg("z"), py::kw_only(), py::arg("out") = py::none(),
+        R"(softmax(z, *, out=None)
+
+``exp(z) / sum(exp(z))`` of each row, shifted by the row's maximum.
+
+Parameters
+----------
+z : array of shape (n, classes)
+out : array of shape (n, classes), optional
+    May be `z` itself.
+
+Returns
+-------
+array of shape (n, classes)
+    Every row sums to 1.)");
+}
+
+}  // namespace nablas

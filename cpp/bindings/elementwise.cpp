@@ -1,0 +1,209 @@
+// Elementwise functions: exp, log, ..., activations, slopes, the Hadamard delta product, row gather.
+#include "bindings/arrays.hpp"
+#include "bindings/registry.hpp"
+#include "network/team_kernels.hpp"
+
+namespace nablas {
+namespace {
+
+// Nanoseconds an element of a transcendental function costs, about; decides on threads and the lock.
+constexpr double operations_each = 10;
+constexpr int64 elements_to_release = 8192;
+
+std::vector<int64> shape_of(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
+
+template <class Body>
+void run(int64 count, Body body) {
+  const int threads = threads_for(operations_each * count);
+  const auto work = [&] { parallel(threads, [&](const Team& team) { body(team.share(count, element_grain)); }); };
+  if (count < elements_to_release) {
+    work();
+  } else {
+    py::gil_scoped_release release;
+    work();
+  }
+}
+
+// out = f(x) for an array of any shape; f(T{}) gives the kernel as (const T*, T*, count).
+template <class F>
+py::array map(py::handle object, const char* name, py::handle out, F kernel_of) {
+  const py::array array = as_array(object, name);
+  return visit_float(float_type(array, name), [&](auto scalar) -> py::array {
+    using T = decltype(scalar);
+    const Input<T> x(array, name);
+    Result<T> result(out, shape_of(x.array()), "out", {}, {&x.array()});
+    const auto kernel = kernel_of(scalar);
+    run(x.size(), [&](Range own) {
+      if (own.begin < own.end) kernel(x.data() + own.begin, result.data() + own.begin, own.end - own.begin);
+    });
+    return result.finish();
+  });
+}
+
+template <class T>
+Matrix<const T> line(const T* data, int64 count) {
+  return {data, 1, count, count};
+}
+
+py::array activate(py::handle z, const std::string& activation, py::handle out) {
+  const int index = activation_index(activation);
+  return map(z, "z", out, [index](auto scalar) {
+    using T = decltype(scalar);
+    return [index](const T* from, T* to, int64 count) { kernels<T>().activations[index].value(line(from, count), to, count); };
+  });
+}
+
+py::array slope(py::handle kept, const std::string& activation, py::handle out) {
+  const int index = activation_index(activation);
+  return map(kept, "kept", out, [index](auto scalar) {
+    using T = decltype(scalar);
+    return [index](const T* from, T* to, int64 count) { kernels<T>().activations[index].slope(line(from, count), to, count); };
+  });
+}
+
+py::array hadamard_delta(py::handle delta_object, py::handle kept_object, const std::string& activation, py::handle out) {
+  const int index = activation_index(activation);
+  const py::array array = as_array(delta_object, "delta");
+  return visit_float(float_type(array, "delta"), [&](auto scalar) -> py::array {
+    using T = decltype(scalar);
+    const Input<T> delta(array, "delta");
+    const Input<T> kept = Input<T>(kept_object, "kept").expect(shape_of(array), "kept");
+    Result<T> result(out, shape_of(array), "out", {&kept.array()}, {&delta.array()});
+    T* const to = result.data();
+    run(delta.size(), [&](Range own) {
+      const int64 count = own.end - own.begin;
+      if (count <= 0) return;
+      if (to != delta.data()) std::copy_n(delta.data() + own.begin, count, to + own.begin);
+      kernels<T>().activations[index].multiply_slope(line(kept.data() + own.begin, count), to + own.begin, count);
+    });
+    return result.finish();
+  });
+}
+
+py::array gather_rows(py::handle x_object, py::handle indices_object, py::handle dtype, py::handle out) {
+  const DataMatrix x(x_object, "x");
+  const py::array index_array = as_array(indices_object, "indices");
+  check_dimensions(index_array, 1, "indices");
+  const py::array_t<int64> indices = label_array(index_array, index_array.shape(0), x.source.rows, "indices");
+  const py::dtype type = dtype.is_none() ? py::dtype(x.source.type == ElementType::float64 ? "float64" : "float32") : py::dtype::from_args(py::reinterpret_borrow<py::object>(dtype));
+  if (type.kind() != 'f' || (type.itemsize() != 4 && type.itemsize() != 8)) type_error("dtype", "float32 or float64", py::str(type));
+  return visit_float(type.itemsize() == 4 ? Float::single : Float::full, [&](auto scalar) -> py::array {
+    using T = decltype(scalar);
+    const py::array x_array = as_array(x_object, "x");
+    const int64 count = indices.shape(0), columns = x.source.columns;
+    Result<T> result(out, {count, columns}, "out", {&x_array, &indices});
+    T* const data = result.data();
+    const auto copy = [&](const Team& team) {
+      const Range own = team.share(count);
+      kernels<T>().gather[static_cast<int>(x.source.type)](x.source, indices.data(), own.begin, own.end - own.begin, data + own.begin * columns, columns);
+    };
+    {
+      py::gil_scoped_release release;
+      parallel(threads_for(static_cast<double>(count) * columns), copy);
+    }
+    return result.finish();
+  });
+}
+
+}  // namespace
+
+void bind_elementwise(py::module_& m) {
+  const auto& table = any_kernels<float>();
+  for (int i = 0; i < table.unary_count; ++i) {
+    const std::string name = table.unary[i].name;
+    const std::string doc = name + "(x, *, out=None)\n\n``" + name + R"(`` of every entry, within 4 units in the last place of the true value.
+
+Parameters
+----------
+x : array of float32 or float64
+out : array of x's shape, optional
+    May be `x` itself.
+
+Returns
+-------
+array of x's shape and dtype)";
+    m.def(
+        name.c_str(),
+        [i](py::handle x, py::handle out) {
+          return map(x, "x", out, [i](auto scalar) { return kernels<decltype(scalar)>().unary[i].apply; });
+        },
+        py::arg("x"), py::kw_only(), py::arg("out") = py::none(), doc.c_str());
+  }
+  m.def("activate", &activate, py::arg("z"), py::arg("activation"), py::kw_only(), py::arg("out") = py::none(),
+        R"(activate(z, activation, *, out=None)
+
+``a = g(z)``, entry by entry.
+
+Parameters
+----------
+z : array of float32 or float64
+activation : str
+    A registered activation, see ``nablas.activations()``.
+out : array of z's shape, optional
+    May be `z` itself.
+
+Returns
+-------
+array of z's shape and dtype)");
+  m.def("slope", &slope, py::arg("kept"), py::arg("activation"), py::kw_only(), py::arg("out") = py::none(),
+        R"(slope(kept, activation, *, out=None)
+
+``g'(z)`` as a function of what the forward pass keeps.
+
+Parameters
+----------
+kept : array of float32 or float64
+    The activation's output ``a = g(z)``; for silu and gelu the preactivation z
+    (``nablas.activations()`` says which).
+activation : str
+out : array of kept's shape, optional
+    May be `kept` itself.
+
+Returns
+-------
+array of kept's shape and dtype)");
+  m.def("hadamard_delta", &hadamard_delta, py::arg("delta"), py::arg("kept"), py::arg("activation"), py::kw_only(), py::arg("out") = py::none(),
+        R"(hadamard_delta(delta, kept, activation, *, out=None)
+
+``delta * g'(z)``, the Hadamard product of backpropagation.
+
+Parameters
+----------
+delta : array of float32 or float64
+    The loss's derivative by the activation ``a = g(z)``.
+kept : array of delta's shape
+    As in `slope`.
+activation : str
+out : array of delta's shape, optional
+    May be `delta` itself.
+
+Returns
+-------
+array of delta's shape and dtype
+    The loss's derivative by z.)");
+  m.def("gather_rows", &gather_rows, py::arg("x"), py::arg("indices"), py::kw_only(), py::arg("dtype") = py::none(), py::arg("out") = py::none(),
+        R"(gather_rows(x, indices, *, dtype=None, out=None)
+
+``x[indices]`` converted to floating point in the same pass.
+
+Parameters
+----------
+x : array of shape (n, columns)
+    Any real dtype, any strides.
+indices : array of int, shape (m,)
+    Each from 0 to n - 1.
+dtype : float32 or float64, optional
+    Default: float64 for float64 `x`, else float32.
+out : array of shape (m, columns), optional
+
+Returns
+-------
+array of shape (m, columns)
+
+Raises
+------
+ValueError
+    For an index out of range; names it.)");
+}
+
+}  // namespace nablas

@@ -1,0 +1,41 @@
+// Compiled once per instruction set and scalar type; exports the table NABLAS_TABLE and nothing else.
+#include "kernels/table.hpp"
+
+#include "kernels/elementwise.hpp"
+#include "kernels/gemm.hpp"
+#include "kernels/losses.hpp"
+#include "kernels/optimizers.hpp"
+
+namespace nablas {
+
+#define NABLAS_STRING_(x) #x
+#define NABLAS_STRING(x) NABLAS_STRING_(x)
+
+extern const Kernels<T> NABLAS_TABLE;
+const Kernels<T> NABLAS_TABLE = {
+    NABLAS_STRING(NABLAS_INSTRUCTION_SET),
+    tile_rows,
+    tile_columns,
+    gemm_workspace,
+    gemm,
+    column_sums,
+    ActivationEntries::entries,
+    ActivationEntries::count,
+    LossEntries::entries,
+    LossEntries::count,
+    OptimizerEntries::entries,
+    OptimizerEntries::count,
+    unary_entries,
+    sizeof(unary_entries) / sizeof(unary_entries[0]),
+    softmax,
+    softmax_slope,
+    multiply,
+    add_scaled,
+    sum_of_squares,
+    all_finite,
+    {gather<float>, gather<double>, gather<bool>, gather<std::uint8_t>, gather<std::int8_t>, gather<std::uint16_t>, gather<std::int16_t>,
+     gather<std::uint32_t>, gather<std::int32_t>, gather<std::uint64_t>, gather<std::int64_t>},
+    dropout,
+};
+
+}  // namespace nablas

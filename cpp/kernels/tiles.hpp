@@ -1,0 +1,30 @@
+// Tile and block sizes by instruction set: the only place that depends on one.
+//
+// The micro-kernel keeps tile_rows x tile_vectors vectors of sums in registers; two more hold a row of B and
+// one the broadcast element of A. block_depth rows of a B panel (tile_columns wide) fit in half of a
+// 32 KiB L1, block_rows x block_depth of A in a quarter of a 1 MiB L2.
+#pragma once
+
+#include "kernels/simd.hpp"
+
+namespace nablas {
+namespace {
+
+constexpr int tile_vectors = 2;
+#if NABLAS_VECTOR_BYTES == 64
+constexpr int tile_rows = 14;  // 28 + 3 of 32 registers
+#elif NABLAS_VECTOR_BYTES == 32
+constexpr int tile_rows = 6;  // 12 + 3 of 16 registers
+#elif defined(__aarch64__)
+constexpr int tile_rows = 12;  // 24 + 3 of 32 registers
+#else
+constexpr int tile_rows = 4;  // 8 + 3 of 16 registers, and one for the product before its addition
+#endif
+
+constexpr int64 tile_columns = tile_vectors * lanes;
+constexpr int64 block_depth = 256;
+constexpr int64 block_rows = tile_rows * (is_double ? 8 : 16);
+constexpr int64 block_columns = tile_columns * ((is_double ? 256 : 512) / tile_columns);
+
+}  // namespace
+}  // namespace nablas

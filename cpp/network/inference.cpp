@@ -1,0 +1,68 @@
+// Outputs and losses of many rows: blocks of rows go through the whole network, each on one thread.
+#include <algorithm>
+#include <vector>
+
+#include "network/dispatch.hpp"
+#include "network/trainer.hpp"
+
+namespace nablas {
+namespace {
+
+// Rows of a block: enough to fill the tiles, few enough that a layer's activations stay in L2.
+constexpr int64 block_rows = 8 * loss_rows;
+
+// body(pass, team of one, block) for every block of the data.
+template <class T, class Body>
+void for_each_block(const Network<T>& network, const Data<T>& data, Purpose purpose, Body body) {
+  const int64 rows = data.x.rows;
+  int threads = threads_for(network.operations() * rows);
+  const int64 each = (rows + threads - 1) / threads;
+  const int64 block = std::max<int64>(1, std::min(block_rows, (each + loss_rows - 1) / loss_rows * loss_rows));
+  threads = static_cast<int>(std::min<int64>(threads, std::max<int64>(1, (rows + block - 1) / block)));
+  std::vector<Pass<T>> passes(threads);
+  for (Pass<T>& pass : passes) pass.prepare(network, purpose, false, std::min(block, std::max<int64>(rows, 1)), 1);
+  parallel(threads, [&](const Team& team) {
+    const Team alone(0, 1, nullptr);
+    const Range own = team.share(rows, block);
+    for (int64 begin = own.begin; begin < own.end; begin += block) {
+      const Range range{begin, std::min(begin + block, own.end)};
+      Pass<T>& pass = passes[team.rank];
+      pass.gather(alone, network, data, range);
+      body(pass, alone, range);
+    }
+  });
+}
+
+}  // namespace
+
+template <class T>
+void infer(const Network<T>& network, const Source& x, T* out) {
+  Data<T> data;
+  data.x = x;
+  for_each_block(network, data, Purpose::outputs, [&](Pass<T>& pass, const Team& alone, Range rows) {
+    pass.forward(alone, network, Output::activation, nullptr);
+    std::copy_n(pass.output(), (rows.end - rows.begin) * network.outputs(), out + rows.begin * network.outputs());
+  });
+}
+
+template <class T>
+double evaluate(const Network<T>& network, const Data<T>& data, const Objective& objective) {
+  const LossEntry<T>& loss = kernels<T>().losses[objective.loss];
+  Buffer<double> losses((data.x.rows + loss_rows - 1) / loss_rows);
+  for_each_block(network, data, Purpose::loss, [&](Pass<T>& pass, const Team& alone, Range rows) {
+    pass.forward(alone, network, objective.linked ? Output::preactivation : Output::activation, nullptr);
+    pass.loss(alone, network, loss, objective.linked, false, T(0));
+    pass.copy_partial_losses(losses.data() + rows.begin / loss_rows);
+  });
+  double total = 0, weight = 0;
+  for (int64 i = 0; i < (data.x.rows + loss_rows - 1) / loss_rows; ++i) total += losses.data()[i];
+  for (int64 i = 0; i < data.x.rows; ++i) weight += data.weights == nullptr ? 1.0 : data.weights[i];
+  return weight > 0 ? total / weight : 0.0;
+}
+
+template void infer(const Network<float>&, const Source&, float*);
+template void infer(const Network<double>&, const Source&, double*);
+template double evaluate(const Network<float>&, const Data<float>&, const Objective&);
+template double evaluate(const Network<double>&, const Data<double>&, const Objective&);
+
+}  // namespace nablas

@@ -1,0 +1,49 @@
+// A network: its layers and one flat buffer of parameters. Layer l owns the (inputs + 1, outputs) block at its
+// offset; row 0 of the block is the bias.
+#pragma once
+
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/buffer.hpp"
+#include "kernels/table.hpp"
+
+namespace nablas {
+
+struct Layer {
+  int64 inputs, outputs;
+  int activation;  // index into the activations; softmax is one past their end
+  int64 offset;
+};
+
+template <class T>
+class Network {
+ public:
+  // sizes: features, hidden layers, outputs; one activation a layer, softmax at the output only.
+  Network(const std::vector<int64>& sizes, const std::vector<int>& activations);
+
+  int64 inputs() const { return layers.front().inputs; }
+  int64 outputs() const { return layers.back().outputs; }
+  bool softmax_output() const;
+  // Multiply-adds of one forward pass of one sample.
+  double operations() const;
+
+  std::vector<Layer> layers;
+  int64 parameter_count = 0;
+  Buffer<T> parameters;
+  std::mutex mutex;  // held by whoever writes the parameters
+};
+
+// glorot, glorot_normal, he, lecun, uniform, normal, zeros: weights from the generator, biases zero.
+const std::vector<std::string>& initialisations();
+template <class T>
+void initialise(Network<T>& network, const std::string& method, std::uint64_t seed);
+
+// count numbers of one stream: uniform in [low, high), or normal with mean 0.
+void random_uniform(double low, double high, std::uint64_t seed, std::uint32_t stream, double* out, int64 count);
+void random_normal(double deviation, std::uint64_t seed, std::uint32_t stream, double* out, int64 count);
+// Fisher-Yates over 0 .. count - 1 for one epoch.
+void random_permutation(std::uint64_t seed, std::uint32_t epoch, int64* out, int64 count);
+
+}  // namespace nablas

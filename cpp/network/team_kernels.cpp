@@ -1,0 +1,25 @@
+#include "network/team_kernels.hpp"
+
+namespace nablas {
+
+Rectangle share_rectangle(const Team& team, int64 rows, int64 columns, int64 tile_rows, int64 tile_columns) {
+  const int64 down = (rows + tile_rows - 1) / tile_rows, across = (columns + tile_columns - 1) / tile_columns;
+  // The grid of size = high x wide threads whose busiest thread has the fewest tiles; among equals the widest,
+  // since threads side by side read different parts of B.
+  int best_wide = 1;
+  int64 fewest = down * across + 1;
+  for (int wide = team.size; wide >= 1; --wide) {
+    if (team.size % wide != 0) continue;
+    const int high = team.size / wide;
+    const int64 most = ((down + high - 1) / high) * ((across + wide - 1) / wide);
+    if (most < fewest) {
+      fewest = most;
+      best_wide = wide;
+    }
+  }
+  const int high = team.size / best_wide;
+  const Team vertical(team.rank / best_wide, high, nullptr), horizontal(team.rank % best_wide, best_wide, nullptr);
+  return {vertical.share(rows, tile_rows), horizontal.share(columns, tile_columns)};
+}
+
+}  // namespace nablas

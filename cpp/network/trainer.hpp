@@ -1,0 +1,82 @@
+// Training: the state that outlives a step (gradient, optimizer states, the place in the epoch) and the epoch itself.
+#pragma once
+
+#include "network/pass.hpp"
+
+namespace nablas {
+
+struct Objective {
+  int loss;     // index into the losses
+  bool linked;  // the output's activation is the loss's own: loss and delta come from z
+  double l2 = 0;
+};
+
+struct OptimizerSetting {
+  int rule = 0;  // index into the optimizers
+  double hyperparameters[max_hyperparameters] = {};
+};
+
+// What one epoch has done so far. Steps are counted from 0; the losses exclude the l2 penalty.
+struct EpochState {
+  int64 next_row = 0;         // of the visiting order
+  int64 step = 0;             // batches finished in this epoch
+  double loss_sum = 0, weight_sum = 0;
+  double batch_loss = 0, batch_weight = 0;  // of the batch under way
+  bool finite = true;         // false: a batch's loss was not finite and its update was not made
+};
+
+template <class T>
+class Trainer {
+ public:
+  Trainer(Network<T>& network, OptimizerSetting setting);
+
+  // Allocates for batches of up to `batch` rows; large ones are worked off in blocks unless `whole`.
+  void prepare(int64 batch, bool dropout, bool whole = false);
+
+  // Runs batches of `batch` rows until the epoch ends or `seconds` have passed (but at least one block), and
+  // returns whether it ended. `rates` is the learning rate of each batch of the epoch. No allocation.
+  bool run_epoch(const Data<T>&, const Objective&, int64 batch, const double* rates, Dropout dropout, double seconds, EpochState& state);
+
+  // The objective's gradient over all rows, l2 included, in `gradient()`; returns the loss without the penalty.
+  double compute_gradient(const Data<T>&, const Objective&);
+
+  // One step by hand, for losses that live in Python: forward over one batch in training mode, then the gradient
+  // from the loss's derivative by the outputs, then the update.
+  const T* forward_batch(const Data<T>&, Range rows, const Dropout&);
+  void backward_batch(const T* by_outputs, const Dropout&);
+  void update(double rate, double l2);
+
+  T* gradient() { return gradient_.data(); }
+  T* state(int i) { return states_[i].data(); }
+  int64 steps_done() const { return steps_; }
+  int64 batch_rows() const { return pass_.rows(); }  // of the last forward_batch
+
+ private:
+  int threads(double operations) const;  // at most as many as `prepare` made room for
+  double step_operations(int64 rows) const { return 3 * network_.operations() * static_cast<double>(rows); }
+  void update_share(const Team&, double rate, double l2);
+  // Gradient of one block; leaves the sum of its weighted losses in pass_.partial_loss() after a barrier.
+  void block_gradient(const Team&, const Objective&, T delta_scale, bool accumulate, const Dropout*);
+
+  Network<T>& network_;
+  OptimizerSetting setting_;
+  Pass<T> pass_;
+  Buffer<T> gradient_, states_[max_optimizer_states];
+  int64 block_ = 0;
+  int most_threads_ = 1;
+  int64 steps_ = 0;  // updates made
+};
+
+// The outputs of every row, (rows, outputs).
+template <class T>
+void infer(const Network<T>&, const Source& x, T* out);
+
+// The mean loss over the rows, without the l2 penalty.
+template <class T>
+double evaluate(const Network<T>&, const Data<T>&, const Objective&);
+
+// The sum of the squared weights, biases excluded.
+template <class T>
+double squared_weights(const Network<T>&);
+
+}  // namespace nablas
