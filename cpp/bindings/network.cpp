@@ -107,7 +107,7 @@ struct PyTrainer {
 
 template <class T>
 py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::array_t<double, py::array::c_style>& rates, int64 batch, bool shuffle, std::uint64_t seed,
-                    std::uint32_t epoch, const std::vector<double>& dropout_rates, double l2) {
+                    std::uint32_t epoch, const std::vector<double>& dropout_rates, double l2, py::handle on_rows) {
   Data<T> data = dataset.data;
   const int64 rows = data.x.rows;
   if (rows < 1) value_error("X", "at least one row", "0 rows");
@@ -137,6 +137,7 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
       done = self.trainer->run_epoch(data, objective, batch, rate_data, dropout, seconds_between_signals, state);
     }
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    if (!on_rows.is_none()) on_rows(state.next_row);
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const double loss = state.finite ? (state.weight_sum > 0 ? state.loss_sum / state.weight_sum : 0.0) : state.batch_loss;
@@ -224,7 +225,7 @@ void bind(py::module_& m, const std::string& suffix) {
   py::class_<Train>(m, ("Trainer_" + suffix).c_str())
       .def(py::init<Net&, const std::string&, const py::dict&>(), py::keep_alive<1, 2>(), py::arg("network"), py::arg("optimizer"), py::arg("hyperparameters"))
       .def("run_epoch", &run_epoch<T>, py::arg("data"), py::kw_only(), py::arg("rates"), py::arg("batch_size"), py::arg("shuffle"), py::arg("seed"), py::arg("epoch"),
-           py::arg("dropout"), py::arg("l2"))
+           py::arg("dropout"), py::arg("l2"), py::arg("on_rows") = py::none())
       .def("forward_batch",
            [](Train& self, const Set& set, int64 begin, int64 end, py::handle order, const std::vector<double>& rates, std::uint64_t seed) {
              const int64 rows = set.data.x.rows;

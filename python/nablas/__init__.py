@@ -1,1 +1,56 @@
+"""nablas: trains dense neural networks by backpropagation on CPUs, fast.
+
+``MLP`` is the network; ``nablas.kernels`` holds the C++ kernels it is made of and
+``nablas.reference`` says in NumPy what each of them computes.
+"""
+
+from . import kernels, reference, schedules
+from ._core import activations as _activations
+from ._core import available_isas, isa, num_threads, set_num_threads
+from ._core import losses as _losses
 from ._version import __version__
+from .callbacks import Callback, Checkpoint, EarlyStopping, FitState
+from .descent import DescentResult, gradient_descent
+from .explain import Explanation
+from .history import History
+from .mlp import MLP
+from .optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+
+
+def activations() -> dict[str, str]:
+    """Activation names, each with what its slope is a function of: output or preactivation."""
+    return _activations()
+
+
+def losses() -> dict[str, str]:
+    """Loss names, each with the output activation it is linked to."""
+    return _losses()
+
+
+__all__ = [
+    "MLP",
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Callback",
+    "Checkpoint",
+    "DescentResult",
+    "EarlyStopping",
+    "Explanation",
+    "FitState",
+    "History",
+    "Optimizer",
+    "RMSprop",
+    "__version__",
+    "activations",
+    "available_isas",
+    "gradient_descent",
+    "isa",
+    "kernels",
+    "losses",
+    "num_threads",
+    "reference",
+    "schedules",
+    "set_num_threads",
+]

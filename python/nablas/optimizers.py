@@ -1,0 +1,228 @@
+"""Optimizers: hyperparameters and a learning rate; the rules themselves are C++ kernels.
+
+All follow PyTorch's conventions. An optimizer given to `MLP.fit` a second time goes on with the
+states (momentum, moments) it has built up on that network; a new object starts afresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+from .schedules import Plan, Schedule, as_schedule
+
+
+def _within(name: str, value: float, low: float, high: float) -> float:
+    if not low <= value < high:
+        bound = f"less than {high}" if np.isfinite(high) else "finite"
+        raise ValueError(f"{name}: expected a number from {low} and {bound}, got {value}")
+    return float(value)
+
+
+class Optimizer:
+    """Base of all optimizers.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+    **hyperparameters : float
+        Those of the registered rule `name`.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, learning_rate: float | Schedule, **hyperparameters: float) -> None:
+        self.schedule = as_schedule(learning_rate)
+        self.hyperparameters = hyperparameters
+
+    def bind(self, parameters: NDArray[Any]) -> Callable[[NDArray[Any]], None]:
+        """A function that updates `parameters` in place, given their gradient.
+
+        Parameters
+        ----------
+        parameters : contiguous array of float32 or float64
+
+        Returns
+        -------
+        function of one argument
+            Keeps the optimizer's states between calls.
+        """
+        flat = parameters.reshape(-1)
+        if flat.size and not np.shares_memory(flat, parameters):
+            raise ValueError("parameters: expected a contiguous array, got a strided one")
+        states = [np.zeros_like(flat) for _ in _core.optimizers()[self.name][1]]
+        step = 0
+
+        def update(gradient: NDArray[Any]) -> None:
+            nonlocal step
+            rate = self.schedule.rates(np.array([step]), Plan(1, step + 1))[0]
+            step += 1
+            _core.optimizer_update(
+                self.name,
+                flat,
+                np.asarray(gradient, dtype=flat.dtype).reshape(-1),
+                states,
+                step=step,
+                learning_rate=rate,
+                **self.hyperparameters,
+            )
+
+        return update
+
+    def __repr__(self) -> str:
+        rate = type(self.schedule).__name__ != "Constant"
+        inner = [repr(self.schedule) if rate else f"{self.schedule.initial:g}"]
+        inner += [f"{k}={v:g}" for k, v in self.hyperparameters.items()]
+        return f"{type(self).__name__}({', '.join(inner)})"
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum if wanted.
+
+    ``v = momentum v + g``; ``w -= learning_rate v``, or with `nesterov`
+    ``w -= learning_rate (g + momentum v)``.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+    momentum : float
+        From 0 to less than 1.
+    nesterov : bool
+    """
+
+    name = "sgd"
+
+    def __init__(
+        self, learning_rate: float | Schedule = 0.01, momentum: float = 0.0, nesterov: bool = False
+    ) -> None:
+        momentum = _within("momentum", momentum, 0, 1)
+        if nesterov and momentum == 0:
+            raise ValueError("nesterov: expected a momentum above 0 with it, got momentum 0")
+        super().__init__(learning_rate, momentum=momentum, nesterov=float(nesterov))
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba, 2015).
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+    beta1, beta2 : float
+        Decay of the first and second moment, from 0 to less than 1.
+    eps : float
+        Added to the root of the second moment.
+    """
+
+    name = "adam"
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            beta1=_within("beta1", beta1, 0, 1),
+            beta2=_within("beta2", beta2, 0, 1),
+            eps=_within("eps", eps, 0, np.inf),
+        )
+
+
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+    beta1, beta2, eps : float
+        As for `Adam`.
+    weight_decay : float
+        Every update first multiplies all parameters, biases included as in PyTorch, by
+        ``1 - learning_rate * weight_decay``.
+    """
+
+    name = "adamw"
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            beta1=_within("beta1", beta1, 0, 1),
+            beta2=_within("beta2", beta2, 0, 1),
+            eps=_within("eps", eps, 0, np.inf),
+            weight_decay=_within("weight_decay", weight_decay, 0, np.inf),
+        )
+
+
+class RMSprop(Optimizer):
+    """RMSprop (Hinton, 2012): the gradient over a running root mean square.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+    rho : float
+        Decay of the running mean (PyTorch's alpha).
+    eps, momentum : float
+    """
+
+    name = "rmsprop"
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.01,
+        rho: float = 0.99,
+        eps: float = 1e-8,
+        momentum: float = 0.0,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            rho=_within("rho", rho, 0, 1),
+            eps=_within("eps", eps, 0, np.inf),
+            momentum=_within("momentum", momentum, 0, 1),
+        )
+
+
+class Adagrad(Optimizer):
+    """Adagrad (Duchi, Hazan and Singer, 2011).
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+    eps : float
+    """
+
+    name = "adagrad"
+
+    def __init__(self, learning_rate: float | Schedule = 0.01, eps: float = 1e-10) -> None:
+        super().__init__(learning_rate, eps=_within("eps", eps, 0, np.inf))
+
+
+_CLASSES: dict[str, type[Optimizer]] = {c.name: c for c in (SGD, Adam, AdamW, RMSprop, Adagrad)}
+
+
+def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
+    """An optimizer object from an object, a registered name, or None for Adam."""
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    if optimizer is None:
+        return Adam()
+    if isinstance(optimizer, str):
+        if optimizer.lower() in _CLASSES:
+            return _CLASSES[optimizer.lower()]()
+        choices = ", ".join(_CLASSES)
+        raise ValueError(f"optimizer: expected one of {choices}, got {optimizer!r}")
+    raise TypeError(
+        f"optimizer: expected an optimizer or its name, got {type(optimizer).__name__}"
+    )

@@ -1,0 +1,191 @@
+"""Learning-rate schedules: give one to an optimizer in place of a number.
+
+A schedule maps the number of updates made so far to the learning rate of the next one. Written for
+a whole epoch at a time, so a schedule costs nothing inside the epoch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rates = NDArray[np.float64]
+Steps = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long a fit is: updates an epoch, and updates in all."""
+
+    steps_per_epoch: int
+    total_steps: int
+
+
+def _positive(name: str, value: float) -> float:
+    if not (np.isfinite(value) and value > 0):
+        raise ValueError(f"{name}: expected a positive number, got {value}")
+    return float(value)
+
+
+class Schedule:
+    """Base of all schedules: a constant learning rate.
+
+    Parameters
+    ----------
+    initial : float
+        The learning rate of the first update.
+    """
+
+    def __init__(self, initial: float) -> None:
+        self.initial = _positive("learning_rate", initial)
+
+    def rates(self, steps: Steps, plan: Plan) -> Rates:
+        """Learning rates of the updates numbered `steps` (0 is the first of the fit)."""
+        return np.full(len(steps), self.initial)
+
+    def observe(self, value: float) -> None:
+        """Take note of an epoch's loss (the validation loss where there is one)."""
+
+    def __repr__(self) -> str:
+        inner = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if not k.startswith("_"))
+        return f"{type(self).__name__}({inner})"
+
+
+class Constant(Schedule):
+    """The same learning rate throughout."""
+
+
+class StepDecay(Schedule):
+    """Multiply the rate by `factor` after every `every` epochs."""
+
+    def __init__(self, initial: float, *, every: int, factor: float = 0.1) -> None:
+        super().__init__(initial)
+        if every < 1:
+            raise ValueError(f"every: expected at least 1 epoch, got {every}")
+        self.every, self.factor = every, _positive("factor", factor)
+
+    def rates(self, steps: Steps, plan: Plan) -> Rates:
+        """As `Schedule.rates`."""
+        return self.initial * self.factor ** (steps // plan.steps_per_epoch // self.every)
+
+
+class ExponentialDecay(Schedule):
+    """Multiply the rate by `factor` after every epoch."""
+
+    def __init__(self, initial: float, *, factor: float) -> None:
+        super().__init__(initial)
+        self.factor = _positive("factor", factor)
+
+    def rates(self, steps: Steps, plan: Plan) -> Rates:
+        """As `Schedule.rates`."""
+        return self.initial * self.factor ** (steps // plan.steps_per_epoch).astype(float)
+
+
+class Cosine(Schedule):
+    """Half a cosine from `initial` down to `final` over the fit (Loshchilov and Hutter 2017)."""
+
+    def __init__(self, initial: float, *, final: float = 0.0) -> None:
+        super().__init__(initial)
+        self.final = float(final)
+
+    def rates(self, steps: Steps, plan: Plan) -> Rates:
+        """As `Schedule.rates`."""
+        done = np.minimum(steps / plan.total_steps, 1.0)
+        return self.final + (self.initial - self.final) * (1 + np.cos(np.pi * done)) / 2
+
+
+class OneCycle(Schedule):
+    """Up to `peak` along a cosine, then down (Smith and Topin 2018), as in PyTorch.
+
+    Parameters
+    ----------
+    peak : float
+    rising : float
+        Share of the fit in which the rate rises.
+    start_factor, end_factor : float
+        The first and the last rate as parts of `peak`.
+    """
+
+    def __init__(
+        self,
+        peak: float,
+        *,
+        rising: float = 0.3,
+        start_factor: float = 1 / 25,
+        end_factor: float = 1 / 250_000,
+    ) -> None:
+        super().__init__(peak * start_factor)
+        if not 0 < rising < 1:
+            raise ValueError(f"rising: expected a share between 0 and 1, got {rising}")
+        self.peak, self.rising, self.final = float(peak), float(rising), peak * end_factor
+
+    def rates(self, steps: Steps, plan: Plan) -> Rates:
+        """As `Schedule.rates`."""
+        done = np.minimum(steps / max(plan.total_steps - 1, 1), 1.0)
+        up = done / self.rising
+        down = (done - self.rising) / (1 - self.rising)
+        rising = self.peak + (self.initial - self.peak) * (1 + np.cos(np.pi * up)) / 2
+        falling = self.final + (self.peak - self.final) * (1 + np.cos(np.pi * down)) / 2
+        return np.where(done <= self.rising, rising, falling)
+
+
+class WarmUp(Schedule):
+    """Rise linearly to another schedule's rate during the first `steps` updates."""
+
+    def __init__(self, schedule: float | Schedule, *, steps: int) -> None:
+        self.schedule = as_schedule(schedule)
+        super().__init__(self.schedule.initial)
+        if steps < 1:
+            raise ValueError(f"steps: expected at least 1, got {steps}")
+        self.steps = steps
+
+    def rates(self, steps: Steps, plan: Plan) -> Rates:
+        """As `Schedule.rates`."""
+        return self.schedule.rates(steps, plan) * np.minimum((steps + 1) / self.steps, 1.0)
+
+    def observe(self, value: float) -> None:
+        """As `Schedule.observe`."""
+        self.schedule.observe(value)
+
+
+class ReduceOnPlateau(Schedule):
+    """Multiply the rate by `factor` when the loss has not improved for `patience` epochs."""
+
+    def __init__(
+        self,
+        initial: float,
+        *,
+        factor: float = 0.1,
+        patience: int = 10,
+        min_delta: float = 1e-4,
+        lowest: float = 0.0,
+    ) -> None:
+        super().__init__(initial)
+        self.factor, self.patience = _positive("factor", factor), patience
+        self.min_delta, self.lowest = min_delta, lowest
+        self._rate, self._best, self._waited = self.initial, np.inf, 0
+
+    def rates(self, steps: Steps, plan: Plan) -> Rates:
+        """As `Schedule.rates`."""
+        return np.full(len(steps), self._rate)
+
+    def observe(self, value: float) -> None:
+        """As `Schedule.observe`."""
+        if value < self._best - self.min_delta:
+            self._best, self._waited = value, 0
+            return
+        self._waited += 1
+        if self._waited > self.patience:
+            self._rate, self._waited = max(self._rate * self.factor, self.lowest), 0
+
+
+def as_schedule(rate: Any) -> Schedule:
+    """`rate` if it is a schedule, else a constant one."""
+    if isinstance(rate, Schedule):
+        return rate
+    if isinstance(rate, (int, float, np.integer, np.floating)) and not isinstance(rate, bool):
+        return Constant(float(rate))
+    raise TypeError(f"learning_rate: expected a number or a schedule, got {type(rate).__name__}")
