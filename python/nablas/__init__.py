@@ -4,10 +4,8 @@
 ``nablas.reference`` says in NumPy what each of them computes.
 """
 
-from . import kernels, reference, schedules
-from ._core import activations as _activations
+from . import _core, kernels, reference, schedules
 from ._core import available_isas, isa, num_threads, set_num_threads
-from ._core import losses as _losses
 from ._version import __version__
 from .callbacks import Callback, Checkpoint, EarlyStopping, FitState
 from .descent import DescentResult, gradient_descent
@@ -19,12 +17,12 @@ from .optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
 def activations() -> dict[str, str]:
     """Activation names, each with what its slope is a function of: output or preactivation."""
-    return _activations()
+    return _core.activations()
 
 
 def losses() -> dict[str, str]:
     """Loss names, each with the output activation it is linked to."""
-    return _losses()
+    return _core.losses()
 
 
 __all__ = [

@@ -1,0 +1,108 @@
+"""Gradient descent on any cost written in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .optimizers import SGD, Optimizer
+
+Array = NDArray[Any]
+
+
+@dataclass
+class DescentResult:
+    """Where a descent ended.
+
+    Attributes
+    ----------
+    x : array
+        The last point, of x0's shape.
+    cost : float
+    gradient : array
+    iterations : int
+    converged : bool
+        Whether the gradient's norm fell to the tolerance.
+    costs : list of float
+        The cost at x0 and after every iteration.
+    path : list of arrays
+        The points, if they were kept.
+    """
+
+    x: Array
+    cost: float
+    gradient: Array
+    iterations: int
+    converged: bool
+    costs: list[float] = field(repr=False)
+    path: list[Array] = field(repr=False)
+
+
+def gradient_descent(
+    cost: Callable[[Array], float],
+    grad: Callable[[Array], ArrayLike],
+    x0: ArrayLike,
+    learning_rate: float = 0.01,
+    *,
+    max_iterations: int = 1000,
+    tolerance: float = 1e-6,
+    optimizer: Optimizer | None = None,
+    callback: Callable[[int, Array, float], Any] | None = None,
+    keep_path: bool = False,
+) -> DescentResult:
+    """Minimise `cost` by following its negative gradient.
+
+    Parameters
+    ----------
+    cost : function of an array of x0's shape, returning a number
+    grad : function of the same array, returning the gradient in its shape
+    x0 : array
+        Where to begin; computed in float64 unless it is float32.
+    learning_rate : float
+        The step is ``x -= learning_rate * grad(x)``.
+    max_iterations : int
+    tolerance : float
+        End when the gradient's Euclidean norm is at most this.
+    optimizer : Optimizer, optional
+        Another rule for the step, with its own learning rate.
+    callback : function of (iteration, x, cost), optional
+        Called after every iteration; True ends the descent.
+    keep_path : bool
+        Record every point.
+
+    Returns
+    -------
+    DescentResult
+
+    Raises
+    ------
+    ValueError
+        When the gradient's shape is not x0's.
+    FloatingPointError
+        When cost or gradient is not finite; names the iteration.
+    """
+    x = np.array(x0, dtype=np.float32 if np.asarray(x0).dtype == np.float32 else np.float64)
+    update = (optimizer or SGD(learning_rate)).bind(x)
+    costs: list[float] = []
+    path: list[Array] = []
+    for iteration in range(max_iterations + 1):
+        value, gradient = float(cost(x.copy())), np.asarray(grad(x.copy()), dtype=x.dtype)
+        if gradient.shape != x.shape:
+            raise ValueError(f"grad: expected shape {x.shape}, got {gradient.shape}")
+        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+            raise FloatingPointError(
+                f"cost became {value} at iteration {iteration}; lower learning_rate"
+            )
+        costs.append(value)
+        if keep_path:
+            path.append(x.copy())
+        converged = bool(np.linalg.norm(gradient) <= tolerance)
+        stop = callback is not None and iteration > 0 and callback(iteration, x.copy(), value)
+        if converged or stop is True or iteration == max_iterations:
+            break
+        update(gradient)
+    return DescentResult(x, value, gradient, iteration, converged, costs, path)

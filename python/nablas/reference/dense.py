@@ -1,0 +1,82 @@
+"""Products, dense layers, softmax and row gather."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from .activations import VALUES, deliver, slope
+
+Array = NDArray[Any]
+
+
+def matmul(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    out: Array | None = None,
+) -> Array:
+    """The product of two matrices, each transposed first if asked."""
+    a, b = np.asarray(a), np.asarray(b)
+    return deliver((a.T if transpose_a else a) @ (b.T if transpose_b else b), out)
+
+
+def dense_forward(
+    x: ArrayLike,
+    weights: ArrayLike,
+    activation: str = "identity",
+    *,
+    out: Array | None = None,
+    preactivation_out: Array | None = None,
+) -> Array:
+    """``g(x W + b)``: x gets the column of ones that row 0 of the weights waits for."""
+    x, weights = np.asarray(x), np.asarray(weights)
+    z = np.column_stack([np.ones(len(x), dtype=x.dtype), x]) @ weights
+    if preactivation_out is not None:
+        preactivation_out[...] = z
+    return deliver(VALUES[activation](z), out)
+
+
+def dense_backward(
+    x: ArrayLike,
+    weights: ArrayLike,
+    delta: ArrayLike,
+    activation: str = "identity",
+    *,
+    preactivation: ArrayLike | None = None,
+    gradient_out: Array | None = None,
+    delta_out: Array | None = None,
+) -> tuple[Array, Array]:
+    """The gradient by the weights, and the delta of the layer below."""
+    x, weights, delta = np.asarray(x), np.asarray(weights), np.asarray(delta)
+    gradient = np.column_stack([np.ones(len(x), dtype=x.dtype), x]).T @ delta
+    kept = x if activation not in ("silu", "gelu") else np.asarray(preactivation)
+    below = (delta @ weights[1:].T) * slope(kept, activation)
+    return deliver(gradient, gradient_out), deliver(below, delta_out)
+
+
+def softmax(z: ArrayLike, *, out: Array | None = None) -> Array:
+    """``exp(z) / sum(exp(z))`` of each row."""
+    z = np.asarray(z)
+    if z.size == 0:
+        return deliver(z.copy(), out)
+    log_sum = np.logaddexp.reduce(z.astype(np.float64), axis=1, keepdims=True)
+    return deliver(np.exp(z - log_sum).astype(z.dtype), out)
+
+
+def gather_rows(
+    x: ArrayLike,
+    indices: ArrayLike,
+    *,
+    dtype: DTypeLike | None = None,
+    out: Array | None = None,
+) -> Array:
+    """``x[indices]`` in floating point."""
+    x = np.asarray(x)
+    if dtype is None:
+        dtype = np.float64 if x.dtype == np.float64 else np.float32
+    return deliver(x[np.asarray(indices)].astype(dtype), out)
