@@ -1,0 +1,117 @@
+"""The command line: ``nablas train | predict | evaluate | info``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from .. import _core
+from .._version import __version__
+
+SOURCES = "digits, iris, wine, breast_cancer, diabetes, moons, spiral, or a CSV, Parquet or NPZ file"
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line for an error, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"nablas: error: {message} (see {self.prog} --help)\n")
+
+
+def _sizes(text: str) -> list[int]:
+    if text.strip() in ("", "none"):
+        return []
+    sizes = [int(part) for part in text.split(",")]
+    if any(size < 1 for size in sizes):
+        raise ValueError
+    return sizes
+
+
+_sizes.__name__ = "sizes such as 128,64"
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise ValueError
+    return value
+
+
+_share.__name__ = "share from 0 to less than 1"
+
+
+def _positive_int(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+_positive_int.__name__ = "positive integer"
+
+
+def _train_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("source", metavar="SOURCE", help=SOURCES)
+    add("--target", help="column to predict (a file's; NPZ: array, default y)")
+    add("--task", choices=["auto", "classification", "regression"], default="auto")
+    add("--hidden", type=_sizes, default=[128, 64], help="hidden layer sizes (default 128,64)")
+    add("--activation", choices=list(_core.activations()), default="relu")
+    add("--optimizer", choices=list(_core.optimizers()), default="adam")
+    add("--learning-rate", type=float, default=None, help="default: the optimizer's own")
+    add("--epochs", type=_positive_int, default=200, help="at most (default 200)")
+    add("--batch-size", type=_positive_int, default=32)
+    add("--l2", type=float, default=0.0, help="adds l2 times the sum of squared weights")
+    add("--dropout", type=_share, default=0.0)
+    add("--seed", type=int, default=0)
+    add("--threads", type=_positive_int, default=None)
+    add("--validation", type=_share, default=0.1, help="share held out to stop early (default 0.1)")
+    add("--test", type=_share, default=0.2, help="share held out to report on (default 0.2)")
+    add("--patience", type=int, default=None, help="epochs without improvement before the end; "
+        "0: never stop early (default: 10, or as many as make 300 updates)")
+    add("--out", help="write the trained model here (.safetensors)")
+    add("--json", action="store_true", help="print the results as JSON, no progress bar")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="nablas", description="Train dense neural networks on the CPU.")
+    parser.add_argument("--version", action="version", version=f"nablas {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _train_options(commands.add_parser("train", help="train a network on a table"))
+    predict = commands.add_parser("predict", help="apply a model to a table")
+    predict.add_argument("model", metavar="MODEL")
+    predict.add_argument("data", metavar="DATA", help=SOURCES)
+    predict.add_argument("--out", help="CSV or Parquet file (default: CSV on standard output)")
+    evaluate = commands.add_parser("evaluate", help="measure a model on a table with its target")
+    evaluate.add_argument("model", metavar="MODEL")
+    evaluate.add_argument("data", metavar="DATA", help=SOURCES)
+    evaluate.add_argument("--json", action="store_true")
+    info = commands.add_parser("info", help="say what is in a model file")
+    info.add_argument("model", metavar="MODEL")
+    info.add_argument("--json", action="store_true")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        from . import commands
+
+        getattr(commands, options.command)(options)
+    except KeyboardInterrupt:
+        print("nablas: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+    except Exception as error:  # a user of a command line is never shown a traceback
+        text = " ".join(str(error).split()) or type(error).__name__
+        print(f"nablas: error: {text}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,250 @@
+"""What the commands do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core, io
+from .._optional import require
+from ..callbacks import EarlyStopping
+from ..mlp import MLP
+from ..optimizers import Optimizer, as_optimizer
+from ..schedules import Constant
+from . import tables
+from .preprocessing import Preprocessor
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Array = NDArray[Any]
+Parts = dict[str, tuple[Array, Array]]
+LEAST_PATIENCE_EPOCHS, LEAST_PATIENCE_UPDATES = 10, 300
+
+
+def train(options: argparse.Namespace) -> None:
+    """``nablas train``."""
+    if options.threads is not None:
+        _core.set_num_threads(options.threads)
+    frame, target = tables.read(options.source, options.target)
+    if target is None:
+        raise ValueError(f"{options.source}: expected --target with the column to predict")
+    rows = frame.height
+    frame = frame.filter(frame[target].is_not_null())
+    dropped = rows - frame.height
+    parts = _split(frame.height, options)
+    preprocessor = Preprocessor.learn(frame[parts["train"]], target, options.task)
+    data = {
+        name: (preprocessor.matrix(frame[order]), preprocessor.targets(frame[order]))
+        for name, order in parts.items()
+        if len(order)
+    }
+    net = _network(preprocessor, options)
+    validation = data.get("validation")
+    patience = _patience(options, len(data["train"][0]))
+    stopping = patience > 0 and validation is not None
+    start = time.perf_counter()
+    history = net.fit(
+        *data["train"],
+        optimizer=_optimizer(options),
+        batch_size=options.batch_size,
+        epochs=options.epochs,
+        validation_data=validation,
+        l2=options.l2,
+        dropout=options.dropout,
+        callbacks=[EarlyStopping(patience)] if stopping else [],
+        progress=not options.json,
+    )
+    seconds = time.perf_counter() - start
+    if options.out:
+        io.save(net, options.out, {"preprocessing": preprocessor.to_json()})
+    result = {
+        "source": options.source,
+        "network": repr(net),
+        "epochs": len(history),
+        "seconds": seconds,
+        "samples_per_second": len(history) * len(data["train"][0]) / sum(history.seconds),
+        "threads": _core.num_threads(),
+        "instruction_set": _core.isa(),
+        "rows_without_target": dropped,
+        "model": options.out,
+        "scores": _scores(net, preprocessor, data),
+    }
+    _print_json(result) if options.json else _print_training(result)
+
+
+def predict(options: argparse.Namespace) -> None:
+    """``nablas predict``."""
+    polars = require("polars", "cli")
+    net, preprocessor = _load(options.model)
+    frame, _ = tables.read(options.data, None)
+    outputs = net.forward(preprocessor.matrix(frame)).astype(np.float64)
+    target = preprocessor.target
+    if target["kind"] == "number":
+        values = outputs[:, 0] * target["scale"] + target["mean"]
+        table = polars.DataFrame({target["name"]: values})
+    else:
+        best = [target["classes"][i] for i in outputs.argmax(axis=1)]
+        labels = [int(label) for label in best] if target["dtype"] == "integer" else best
+        shares = {f"p({name})": outputs[:, i] for i, name in enumerate(target["classes"])}
+        table = polars.DataFrame({target["name"]: labels, **shares})
+    if options.out is None:
+        sys.stdout.write(table.write_csv())
+    elif options.out.endswith((".parquet", ".pq")):
+        table.write_parquet(options.out)
+    else:
+        table.write_csv(options.out)
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """``nablas evaluate``."""
+    net, preprocessor = _load(options.model)
+    frame, _ = tables.read(options.data, None)
+    data = {"data": (preprocessor.matrix(frame), preprocessor.targets(frame))}
+    scores = _scores(net, preprocessor, data)
+    if options.json:
+        _print_json({"model": options.model, "data": options.data, "scores": scores})
+    else:
+        _print_scores(f"{options.model} on {options.data}", scores)
+
+
+def info(options: argparse.Namespace) -> None:
+    """``nablas info``."""
+    net, extra = io.load(options.model)
+    layers = [
+        {"inputs": i, "outputs": o, "activation": a, "parameters": (i + 1) * o}
+        for i, o, a in zip(net.sizes, net.sizes[1:], net.activations, strict=False)
+    ]
+    result: dict[str, Any] = {
+        "model": options.model,
+        "layers": layers,
+        "parameters": int(net.parameters.size),
+        "dtype": net.dtype,
+        "epochs": net._epochs_done,
+    }
+    if "preprocessing" in extra:
+        preprocessor = Preprocessor.from_json(extra["preprocessing"])
+        result["features"] = preprocessor.features
+        result["target"] = preprocessor.target
+    if options.json:
+        _print_json(result)
+        return
+    table = _table(f"{options.model}: {net.parameters.size:,} parameters, {net.dtype}")
+    for name in ("layer", "inputs", "outputs", "activation", "parameters"):
+        table.add_column(name, justify="right")
+    for i, layer in enumerate(layers, 1):
+        table.add_row(str(i), *(str(value) for value in layer.values()))
+    console = _console()
+    console.print(table)
+    if "target" in result:
+        kind = result["target"].get("classes", "a number")
+        names = ", ".join(kind) if isinstance(kind, list) else kind
+        console.print(f"predicts {result['target']['name']}: {names}", highlight=False)
+        console.print(f"from {', '.join(result['features'])}", highlight=False)
+
+
+# ---- steps ---------------------------------------------------------------------------------------
+
+
+def _split(rows: int, options: argparse.Namespace) -> dict[str, Array]:
+    order = _core.permutation(rows, seed=_seed(options))
+    test = round(rows * options.test)
+    validation = round((rows - test) * options.validation)
+    if rows - test - validation < 1:
+        raise ValueError(f"expected rows left to train on, got {rows} rows in all")
+    return {
+        "train": order[test + validation :],
+        "validation": order[test : test + validation],
+        "test": order[:test],
+    }
+
+
+def _seed(options: argparse.Namespace) -> int:
+    if not 0 <= options.seed < 2**63:
+        raise ValueError(f"--seed: expected an integer from 0 to 2**63 - 1, got {options.seed}")
+    return int(options.seed)
+
+
+def _network(preprocessor: Preprocessor, options: argparse.Namespace) -> MLP:
+    classes = preprocessor.target.get("classes")
+    outputs = 1 if classes is None else len(classes)
+    sizes = [len(preprocessor.features), *options.hidden, outputs]
+    output = "identity" if classes is None else "softmax"
+    return MLP(sizes, activation=options.activation, output=output, seed=_seed(options))
+
+
+def _optimizer(options: argparse.Namespace) -> Optimizer:
+    optimizer = as_optimizer(options.optimizer)
+    if options.learning_rate is not None:
+        optimizer.schedule = Constant(options.learning_rate)
+    return optimizer
+
+
+def _patience(options: argparse.Namespace, rows: int) -> int:
+    """Small tables have few updates an epoch and need more epochs to show improvement."""
+    if options.patience is not None:
+        return int(options.patience)
+    updates = -(-rows // options.batch_size)
+    return max(LEAST_PATIENCE_EPOCHS, -(-LEAST_PATIENCE_UPDATES // updates))
+
+
+def _load(path: str) -> tuple[MLP, Preprocessor]:
+    net, extra = io.load(path)
+    return net, Preprocessor.from_json(extra.get("preprocessing"))
+
+
+def _scores(net: MLP, preprocessor: Preprocessor, data: Parts) -> dict[str, dict[str, Any]]:
+    """Rows, loss (in the target's own units squared for numbers) and score of each part."""
+    unit = preprocessor.target.get("scale", 1.0) ** 2
+    return {
+        name: {"rows": len(x), "loss": net.loss(x, y) * unit, net._metric: net.score(x, y)}
+        for name, (x, y) in data.items()
+    }
+
+
+# ---- printing ------------------------------------------------------------------------------------
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    print(json.dumps(value, indent=2))
+
+
+def _console() -> Any:
+    return require("rich.console", "cli").Console()
+
+
+def _table(title: str) -> Any:
+    _console().print(title, style="bold", highlight=False)
+    return require("rich.table", "cli").Table()
+
+
+def _print_scores(title: str, scores: dict[str, dict[str, Any]]) -> None:
+    table = _table(title)
+    first = next(iter(scores.values()))
+    table.add_column("")
+    for column in first:
+        table.add_column({"r2": "R²"}.get(column, column), justify="right")
+    for name, row in scores.items():
+        table.add_row(name, *(f"{v:,}" if k == "rows" else f"{v:.4f}" for k, v in row.items()))
+    _console().print(table)
+
+
+def _print_training(result: dict[str, Any]) -> None:
+    _print_scores(f"{result['source']}: {result['network']}", result["scores"])
+    console = _console()
+    console.print(
+        f"{result['epochs']} epochs in {result['seconds']:.2f} s, "
+        f"{result['samples_per_second']:,.0f} samples/s "
+        f"({result['threads']} threads, {result['instruction_set']})",
+        highlight=False,
+    )
+    if result["rows_without_target"]:
+        console.print(f"left out {result['rows_without_target']} rows without a target")
+    if result["model"]:
+        console.print(f"wrote {result['model']}", highlight=False)
