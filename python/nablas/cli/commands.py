@@ -38,7 +38,7 @@ def train(options: argparse.Namespace) -> None:
     rows = frame.height
     frame = frame.filter(frame[target].is_not_null())
     dropped = rows - frame.height
-    parts = _split(frame.height, options)
+    parts = _split(frame[target], options)
     preprocessor = Preprocessor.learn(frame[parts["train"]], target, options.task)
     data = {
         name: (preprocessor.matrix(frame[order]), preprocessor.targets(frame[order]))
@@ -152,17 +152,19 @@ def info(options: argparse.Namespace) -> None:
 # ---- steps ---------------------------------------------------------------------------------------
 
 
-def _split(rows: int, options: argparse.Namespace) -> dict[str, Array]:
-    order = _core.permutation(rows, seed=_seed(options))
-    test = round(rows * options.test)
-    validation = round((rows - test) * options.validation)
-    if rows - test - validation < 1:
+def _split(target: pl.Series, options: argparse.Namespace) -> dict[str, Array]:
+    """Row numbers of each part, at random but with the target alike in all of them."""
+    rows = len(target)
+    shuffled = _core.permutation(rows, seed=_seed(options))
+    rest = shuffled[target.rank("dense").to_numpy()[shuffled].argsort(kind="stable")]
+    parts = {}
+    for name, share in (("test", options.test), ("validation", options.validation)):
+        count = round(len(rest) * share)
+        chosen = ((np.arange(count) + 0.5) * len(rest) / max(count, 1)).astype(np.int64)
+        parts[name], rest = rest[chosen], np.delete(rest, chosen)
+    if len(rest) == 0:
         raise ValueError(f"expected rows left to train on, got {rows} rows in all")
-    return {
-        "train": order[test + validation :],
-        "validation": order[test : test + validation],
-        "test": order[:test],
-    }
+    return {"train": rest, **parts}
 
 
 def _seed(options: argparse.Namespace) -> int:
