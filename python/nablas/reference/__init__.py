@@ -4,7 +4,7 @@ Same names and signatures as ``nablas.kernels``; formulas written independently 
 for clarity, not speed. ``out=`` is honoured by copying.
 """
 
-from .activations import activate, erf, exp, hadamard_delta, log, sigmoid, slope, tanh
+from .activations import SLOPES, activate, erf, exp, hadamard_delta, log, sigmoid, slope, tanh
 from .dense import dense_backward, dense_forward, gather_rows, matmul, softmax
 from .losses import (
     half_mse,
@@ -20,6 +20,7 @@ from .optimizers import optimizer_update
 from .random import dropout, permutation, random_normal, random_uniform
 
 __all__ = [
+    "SLOPES",
     "ReferenceNetwork",
     "activate",
     "dense_backward",

@@ -39,7 +39,7 @@ VALUES: dict[str, Callable[[Array], Array]] = {
     "softsign": lambda z: z / (1 + np.abs(z)),
     "silu": lambda z: z * _sigmoid(z),
     "gelu": lambda z: z * _phi(z),
-    "step": lambda z: np.where(z >= 0, 1.0, 0.0),
+    "step": lambda z: np.heaviside(z, 1.0),
     "exp": np.exp,
 }
 

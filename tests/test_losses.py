@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+from cases import rng
+
+import nablas as nb
+from nablas import kernels, reference
+
+FUNCTION = {"cross_entropy": "softmax_cross_entropy", "binary_cross_entropy": "sigmoid_binary_cross_entropy"}
+LOSSES = list(nb.losses())
+SHAPES = [(0, 3), (1, 1), (5, 10), (31, 16), (32, 17), (33, 1), (65, 40), (3, 300)]
+TOLERANCE = {"float32": 3e-6, "float64": 1e-14}
+
+
+def both(loss):
+    name = FUNCTION.get(loss, loss)
+    return getattr(kernels, name), getattr(reference, name)
+
+
+def targets(loss, shape, seed=7):
+    r = rng(seed)
+    if loss == "cross_entropy":
+        y = r.random(shape)
+        return y / y.sum(axis=1, keepdims=True) if y.size else y
+    if loss == "binary_cross_entropy":
+        return r.random(shape)
+    return r.poisson(2, shape).astype(float) if loss == "poisson" else r.normal(size=shape)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_loss_and_delta(isa, dtype, loss, weighted):
+    kernel, oracle = both(loss)
+    for shape in SHAPES:
+        z = (2 * rng(1).standard_normal(shape)).astype(dtype)
+        y = targets(loss, shape).astype(dtype)
+        weight = rng(2).random(shape[0]).astype(dtype) if weighted else None
+        value, delta = kernel(z, y, sample_weight=weight)
+        want, want_delta = oracle(z, y, sample_weight=weight)
+        assert value == pytest.approx(want, rel=TOLERANCE[dtype], abs=TOLERANCE[dtype])
+        assert delta.dtype == dtype
+        np.testing.assert_allclose(delta, want_delta, rtol=1e-4 if dtype == "float32" else 1e-11, atol=TOLERANCE[dtype])
+        kernel(z, y, sample_weight=weight, out=z)
+        np.testing.assert_array_equal(z, delta)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_delta_is_the_derivative(isa, loss):
+    kernel, _ = both(loss)
+    z, y, weight, h = rng(3).normal(size=(6, 5)), targets(loss, (6, 5)), rng(4).random(6), 1e-6
+    _, delta = kernel(z, y, sample_weight=weight)
+    for i, j in np.ndindex(z.shape):
+        up, down = z.copy(), z.copy()
+        up[i, j] += h
+        down[i, j] -= h
+        difference = (kernel(up, y, sample_weight=weight)[0] - kernel(down, y, sample_weight=weight)[0]) / (2 * h)
+        assert delta[i, j] == pytest.approx(difference, rel=1e-6, abs=1e-9)
+
+
+def test_labels_are_one_hot_targets(isa, dtype):
+    for n, classes in [(1, 1), (7, 10), (40, 33), (3, 300)]:
+        z = rng(1).standard_normal((n, classes)).astype(dtype)
+        labels = rng(2).integers(0, classes, n)
+        one_hot = np.eye(classes, dtype=dtype)[labels]
+        for kind in (np.int64, np.int32, np.uint8):
+            if classes <= 256:
+                value, delta = kernels.softmax_cross_entropy(z, labels.astype(kind))
+                want, want_delta = kernels.softmax_cross_entropy(z, one_hot)
+                assert value == pytest.approx(want, rel=1e-6 if dtype == "float32" else 1e-14)
+                np.testing.assert_allclose(delta, want_delta, atol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_extreme_outputs_stay_finite(isa, dtype, loss):
+    kernel, _ = both(loss)
+    top = 50 if loss == "poisson" else 1e4
+    z = np.array([[top, -top, 0.0], [-top, top, top]], dtype)
+    y = np.array([[0, 1, 0], [1, 0, 0]], dtype)
+    value, delta = kernel(z, y)
+    assert np.isfinite(value)
+    assert np.isfinite(delta).all()
+    assert value > 0
+
+
+def test_cross_entropies_keep_small_probabilities(isa, dtype):
+    value, _ = kernels.softmax_cross_entropy(np.array([[0.0, 500.0]], dtype), [0])
+    assert value == pytest.approx(500, rel=1e-6)
+    value, _ = kernels.sigmoid_binary_cross_entropy(np.array([[500.0]], dtype), np.array([[0.0]], dtype))
+    assert value == pytest.approx(500, rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_zero_weights(dtype, loss):
+    kernel, _ = both(loss)
+    z, y = rng().standard_normal((4, 3)).astype(dtype), targets(loss, (4, 3)).astype(dtype)
+    value, delta = kernel(z, y, sample_weight=np.zeros(4, dtype))
+    assert value == 0
+    assert not delta.any()
+    some = np.array([1, 0, 2, 0], dtype)
+    value, delta = kernel(z, y, sample_weight=some)
+    want, want_delta = kernel(z[::2].copy(), y[::2].copy(), sample_weight=some[::2].copy())
+    assert value == pytest.approx(want, rel=1e-6)
+    np.testing.assert_allclose(delta[::2], want_delta, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "bad", "message"),
+    [
+        ("cross_entropy", [0, 5], "targets: expected class labels from 0 to 2, got 5 at index 1"),
+        ("cross_entropy", [-1, 0], "got -1 at index 0"),
+        ("cross_entropy", [0, 1, 2], r"targets: expected shape \(2,\), got \(3,\)"),
+        ("binary_cross_entropy", [[0, 0, 0], [0, 2, 0]], r"targets: expected values from 0 to 1, got 2 at \(1, 1\)"),
+        ("poisson", [[0, 0, -1], [0, 0, 0]], r"targets: expected values of at least 0, got -1 at \(0, 2\)"),
+        ("mse", [[0, np.nan, 0], [0, 0, 0]], r"targets: expected finite values, got nan at \(0, 1\)"),
+        ("mae", [[0, 0, 0], [np.inf, 0, 0]], r"got inf at \(1, 0\)"),
+        ("huber", [[0, 0]], r"targets: expected shape \(2, 3\), got \(1, 2\)"),
+    ],
+)
+def test_bad_targets(loss, bad, message):
+    kernel, _ = both(loss)
+    y = np.array(bad) if loss == "cross_entropy" else np.array(bad, float)
+    with pytest.raises(ValueError, match=message):
+        kernel(np.zeros((2, 3)), y)
+
+
+def test_bad_weights():
+    z, y = np.zeros((2, 3)), np.zeros((2, 3))
+    with pytest.raises(ValueError, match=r"sample_weight: expected values of at least 0, got -1 at \(1,\)"):
+        kernels.mse(z, y, sample_weight=np.array([1.0, -1.0]))
+    with pytest.raises(ValueError, match=r"sample_weight: expected shape \(2,\)"):
+        kernels.mse(z, y, sample_weight=np.ones(3))
+    with pytest.raises(TypeError, match="targets: expected float64 like the other arguments, got float32"):
+        kernels.mse(z, y.astype("f"))
+    with pytest.raises(ValueError, match="out: expected memory apart from targets"):
+        kernels.mse(z, y, out=y)

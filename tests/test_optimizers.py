@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+from cases import relative_error, rng
+
+import nablas as nb
+from nablas import _core, kernels, reference, schedules
+
+RULES = _core.optimizers()
+SETTINGS = {
+    "sgd": [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": 1.0}],
+    "adam": [{}, {"beta1": 0.5, "beta2": 0.9, "eps": 1e-4}],
+    "adamw": [{}, {"weight_decay": 0.3}],
+    "rmsprop": [{}, {"rho": 0.9, "momentum": 0.5}],
+    "adagrad": [{}, {"eps": 0.1}],
+}
+CASES = [(rule, setting) for rule in RULES for setting in SETTINGS[rule]]
+
+
+@pytest.mark.parametrize(("rule", "setting"), CASES)
+def test_updates_follow_the_reference(isa, dtype, rule, setting):
+    for n in (0, 1, 15, 16, 17, 100, 9000):
+        ours = rng(n).standard_normal(n).astype(dtype)
+        theirs = ours.copy()
+        states = [np.zeros(n, dtype) for _ in RULES[rule][1]]
+        their_states = [s.copy() for s in states]
+        for step in range(1, 6):
+            gradient = rng(step).standard_normal(n).astype(dtype)
+            common = {"step": step, "learning_rate": 0.01, "l2": 0.05, **setting}
+            kernels.optimizer_update(rule, ours, gradient, states, **common)
+            reference.optimizer_update(rule, theirs, gradient, their_states, **common)
+        assert relative_error(ours, theirs) < (2e-6 if dtype == "float32" else 1e-14)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_update_that_is_not_finite_is_not_made(isa, dtype, rule):
+    w = np.ones(40, dtype)
+    gradient = np.ones(40, dtype)
+    gradient[7], gradient[30] = np.nan, np.inf
+    kernels.optimizer_update(rule, w, gradient, [np.zeros(40, dtype) for _ in RULES[rule][1]], step=1, learning_rate=0.1)
+    assert w[7] == 1
+    assert np.isfinite(w).all()
+    assert (np.delete(w, [7, 30]) < 1).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"parameters": np.ones(4)[::2]}, ValueError, "parameters: expected a contiguous array"),
+        ({"gradient": np.ones(3)}, ValueError, r"gradient: expected shape \(2,\), got \(3,\)"),
+        ({"states": []}, ValueError, "states: expected 2 arrays for adam, got 0"),
+        ({"states": [np.zeros(2), np.zeros(2, "f")]}, TypeError, "second_moment: expected float64"),
+        ({"step": 0}, ValueError, "step: expected 1 or more, got 0"),
+        ({"learning_rate": np.nan}, ValueError, "learning_rate: expected a finite number"),
+        ({"momentum": 0.5}, TypeError, "adam: expected hyperparameters among beta1, beta2, eps, got 'momentum'"),
+        ({"optimizer": "adan"}, ValueError, "optimizer: expected one of sgd, adam"),
+    ],
+)
+def test_bad_updates(change, error, message):
+    arguments = {"optimizer": "adam", "parameters": np.ones(2), "gradient": np.ones(2), "states": [np.zeros(2), np.zeros(2)]}
+    arguments |= {"step": 1, "learning_rate": 0.1} | change
+    positional = [arguments.pop(k) for k in ("optimizer", "parameters", "gradient", "states")]
+    with pytest.raises(error, match=message):
+        kernels.optimizer_update(*positional, **arguments)
+
+
+def test_read_only_parameters_are_refused():
+    w = np.ones(2)
+    w.setflags(write=False)
+    with pytest.raises(ValueError, match="parameters: expected a writeable array"):
+        kernels.optimizer_update("sgd", w, np.ones(2), [np.zeros(2)], step=1, learning_rate=0.1)
+
+
+@pytest.mark.parametrize("optimizer", [nb.SGD(0.1, 0.9, True), nb.Adam(0.1), nb.AdamW(0.1), nb.RMSprop(0.05), nb.Adagrad(0.5)])
+def test_bound_optimizers_minimise(optimizer):
+    w = np.array([[3.0, -2.0]])
+    update = optimizer.bind(w)
+    for _ in range(300):
+        update(2 * w)
+    assert np.abs(w).max() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nb.SGD(-1), "learning_rate: expected a positive number"),
+        (lambda: nb.SGD(momentum=1.0), "momentum: expected a number from 0 and less than 1, got 1.0"),
+        (lambda: nb.SGD(nesterov=True), "nesterov: expected a momentum"),
+        (lambda: nb.Adam(beta2=1.5), "beta2"),
+        (lambda: nb.Adam(eps=np.nan), "eps"),
+        (lambda: schedules.StepDecay(0.1, every=0), "every: expected at least 1"),
+        (lambda: schedules.OneCycle(0.1, rising=1.0), "rising"),
+        (lambda: schedules.WarmUp(0.1, steps=0), "steps"),
+    ],
+)
+def test_bad_settings(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def rates(schedule, steps_per_epoch=10, epochs=10):
+    plan = schedules.Plan(steps_per_epoch, steps_per_epoch * epochs)
+    return schedule.rates(np.arange(plan.total_steps), plan)
+
+
+def test_schedules():
+    assert (rates(schedules.Constant(0.1)) == 0.1).all()
+    np.testing.assert_allclose(rates(schedules.StepDecay(1.0, every=3))[[0, 29, 30, 59, 60]], [1, 1, 0.1, 0.1, 0.01])
+    np.testing.assert_allclose(rates(schedules.ExponentialDecay(1.0, factor=0.5))[[9, 10, 99]], [1, 0.5, 0.5**9])
+    cosine = rates(schedules.Cosine(2.0, final=1.0))
+    np.testing.assert_allclose(cosine[[0, 50]], [2.0, 1.5])
+    assert (np.diff(cosine) < 0).all()
+    one_cycle = rates(schedules.OneCycle(1.0))
+    np.testing.assert_allclose([one_cycle[0], one_cycle.max(), one_cycle[-1]], [1 / 25, 1.0, 1 / 250_000], rtol=1e-2)
+    assert 25 <= one_cycle.argmax() <= 35
+    warm = rates(schedules.WarmUp(schedules.Cosine(1.0), steps=20))
+    np.testing.assert_allclose(warm[:3], rates(schedules.Cosine(1.0))[:3] * [0.05, 0.1, 0.15])
+    np.testing.assert_array_equal(warm[20:], rates(schedules.Cosine(1.0))[20:])
+
+
+def test_plateau():
+    plateau = schedules.ReduceOnPlateau(1.0, factor=0.5, patience=1, lowest=0.3)
+    seen = []
+    for loss in (1.0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5):
+        seen.append(rates(plateau)[0])
+        plateau.observe(loss)
+    assert seen == [1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.3]
