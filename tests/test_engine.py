@@ -1,0 +1,182 @@
+"""The engine against the NumPy network: trajectories, gradients, and everything that changes them."""
+
+import itertools
+
+import numpy as np
+import pytest
+from cases import NETWORKS, relative_error, rng
+
+import nablas as nb
+from nablas import _core, reference
+
+OPTIMIZERS = {
+    "sgd": nb.SGD(0.05, momentum=0.9),
+    "adam": nb.Adam(0.01),
+    "adamw": nb.AdamW(0.01),
+    "rmsprop": nb.RMSprop(0.003),
+    "adagrad": nb.Adagrad(0.05),
+}
+STEPS = 100
+
+
+def build(loss, n, dtype="float64", seed=1):
+    sizes, hidden, output, make = NETWORKS[loss]
+    net = nb.MLP(sizes, hidden, output, dtype=dtype, seed=seed)
+    twin = reference.ReferenceNetwork(sizes, net.activations, net.parameters.astype(np.float64))
+    return net, twin, rng(3).normal(size=(n, sizes[0])).astype(dtype), make(n)
+
+
+@pytest.mark.parametrize("loss", NETWORKS)
+def test_a_hundred_steps_follow_the_reference(isa, loss):
+    """20 epochs of 5 batches, the last one ragged; every optimizer has its turn."""
+    name = list(OPTIMIZERS)[list(NETWORKS).index(loss) % len(OPTIMIZERS)]
+    optimizer = OPTIMIZERS[name]
+    net, twin, x, y = build(loss, 90)
+    weight = rng(4).random(90)
+    common = {"loss": loss, "batch_size": 20, "epochs": 20, "seed": 7, "l2": 1e-3, "sample_weight": weight}
+    theirs = reference.fit(
+        twin, x, y, optimizer=name, learning_rate=optimizer.schedule.initial, **optimizer.hyperparameters, **common
+    )
+    steps = [(value, parameters.copy()) for value, parameters in theirs]
+    assert len(steps) == STEPS
+    history = net.fit(x, y, optimizer=optimizer, **common)
+    assert relative_error(net.parameters, steps[-1][1]) < 1e-9
+    assert len(history) == 20
+    for epoch in (1, 2):  # the first epochs alone, so that an early deviation is seen, too
+        net, _, _, _ = build(loss, 90)
+        net.fit(x, y, optimizer=type(optimizer)(optimizer.schedule, **_settings(optimizer)), **(common | {"epochs": epoch}))
+        assert relative_error(net.parameters, steps[5 * epoch - 1][1]) < 1e-12
+
+
+def _settings(optimizer):
+    return {k: bool(v) if k == "nesterov" else v for k, v in optimizer.hyperparameters.items()}
+
+
+@pytest.mark.parametrize("loss", NETWORKS)
+def test_gradients_pass_central_differences(isa, loss):
+    net, twin, x, y = build(loss, 12)
+    weight = rng(4).random(12)
+    for settings in ({}, {"l2": 0.1}, {"sample_weight": weight, "l2": 0.01}):
+        gradient = net.gradient(x, y, loss=loss, **settings)
+        value, want = twin.loss_and_gradient(x, y, loss, **settings)
+        assert relative_error(gradient, want) < 1e-12
+        assert net.loss(x, y, loss=loss, **settings) == pytest.approx(value, rel=1e-12)
+        difference, h, p = np.empty_like(gradient), 1e-5, net.parameters
+        for i in range(len(p)):
+            old = p[i]
+            p[i] = old + h
+            up = net.loss(x, y, loss=loss, **settings)
+            p[i] = old - h
+            difference[i] = (up - net.loss(x, y, loss=loss, **settings)) / (2 * h)
+            p[i] = old
+        assert relative_error(gradient, difference) < 1e-7
+
+
+@pytest.mark.parametrize("depth", range(5))
+@pytest.mark.parametrize("activation", list(nb.activations()))
+def test_every_activation_at_every_depth(isa, dtype, depth, activation):
+    sizes = [6, *[8] * depth, 3]
+    net = nb.MLP(sizes, activation, "softmax", dtype=dtype, seed=depth)
+    if activation == "exp":
+        net.parameters[:] *= 0.3  # a tower of exponentials overflows
+    twin = reference.ReferenceNetwork(sizes, net.activations, net.parameters.astype(np.float64))
+    x, y = rng(1).normal(size=(17, 6)).astype(dtype), rng(2).integers(0, 3, 17)
+    value, want = twin.loss_and_gradient(x.astype(np.float64), y, "cross_entropy")
+    assert net.loss(x, y) == pytest.approx(value, rel=1e-5 if dtype == "float32" else 1e-13)
+    assert relative_error(net.gradient(x, y), want) < (2e-5 if dtype == "float32" else 1e-12)
+    np.testing.assert_allclose(net.forward(x), twin.forward(x), rtol=1e-4 if dtype == "float32" else 1e-11, atol=1e-7)
+
+
+OUTPUT_LOSSES = [
+    (output, loss)
+    for output, (loss, link) in itertools.product([*nb.activations(), "softmax"], nb.losses().items())
+    if link in ("identity", output)
+]
+
+
+@pytest.mark.parametrize(("output", "loss"), OUTPUT_LOSSES)
+def test_every_output_with_every_loss_it_fits(output, loss):
+    net = nb.MLP([4, 6, 3], "tanh", output, dtype="float64", seed=1)
+    twin = reference.ReferenceNetwork(net.sizes, net.activations, net.parameters.copy())
+    x, y = rng(1).normal(size=(9, 4)), rng(2).dirichlet(np.ones(3), 9)
+    value, want = twin.loss_and_gradient(x, y, loss)
+    assert net.loss(x, y, loss=loss) == pytest.approx(value, rel=1e-12)
+    assert relative_error(net.gradient(x, y, loss=loss), want) < 1e-12
+
+
+@pytest.mark.parametrize("rates", [[0.0, 0.4], [0.3, 0.0], [0.5, 0.5]])
+def test_dropout_follows_the_reference(isa, rates):
+    net, twin, x, y = build("cross_entropy", 70)
+    common = {"loss": "cross_entropy", "batch_size": 32, "epochs": 4, "seed": 11}
+    net.fit(x, y, optimizer=nb.Adam(0.01), dropout=rates, **common)
+    *_, (_, want) = reference.fit(twin, x, y, optimizer="adam", learning_rate=0.01, dropout=[0.0, *rates], **common)
+    assert relative_error(net.parameters, want) < 1e-10
+
+
+def test_batches_larger_than_a_block(isa):
+    """About 2,600 rows of this net fill a block, so a batch of 6,000 takes three."""
+    net = nb.MLP([3, 3000, 2], "tanh", dtype="float64", seed=1)
+    twin = reference.ReferenceNetwork(net.sizes, net.activations, net.parameters.copy())
+    x, y = rng(1).normal(size=(6000, 3)), rng(2).normal(size=(6000, 2))
+    value, want = twin.loss_and_gradient(x, y, "mse")
+    assert relative_error(net.gradient(x, y), want) < 1e-12
+    assert net.loss(x, y) == pytest.approx(value, rel=1e-12)
+    net.fit(x, y, optimizer=nb.SGD(0.1), batch_size=6000, epochs=1, dropout=0.5, shuffle=False, seed=3)
+    *_, (_, after) = reference.fit(
+        twin, x, y, optimizer="sgd", learning_rate=0.1, loss="mse", batch_size=6000, epochs=1,
+        shuffle=False, seed=3, dropout=[0.0, 0.5],
+    )  # fmt: skip
+    assert relative_error(net.parameters, after) < 1e-12
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_a_loss_in_python_trains_like_the_built_in_one(dropout):
+    def half_mse(outputs, targets):
+        d = outputs - targets
+        return 0.5 * np.sum(d * d) / len(d), d / len(d)
+
+    results = []
+    for loss in ("half_mse", half_mse):
+        net, _, x, y = build("half_mse", 70)
+        history = net.fit(
+            x, y, loss=loss, optimizer=nb.Adam(0.01), epochs=3, seed=2, l2=0.01, dropout=dropout, validation_data=(x, y)
+        )
+        results.append((net.parameters.copy(), history.loss, history.val_loss))
+    assert relative_error(results[1][0], results[0][0]) < 1e-12
+    np.testing.assert_allclose(results[1][1], results[0][1], rtol=1e-10)
+    np.testing.assert_allclose(results[1][2], results[0][2], rtol=1e-10)
+
+
+def test_labels_and_one_hot_targets_train_alike():
+    net, _, x, y = build("cross_entropy", 60)
+    other, _, _, _ = build("cross_entropy", 60)
+    net.fit(x, y, epochs=3, seed=1)
+    other.fit(x, np.eye(5)[y], epochs=3, seed=1)
+    assert relative_error(net.parameters, other.parameters) < 1e-11
+
+
+@pytest.mark.parametrize("init", _core.initialisations())
+def test_initial_weights(dtype, init):
+    sizes = [50, 40, 7]
+    net = nb.MLP(sizes, dtype=dtype, seed=5, init=init)
+    want = reference.initial_parameters(sizes, init, 5)
+    np.testing.assert_allclose(net.parameters, want, rtol=1e-6 if dtype == "float32" else 1e-13)
+    assert not any(b.any() for b in net.biases)
+    if init != "zeros":
+        deviation = {"glorot": np.sqrt(2 / 90), "glorot_normal": np.sqrt(2 / 90), "he": 0.2, "lecun": np.sqrt(1 / 50)}
+        assert net.weights[0].std() == pytest.approx(deviation.get(init, net.weights[0].std()), rel=0.05)
+
+
+def test_optimizer_states_go_on_between_fits():
+    x, y = rng(1).normal(size=(64, 7)), rng(2).integers(0, 5, 64)
+    once, _, _, _ = build("cross_entropy", 1)
+    once.fit(x, y, optimizer=nb.Adam(0.01), epochs=4, seed=1)
+    twice, _, _, _ = build("cross_entropy", 1)
+    optimizer = nb.Adam(0.01)
+    for _ in range(2):
+        twice.fit(x, y, optimizer=optimizer, epochs=2, seed=1)
+    np.testing.assert_array_equal(once.parameters, twice.parameters)
+    fresh, _, _, _ = build("cross_entropy", 1)
+    for _ in range(2):
+        fresh.fit(x, y, optimizer=nb.Adam(0.01), epochs=2, seed=1)
+    assert (fresh.parameters != once.parameters).any()

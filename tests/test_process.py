@@ -1,0 +1,256 @@
+"""The process around the package: threads, fork, signals, instruction sets, import."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import joblib
+import numpy as np
+import pytest
+from cases import rng
+from threadpoolctl import threadpool_limits
+
+import nablas as nb
+from nablas import _core, kernels
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc or forks")
+
+
+def python(code, timeout=120, **environment):
+    """Runs code in a fresh interpreter; returns what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def threads():
+    before = nb.num_threads()
+    yield nb.set_num_threads
+    nb.set_num_threads(before)
+
+
+def trained_hash(dtype, dropout=0.0):
+    """Wide enough that every team size up to 7 gets work in every phase."""
+    x, y = rng(1).normal(size=(700, 300)).astype(dtype), rng(2).integers(0, 10, 700)
+    weight = rng(3).random(700)
+    net = nb.MLP([300, 200, 90, 10], ["relu", "gelu"], "softmax", dtype=dtype, seed=1)
+    history = net.fit(x, y, epochs=2, batch_size=256, seed=1, l2=1e-4, dropout=dropout, sample_weight=weight)
+    digest = hashlib.sha256(net.parameters.tobytes())
+    digest.update(net.forward(x).tobytes())
+    digest.update(net.gradient(x, y).tobytes())
+    digest.update(np.array([*history.loss, net.loss(x, y, sample_weight=weight)]).tobytes())
+    return digest.hexdigest()
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_the_same_bits_for_any_number_of_threads(isa, dtype, threads, dropout):
+    hashes = set()
+    for count in (1, 2, 3, 7):
+        threads(count)
+        assert nb.num_threads() == count
+        hashes.add(trained_hash(dtype, dropout))
+    assert len(hashes) == 1
+
+
+def test_kernels_give_the_same_bits_for_any_number_of_threads(isa, dtype, threads):
+    a, b = rng(1).normal(size=(301, 203)).astype(dtype), rng(2).normal(size=(203, 407)).astype(dtype)
+    z = rng(3).normal(size=(3001, 130)).astype(dtype)
+    results = []
+    for count in (1, 2, 3, 7):
+        threads(count)
+        loss, delta = kernels.softmax_cross_entropy(z, np.abs(np.sin(z)))
+        out = [kernels.matmul(a, b), kernels.activate(z, "gelu"), kernels.softmax(z), delta, np.array(loss)]
+        results.append([o.tobytes() for o in out])
+    assert all(r == results[0] for r in results)
+
+
+def test_one_interrupted_or_sliced_epoch_changes_nothing(threads):
+    """An epoch longer than the time between signal checks is run in slices: same result as a short one."""
+    x, y = rng(1).normal(size=(60_000, 64)).astype("f"), rng(2).integers(0, 10, 60_000)
+    digests = set()
+    for count in (1, 2):
+        threads(count)
+        net = nb.MLP([64, 64, 10], output="softmax", seed=1)
+        rows = []
+        net._trained_with = None
+        trainer = net._trainer(net._core, "sgd", {})
+        data = net._dataset(net._core, x, y, None, "cross_entropy")
+        batches = -(-len(x) // 8)
+        trainer.run_epoch(
+            data, rates=np.full(batches, 0.01), batch_size=8, shuffle=True, seed=1, epoch=0,
+            dropout=[0.0, 0.0], l2=0.0, on_rows=rows.append,
+        )  # fmt: skip
+        assert rows[-1] == len(x)
+        digests.add(hashlib.sha256(net.parameters.tobytes()).hexdigest())
+    assert len(digests) == 1
+
+
+def test_threadpool_limits_are_obeyed(threads):
+    threads(3)
+    with threadpool_limits(1):
+        assert nb.num_threads() == 1
+    assert nb.num_threads() == 3
+    code = """
+        import nablas, threadpoolctl
+        with threadpoolctl.threadpool_limits(1):
+            assert nablas.num_threads() == 1
+        print(nablas.num_threads())
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+    assert int(python(code, **environment)) <= allowed
+
+
+def test_omp_num_threads_is_obeyed():
+    assert python("import nablas; print(nablas.num_threads())", OMP_NUM_THREADS="5") == "5"
+
+
+@pytest.mark.parametrize(("count", "error"), [(0, ValueError), (-1, ValueError), (10**6, ValueError), (1.5, TypeError), ("2", TypeError)])
+def test_bad_thread_counts(count, error):
+    with pytest.raises(error, match="count: expected an integer"):
+        nb.set_num_threads(count)
+
+
+@linux
+def test_a_forked_child_can_train():
+    code = """
+        import os, sys
+        sys.path.insert(0, {tests!r})
+        import nablas as nb
+        from test_process import trained_hash
+        nb.set_num_threads(2)
+        want = trained_hash("float32")
+        child = os.fork()
+        if child == 0:
+            nb.set_num_threads(2)
+            os._exit(0 if nb.num_threads() == 1 and trained_hash("float32") == want else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert trained_hash("float32") == want
+    """.replace("{tests!r}", repr(os.path.dirname(__file__)))
+    python(code)
+
+
+def _fit_score(seed):
+    x = rng(seed).normal(size=(200, 5))
+    net = nb.MLP([5, 8, 2], output="softmax", seed=seed)
+    net.fit(x, (x[:, 0] > 0).astype(int), epochs=20, seed=seed)
+    return net, net.score(x, (x[:, 0] > 0).astype(int))
+
+
+def test_joblib_processes():
+    results = joblib.Parallel(n_jobs=2)(joblib.delayed(_fit_score)(seed) for seed in range(4))
+    for seed, (net, score) in enumerate(results):
+        np.testing.assert_array_equal(net.parameters, _fit_score(seed)[0].parameters)
+        assert score > 0.8
+
+
+def test_threads_of_python_train_their_own_nets_and_share_one():
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(_fit_score, range(8)))
+    for seed, (net, _) in enumerate(together):
+        np.testing.assert_array_equal(net.parameters, _fit_score(seed)[0].parameters)
+    shared = nb.MLP([5, 64, 2], output="softmax", seed=1)
+    x, y = rng(1).normal(size=(3000, 5)), rng(2).integers(0, 2, 3000)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda size: shared.fit(x, y, epochs=3, batch_size=size), (8, 32, 500, 3000)))
+    assert np.isfinite(shared.parameters).all()
+
+
+@linux
+def test_importing_changes_nothing():
+    code = """
+        import ctypes, os, random, signal, numpy as np
+        libm = ctypes.CDLL("libm.so.6")
+        def state():
+            environment = ctypes.create_string_buffer(64)
+            libm.fegetenv(environment)
+            return (
+                environment.raw[28:32],  # MXCSR in glibc's fenv_t on x86-64
+                len(os.listdir("/proc/self/task")),
+                [signal.getsignal(s) for s in signal.valid_signals()],
+                [line for line in open("/proc/self/status") if line.startswith("Sig")],
+                dict(os.environ),
+                random.getstate(),
+                repr(np.random.get_state()),
+                np.geterr(),
+            )
+        before = state()
+        import nablas
+        assert state() == before
+        net = nablas.MLP([4, 3], output="softmax")
+        net.fit(np.eye(4), [0, 1, 2, 0], epochs=3)
+        assert state()[0] == before[0]
+    """
+    python(code)
+
+
+def test_scikit_learn_in_either_order():
+    body = """
+        import numpy as np
+        net = nablas.MLP([300, 200, 10], output="softmax", seed=1)
+        net.fit(np.ones((512, 300)), np.zeros(512, int), epochs=2, batch_size=256)
+        from sklearn.cluster import KMeans
+        KMeans(2, n_init=1).fit(np.random.default_rng(0).normal(size=(3000, 5)))
+        net.fit(np.ones((512, 300)), np.zeros(512, int), epochs=2, batch_size=256)
+    """
+    python("import nablas, sklearn.cluster\n" + textwrap.dedent(body))
+    python("import sklearn.cluster, nablas\n" + textwrap.dedent(body))
+
+
+@linux
+@pytest.mark.parametrize("where", ["large net", "tiny net"])
+def test_ctrl_c_ends_a_fit_within_a_second(where):
+    sizes, rows, batch = ("[784, 512, 10]", 4000, 128) if where == "large net" else ("[784, 4, 10]", 4000, 4)
+    code = f"""
+        import numpy as np, nablas, sys
+        net = nablas.MLP({sizes}, output="softmax", seed=1)
+        x, y = np.ones(({rows}, 784), "f"), np.arange({rows}) % 10
+        print("go", flush=True)
+        try:
+            net.fit(x, y, epochs=10**6, batch_size={batch}, optimizer=nablas.SGD(1e-4))
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+        net.fit(x, y, epochs=1, optimizer=nablas.SGD(1e-4))
+        assert np.isfinite(net.parameters).all()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout.readline() == "go\n"
+        time.sleep(0.7)
+        start = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        assert child.stdout.readline() == "interrupted\n"
+        assert time.monotonic() - start < 1
+        assert child.wait(60) == 0
+
+
+def test_nablas_isa_chooses_the_kernels():
+    for name in nb.available_isas():
+        assert python("import nablas; print(nablas.isa())", NABLAS_ISA=name) == name
+
+
+def test_an_absent_isa_is_an_error_at_the_first_kernel():
+    code = """
+        import nablas
+        try:
+            nablas.kernels.matmul([[1.0]], [[1.0]])
+        except RuntimeError as error:
+            print(error)
+    """
+    names = ", ".join(nb.available_isas())
+    want = f"NABLAS_ISA: expected one of {names} (what this build and this processor have), got 'x86_64_v9'"
+    assert python(code, NABLAS_ISA="x86_64_v9") == want
+    with pytest.raises(RuntimeError, match="NABLAS_ISA: expected one of"):
+        _core.use_isa("")
