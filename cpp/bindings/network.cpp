@@ -31,7 +31,14 @@ std::unique_ptr<Network<T>> make_network(const std::vector<int64>& sizes, const 
                           ? table.activation_count
                           : entry_index(table.activations, table.activation_count, activations[l], last ? "output" : "activation", last ? "softmax" : nullptr));
   }
-  return std::make_unique<Network<T>>(sizes, indices);
+  try {
+    return std::make_unique<Network<T>>(sizes, indices);
+  } catch (const std::bad_alloc&) {
+    int64 parameters = 0;
+    for (std::size_t l = 0; l + 1 < sizes.size(); ++l) parameters += (sizes[l] + 1) * sizes[l + 1];
+    PyErr_SetString(PyExc_MemoryError, ("sizes: expected a network that fits in memory, got " + std::to_string(parameters) + " parameters").c_str());
+    throw py::error_already_set();
+  }
 }
 
 // Rows to train on or to evaluate, checked once. Holds on to the arrays it reads.

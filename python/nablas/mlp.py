@@ -239,15 +239,13 @@ class MLP:
     ) -> tuple[Array, Array, _core.Dataset_float32]:
         resolved = _losses.resolve(loss, self.output)
         name = _losses.default_loss(self.output) if callable(resolved) else resolved
-        x = _data.as_matrix(X, self.dtype)
-        if callable(resolved):
-            targets, classes = np.asarray(y), self.classes
-        else:
-            targets, classes = _data.as_targets(
-                y, name, self.sizes[-1], self.dtype, self.classes
-            )
+        x, targets, classes = _data.as_matrix(X, self.dtype), np.asarray(y), self.classes
         weight = None if sample_weight is None else np.asarray(sample_weight, dtype=self.dtype)
         _data.check_rows(x, targets, weight)
+        if not callable(resolved):
+            targets, classes = _data.as_targets(
+                targets, name, self.sizes[-1], self.dtype, classes
+            )
         core_targets = None if callable(resolved) else targets
         data = self._dataset(self._core, x, core_targets, weight, name)
         self.classes = classes
