@@ -8,7 +8,9 @@ the bound of Higham's Accuracy and Stability of Numerical Algorithms, (3.13).
 import itertools
 
 import numpy as np
+from sklearn.datasets import load_iris
 
+import nablas as nb
 from nablas import _core
 
 UNIT_ROUNDOFF = {"float32": 2.0**-24, "float64": 2.0**-53}
@@ -27,7 +29,9 @@ def product_shapes(dtype):
     """(n, k, m) around the tile of the instruction set in use."""
     rows, columns = _core.tile_shape(dtype == "float64")
     shapes = list(itertools.product(edge_sizes(rows), [0, 1, 7], edge_sizes(columns)))
-    shapes += [(rows + 1, k, columns + 1) for k in (BLOCK_DEPTH - 1, BLOCK_DEPTH, BLOCK_DEPTH + 1, 700)]
+    shapes += [
+        (rows + 1, k, columns + 1) for k in (BLOCK_DEPTH - 1, BLOCK_DEPTH, BLOCK_DEPTH + 1, 700)
+    ]
     shapes += [(1, 64, 10), (17 * rows + 5, 33, 9 * columns + 5), (300, 20, 600)]
     return shapes
 
@@ -49,7 +53,9 @@ def product_error(c, a, b):
     bound = gamma(k + 2, dtype) * (np.abs(wide(a)) @ np.abs(wide(b)))
     excess = np.abs(c - exact)
     assert np.isfinite(c).all()
-    return float(np.max(np.where(excess == 0, 0, excess / np.where(bound > 0, bound, 1e-300)), initial=0))
+    return float(
+        np.max(np.where(excess == 0, 0, excess / np.where(bound > 0, bound, 1e-300)), initial=0)
+    )
 
 
 def assert_product(c, a, b):
@@ -82,16 +88,40 @@ def _one_hot(n, m):
 
 
 NETWORKS = {
-    "cross_entropy": ([7, 16, 16, 5], ["relu", "tanh"], "softmax", lambda n: rng(1).integers(0, 5, n)),
-    "binary_cross_entropy": ([7, 12, 3], ["sigmoid"], "sigmoid", lambda n: rng(1).integers(0, 2, (n, 3)).astype(float)),
+    "cross_entropy": (
+        [7, 16, 16, 5],
+        ["relu", "tanh"],
+        "softmax",
+        lambda n: rng(1).integers(0, 5, n),
+    ),
+    "binary_cross_entropy": (
+        [7, 12, 3],
+        ["sigmoid"],
+        "sigmoid",
+        lambda n: rng(1).integers(0, 2, (n, 3)).astype(float),
+    ),
     "mse": ([7, 9, 8, 2], ["elu", "gelu"], "identity", lambda n: rng(1).normal(size=(n, 2))),
     "half_mse": ([7, 11, 2], ["softplus"], "tanh", lambda n: rng(1).normal(size=(n, 2))),
     "mae": ([7, 10, 2], ["silu"], "identity", lambda n: rng(1).normal(size=(n, 2))),
     "huber": ([7, 10, 4], ["selu"], "softmax", lambda n: _one_hot(n, 4)),
-    "poisson": ([7, 8, 1], ["softsign"], "exp", lambda n: rng(1).poisson(2.0, (n, 1)).astype(float)),
+    "poisson": (
+        [7, 8, 1],
+        ["softsign"],
+        "exp",
+        lambda n: rng(1).poisson(2.0, (n, 1)).astype(float),
+    ),
 }
 
 
 def relative_error(got, want):
     scale = np.max(np.abs(want), initial=0)
     return float(np.max(np.abs(got - want), initial=0) / (scale if scale > 0 else 1))
+
+
+def small(**settings):
+    return nb.MLP([4, 8, 3], output="softmax", seed=1, **settings)
+
+
+def iris():
+    x, y = load_iris(return_X_y=True)
+    return (x - x.mean(axis=0)) / x.std(axis=0), y

@@ -41,7 +41,9 @@ def test_backward(isa, dtype, activation):
         x = kernels.activate(z, activation)
         delta = rng(3).standard_normal((n, outputs)).astype(dtype)
         preactivation = z if activation in NEEDS_Z else None
-        gradient, below = kernels.dense_backward(x, weights, delta, activation, preactivation=preactivation)
+        gradient, below = kernels.dense_backward(
+            x, weights, delta, activation, preactivation=preactivation
+        )
         assert_product(gradient, np.column_stack([np.ones(n, dtype), x]).T, delta)
         product = kernels.matmul(delta, weights[1:], transpose_b=True)
         assert_product(product, delta, weights[1:].T)
@@ -61,7 +63,10 @@ def test_backward_agrees_with_the_reference(isa, dtype):
 def test_layouts_do_not_matter(isa, dtype):
     z, weights = layer(15, 12, 9, dtype)
     x, delta = np.tanh(z), rng(3).standard_normal((15, 9)).astype(dtype)
-    want = kernels.dense_forward(x, weights, "tanh"), *kernels.dense_backward(x, weights, delta, "tanh")
+    want = (
+        kernels.dense_forward(x, weights, "tanh"),
+        *kernels.dense_backward(x, weights, delta, "tanh"),
+    )
     for (name, x2), (_, w2), (_, d2) in zip(
         strange_layouts(x), strange_layouts(weights), strange_layouts(delta), strict=True
     ):
@@ -90,7 +95,11 @@ def test_outs(dtype):
 @pytest.mark.parametrize(
     ("shape", "weights", "message"),
     [
-        ((3, 4), (4, 2), "weights: expected 5 rows .a bias row and one for each column of x., got 4"),
+        (
+            (3, 4),
+            (4, 2),
+            "weights: expected 5 rows .a bias row and one for each column of x., got 4",
+        ),
         ((3,), (4, 2), "x: expected 2 dimensions"),
         ((3, 4), (0, 2), "weights: expected at least the bias row"),
     ],
@@ -104,9 +113,13 @@ def test_bad_backward_arguments():
     x, weights = layer(3, 4, 2, "float64")
     with pytest.raises(ValueError, match=r"delta: expected shape \(3, 2\), got \(3, 5\)"):
         kernels.dense_backward(x, weights, np.ones((3, 5)))
-    with pytest.raises(ValueError, match="preactivation: expected x's preactivation, which the slope of gelu needs"):
+    with pytest.raises(
+        ValueError, match="preactivation: expected x's preactivation, which the slope of gelu needs"
+    ):
         kernels.dense_backward(x, weights, np.ones((3, 2)), "gelu")
-    with pytest.raises(ValueError, match="activation: expected one of identity, sigmoid, .*, got 'rely'"):
+    with pytest.raises(
+        ValueError, match="activation: expected one of identity, sigmoid, .*, got 'rely'"
+    ):
         kernels.dense_forward(x, weights, "rely")
 
 

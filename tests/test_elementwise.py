@@ -24,23 +24,31 @@ def test_values(isa, dtype, activation):
         want = reference.activate(z, activation)
         # in gelu's tail e^(-z²/2) magnifies the rounding of z², up to 16 here, by z²/2
         roundings = 24 if activation == "gelu" else 8
-        np.testing.assert_allclose(kernels.activate(z, activation), want, rtol=roundings * np.finfo(dtype).eps)
+        np.testing.assert_allclose(
+            kernels.activate(z, activation), want, rtol=roundings * np.finfo(dtype).eps
+        )
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_slopes_are_those_of_the_reference(isa, dtype, activation):
     for n in SIZES:
         z = arguments(n, dtype).astype(np.float64)
-        kept = z if ACTIVATIONS[activation] == "preactivation" else reference.activate(z, activation)
+        kept = (
+            z if ACTIVATIONS[activation] == "preactivation" else reference.activate(z, activation)
+        )
         want = reference.SLOPES[activation](z)
         got = kernels.slope(kept.astype(dtype), activation)
-        np.testing.assert_allclose(got, want, rtol=1e-5 if dtype == "float32" else 1e-12, atol=ABSOLUTE[dtype])
+        np.testing.assert_allclose(
+            got, want, rtol=1e-5 if dtype == "float32" else 1e-12, atol=ABSOLUTE[dtype]
+        )
 
 
 @pytest.mark.parametrize("activation", [a for a in ACTIVATIONS if a != "step"])
 def test_slopes_are_derivatives(isa, activation):
     z, h = arguments(200, "float64"), 1e-6
-    difference = (kernels.activate(z + h, activation) - kernels.activate(z - h, activation)) / (2 * h)
+    difference = (kernels.activate(z + h, activation) - kernels.activate(z - h, activation)) / (
+        2 * h
+    )
     kept = z if ACTIVATIONS[activation] == "preactivation" else kernels.activate(z, activation)
     np.testing.assert_allclose(kernels.slope(kept, activation), difference, rtol=1e-7, atol=1e-8)
 
@@ -48,7 +56,9 @@ def test_slopes_are_derivatives(isa, activation):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_whole_range(isa, dtype, activation):
     info = np.finfo(dtype)
-    z = np.array([0, -0.0, info.tiny, -info.tiny, 30, -30, 1e4, -1e4, info.max, -info.max, np.nan], dtype)
+    z = np.array(
+        [0, -0.0, info.tiny, -info.tiny, 30, -30, 1e4, -1e4, info.max, -info.max, np.nan], dtype
+    )
     want = reference.activate(z, activation)
     got = kernels.activate(z, activation)
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=2 * info.tiny)
@@ -76,7 +86,9 @@ def test_hadamard_delta(isa, dtype, activation):
         if delta.ndim:
             for out in (delta.copy(), kept.copy()):
                 d, k = (out, kept) if np.array_equal(out, delta) else (delta, out)
-                np.testing.assert_array_equal(kernels.hadamard_delta(d, k, activation, out=out), want)
+                np.testing.assert_array_equal(
+                    kernels.hadamard_delta(d, k, activation, out=out), want
+                )
 
 
 @pytest.mark.parametrize("name", UNARY)
@@ -103,11 +115,29 @@ def test_position_in_an_array_does_not_matter(isa, dtype):
     for activation in ACTIVATIONS:
         want = kernels.activate(x, activation)
         for start, stop in [(0, 1), (3, 20), (7, 199), (199, 200)]:
-            np.testing.assert_array_equal(kernels.activate(x[start:stop], activation), want[start:stop])
+            np.testing.assert_array_equal(
+                kernels.activate(x[start:stop], activation), want[start:stop]
+            )
 
 
 @pytest.mark.parametrize(
-    "source", ["bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "float32", "float64", ">f8", ">i4"]
+    "source",
+    [
+        "bool",
+        "uint8",
+        "int8",
+        "uint16",
+        "int16",
+        "uint32",
+        "int32",
+        "uint64",
+        "int64",
+        "float16",
+        "float32",
+        "float64",
+        ">f8",
+        ">i4",
+    ],
 )
 def test_gather_rows(isa, dtype, source):
     x = rng().integers(0, 2 if source == "bool" else 100, (20, 7)).astype(source)

@@ -33,9 +33,22 @@ def test_a_hundred_steps_follow_the_reference(isa, loss):
     optimizer = OPTIMIZERS[name]
     net, twin, x, y = build(loss, 90)
     weight = rng(4).random(90)
-    common = {"loss": loss, "batch_size": 20, "epochs": 20, "seed": 7, "l2": 1e-3, "sample_weight": weight}
+    common = {
+        "loss": loss,
+        "batch_size": 20,
+        "epochs": 20,
+        "seed": 7,
+        "l2": 1e-3,
+        "sample_weight": weight,
+    }
     theirs = reference.fit(
-        twin, x, y, optimizer=name, learning_rate=optimizer.schedule.initial, **optimizer.hyperparameters, **common
+        twin,
+        x,
+        y,
+        optimizer=name,
+        learning_rate=optimizer.schedule.initial,
+        **optimizer.hyperparameters,
+        **common,
     )
     steps = [(value, parameters.copy()) for value, parameters in theirs]
     assert len(steps) == STEPS
@@ -44,7 +57,12 @@ def test_a_hundred_steps_follow_the_reference(isa, loss):
     assert len(history) == 20
     for epoch in (1, 2):  # the first epochs alone, so that an early deviation is seen, too
         net, _, _, _ = build(loss, 90)
-        net.fit(x, y, optimizer=type(optimizer)(optimizer.schedule, **_settings(optimizer)), **(common | {"epochs": epoch}))
+        net.fit(
+            x,
+            y,
+            optimizer=type(optimizer)(optimizer.schedule, **_settings(optimizer)),
+            **(common | {"epochs": epoch}),
+        )
         assert relative_error(net.parameters, steps[5 * epoch - 1][1]) < 1e-12
 
 
@@ -84,12 +102,16 @@ def test_every_activation_at_every_depth(isa, dtype, depth, activation):
     value, want = twin.loss_and_gradient(x.astype(np.float64), y, "cross_entropy")
     assert net.loss(x, y) == pytest.approx(value, rel=1e-5 if dtype == "float32" else 1e-13)
     assert relative_error(net.gradient(x, y), want) < (2e-5 if dtype == "float32" else 1e-12)
-    np.testing.assert_allclose(net.forward(x), twin.forward(x), rtol=1e-4 if dtype == "float32" else 1e-11, atol=1e-7)
+    np.testing.assert_allclose(
+        net.forward(x), twin.forward(x), rtol=1e-4 if dtype == "float32" else 1e-11, atol=1e-7
+    )
 
 
 OUTPUT_LOSSES = [
     (output, loss)
-    for output, (loss, link) in itertools.product([*nb.activations(), "softmax"], nb.losses().items())
+    for output, (loss, link) in itertools.product(
+        [*nb.activations(), "softmax"], nb.losses().items()
+    )
     if link in ("identity", output)
 ]
 
@@ -109,7 +131,9 @@ def test_dropout_follows_the_reference(isa, rates):
     net, twin, x, y = build("cross_entropy", 70)
     common = {"loss": "cross_entropy", "batch_size": 32, "epochs": 4, "seed": 11}
     net.fit(x, y, optimizer=nb.Adam(0.01), dropout=rates, **common)
-    *_, (_, want) = reference.fit(twin, x, y, optimizer="adam", learning_rate=0.01, dropout=[0.0, *rates], **common)
+    *_, (_, want) = reference.fit(
+        twin, x, y, optimizer="adam", learning_rate=0.01, dropout=[0.0, *rates], **common
+    )
     assert relative_error(net.parameters, want) < 1e-10
 
 
@@ -121,7 +145,9 @@ def test_batches_larger_than_a_block(isa):
     value, want = twin.loss_and_gradient(x, y, "mse")
     assert relative_error(net.gradient(x, y), want) < 1e-12
     assert net.loss(x, y) == pytest.approx(value, rel=1e-12)
-    net.fit(x, y, optimizer=nb.SGD(0.1), batch_size=6000, epochs=1, dropout=0.5, shuffle=False, seed=3)
+    net.fit(
+        x, y, optimizer=nb.SGD(0.1), batch_size=6000, epochs=1, dropout=0.5, shuffle=False, seed=3
+    )
     *_, (_, after) = reference.fit(
         twin, x, y, optimizer="sgd", learning_rate=0.1, loss="mse", batch_size=6000, epochs=1,
         shuffle=False, seed=3, dropout=[0.0, 0.5],
@@ -139,7 +165,15 @@ def test_a_loss_in_python_trains_like_the_built_in_one(dropout):
     for loss in ("half_mse", half_mse):
         net, _, x, y = build("half_mse", 70)
         history = net.fit(
-            x, y, loss=loss, optimizer=nb.Adam(0.01), epochs=3, seed=2, l2=0.01, dropout=dropout, validation_data=(x, y)
+            x,
+            y,
+            loss=loss,
+            optimizer=nb.Adam(0.01),
+            epochs=3,
+            seed=2,
+            l2=0.01,
+            dropout=dropout,
+            validation_data=(x, y),
         )
         results.append((net.parameters.copy(), history.loss, history.val_loss))
     assert relative_error(results[1][0], results[0][0]) < 1e-12
@@ -163,8 +197,15 @@ def test_initial_weights(dtype, init):
     np.testing.assert_allclose(net.parameters, want, rtol=1e-6 if dtype == "float32" else 1e-13)
     assert not any(b.any() for b in net.biases)
     if init != "zeros":
-        deviation = {"glorot": np.sqrt(2 / 90), "glorot_normal": np.sqrt(2 / 90), "he": 0.2, "lecun": np.sqrt(1 / 50)}
-        assert net.weights[0].std() == pytest.approx(deviation.get(init, net.weights[0].std()), rel=0.05)
+        deviation = {
+            "glorot": np.sqrt(2 / 90),
+            "glorot_normal": np.sqrt(2 / 90),
+            "he": 0.2,
+            "lecun": np.sqrt(1 / 50),
+        }
+        assert net.weights[0].std() == pytest.approx(
+            deviation.get(init, net.weights[0].std()), rel=0.05
+        )
 
 
 def test_optimizer_states_go_on_between_fits():

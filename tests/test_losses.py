@@ -5,7 +5,10 @@ from cases import rng
 import nablas as nb
 from nablas import kernels, reference
 
-FUNCTION = {"cross_entropy": "softmax_cross_entropy", "binary_cross_entropy": "sigmoid_binary_cross_entropy"}
+FUNCTION = {
+    "cross_entropy": "softmax_cross_entropy",
+    "binary_cross_entropy": "sigmoid_binary_cross_entropy",
+}
 LOSSES = list(nb.losses())
 SHAPES = [(0, 3), (1, 1), (5, 10), (31, 16), (32, 17), (33, 1), (65, 40), (3, 300)]
 TOLERANCE = {"float32": 3e-6, "float64": 1e-14}
@@ -38,7 +41,9 @@ def test_loss_and_delta(isa, dtype, loss, weighted):
         want, want_delta = oracle(z, y, sample_weight=weight)
         assert value == pytest.approx(want, rel=TOLERANCE[dtype], abs=TOLERANCE[dtype])
         assert delta.dtype == dtype
-        np.testing.assert_allclose(delta, want_delta, rtol=1e-4 if dtype == "float32" else 1e-11, atol=TOLERANCE[dtype])
+        np.testing.assert_allclose(
+            delta, want_delta, rtol=1e-4 if dtype == "float32" else 1e-11, atol=TOLERANCE[dtype]
+        )
         kernel(z, y, sample_weight=weight, out=z)
         np.testing.assert_array_equal(z, delta)
 
@@ -52,7 +57,9 @@ def test_delta_is_the_derivative(isa, loss):
         up, down = z.copy(), z.copy()
         up[i, j] += h
         down[i, j] -= h
-        difference = (kernel(up, y, sample_weight=weight)[0] - kernel(down, y, sample_weight=weight)[0]) / (2 * h)
+        difference = (
+            kernel(up, y, sample_weight=weight)[0] - kernel(down, y, sample_weight=weight)[0]
+        ) / (2 * h)
         assert delta[i, j] == pytest.approx(difference, rel=1e-6, abs=1e-9)
 
 
@@ -84,7 +91,9 @@ def test_extreme_outputs_stay_finite(isa, dtype, loss):
 def test_cross_entropies_keep_small_probabilities(isa, dtype):
     value, _ = kernels.softmax_cross_entropy(np.array([[0.0, 500.0]], dtype), [0])
     assert value == pytest.approx(500, rel=1e-6)
-    value, _ = kernels.sigmoid_binary_cross_entropy(np.array([[500.0]], dtype), np.array([[0.0]], dtype))
+    value, _ = kernels.sigmoid_binary_cross_entropy(
+        np.array([[500.0]], dtype), np.array([[0.0]], dtype)
+    )
     assert value == pytest.approx(500, rel=1e-6)
 
 
@@ -108,9 +117,21 @@ def test_zero_weights(dtype, loss):
         ("cross_entropy", [0, 5], "targets: expected class labels from 0 to 2, got 5 at index 1"),
         ("cross_entropy", [-1, 0], "got -1 at index 0"),
         ("cross_entropy", [0, 1, 2], r"targets: expected shape \(2,\), got \(3,\)"),
-        ("binary_cross_entropy", [[0, 0, 0], [0, 2, 0]], r"targets: expected values from 0 to 1, got 2 at \(1, 1\)"),
-        ("poisson", [[0, 0, -1], [0, 0, 0]], r"targets: expected values of at least 0, got -1 at \(0, 2\)"),
-        ("mse", [[0, np.nan, 0], [0, 0, 0]], r"targets: expected finite values, got nan at \(0, 1\)"),
+        (
+            "binary_cross_entropy",
+            [[0, 0, 0], [0, 2, 0]],
+            r"targets: expected values from 0 to 1, got 2 at \(1, 1\)",
+        ),
+        (
+            "poisson",
+            [[0, 0, -1], [0, 0, 0]],
+            r"targets: expected values of at least 0, got -1 at \(0, 2\)",
+        ),
+        (
+            "mse",
+            [[0, np.nan, 0], [0, 0, 0]],
+            r"targets: expected finite values, got nan at \(0, 1\)",
+        ),
         ("mae", [[0, 0, 0], [np.inf, 0, 0]], r"got inf at \(1, 0\)"),
         ("huber", [[0, 0]], r"targets: expected shape \(2, 3\), got \(1, 2\)"),
     ],
@@ -124,11 +145,15 @@ def test_bad_targets(loss, bad, message):
 
 def test_bad_weights():
     z, y = np.zeros((2, 3)), np.zeros((2, 3))
-    with pytest.raises(ValueError, match=r"sample_weight: expected values of at least 0, got -1 at \(1,\)"):
+    with pytest.raises(
+        ValueError, match=r"sample_weight: expected values of at least 0, got -1 at \(1,\)"
+    ):
         kernels.mse(z, y, sample_weight=np.array([1.0, -1.0]))
     with pytest.raises(ValueError, match=r"sample_weight: expected shape \(2,\)"):
         kernels.mse(z, y, sample_weight=np.ones(3))
-    with pytest.raises(TypeError, match="targets: expected float64 like the other arguments, got float32"):
+    with pytest.raises(
+        TypeError, match="targets: expected float64 like the other arguments, got float32"
+    ):
         kernels.mse(z, y.astype("f"))
     with pytest.raises(ValueError, match="out: expected memory apart from targets"):
         kernels.mse(z, y, out=y)

@@ -34,7 +34,9 @@ def test_the_bound_rejects_a_product_that_drops_one_term(dtype):
 
 def test_large_magnitudes_and_cancellation(isa, dtype):
     a = (rng().standard_normal((20, 50)) * 10.0 ** rng(1).integers(-10, 10, (20, 50))).astype(dtype)
-    b = (rng(2).standard_normal((50, 40)) * 10.0 ** rng(3).integers(-10, 10, (50, 40))).astype(dtype)
+    b = (rng(2).standard_normal((50, 40)) * 10.0 ** rng(3).integers(-10, 10, (50, 40))).astype(
+        dtype
+    )
     assert_product(kernels.matmul(a, b), a, b)
 
 
@@ -108,10 +110,25 @@ def test_lists_are_taken_as_float64():
 @pytest.mark.parametrize(
     ("a", "b", "error", "message"),
     [
-        (np.ones((2, 3)), np.ones((4, 5)), ValueError, "b: expected 3 rows to match a's columns, got 4"),
+        (
+            np.ones((2, 3)),
+            np.ones((4, 5)),
+            ValueError,
+            "b: expected 3 rows to match a's columns, got 4",
+        ),
         (np.ones(3), np.ones((3, 1)), ValueError, r"a: expected 2 dimensions, got 1, shape \(3,\)"),
-        (np.ones((2, 3), int), np.ones((3, 1)), TypeError, "a: expected float32 or float64, got int64"),
-        (np.ones((2, 3), "f"), np.ones((3, 1)), TypeError, "b: expected float32 like a, got float64"),
+        (
+            np.ones((2, 3), int),
+            np.ones((3, 1)),
+            TypeError,
+            "a: expected float32 or float64, got int64",
+        ),
+        (
+            np.ones((2, 3), "f"),
+            np.ones((3, 1)),
+            TypeError,
+            "b: expected float32 like a, got float64",
+        ),
         (np.ones((2, 3), complex), np.ones((3, 1)), TypeError, "a: expected float32 or float64"),
         ("text", np.ones((3, 1)), TypeError, "a: expected float32 or float64"),
     ],

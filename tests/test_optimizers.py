@@ -36,7 +36,9 @@ def test_an_update_that_is_not_finite_is_not_made(isa, dtype, rule):
     w = np.ones(40, dtype)
     gradient = np.ones(40, dtype)
     gradient[7], gradient[30] = np.nan, np.inf
-    kernels.optimizer_update(rule, w, gradient, [np.zeros(40, dtype) for _ in RULES[rule][1]], step=1, learning_rate=0.1)
+    kernels.optimizer_update(
+        rule, w, gradient, [np.zeros(40, dtype) for _ in RULES[rule][1]], step=1, learning_rate=0.1
+    )
     assert w[7] == 1
     assert np.isfinite(w).all()
     assert (np.delete(w, [7, 30]) < 1).all()
@@ -51,12 +53,21 @@ def test_an_update_that_is_not_finite_is_not_made(isa, dtype, rule):
         ({"states": [np.zeros(2), np.zeros(2, "f")]}, TypeError, "second_moment: expected float64"),
         ({"step": 0}, ValueError, "step: expected 1 or more, got 0"),
         ({"learning_rate": np.nan}, ValueError, "learning_rate: expected a finite number"),
-        ({"momentum": 0.5}, TypeError, "adam: expected hyperparameters among beta1, beta2, eps, got 'momentum'"),
+        (
+            {"momentum": 0.5},
+            TypeError,
+            "adam: expected hyperparameters among beta1, beta2, eps, got 'momentum'",
+        ),
         ({"optimizer": "adan"}, ValueError, "optimizer: expected one of sgd, adam"),
     ],
 )
 def test_bad_updates(change, error, message):
-    arguments = {"optimizer": "adam", "parameters": np.ones(2), "gradient": np.ones(2), "states": [np.zeros(2), np.zeros(2)]}
+    arguments = {
+        "optimizer": "adam",
+        "parameters": np.ones(2),
+        "gradient": np.ones(2),
+        "states": [np.zeros(2), np.zeros(2)],
+    }
     arguments |= {"step": 1, "learning_rate": 0.1} | change
     positional = [arguments.pop(k) for k in ("optimizer", "parameters", "gradient", "states")]
     with pytest.raises(error, match=message):
@@ -70,7 +81,10 @@ def test_read_only_parameters_are_refused():
         kernels.optimizer_update("sgd", w, np.ones(2), [np.zeros(2)], step=1, learning_rate=0.1)
 
 
-@pytest.mark.parametrize("optimizer", [nb.SGD(0.1, 0.9, True), nb.Adam(0.1), nb.AdamW(0.1), nb.RMSprop(0.05), nb.Adagrad(0.5)])
+@pytest.mark.parametrize(
+    "optimizer",
+    [nb.SGD(0.1, 0.9, True), nb.Adam(0.1), nb.AdamW(0.1), nb.RMSprop(0.05), nb.Adagrad(0.5)],
+)
 def test_bound_optimizers_minimise(optimizer):
     w = np.array([[3.0, -2.0]])
     update = optimizer.bind(w)
@@ -83,7 +97,10 @@ def test_bound_optimizers_minimise(optimizer):
     ("make", "message"),
     [
         (lambda: nb.SGD(-1), "learning_rate: expected a positive number"),
-        (lambda: nb.SGD(momentum=1.0), "momentum: expected a number from 0 and less than 1, got 1.0"),
+        (
+            lambda: nb.SGD(momentum=1.0),
+            "momentum: expected a number from 0 and less than 1, got 1.0",
+        ),
         (lambda: nb.SGD(nesterov=True), "nesterov: expected a momentum"),
         (lambda: nb.Adam(beta2=1.5), "beta2"),
         (lambda: nb.Adam(eps=np.nan), "eps"),
@@ -104,13 +121,19 @@ def rates(schedule, steps_per_epoch=10, epochs=10):
 
 def test_schedules():
     assert (rates(schedules.Constant(0.1)) == 0.1).all()
-    np.testing.assert_allclose(rates(schedules.StepDecay(1.0, every=3))[[0, 29, 30, 59, 60]], [1, 1, 0.1, 0.1, 0.01])
-    np.testing.assert_allclose(rates(schedules.ExponentialDecay(1.0, factor=0.5))[[9, 10, 99]], [1, 0.5, 0.5**9])
+    np.testing.assert_allclose(
+        rates(schedules.StepDecay(1.0, every=3))[[0, 29, 30, 59, 60]], [1, 1, 0.1, 0.1, 0.01]
+    )
+    np.testing.assert_allclose(
+        rates(schedules.ExponentialDecay(1.0, factor=0.5))[[9, 10, 99]], [1, 0.5, 0.5**9]
+    )
     cosine = rates(schedules.Cosine(2.0, final=1.0))
     np.testing.assert_allclose(cosine[[0, 50]], [2.0, 1.5])
     assert (np.diff(cosine) < 0).all()
     one_cycle = rates(schedules.OneCycle(1.0))
-    np.testing.assert_allclose([one_cycle[0], one_cycle.max(), one_cycle[-1]], [1 / 25, 1.0, 1 / 250_000], rtol=1e-2)
+    np.testing.assert_allclose(
+        [one_cycle[0], one_cycle.max(), one_cycle[-1]], [1 / 25, 1.0, 1 / 250_000], rtol=1e-2
+    )
     assert 25 <= one_cycle.argmax() <= 35
     warm = rates(schedules.WarmUp(schedules.Cosine(1.0), steps=20))
     np.testing.assert_allclose(warm[:3], rates(schedules.Cosine(1.0))[:3] * [0.05, 0.1, 0.15])

@@ -46,7 +46,9 @@ def trained_hash(dtype, dropout=0.0):
     x, y = rng(1).normal(size=(700, 300)).astype(dtype), rng(2).integers(0, 10, 700)
     weight = rng(3).random(700)
     net = nb.MLP([300, 200, 90, 10], ["relu", "gelu"], "softmax", dtype=dtype, seed=1)
-    history = net.fit(x, y, epochs=2, batch_size=256, seed=1, l2=1e-4, dropout=dropout, sample_weight=weight)
+    history = net.fit(
+        x, y, epochs=2, batch_size=256, seed=1, l2=1e-4, dropout=dropout, sample_weight=weight
+    )
     digest = hashlib.sha256(net.parameters.tobytes())
     digest.update(net.forward(x).tobytes())
     digest.update(net.gradient(x, y).tobytes())
@@ -65,13 +67,22 @@ def test_the_same_bits_for_any_number_of_threads(isa, dtype, threads, dropout):
 
 
 def test_kernels_give_the_same_bits_for_any_number_of_threads(isa, dtype, threads):
-    a, b = rng(1).normal(size=(301, 203)).astype(dtype), rng(2).normal(size=(203, 407)).astype(dtype)
+    a, b = (
+        rng(1).normal(size=(301, 203)).astype(dtype),
+        rng(2).normal(size=(203, 407)).astype(dtype),
+    )
     z = rng(3).normal(size=(3001, 130)).astype(dtype)
     results = []
     for count in (1, 2, 3, 7):
         threads(count)
         loss, delta = kernels.softmax_cross_entropy(z, np.abs(np.sin(z)))
-        out = [kernels.matmul(a, b), kernels.activate(z, "gelu"), kernels.softmax(z), delta, np.array(loss)]
+        out = [
+            kernels.matmul(a, b),
+            kernels.activate(z, "gelu"),
+            kernels.softmax(z),
+            delta,
+            np.array(loss),
+        ]
         results.append([o.tobytes() for o in out])
     assert all(r == results[0] for r in results)
 
@@ -117,7 +128,10 @@ def test_omp_num_threads_is_obeyed():
     assert python("import nablas; print(nablas.num_threads())", OMP_NUM_THREADS="5") == "5"
 
 
-@pytest.mark.parametrize(("count", "error"), [(0, ValueError), (-1, ValueError), (10**6, ValueError), (1.5, TypeError), ("2", TypeError)])
+@pytest.mark.parametrize(
+    ("count", "error"),
+    [(0, ValueError), (-1, ValueError), (10**6, ValueError), (1.5, TypeError), ("2", TypeError)],
+)
 def test_bad_thread_counts(count, error):
     with pytest.raises(error, match="count: expected an integer"):
         nb.set_num_threads(count)
@@ -212,7 +226,9 @@ def test_scikit_learn_in_either_order():
 @linux
 @pytest.mark.parametrize("where", ["large net", "tiny net"])
 def test_ctrl_c_ends_a_fit_within_a_second(where):
-    sizes, rows, batch = ("[784, 512, 10]", 4000, 128) if where == "large net" else ("[784, 4, 10]", 4000, 4)
+    sizes, rows, batch = (
+        ("[784, 512, 10]", 4000, 128) if where == "large net" else ("[784, 4, 10]", 4000, 4)
+    )
     code = f"""
         import numpy as np, nablas, sys
         net = nablas.MLP({sizes}, output="softmax", seed=1)

@@ -11,7 +11,11 @@ def test_philox_known_answers():
     cases = [
         ((0, 0, 0, 0), (0, 0), "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
         ((ones,) * 4, (ones, ones), "408f276d 41c83b0e a20bc7c6 6d5451fd"),
-        ((0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), (0xA4093822, 0x299F31D0), "d16cfe09 94fdcceb 5001e420 24126ea1"),
+        (
+            (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
+            (0xA4093822, 0x299F31D0),
+            "d16cfe09 94fdcceb 5001e420 24126ea1",
+        ),
     ]
     for (c0, c1, c2, c3), (k0, k1), want in cases:
         block = reference_random.philox(k0 | k1 << 32, [c0 | c1 << 32], c2, c3)[0]
@@ -22,10 +26,14 @@ def test_philox_known_answers():
 def test_numbers_are_those_of_the_reference(seed):
     for n in (0, 1, 2, 5, 1000):
         np.testing.assert_array_equal(
-            kernels.random_uniform(n, seed=seed, stream=3), reference.random_uniform(n, seed=seed, stream=3)
+            kernels.random_uniform(n, seed=seed, stream=3),
+            reference.random_uniform(n, seed=seed, stream=3),
         )
         np.testing.assert_allclose(
-            kernels.random_normal(n, seed=seed), reference.random_normal(n, seed=seed), rtol=1e-13, atol=1e-15
+            kernels.random_normal(n, seed=seed),
+            reference.random_normal(n, seed=seed),
+            rtol=1e-13,
+            atol=1e-15,
         )
         np.testing.assert_array_equal(
             kernels.permutation(n, seed=seed, epoch=2), reference.permutation(n, seed=seed, epoch=2)
@@ -74,7 +82,10 @@ def test_dropout(isa, dtype):
     [
         (lambda: kernels.random_uniform(-1, seed=0), "count: expected 0 or more, got -1"),
         (lambda: kernels.random_uniform(1, seed=0, stream=2**24), "stream: expected"),
-        (lambda: kernels.dropout(np.ones((2, 2)), 1.0, seed=0), "rate: expected a number from 0 to less than 1"),
+        (
+            lambda: kernels.dropout(np.ones((2, 2)), 1.0, seed=0),
+            "rate: expected a number from 0 to less than 1",
+        ),
         (lambda: kernels.dropout(np.ones((2, 2)), np.nan, seed=0), "rate"),
         (lambda: kernels.dropout(np.ones(2), 0.1, seed=0), "x: expected 2 dimensions"),
     ],

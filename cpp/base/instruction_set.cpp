@@ -47,9 +47,12 @@ bool has_v4() {
 
 bool supported(InstructionSet level) {
   switch (level) {
-    case InstructionSet::x86_64_v3: return has_v3();
-    case InstructionSet::x86_64_v4: return has_v4();
-    default: return true;
+    case InstructionSet::x86_64_v3:
+      return has_v3();
+    case InstructionSet::x86_64_v4:
+      return has_v4();
+    default:
+      return true;
   }
 }
 #else

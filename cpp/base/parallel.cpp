@@ -54,7 +54,8 @@ int read_cgroup_quota() {
   if (std::ifstream file("/sys/fs/cgroup/cpu.max"); file >> first >> period) {
     if (first != "max") quota = std::atof(first.c_str());
   } else {
-    std::ifstream quota_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), period_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+    std::ifstream quota_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
+        period_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
     if (!(quota_file >> quota && period_file >> period)) return unlimited;
   }
   if (quota <= 0 || period <= 0) return unlimited;

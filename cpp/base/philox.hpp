@@ -15,14 +15,17 @@ struct PhiloxBlock {
 };
 
 // High byte of the stream: what the numbers are for; low bytes: the layer.
-constexpr std::uint32_t stream_initialisation = 0x01000000u, stream_shuffle = 0x02000000u, stream_dropout = 0x03000000u, stream_user = 0x04000000u;
+constexpr std::uint32_t stream_initialisation = 0x01000000u, stream_shuffle = 0x02000000u, stream_dropout = 0x03000000u,
+                        stream_user = 0x04000000u;
 
 static inline PhiloxBlock philox(std::uint64_t seed, std::uint64_t index, std::uint32_t step, std::uint32_t stream) {
-  std::uint32_t c0 = static_cast<std::uint32_t>(index), c1 = static_cast<std::uint32_t>(index >> 32), c2 = step, c3 = stream;
+  std::uint32_t c0 = static_cast<std::uint32_t>(index), c1 = static_cast<std::uint32_t>(index >> 32), c2 = step,
+                c3 = stream;
   std::uint32_t k0 = static_cast<std::uint32_t>(seed), k1 = static_cast<std::uint32_t>(seed >> 32);
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t p0 = 0xD2511F53ull * c0, p1 = 0xCD9E8D57ull * c2;
-    const std::uint32_t n0 = static_cast<std::uint32_t>(p1 >> 32) ^ c1 ^ k0, n2 = static_cast<std::uint32_t>(p0 >> 32) ^ c3 ^ k1;
+    const std::uint32_t n0 = static_cast<std::uint32_t>(p1 >> 32) ^ c1 ^ k0,
+                        n2 = static_cast<std::uint32_t>(p0 >> 32) ^ c3 ^ k1;
     c1 = static_cast<std::uint32_t>(p1);
     c3 = static_cast<std::uint32_t>(p0);
     c0 = n0;
@@ -34,7 +37,8 @@ static inline PhiloxBlock philox(std::uint64_t seed, std::uint64_t index, std::u
 }
 
 // 64-bit word `i` of a sequence: half a block each.
-static inline std::uint64_t philox_word64(std::uint64_t seed, std::uint64_t i, std::uint32_t step, std::uint32_t stream) {
+static inline std::uint64_t philox_word64(std::uint64_t seed, std::uint64_t i, std::uint32_t step,
+                                          std::uint32_t stream) {
   const PhiloxBlock block = philox(seed, i / 2, step, stream);
   const int first = i % 2 == 0 ? 0 : 2;
   return static_cast<std::uint64_t>(block.word[first]) << 32 | block.word[first + 1];

@@ -16,7 +16,8 @@ std::string text(const Parts&... parts) {
 template <class Sequence>
 std::string tuple_text(const Sequence& shape, std::size_t size) {
   std::string out = "(";
-  for (std::size_t i = 0; i < size; ++i) out += (i > 0 ? ", " : "") + (shape[i] < 0 ? std::string("n") : std::to_string(shape[i]));
+  for (std::size_t i = 0; i < size; ++i)
+    out += (i > 0 ? ", " : "") + (shape[i] < 0 ? std::string("n") : std::to_string(shape[i]));
   return out + (size == 1 ? ",)" : ")");
 }
 
@@ -43,9 +44,15 @@ bool element_type(const py::array& array, ElementType& type) {
   else if (kind == 'b')
     type = ElementType::boolean;
   else if (kind == 'u')
-    type = size == 1 ? ElementType::uint8 : size == 2 ? ElementType::uint16 : size == 4 ? ElementType::uint32 : ElementType::uint64;
+    type = size == 1   ? ElementType::uint8
+           : size == 2 ? ElementType::uint16
+           : size == 4 ? ElementType::uint32
+                       : ElementType::uint64;
   else if (kind == 'i')
-    type = size == 1 ? ElementType::int8 : size == 2 ? ElementType::int16 : size == 4 ? ElementType::int32 : ElementType::int64;
+    type = size == 1   ? ElementType::int8
+           : size == 2 ? ElementType::int16
+           : size == 4 ? ElementType::int32
+                       : ElementType::int64;
   else
     return false;
   return is_native(array);
@@ -74,7 +81,9 @@ py::array as_array(py::handle object, const char* name) {
 }
 
 void check_dimensions(const py::array& array, int dimensions, const char* name) {
-  if (array.ndim() != dimensions) value_error(name, text(dimensions, dimensions == 1 ? " dimension" : " dimensions"), text(array.ndim(), ", shape ", shape_text(array)));
+  if (array.ndim() != dimensions)
+    value_error(name, text(dimensions, dimensions == 1 ? " dimension" : " dimensions"),
+                text(array.ndim(), ", shape ", shape_text(array)));
 }
 
 void check_shape(const py::array& array, const std::vector<int64>& shape, const char* name) {
@@ -108,7 +117,8 @@ void check_size(const std::vector<int64>& shape, int64 item_size, const char* na
   int64 bytes = item_size;
   for (const int64 length : shape)
     if (__builtin_mul_overflow(bytes, length, &bytes)) {
-      PyErr_SetString(PyExc_OverflowError, text(name, ": expected a size below 2**63 bytes, got shape ", shape_text(shape)).c_str());
+      PyErr_SetString(PyExc_OverflowError,
+                      text(name, ": expected a size below 2**63 bytes, got shape ", shape_text(shape)).c_str());
       throw py::error_already_set();
     }
 }
@@ -118,7 +128,8 @@ DataMatrix::DataMatrix(py::handle object, const char* name) : array_(as_array(ob
   ElementType type;
   if (!element_type(array_, type)) {
     const char kind = array_.dtype().kind();
-    if (kind != 'f' && kind != 'i' && kind != 'u' && kind != 'b') type_error(name, "numbers", "dtype " + std::string(py::str(array_.dtype())));
+    if (kind != 'f' && kind != 'i' && kind != 'u' && kind != 'b')
+      type_error(name, "numbers", "dtype " + std::string(py::str(array_.dtype())));
     array_ = py::array_t<double, py::array::c_style>::ensure(array_);  // float16, long double, foreign byte order
     if (!array_) throw py::error_already_set();
     type = ElementType::float64;
@@ -128,13 +139,15 @@ DataMatrix::DataMatrix(py::handle object, const char* name) : array_(as_array(ob
 
 py::array_t<int64> label_array(const py::array& labels, int64 rows, int64 classes, const char* name) {
   const char kind = labels.dtype().kind();
-  if (kind != 'i' && kind != 'u' && kind != 'b') type_error(name, "integer class labels", "dtype " + std::string(py::str(labels.dtype())));
+  if (kind != 'i' && kind != 'u' && kind != 'b')
+    type_error(name, "integer class labels", "dtype " + std::string(py::str(labels.dtype())));
   check_shape(labels, {rows}, name);
   auto array = py::array_t<int64, py::array::c_style | py::array::forcecast>::ensure(labels);
   if (!array) throw py::error_already_set();
   const int64* data = array.data();
   for (int64 i = 0; i < rows; ++i)
-    if (data[i] < 0 || data[i] >= classes) value_error(name, text("class labels from 0 to ", classes - 1), text(data[i], " at index ", i));
+    if (data[i] < 0 || data[i] >= classes)
+      value_error(name, text("class labels from 0 to ", classes - 1), text(data[i], " at index ", i));
   return array;
 }
 
@@ -153,7 +166,9 @@ void check_range(const Input<T>& values, double lowest, double highest, const ch
     rest /= values.array().shape(d);
   }
   const bool unbounded = lowest < -1e30;
-  const std::string expected = !std::isfinite(data[i]) || unbounded ? "finite values" : highest < 1e30 ? text("values from ", lowest, " to ", highest) : text("values of at least ", lowest);
+  const std::string expected = !std::isfinite(data[i]) || unbounded ? "finite values"
+                               : highest < 1e30                     ? text("values from ", lowest, " to ", highest)
+                                                                    : text("values of at least ", lowest);
   value_error(name, expected, text(data[i], " at ", shape_text(at)));
 }
 

@@ -49,7 +49,8 @@ template <class T>
 class Input {
  public:
   Input(const py::array& array, const char* name) {
-    if (float_type(array, name) != float_of<T>) type_error(name, std::string(float_name(float_of<T>)) + " like the other arguments", py::str(array.dtype()));
+    if (float_type(array, name) != float_of<T>)
+      type_error(name, std::string(float_name(float_of<T>)) + " like the other arguments", py::str(array.dtype()));
     array_ = Contiguous::ensure(array);
     if (!array_) throw py::error_already_set();
   }
@@ -90,7 +91,8 @@ class Result {
     if (!target_.writeable()) value_error(name, "a writeable array", "a read-only one");
     bool direct = py::array_t<T, py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_>::check_(target_);
     for (const py::array* input : apart) direct &= !overlap(target_, *input);
-    for (const py::array* input : in_place) direct &= !overlap(target_, *input) || (input->data() == target_.data() && input->size() == target_.size());
+    for (const py::array* input : in_place)
+      direct &= !overlap(target_, *input) || (input->data() == target_.data() && input->size() == target_.size());
     memory_ = direct ? target_ : py::array_t<T>(std::vector<py::ssize_t>(shape.begin(), shape.end()));
   }
   T* data() { return static_cast<T*>(memory_.mutable_data()); }

@@ -40,7 +40,8 @@ struct Operand {
     float_type(array, name);
     check_dimensions(array, 2, name);
     const bool aligned = (py::detail::array_proxy(array.ptr())->flags & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0;
-    const bool whole = array.strides(0) % static_cast<py::ssize_t>(sizeof(T)) == 0 && array.strides(1) % static_cast<py::ssize_t>(sizeof(T)) == 0;
+    const bool whole = array.strides(0) % static_cast<py::ssize_t>(sizeof(T)) == 0 &&
+                       array.strides(1) % static_cast<py::ssize_t>(sizeof(T)) == 0;
     held = py::isinstance<py::array_t<T>>(array) && aligned && whole ? array : Input<T>(array, name).array();
     data = static_cast<const T*>(held.data());
     rows = held.shape(0), columns = held.shape(1);
@@ -58,15 +59,20 @@ struct Operand {
 py::array matmul(py::handle a_object, py::handle b_object, bool transpose_a, bool transpose_b, py::handle out) {
   const py::array a_array = as_array(a_object, "a"), b_array = as_array(b_object, "b");
   const Float type = float_type(a_array, "a");
-  if (float_type(b_array, "b") != type) type_error("b", std::string(float_name(type)) + " like a", py::str(b_array.dtype()));
+  if (float_type(b_array, "b") != type)
+    type_error("b", std::string(float_name(type)) + " like a", py::str(b_array.dtype()));
   return visit_float(type, [&](auto scalar) -> py::array {
     using T = decltype(scalar);
     const Operand<T> a(a_array, "a", transpose_a), b(b_array, "b", transpose_b);
     if (a.columns != b.rows)
-      value_error("b", std::to_string(a.columns) + " rows to match a's columns" + (transpose_a || transpose_b ? " (after transposition)" : ""), std::to_string(b.rows));
+      value_error("b",
+                  std::to_string(a.columns) + " rows to match a's columns" +
+                      (transpose_a || transpose_b ? " (after transposition)" : ""),
+                  std::to_string(b.rows));
     Result<T> result(out, {a.rows, b.columns}, "out", {&a.held, &b.held});
     Gemm<T> g{a.rows, b.columns, a.columns, a.data, a.row, a.column, b.data, b.row, b.column, result.data(), b.columns};
-    run<T>(static_cast<double>(a.rows) * b.columns * a.columns, [&](const Team& team, T* workspace) { team_gemm(kernels<T>(), team, g, workspace); });
+    run<T>(static_cast<double>(a.rows) * b.columns * a.columns,
+           [&](const Team& team, T* workspace) { team_gemm(kernels<T>(), team, g, workspace); });
     return result.finish();
   });
 }
@@ -77,7 +83,8 @@ void check_weights(const Input<T>& weights) {
   if (weights.rows() < 1) value_error("weights", "at least the bias row", "0 rows");
 }
 
-py::array dense_forward(py::handle x_object, py::handle weights_object, const std::string& activation, py::handle out, py::handle preactivation_out) {
+py::array dense_forward(py::handle x_object, py::handle weights_object, const std::string& activation, py::handle out,
+                        py::handle preactivation_out) {
   const py::array x_array = as_array(x_object, "x");
   const int index = activation_index(activation);
   return visit_float(float_type(x_array, "x"), [&](auto scalar) -> py::array {
@@ -86,42 +93,54 @@ py::array dense_forward(py::handle x_object, py::handle weights_object, const st
     check_dimensions(x.array(), 2, "x");
     check_weights(weights);
     if (weights.rows() != x.columns() + 1)
-      value_error("weights", std::to_string(x.columns() + 1) + " rows (a bias row and one for each column of x)", std::to_string(weights.rows()));
+      value_error("weights", std::to_string(x.columns() + 1) + " rows (a bias row and one for each column of x)",
+                  std::to_string(weights.rows()));
     const int64 outputs = weights.columns();
     Result<T> result(out, {x.rows(), outputs}, "out", {&x.array(), &weights.array()});
     std::optional<Result<T>> z;
     if (!preactivation_out.is_none()) {
-      z.emplace(preactivation_out, std::vector<int64>{x.rows(), outputs}, "preactivation_out", std::initializer_list<const py::array*>{&x.array(), &weights.array()});
+      z.emplace(preactivation_out, std::vector<int64>{x.rows(), outputs}, "preactivation_out",
+                std::initializer_list<const py::array*>{&x.array(), &weights.array()});
       if (!out.is_none() && overlap(as_array(out, "out"), as_array(preactivation_out, "preactivation_out")))
         value_error("preactivation_out", "memory apart from out", "an overlap");
     }
-    const Gemm<T> g = forward_gemm<T>(x.matrix(), weights.data(), outputs, result.data(), z ? z->data() : nullptr, index);
-    run<T>(static_cast<double>(x.rows()) * weights.size(), [&](const Team& team, T* workspace) { team_gemm(kernels<T>(), team, g, workspace); });
+    const Gemm<T> g =
+        forward_gemm<T>(x.matrix(), weights.data(), outputs, result.data(), z ? z->data() : nullptr, index);
+    run<T>(static_cast<double>(x.rows()) * weights.size(),
+           [&](const Team& team, T* workspace) { team_gemm(kernels<T>(), team, g, workspace); });
     if (z) z->finish();
     return result.finish();
   });
 }
 
-py::tuple dense_backward(py::handle x_object, py::handle weights_object, py::handle delta_object, const std::string& activation, py::handle preactivation,
-                         py::handle gradient_out, py::handle delta_out) {
+py::tuple dense_backward(py::handle x_object, py::handle weights_object, py::handle delta_object,
+                         const std::string& activation, py::handle preactivation, py::handle gradient_out,
+                         py::handle delta_out) {
   const py::array x_array = as_array(x_object, "x");
   const int index = activation_index(activation);
   const bool needs_z = any_kernels<float>().activations[index].slope_needs_preactivation;
-  if (needs_z && preactivation.is_none()) value_error("preactivation", "x's preactivation, which the slope of " + activation + " needs", "None");
+  if (needs_z && preactivation.is_none())
+    value_error("preactivation", "x's preactivation, which the slope of " + activation + " needs", "None");
   return visit_float(float_type(x_array, "x"), [&](auto scalar) -> py::tuple {
     using T = decltype(scalar);
     const Input<T> x(x_array, "x"), weights(weights_object, "weights");
     check_dimensions(x.array(), 2, "x");
     check_weights(weights);
     const int64 rows = x.rows(), inputs = x.columns(), outputs = weights.columns();
-    if (weights.rows() != inputs + 1) value_error("weights", std::to_string(inputs + 1) + " rows (a bias row and one for each column of x)", std::to_string(weights.rows()));
+    if (weights.rows() != inputs + 1)
+      value_error("weights", std::to_string(inputs + 1) + " rows (a bias row and one for each column of x)",
+                  std::to_string(weights.rows()));
     const Input<T> delta = Input<T>(delta_object, "delta").expect({rows, outputs}, "delta");
-    const Input<T> kept = needs_z ? Input<T>(preactivation, "preactivation").expect({rows, inputs}, "preactivation") : x;
+    const Input<T> kept =
+        needs_z ? Input<T>(preactivation, "preactivation").expect({rows, inputs}, "preactivation") : x;
     const Arrays inputs_held = {&x.array(), &weights.array(), &delta.array(), &kept.array()};
-    Result<T> gradient(gradient_out, {inputs + 1, outputs}, "gradient_out", inputs_held), below(delta_out, {rows, inputs}, "delta_out", inputs_held);
-    if (!gradient_out.is_none() && !delta_out.is_none() && overlap(as_array(gradient_out, "gradient_out"), as_array(delta_out, "delta_out")))
+    Result<T> gradient(gradient_out, {inputs + 1, outputs}, "gradient_out", inputs_held),
+        below(delta_out, {rows, inputs}, "delta_out", inputs_held);
+    if (!gradient_out.is_none() && !delta_out.is_none() &&
+        overlap(as_array(gradient_out, "gradient_out"), as_array(delta_out, "delta_out")))
       value_error("delta_out", "memory apart from gradient_out", "an overlap");
-    const Gemm<T> g = delta_gemm<T>(delta.data(), rows, weights.data(), inputs, outputs, below.data(), index, kept.data(), inputs);
+    const Gemm<T> g =
+        delta_gemm<T>(delta.data(), rows, weights.data(), inputs, outputs, below.data(), index, kept.data(), inputs);
     run<T>(2.0 * rows * weights.size(), [&](const Team& team, T* workspace) {
       team_gradient(kernels<T>(), team, x.matrix(), delta.data(), outputs, gradient.data(), false, workspace);
       team_gemm(kernels<T>(), team, g, workspace);
@@ -149,8 +168,10 @@ py::array softmax(py::handle z_object, py::handle out) {
 }  // namespace
 
 void bind_dense(py::module_& m) {
-  m.def("matmul", &matmul, py::arg("a"), py::arg("b"), py::kw_only(), py::arg("transpose_a") = false, py::arg("transpose_b") = false, py::arg("out") = py::none(),
+  m.def("matmul", &matmul, py::arg("a"), py::arg("b"), py::kw_only(), py::arg("transpose_a") = false,
+        py::arg("transpose_b") = false, py::arg("out") = py::none(),
         R"(matmul(a, b, *, transpose_a=False, transpose_b=False, out=None)
+--
 
 The matrix product of two matrices, each transposed first if asked.
 
@@ -174,9 +195,10 @@ ValueError
     For shapes that do not fit.
 TypeError
     For other dtypes, or two different ones.)");
-  m.def("dense_forward", &dense_forward, py::arg("x"), py::arg("weights"), py::arg("activation") = "identity", py::kw_only(), py::arg("out") = py::none(),
-        py::arg("preactivation_out") = py::none(),
+  m.def("dense_forward", &dense_forward, py::arg("x"), py::arg("weights"), py::arg("activation") = "identity",
+        py::kw_only(), py::arg("out") = py::none(), py::arg("preactivation_out") = py::none(),
         R"(dense_forward(x, weights, activation="identity", *, out=None, preactivation_out=None)
+--
 
 A dense layer: ``g(x W + b)``, bias and activation fused into the product.
 
@@ -198,9 +220,12 @@ Raises
 ------
 ValueError, TypeError
     For shapes, names or dtypes that do not fit.)");
-  m.def("dense_backward", &dense_backward, py::arg("x"), py::arg("weights"), py::arg("delta"), py::arg("activation") = "identity", py::kw_only(),
-        py::arg("preactivation") = py::none(), py::arg("gradient_out") = py::none(), py::arg("delta_out") = py::none(),
-        R"(dense_backward(x, weights, delta, activation="identity", *, preactivation=None, gradient_out=None, delta_out=None)
+  m.def(
+      "dense_backward", &dense_backward, py::arg("x"), py::arg("weights"), py::arg("delta"),
+      py::arg("activation") = "identity", py::kw_only(), py::arg("preactivation") = py::none(),
+      py::arg("gradient_out") = py::none(), py::arg("delta_out") = py::none(),
+      R"(dense_backward(x, weights, delta, activation="identity", *, preactivation=None, gradient_out=None, delta_out=None)
+--
 
 Backward through a dense layer: the gradient by its weights and the delta of the layer below.
 
@@ -226,6 +251,7 @@ delta_below : array of shape (n, inputs)
     ``(delta W^T) * slope``.)");
   m.def("softmax", &softmax, py::arg("z"), py::kw_only(), py::arg("out") = py::none(),
         R"(softmax(z, *, out=None)
+--
 
 ``exp(z) / sum(exp(z))`` of each row, shifted by the row's maximum.
 

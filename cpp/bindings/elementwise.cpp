@@ -49,7 +49,9 @@ py::array activate(py::handle z, const std::string& activation, py::handle out) 
   const int index = activation_index(activation);
   return map(z, "z", out, [index](auto scalar) {
     using T = decltype(scalar);
-    return [index](const T* from, T* to, int64 count) { kernels<T>().activations[index].value(line(from, count), to, count); };
+    return [index](const T* from, T* to, int64 count) {
+      kernels<T>().activations[index].value(line(from, count), to, count);
+    };
   });
 }
 
@@ -57,11 +59,14 @@ py::array slope(py::handle kept, const std::string& activation, py::handle out) 
   const int index = activation_index(activation);
   return map(kept, "kept", out, [index](auto scalar) {
     using T = decltype(scalar);
-    return [index](const T* from, T* to, int64 count) { kernels<T>().activations[index].slope(line(from, count), to, count); };
+    return [index](const T* from, T* to, int64 count) {
+      kernels<T>().activations[index].slope(line(from, count), to, count);
+    };
   });
 }
 
-py::array hadamard_delta(py::handle delta_object, py::handle kept_object, const std::string& activation, py::handle out) {
+py::array hadamard_delta(py::handle delta_object, py::handle kept_object, const std::string& activation,
+                         py::handle out) {
   const int index = activation_index(activation);
   const py::array array = as_array(delta_object, "delta");
   return visit_float(float_type(array, "delta"), [&](auto scalar) -> py::array {
@@ -85,8 +90,10 @@ py::array gather_rows(py::handle x_object, py::handle indices_object, py::handle
   const py::array index_array = as_array(indices_object, "indices");
   check_dimensions(index_array, 1, "indices");
   const py::array_t<int64> indices = label_array(index_array, index_array.shape(0), x.source.rows, "indices");
-  const py::dtype type = dtype.is_none() ? py::dtype(x.source.type == ElementType::float64 ? "float64" : "float32") : py::dtype::from_args(py::reinterpret_borrow<py::object>(dtype));
-  if (type.kind() != 'f' || (type.itemsize() != 4 && type.itemsize() != 8)) type_error("dtype", "float32 or float64", py::str(type));
+  const py::dtype type = dtype.is_none() ? py::dtype(x.source.type == ElementType::float64 ? "float64" : "float32")
+                                         : py::dtype::from_args(py::reinterpret_borrow<py::object>(dtype));
+  if (type.kind() != 'f' || (type.itemsize() != 4 && type.itemsize() != 8))
+    type_error("dtype", "float32 or float64", py::str(type));
   return visit_float(type.itemsize() == 4 ? Float::single : Float::full, [&](auto scalar) -> py::array {
     using T = decltype(scalar);
     const py::array x_array = as_array(x_object, "x");
@@ -95,7 +102,8 @@ py::array gather_rows(py::handle x_object, py::handle indices_object, py::handle
     T* const data = result.data();
     const auto copy = [&](const Team& team) {
       const Range own = team.share(count);
-      kernels<T>().gather[static_cast<int>(x.source.type)](x.source, indices.data(), own.begin, own.end - own.begin, data + own.begin * columns, columns);
+      kernels<T>().gather[static_cast<int>(x.source.type)](x.source, indices.data(), own.begin, own.end - own.begin,
+                                                           data + own.begin * columns, columns);
     };
     {
       py::gil_scoped_release release;
@@ -111,7 +119,8 @@ void bind_elementwise(py::module_& m) {
   const auto& table = any_kernels<float>();
   for (int i = 0; i < table.unary_count; ++i) {
     const std::string name = table.unary[i].name;
-    const std::string doc = name + "(x, *, out=None)\n\n``" + name + R"(`` of every entry, within 4 units in the last place of the true value.
+    const std::string doc = name + "(x, *, out=None)\n--\n\n``" + name +
+                            R"(`` of every entry, within 4 units in the last place of the true value.
 
 Parameters
 ----------
@@ -131,6 +140,7 @@ array of x's shape and dtype)";
   }
   m.def("activate", &activate, py::arg("z"), py::arg("activation"), py::kw_only(), py::arg("out") = py::none(),
         R"(activate(z, activation, *, out=None)
+--
 
 ``a = g(z)``, entry by entry.
 
@@ -147,6 +157,7 @@ Returns
 array of z's shape and dtype)");
   m.def("slope", &slope, py::arg("kept"), py::arg("activation"), py::kw_only(), py::arg("out") = py::none(),
         R"(slope(kept, activation, *, out=None)
+--
 
 ``g'(z)`` as a function of what the forward pass keeps.
 
@@ -162,8 +173,10 @@ out : array of kept's shape, optional
 Returns
 -------
 array of kept's shape and dtype)");
-  m.def("hadamard_delta", &hadamard_delta, py::arg("delta"), py::arg("kept"), py::arg("activation"), py::kw_only(), py::arg("out") = py::none(),
+  m.def("hadamard_delta", &hadamard_delta, py::arg("delta"), py::arg("kept"), py::arg("activation"), py::kw_only(),
+        py::arg("out") = py::none(),
         R"(hadamard_delta(delta, kept, activation, *, out=None)
+--
 
 ``delta * g'(z)``, the Hadamard product of backpropagation.
 
@@ -181,8 +194,10 @@ Returns
 -------
 array of delta's shape and dtype
     The loss's derivative by z.)");
-  m.def("gather_rows", &gather_rows, py::arg("x"), py::arg("indices"), py::kw_only(), py::arg("dtype") = py::none(), py::arg("out") = py::none(),
+  m.def("gather_rows", &gather_rows, py::arg("x"), py::arg("indices"), py::kw_only(), py::arg("dtype") = py::none(),
+        py::arg("out") = py::none(),
         R"(gather_rows(x, indices, *, dtype=None, out=None)
+--
 
 ``x[indices]`` converted to floating point in the same pass.
 

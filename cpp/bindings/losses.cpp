@@ -18,7 +18,8 @@ std::string function_name(const std::string& loss) {
   return loss;
 }
 
-py::tuple loss_and_delta(int index, py::handle z_object, py::handle targets_object, py::handle sample_weight, py::handle out) {
+py::tuple loss_and_delta(int index, py::handle z_object, py::handle targets_object, py::handle sample_weight,
+                         py::handle out) {
   const py::array z_array = as_array(z_object, "z"), target_array = as_array(targets_object, "targets");
   return visit_float(float_type(z_array, "z"), [&](auto scalar) -> py::tuple {
     using T = decltype(scalar);
@@ -48,8 +49,10 @@ py::tuple loss_and_delta(int index, py::handle z_object, py::handle targets_obje
       for (int64 i = 0; i < rows; ++i) total_weight += weights->data()[i];
     }
     Result<T> delta(out, {rows, columns}, "out", {}, {&z.array()});
-    if (targets && overlap(targets->array(), delta.finish())) value_error("out", "memory apart from targets", "an overlap");
-    const double share = (total_weight > 0 ? 1 / total_weight : 0) * (entry.mean_of_entries && columns > 0 ? 1.0 / columns : 1.0);
+    if (targets && overlap(targets->array(), delta.finish()))
+      value_error("out", "memory apart from targets", "an overlap");
+    const double share =
+        (total_weight > 0 ? 1 / total_weight : 0) * (entry.mean_of_entries && columns > 0 ? 1.0 / columns : 1.0);
     arguments.delta = delta.data();
     arguments.delta_scale = static_cast<T>(share);
     Buffer<double> losses((rows + loss_rows - 1) / loss_rows);
@@ -57,7 +60,8 @@ py::tuple loss_and_delta(int index, py::handle z_object, py::handle targets_obje
       py::gil_scoped_release release;
       parallel(threads_for(20.0 * z.size()), [&](const Team& team) {
         const Range own = team.share(rows, loss_rows);
-        for (int64 i = own.begin; i < own.end; i += loss_rows) losses.data()[i / loss_rows] = entry.rows(arguments, {i, std::min(i + loss_rows, own.end)});
+        for (int64 i = own.begin; i < own.end; i += loss_rows)
+          losses.data()[i / loss_rows] = entry.rows(arguments, {i, std::min(i + loss_rows, own.end)});
       });
     }
     double total = 0;
@@ -69,15 +73,18 @@ py::tuple loss_and_delta(int index, py::handle z_object, py::handle targets_obje
 // A flat array that is updated where it stands: contiguous, aligned, native, writeable.
 template <class T>
 T* in_place(const py::array& array, int64 size, const char* name) {
-  if (float_type(array, name) != float_of<T>) type_error(name, std::string(float_name(float_of<T>)) + " like parameters", py::str(array.dtype()));
+  if (float_type(array, name) != float_of<T>)
+    type_error(name, std::string(float_name(float_of<T>)) + " like parameters", py::str(array.dtype()));
   check_shape(array, {size}, name);
-  if (!py::array_t<T, py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_>::check_(array)) value_error(name, "a contiguous array (it is updated in place)", "a strided one");
+  if (!py::array_t<T, py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_>::check_(array))
+    value_error(name, "a contiguous array (it is updated in place)", "a strided one");
   if (!array.writeable()) value_error(name, "a writeable array (it is updated in place)", "a read-only one");
   return static_cast<T*>(const_cast<void*>(array.data()));
 }
 
-void optimizer_update(const std::string& optimizer, const py::array& parameters, py::handle gradient_object, const std::vector<py::array>& states, int64 step,
-                      double learning_rate, double l2, const py::kwargs& hyperparameters) {
+void optimizer_update(const std::string& optimizer, const py::array& parameters, py::handle gradient_object,
+                      const std::vector<py::array>& states, int64 step, double learning_rate, double l2,
+                      const py::kwargs& hyperparameters) {
   const int rule = optimizer_index(optimizer);
   if (step < 1) value_error("step", "1 or more", std::to_string(step));
   check_finite_scalar(learning_rate, "learning_rate");
@@ -87,12 +94,14 @@ void optimizer_update(const std::string& optimizer, const py::array& parameters,
   visit_float(float_type(parameters, "parameters"), [&](auto scalar) {
     using T = decltype(scalar);
     const OptimizerEntry<T>& entry = kernels<T>().optimizers[rule];
-    UpdateArguments<T> arguments{in_place<T>(parameters, size, "parameters"), nullptr, {}, {}, learning_rate, step, static_cast<T>(l2)};
+    UpdateArguments<T> arguments{
+        in_place<T>(parameters, size, "parameters"), nullptr, {}, {}, learning_rate, step, static_cast<T>(l2)};
     const Input<T> gradient = Input<T>(gradient_object, "gradient").expect({size}, "gradient");
     arguments.gradient = gradient.data();
     std::size_t count = 0;
     while (count < max_optimizer_states && entry.states[count] != nullptr) ++count;
-    if (states.size() != count) value_error("states", std::to_string(count) + " arrays for " + optimizer, std::to_string(states.size()));
+    if (states.size() != count)
+      value_error("states", std::to_string(count) + " arrays for " + optimizer, std::to_string(states.size()));
     for (std::size_t i = 0; i < count; ++i) {
       arguments.states[i] = in_place<T>(states[i], size, entry.states[i]);
       if (overlap(states[i], parameters)) value_error("states", "memory apart from parameters", "an overlap");
@@ -112,15 +121,19 @@ void bind_losses(py::module_& m) {
   const auto& table = any_kernels<float>();
   for (int i = 0; i < table.loss_count; ++i) {
     const std::string name = function_name(table.losses[i].name);
-    std::string doc = name + "(z, targets, *, sample_weight=None, out=None)\n\nThe loss ``" + table.losses[i].name + "`` of outputs ``" +
-                      (std::string(table.losses[i].link) == "identity" ? "z" : std::string(table.losses[i].link) + "(z)") + R"(`` and its derivative by z, in one pass.
+    std::string doc =
+        name + "(z, targets, *, sample_weight=None, out=None)\n--\n\nThe loss ``" + table.losses[i].name +
+        "`` of outputs ``" +
+        (std::string(table.losses[i].link) == "identity" ? "z" : std::string(table.losses[i].link) + "(z)") +
+        R"(`` and its derivative by z, in one pass.
 
 Parameters
 ----------
 z : array of shape (n, outputs)
     The output layer's preactivation; float32 or float64.
 )";
-    doc += table.losses[i].takes_labels ? "targets : int array of shape (n,), or array of shape (n, outputs)\n    Classes, or a distribution for each sample."
+    doc += table.losses[i].takes_labels ? "targets : int array of shape (n,), or array of shape (n, outputs)\n    "
+                                          "Classes, or a distribution for each sample."
                                         : "targets : array of shape (n, outputs)";
     doc += R"(
 sample_weight : array of shape (n,), optional
@@ -132,7 +145,8 @@ Returns
 -------
 loss : float
 )";
-    doc += table.losses[i].mean_of_entries ? "    Averaged over samples and outputs.\n" : "    Averaged over samples, summed over outputs.\n";
+    doc += table.losses[i].mean_of_entries ? "    Averaged over samples and outputs.\n"
+                                           : "    Averaged over samples, summed over outputs.\n";
     doc += R"(delta : array of shape (n, outputs)
 
 Raises
@@ -140,12 +154,17 @@ Raises
 ValueError
     For targets out of range; names the first.)";
     m.def(
-        name.c_str(), [i](py::handle z, py::handle targets, py::handle weight, py::handle out) { return loss_and_delta(i, z, targets, weight, out); }, py::arg("z"),
-        py::arg("targets"), py::kw_only(), py::arg("sample_weight") = py::none(), py::arg("out") = py::none(), doc.c_str());
+        name.c_str(),
+        [i](py::handle z, py::handle targets, py::handle weight, py::handle out) {
+          return loss_and_delta(i, z, targets, weight, out);
+        },
+        py::arg("z"), py::arg("targets"), py::kw_only(), py::arg("sample_weight") = py::none(),
+        py::arg("out") = py::none(), doc.c_str());
   }
-  m.def("optimizer_update", &optimizer_update, py::arg("optimizer"), py::arg("parameters"), py::arg("gradient"), py::arg("states"), py::kw_only(), py::arg("step"),
-        py::arg("learning_rate"), py::arg("l2") = 0.0,
+  m.def("optimizer_update", &optimizer_update, py::arg("optimizer"), py::arg("parameters"), py::arg("gradient"),
+        py::arg("states"), py::kw_only(), py::arg("step"), py::arg("learning_rate"), py::arg("l2") = 0.0,
         R"(optimizer_update(optimizer, parameters, gradient, states, *, step, learning_rate, l2=0.0, **hyperparameters)
+--
 
 One update of flat parameters, in place and in one pass.
 

@@ -13,10 +13,13 @@ void bind_elementwise(py::module_&);
 void bind_losses(py::module_&);
 void bind_random(py::module_&);
 void bind_network(py::module_&);
+void bind_trainer(py::module_&);
 
 }  // namespace nablas
 
 PYBIND11_MODULE(_core, module) {
+  pybind11::options options;
+  options.disable_function_signatures();  // the docstrings begin with their own
   module.doc() = "The C++ core of nablas.";
   nablas::bind_system(module);
   nablas::bind_dense(module);
@@ -24,4 +27,5 @@ PYBIND11_MODULE(_core, module) {
   nablas::bind_losses(module);
   nablas::bind_random(module);
   nablas::bind_network(module);
+  nablas::bind_trainer(module);
 }

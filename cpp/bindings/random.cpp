@@ -32,10 +32,12 @@ void bind_random(py::module_& m) {
   m.def(
       "random_uniform",
       [](int64 count, std::uint64_t seed, int64 stream) {
-        return filled(count, [&, s = checked_stream(stream)](double* out, int64 n) { random_uniform(0, 1, seed, s, out, n); });
+        return filled(count,
+                      [&, s = checked_stream(stream)](double* out, int64 n) { random_uniform(0, 1, seed, s, out, n); });
       },
       py::arg("count"), py::kw_only(), py::arg("seed"), py::arg("stream") = 0,
       R"(random_uniform(count, *, seed, stream=0)
+--
 
 Numbers in [0, 1) with 53 random bits, from the counter-based generator Philox4x32-10.
 
@@ -53,10 +55,12 @@ array of float64, shape (count,))");
   m.def(
       "random_normal",
       [](int64 count, std::uint64_t seed, int64 stream) {
-        return filled(count, [&, s = checked_stream(stream)](double* out, int64 n) { random_normal(1, seed, s, out, n); });
+        return filled(count,
+                      [&, s = checked_stream(stream)](double* out, int64 n) { random_normal(1, seed, s, out, n); });
       },
       py::arg("count"), py::kw_only(), py::arg("seed"), py::arg("stream") = 0,
       R"(random_normal(count, *, seed, stream=0)
+--
 
 Standard normal numbers (Box-Muller) from the counter-based generator.
 
@@ -79,6 +83,7 @@ array of float64, shape (count,))");
       },
       py::arg("count"), py::kw_only(), py::arg("seed"), py::arg("epoch") = 0,
       R"(permutation(count, *, seed, epoch=0)
+--
 
 The order in which `fit` visits its rows in one epoch (Fisher-Yates).
 
@@ -91,7 +96,8 @@ Returns
 array of int64, shape (count,))");
   m.def(
       "dropout",
-      [](py::handle x_object, double rate, std::uint64_t seed, std::uint64_t step, std::uint32_t layer, int64 first_row, py::handle out) {
+      [](py::handle x_object, double rate, std::uint64_t seed, std::uint64_t step, std::uint32_t layer, int64 first_row,
+         py::handle out) {
         const py::array x_array = as_array(x_object, "x");
         if (!(rate >= 0 && rate < 1)) value_error("rate", "a number from 0 to less than 1", std::to_string(rate));
         if (layer >= 1u << 24) value_error("layer", "an integer from 0 to 2**24 - 1", std::to_string(layer));
@@ -109,8 +115,10 @@ array of int64, shape (count,))");
           return result.finish();
         });
       },
-      py::arg("x"), py::arg("rate"), py::kw_only(), py::arg("seed"), py::arg("step") = 0, py::arg("layer") = 0, py::arg("first_row") = 0, py::arg("out") = py::none(),
+      py::arg("x"), py::arg("rate"), py::kw_only(), py::arg("seed"), py::arg("step") = 0, py::arg("layer") = 0,
+      py::arg("first_row") = 0, py::arg("out") = py::none(),
       R"(dropout(x, rate, *, seed, step=0, layer=0, first_row=0, out=None)
+--
 
 Inverted dropout: entries are zero with probability `rate`, the others divided by ``1 - rate``.
 

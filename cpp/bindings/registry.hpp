@@ -14,7 +14,8 @@ namespace py = pybind11;
 
 // Index of `name` among `count` entries, or ValueError naming the choices.
 template <class Entry>
-int entry_index(const Entry* entries, int count, const std::string& name, const char* argument, const char* also = nullptr) {
+int entry_index(const Entry* entries, int count, const std::string& name, const char* argument,
+                const char* also = nullptr) {
   std::string choices;
   for (int i = 0; i < count; ++i) {
     if (name == entries[i].name) return i;

@@ -13,7 +13,8 @@ namespace {
 py::dict activation_registry() {
   py::dict out;
   const auto& table = any_kernels<float>();
-  for (int i = 0; i < table.activation_count; ++i) out[table.activations[i].name] = table.activations[i].slope_needs_preactivation ? "preactivation" : "output";
+  for (int i = 0; i < table.activation_count; ++i)
+    out[table.activations[i].name] = table.activations[i].slope_needs_preactivation ? "preactivation" : "output";
   return out;
 }
 
@@ -57,14 +58,18 @@ void read_hyperparameters(int rule, const py::dict& values, double* out) {
   if (known == values.size()) return;
   for (const auto& item : values) {
     bool found = false;
-    for (const Hyperparameter& h : entry.hyperparameters) found |= h.name != nullptr && item.first.cast<std::string>() == h.name;
-    if (!found) throw py::type_error(std::string(entry.name) + ": expected hyperparameters among " + choices + ", got '" + item.first.cast<std::string>() + "'");
+    for (const Hyperparameter& h : entry.hyperparameters)
+      found |= h.name != nullptr && item.first.cast<std::string>() == h.name;
+    if (!found)
+      throw py::type_error(std::string(entry.name) + ": expected hyperparameters among " + choices + ", got '" +
+                           item.first.cast<std::string>() + "'");
   }
 }
 
 void bind_system(py::module_& m) {
   m.def("num_threads", &num_threads,
-        R"(num_threads() -> int
+        R"(num_threads()
+--
 
 Threads that a large piece of work would use now.
 
@@ -73,13 +78,15 @@ By default the processors this process may use (affinity and cgroup quota), or `
   m.def(
       "set_num_threads",
       [](py::object count) {
-        if (!PyIndex_Check(count.ptr())) type_error("count", "an integer", py::str(py::type::of(count).attr("__name__")));
+        if (!PyIndex_Check(count.ptr()))
+          type_error("count", "an integer", py::str(py::type::of(count).attr("__name__")));
         const long value = count.cast<long>();
         if (value < 1 || value > 4096) value_error("count", "an integer from 1 to 4096", std::to_string(value));
         set_num_threads(static_cast<int>(value));
       },
       py::arg("count"),
       R"(set_num_threads(count)
+--
 
 Use `count` threads from now on, in every Python thread. Results do not depend on it.
 
@@ -87,8 +94,10 @@ Parameters
 ----------
 count : int
     From 1 to 4096. A limit set later through OpenMP (``threadpool_limits``) still applies.)");
-  m.def("isa", [] { return kernels<float>().instruction_set; },
-        R"(isa() -> str
+  m.def(
+      "isa", [] { return kernels<float>().instruction_set; },
+      R"(isa()
+--
 
 Name of the instruction set whose kernels are in use, such as ``"x86_64_v4"``.
 
@@ -96,14 +105,23 @@ Raises
 ------
 RuntimeError
     When the environment variable ``NABLAS_ISA`` names one that this build or processor lacks.)");
-  m.def("available_isas", &available_instruction_sets, "Instruction sets that this build has and this processor runs, simplest first.");
-  m.def("use_isa", &use_instruction_set, py::arg("name"), "Switch the kernels at run time; for tests and measurements.");
-  m.def("tile_shape", [](bool full) {
-    return full ? py::make_tuple(kernels<double>().tile_rows, kernels<double>().tile_columns) : py::make_tuple(kernels<float>().tile_rows, kernels<float>().tile_columns);
-  }, py::arg("float64"), "Rows and columns of the matrix product's register tile; shapes around it exercise every edge.");
-  m.def("activations", &activation_registry, "Activation names, and whether the slope is a function of the 'output' or the 'preactivation'.");
+  m.def("available_isas", &available_instruction_sets,
+        "Instruction sets that this build has and this processor runs, simplest first.");
+  m.def("use_isa", &use_instruction_set, py::arg("name"),
+        "Switch the kernels at run time; for tests and measurements.");
+  m.def(
+      "tile_shape",
+      [](bool full) {
+        return full ? py::make_tuple(kernels<double>().tile_rows, kernels<double>().tile_columns)
+                    : py::make_tuple(kernels<float>().tile_rows, kernels<float>().tile_columns);
+      },
+      py::arg("float64"),
+      "Rows and columns of the matrix product's register tile; shapes around it exercise every edge.");
+  m.def("activations", &activation_registry,
+        "Activation names, and whether the slope is a function of the 'output' or the 'preactivation'.");
   m.def("losses", &loss_registry, "Loss names, each with the output activation it is linked to.");
-  m.def("optimizers", &optimizer_registry, "Optimizer names, each with its hyperparameters' defaults and the names of its states.");
+  m.def("optimizers", &optimizer_registry,
+        "Optimizer names, each with its hyperparameters' defaults and the names of its states.");
   m.def("initialisations", &initialisations, "Names of the weight initialisations.");
 #ifdef _OPENMP
   m.attr("has_openmp") = true;

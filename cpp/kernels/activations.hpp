@@ -96,7 +96,8 @@ struct Exp : OutputSlope {  // the mean of a Poisson model
 
 template <class... Entries>
 struct List {};
-using Activations = List<Identity, Sigmoid, Tanh, Relu, LeakyRelu, Elu, Selu, Softplus, Softsign, Silu, Gelu, Step, Exp>;
+using Activations =
+    List<Identity, Sigmoid, Tanh, Relu, LeakyRelu, Elu, Selu, Softplus, Softsign, Silu, Gelu, Step, Exp>;
 
 // ---- loops ------------------------------------------------------------------------------------------
 
@@ -108,15 +109,21 @@ NABLAS_INLINE void map_rows(const Matrix<const T>& x, T* out, int64 out_row, F f
   for (int64 i = 0; i < m.rows; ++i) {
     const T* from = m.data + i * m.row;
     T* to = out + i * out_row;
-    for_each_vector(m.columns, [&](auto load, auto store) NABLAS_LAMBDA { store(to, f(load(from), [&]() NABLAS_LAMBDA { return load(to); })); });
+    for_each_vector(m.columns, [&](auto load, auto store) NABLAS_LAMBDA {
+      store(to, f(load(from), [&]() NABLAS_LAMBDA { return load(to); }));
+    });
   }
 }
 
 template <class A>
 constexpr ActivationEntry<T> activation_entry() {
   return {A::name, A::slope_needs_preactivation,
-          [](const Matrix<const T>& z, T* a, int64 a_row) { map_rows(z, a, a_row, [](V x, auto) NABLAS_LAMBDA { return A::value(x); }); },
-          [](const Matrix<const T>& kept, T* out, int64 out_row) { map_rows(kept, out, out_row, [](V x, auto) NABLAS_LAMBDA { return A::slope(x); }); },
+          [](const Matrix<const T>& z, T* a, int64 a_row) {
+            map_rows(z, a, a_row, [](V x, auto) NABLAS_LAMBDA { return A::value(x); });
+          },
+          [](const Matrix<const T>& kept, T* out, int64 out_row) {
+            map_rows(kept, out, out_row, [](V x, auto) NABLAS_LAMBDA { return A::slope(x); });
+          },
           [](const Matrix<const T>& kept, T* delta, int64 delta_row) {
             map_rows(kept, delta, delta_row, [](V x, auto old) NABLAS_LAMBDA { return old() * A::slope(x); });
           }};

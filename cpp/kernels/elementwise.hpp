@@ -34,8 +34,9 @@ constexpr UnaryEntry<T> unary_entry() {
             for_each_vector(count, [&](auto from, auto to) NABLAS_LAMBDA { to(y, F::value(from(x))); });
           }};
 }
-constexpr UnaryEntry<T> unary_entries[] = {unary_entry<ExpFunction>(), unary_entry<LogFunction>(), unary_entry<TanhFunction>(),
-                                           unary_entry<SigmoidFunction>(), unary_entry<ErfFunction>()};
+constexpr UnaryEntry<T> unary_entries[] = {unary_entry<ExpFunction>(), unary_entry<LogFunction>(),
+                                           unary_entry<TanhFunction>(), unary_entry<SigmoidFunction>(),
+                                           unary_entry<ErfFunction>()};
 
 void multiply(const T* x, const T* y, T* out, int64 count) {
   for_each_vector(count, [&](auto from, auto to) NABLAS_LAMBDA { to(out, from(x) * from(y)); });
@@ -69,7 +70,8 @@ bool all_finite(const T* x, int64 count) {
 template <class S>
 void gather(const Source& source, const int64* indices, int64 first, int64 count, T* out, int64 out_row) {
   for (int64 i = 0; i < count; ++i) {
-    const char* row = static_cast<const char*>(source.data) + (indices != nullptr ? indices[first + i] : first + i) * source.row_bytes;
+    const char* row = static_cast<const char*>(source.data) +
+                      (indices != nullptr ? indices[first + i] : first + i) * source.row_bytes;
     T* to = out + i * out_row;
     if (source.column_bytes == sizeof(S)) {
       if constexpr (sizeof(S) == sizeof(T) && S(0.5) != S(0)) {
@@ -99,7 +101,8 @@ void dropout(const Matrix<const T>& x, T* out, int64 out_row, int64 first_row, c
     PhiloxBlock block{};
     for (int64 j = 0; j < x.columns; ++j) {
       const std::uint64_t index = row_start + j;
-      if (j == 0 || index % 4 == 0) block = philox(key.seed, index / 4, static_cast<std::uint32_t>(key.step), stream_dropout + key.layer);
+      if (j == 0 || index % 4 == 0)
+        block = philox(key.seed, index / 4, static_cast<std::uint32_t>(key.step), stream_dropout + key.layer);
       out[i * out_row + j] = block.word[index % 4] < threshold ? T(0) : x.data[i * x.row + j] * scale;
     }
   }

@@ -21,7 +21,8 @@ constexpr int64 at_most(int64 x, int64 limit) { return x < limit ? x : limit; }
 
 // One tile: c = start + a b over `depth`, in R rows and C vectors. With packed A the strides are constants.
 template <int R, int C, bool packed>
-void tile(int64 depth, const T* a, int64 a_row, int64 a_column, const T* b, int64 b_row, const T* start, int64 start_row, T* c, int64 c_row) {
+void tile(int64 depth, const T* a, int64 a_row, int64 a_column, const T* b, int64 b_row, const T* start,
+          int64 start_row, T* c, int64 c_row) {
   if constexpr (packed) {
     a_row = 1;
     a_column = R;
@@ -87,15 +88,17 @@ void finish_tile(const Gemm<T>& g, int64 i, int64 j, int64 rows, int64 columns) 
   T* c = g.c + i * g.c_row + j;
   const Matrix<const T> block{c, rows, columns, g.c_row};
   if (g.preactivation != nullptr)
-    for (int64 r = 0; r < rows; ++r) __builtin_memcpy(g.preactivation + (i + r) * g.c_row + j, c + r * g.c_row, columns * sizeof(T));
+    for (int64 r = 0; r < rows; ++r)
+      __builtin_memcpy(g.preactivation + (i + r) * g.c_row + j, c + r * g.c_row, columns * sizeof(T));
   if (g.activation != 0) ActivationEntries::entries[g.activation].value(block, c, g.c_row);
   if (g.gate_activation != 0)
-    ActivationEntries::entries[g.gate_activation].multiply_slope({g.gate + i * g.gate_row + j, rows, columns, g.gate_row}, c, g.c_row);
+    ActivationEntries::entries[g.gate_activation].multiply_slope(
+        {g.gate + i * g.gate_row + j, rows, columns, g.gate_row}, c, g.c_row);
 }
 
 // One tile of at most tile_rows x tile_columns at (i, j); a ragged width goes through a padded copy.
-void run_tile(const Gemm<T>& g, bool first, int64 depth, const T* a, int64 a_row, int64 a_column, bool packed, const T* b, int64 b_row, int64 i, int64 j,
-              int64 rows, int64 columns) {
+void run_tile(const Gemm<T>& g, bool first, int64 depth, const T* a, int64 a_row, int64 a_column, bool packed,
+              const T* b, int64 b_row, int64 i, int64 j, int64 rows, int64 columns) {
   const int vectors = columns > lanes ? 2 : 1;
   const int64 width = vectors * lanes;
   T* c = g.c + i * g.c_row + j;
@@ -115,7 +118,8 @@ void run_tile(const Gemm<T>& g, bool first, int64 depth, const T* a, int64 a_row
   T padded[tile_rows * tile_columns];
   const int64 start_rows = start_row == 0 ? 1 : rows;
   for (int64 r = 0; r < start_rows; ++r)
-    for (int64 q = 0; q < width; ++q) padded[r * width + q] = q < columns && start != zeros ? start[r * start_row + q] : T(0);
+    for (int64 q = 0; q < width; ++q)
+      padded[r * width + q] = q < columns && start != zeros ? start[r * start_row + q] : T(0);
   run(depth, a, a_row, a_column, b, b_row, padded, start_row == 0 ? 0 : width, padded, width);
   for (int64 r = 0; r < rows; ++r) __builtin_memcpy(c + r * g.c_row, padded + r * width, columns * sizeof(T));
 }
@@ -136,13 +140,15 @@ void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
       const auto padded_width = [](int64 width) { return width > lanes ? tile_columns : int64{lanes}; };
       for (int64 j = j0; j < j1; j += tile_columns)
         if (const int64 width = width_of(j); is_packed(width))
-          pack_b(g.b + p0 * g.b_row + j * g.b_column, g.b_row, g.b_column, depth, width, padded_width(width), packed_b + (j - j0) * block_depth);
+          pack_b(g.b + p0 * g.b_row + j * g.b_column, g.b_row, g.b_column, depth, width, padded_width(width),
+                 packed_b + (j - j0) * block_depth);
       for (int64 i0 = rows.begin; i0 < rows.end; i0 += block_rows) {
         const int64 i1 = at_most(i0 + block_rows, rows.end);
         const T* const a = g.a + p0 * g.a_column;
         if (use_packed_a)
           for (int64 i = i0; i < i1; i += tile_rows)
-            pack_a(a + i * g.a_row, g.a_row, g.a_column, at_most(i1 - i, tile_rows), depth, packed_a + (i - i0) * depth);
+            pack_a(a + i * g.a_row, g.a_row, g.a_column, at_most(i1 - i, tile_rows), depth,
+                   packed_a + (i - i0) * depth);
         for (int64 j = j0; j < j1; j += tile_columns) {
           const int64 width = width_of(j);
           const bool packed = is_packed(width);

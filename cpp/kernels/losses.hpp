@@ -183,7 +183,8 @@ double cross_entropy_rows(const LossArguments<T>& arguments, Range rows) {
     }
     T sum = 0;
     if (arguments.delta == nullptr) {
-      for (int64 j = 0; j < columns; j += piece) sum += shifted_exponentials(z + j, columns - j < piece ? columns - j : piece, m, scratch);
+      for (int64 j = 0; j < columns; j += piece)
+        sum += shifted_exponentials(z + j, columns - j < piece ? columns - j : piece, m, scratch);
     } else {
       T* delta = arguments.delta + i * columns;
       sum = shifted_exponentials(z, columns, m, delta);
@@ -193,7 +194,8 @@ double cross_entropy_rows(const LossArguments<T>& arguments, Range rows) {
         delta[arguments.labels[i]] -= scale;
       } else {
         const T* y = arguments.targets + i * columns;
-        for_each_vector(columns, [&](auto from, auto to) NABLAS_LAMBDA { to(delta, from(delta) * share - from(y) * scale); });
+        for_each_vector(columns,
+                        [&](auto from, auto to) NABLAS_LAMBDA { to(delta, from(delta) * share - from(y) * scale); });
       }
     }
     const T loss = mass * log(broadcast(sum))[0] - expected;
@@ -208,7 +210,8 @@ constexpr LossEntry<T> loss_entry() {
 }
 template <class... L>
 struct LossTable {
-  static constexpr LossEntry<T> entries[] = {{"cross_entropy", "softmax", false, true, 0, 1, cross_entropy_rows}, loss_entry<L>()...};
+  static constexpr LossEntry<T> entries[] = {{"cross_entropy", "softmax", false, true, 0, 1, cross_entropy_rows},
+                                             loss_entry<L>()...};
   static constexpr int count = 1 + sizeof...(L);
 };
 template <class... L>

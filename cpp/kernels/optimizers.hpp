@@ -21,7 +21,8 @@ struct Sgd {
   static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {{"momentum", 0}, {"nesterov", 0}};
   T rate, momentum;
   bool nesterov;
-  explicit Sgd(const UpdateArguments<T>& u) : rate(u.learning_rate), momentum(u.hyperparameters[0]), nesterov(u.hyperparameters[1] != 0) {}
+  explicit Sgd(const UpdateArguments<T>& u)
+      : rate(u.learning_rate), momentum(u.hyperparameters[0]), nesterov(u.hyperparameters[1] != 0) {}
   NABLAS_INLINE V step(V w, V g, V& velocity, V&) const {
     velocity = velocity * momentum + g;
     return w - (nesterov ? g + velocity * momentum : velocity) * rate;
@@ -32,7 +33,11 @@ struct AdamMoments {  // Kingma and Ba 2015
   static constexpr const char* states[max_optimizer_states] = {"first_moment", "second_moment"};
   T rate, beta1, beta2, rest1, rest2, eps, root_correction;
   explicit AdamMoments(const UpdateArguments<T>& u)
-      : beta1(u.hyperparameters[0]), beta2(u.hyperparameters[1]), rest1(1 - u.hyperparameters[0]), rest2(1 - u.hyperparameters[1]), eps(u.hyperparameters[2]) {
+      : beta1(u.hyperparameters[0]),
+        beta2(u.hyperparameters[1]),
+        rest1(1 - u.hyperparameters[0]),
+        rest2(1 - u.hyperparameters[1]),
+        eps(u.hyperparameters[2]) {
     const double steps = static_cast<double>(u.step);
     rate = u.learning_rate / (1 - __builtin_pow(u.hyperparameters[0], steps));
     root_correction = 1 / __builtin_sqrt(1 - __builtin_pow(u.hyperparameters[1], steps));
@@ -46,14 +51,16 @@ struct AdamMoments {  // Kingma and Ba 2015
 
 struct Adam : AdamMoments {
   static constexpr const char* name = "adam";
-  static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {{"beta1", 0.9}, {"beta2", 0.999}, {"eps", 1e-8}};
+  static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {
+      {"beta1", 0.9}, {"beta2", 0.999}, {"eps", 1e-8}};
   using AdamMoments::AdamMoments;
   NABLAS_INLINE V step(V w, V g, V& m, V& v) const { return w - change(g, m, v); }
 };
 
 struct AdamW : AdamMoments {  // Loshchilov and Hutter 2019: the decay bypasses the moments
   static constexpr const char* name = "adamw";
-  static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {{"beta1", 0.9}, {"beta2", 0.999}, {"eps", 1e-8}, {"weight_decay", 0.01}};
+  static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {
+      {"beta1", 0.9}, {"beta2", 0.999}, {"eps", 1e-8}, {"weight_decay", 0.01}};
   T keep;
   explicit AdamW(const UpdateArguments<T>& u) : AdamMoments(u), keep(1 - u.learning_rate * u.hyperparameters[3]) {}
   NABLAS_INLINE V step(V w, V g, V& m, V& v) const { return w * keep - change(g, m, v); }
@@ -62,10 +69,15 @@ struct AdamW : AdamMoments {  // Loshchilov and Hutter 2019: the decay bypasses 
 struct RmsProp {
   static constexpr const char* name = "rmsprop";
   static constexpr const char* states[max_optimizer_states] = {"square_average", "velocity"};
-  static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {{"rho", 0.99}, {"eps", 1e-8}, {"momentum", 0}};
+  static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {
+      {"rho", 0.99}, {"eps", 1e-8}, {"momentum", 0}};
   T rate, rho, rest, eps, momentum;
   explicit RmsProp(const UpdateArguments<T>& u)
-      : rate(u.learning_rate), rho(u.hyperparameters[0]), rest(1 - u.hyperparameters[0]), eps(u.hyperparameters[1]), momentum(u.hyperparameters[2]) {}
+      : rate(u.learning_rate),
+        rho(u.hyperparameters[0]),
+        rest(1 - u.hyperparameters[0]),
+        eps(u.hyperparameters[1]),
+        momentum(u.hyperparameters[2]) {}
   NABLAS_INLINE V step(V w, V g, V& square, V& velocity) const {
     square = square * rho + g * g * rest;
     velocity = velocity * momentum + g / (square_root(square) + eps);

@@ -21,8 +21,8 @@ struct Gemm {
   int64 b_row, b_column;
   T* c;  // unit column stride; overlaps neither A nor B
   int64 c_row;
-  const T* bias = nullptr;  // (columns,): the start value of every row; null: zero
-  bool accumulate = false;  // start from C instead (the only case in which C is read)
+  const T* bias = nullptr;     // (columns,): the start value of every row; null: zero
+  bool accumulate = false;     // start from C instead (the only case in which C is read)
   T* preactivation = nullptr;  // when given, receives start + A B; laid out as C
   int activation = 0;          // index into `activations`; 0 is the identity
   int gate_activation = 0;     // multiply by this activation's slope at `gate`; 0: do not
@@ -44,7 +44,7 @@ struct ActivationEntry {
 template <class T>
 struct LossArguments {
   Matrix<const T> z;
-  const T* targets;  // (rows, columns), contiguous; null when labels are given
+  const T* targets;     // (rows, columns), contiguous; null when labels are given
   const int64* labels;  // (rows,), each in [0, columns); cross_entropy only
   const T* weights;     // (rows,) or null: one each
   T* delta;             // (rows, columns), contiguous, may be z; null: loss only
@@ -54,8 +54,8 @@ struct LossArguments {
 template <class T>
 struct LossEntry {
   const char* name;
-  const char* link;     // output activation whose preactivation z the loss takes
-  bool mean_of_entries; // averaged over the columns as well as over the samples
+  const char* link;      // output activation whose preactivation z the loss takes
+  bool mean_of_entries;  // averaged over the columns as well as over the samples
   bool takes_labels;
   double lowest, highest;  // bounds of a target
   // Returns sum over the rows of weight * (sum over the columns of the loss).
@@ -130,7 +130,8 @@ struct Kernels {
   double (*sum_of_squares)(const T* x, int64 count);
   bool (*all_finite)(const T* x, int64 count);
   // out[i] = source row indices[i] (row first + i without indices) converted to T.
-  void (*gather[element_type_count])(const Source&, const int64* indices, int64 first, int64 count, T* out, int64 out_row);
+  void (*gather[element_type_count])(const Source&, const int64* indices, int64 first, int64 count, T* out,
+                                     int64 out_row);
   // out = x / (1 - rate) where kept, else 0; `first_row` is x's first row within the step's batch.
   void (*dropout)(const Matrix<const T>& x, T* out, int64 out_row, int64 first_row, const DropoutKey&);
 };

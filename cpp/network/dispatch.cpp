@@ -9,7 +9,7 @@
 
 namespace nablas {
 
-#define NABLAS_DECLARE(name)                      \
+#define NABLAS_DECLARE(name)                          \
   extern const Kernels<float> kernels_##name##_float; \
   extern const Kernels<double> kernels_##name##_double;
 NABLAS_INSTRUCTION_SETS(NABLAS_DECLARE)
@@ -34,7 +34,8 @@ const Built* find(const std::string& name) {
     if (name == entry.name) return &entry;
     choices += (choices.empty() ? "" : ", ") + std::string(entry.name);
   }
-  throw std::runtime_error("NABLAS_ISA: expected one of " + choices + " (what this build and this processor have), got '" + name + "'");
+  throw std::runtime_error("NABLAS_ISA: expected one of " + choices +
+                           " (what this build and this processor have), got '" + name + "'");
 }
 
 const Built* choose() {

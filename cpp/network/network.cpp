@@ -17,7 +17,8 @@ double unit_interval(std::uint64_t word) { return static_cast<double>(word >> 11
 // (inputs + 1) * outputs, or an exception where the total would overflow.
 int64 checked_parameters(int64 total, int64 inputs, int64 outputs) {
   int64 block;
-  if (__builtin_mul_overflow(inputs + 1, outputs, &block) || __builtin_add_overflow(total, block, &total) || total > (int64{1} << 60))
+  if (__builtin_mul_overflow(inputs + 1, outputs, &block) || __builtin_add_overflow(total, block, &total) ||
+      total > (int64{1} << 60))
     throw std::overflow_error("sizes: expected fewer than 2**60 parameters, got a product that overflows");
   return total;
 }
@@ -62,13 +63,15 @@ void random_normal(double deviation, std::uint64_t seed, std::uint32_t stream, d
 void random_permutation(std::uint64_t seed, std::uint32_t epoch, int64* out, int64 count) {
   std::iota(out, out + count, int64{0});
   for (int64 i = count - 1; i > 0; --i) {
-    const unsigned __int128 product = static_cast<unsigned __int128>(philox_word64(seed, count - 1 - i, epoch, stream_shuffle)) * (i + 1);
+    const unsigned __int128 product =
+        static_cast<unsigned __int128>(philox_word64(seed, count - 1 - i, epoch, stream_shuffle)) * (i + 1);
     std::swap(out[i], out[static_cast<int64>(product >> 64)]);
   }
 }
 
 const std::vector<std::string>& initialisations() {
-  static const std::vector<std::string> names = {"glorot", "glorot_normal", "he", "lecun", "uniform", "normal", "zeros"};
+  static const std::vector<std::string> names = {"glorot",  "glorot_normal", "he",   "lecun",
+                                                 "uniform", "normal",        "zeros"};
   return names;
 }
 

@@ -45,7 +45,8 @@ void Pass<T>::gather(const Team& team, const Network<T>& network, const Data<T>&
   }
   const Range own = team.share(count, 1);
   const int64 inputs = network.inputs(), n = own.end - own.begin;
-  kernel_->gather[static_cast<int>(data.x.type)](data.x, data.order, rows.begin + own.begin, n, input_.data() + own.begin * inputs, inputs);
+  kernel_->gather[static_cast<int>(data.x.type)](data.x, data.order, rows.begin + own.begin, n,
+                                                 input_.data() + own.begin * inputs, inputs);
   const int64 outputs = network.outputs();
   for (int64 i = own.begin; i < own.end; ++i) {
     const int64 from = data.row(rows.begin + i);
@@ -69,8 +70,8 @@ void Pass<T>::forward(const Team& team, const Network<T>& network, Output output
     const bool plain = layer.activation >= kernel_->activation_count || (last && output == Output::preactivation);
     T* const a = activations_[l].data();
     team_gemm(*kernel_, team,
-              forward_gemm<T>({x, rows_, layer.inputs, layer.inputs}, network.parameters.data() + layer.offset, layer.outputs, a, preactivations_[l].data(),
-                              plain ? 0 : layer.activation),
+              forward_gemm<T>({x, rows_, layer.inputs, layer.inputs}, network.parameters.data() + layer.offset,
+                              layer.outputs, a, preactivations_[l].data(), plain ? 0 : layer.activation),
               workspaces_.of(team));
   }
   if (network.softmax_output() && output == Output::activation) {
@@ -83,19 +84,18 @@ void Pass<T>::forward(const Team& team, const Network<T>& network, Output output
 }
 
 template <class T>
-void Pass<T>::loss(const Team& team, const Network<T>& network, const LossEntry<T>& entry, bool linked, bool gradient, T delta_scale) {
+void Pass<T>::loss(const Team& team, const Network<T>& network, const LossEntry<T>& entry, bool linked, bool gradient,
+                   T delta_scale) {
   team.barrier();
   const Range own = own_rows(team);
   const int64 outputs = network.outputs();
   const T entry_scale = entry.mean_of_entries && outputs > 0 ? T(1) / outputs : T(1);
-  const LossArguments<T> arguments{{output(), rows_, outputs, outputs},
-                                   targets_.data(),
-                                   has_labels_ ? labels_.data() : nullptr,
-                                   has_weights_ ? weights_.data() : nullptr,
-                                   gradient ? delta() : nullptr,
-                                   delta_scale * entry_scale};
+  const LossArguments<T> arguments{{output(), rows_, outputs, outputs},    targets_.data(),
+                                   has_labels_ ? labels_.data() : nullptr, has_weights_ ? weights_.data() : nullptr,
+                                   gradient ? delta() : nullptr,           delta_scale * entry_scale};
   for (int64 i = own.begin; i < own.end; i += loss_rows)
-    partial_losses_.data()[i / loss_rows] = entry.rows(arguments, {i, std::min(i + loss_rows, own.end)}) * (entry.mean_of_entries && outputs > 0 ? 1.0 / outputs : 1.0);
+    partial_losses_.data()[i / loss_rows] = entry.rows(arguments, {i, std::min(i + loss_rows, own.end)}) *
+                                            (entry.mean_of_entries && outputs > 0 ? 1.0 / outputs : 1.0);
   if (gradient && !linked) slope_of_output(network, own);
 }
 
@@ -122,19 +122,22 @@ void Pass<T>::slope_of_output(const Network<T>& network, Range rows) {
 }
 
 template <class T>
-void Pass<T>::backward(const Team& team, const Network<T>& network, T* gradient, bool accumulate, const Dropout* dropout) {
+void Pass<T>::backward(const Team& team, const Network<T>& network, T* gradient, bool accumulate,
+                       const Dropout* dropout) {
   for (int l = static_cast<int>(network.layers.size()) - 1; l >= 0; --l) {
     const Layer& layer = network.layers[l];
     const T* const delta = deltas_[(l + 1) % 2].data();
     team.barrier();
-    team_gradient(*kernel_, team, {input(l, dropout), rows_, layer.inputs, layer.inputs}, delta, layer.outputs, gradient + layer.offset, accumulate,
-                  workspaces_.of(team));
+    team_gradient(*kernel_, team, {input(l, dropout), rows_, layer.inputs, layer.inputs}, delta, layer.outputs,
+                  gradient + layer.offset, accumulate, workspaces_.of(team));
     if (l == 0) break;
     const int below = network.layers[l - 1].activation;
-    const T* const kept = kernel_->activations[below].slope_needs_preactivation ? preactivations_[l - 1].data() : activations_[l - 1].data();
+    const T* const kept = kernel_->activations[below].slope_needs_preactivation ? preactivations_[l - 1].data()
+                                                                                : activations_[l - 1].data();
     T* const delta_below = deltas_[l % 2].data();
     team_gemm(*kernel_, team,
-              delta_gemm<T>(delta, rows_, network.parameters.data() + layer.offset, layer.inputs, layer.outputs, delta_below, below, kept, layer.inputs),
+              delta_gemm<T>(delta, rows_, network.parameters.data() + layer.offset, layer.inputs, layer.outputs,
+                            delta_below, below, kept, layer.inputs),
               workspaces_.of(team));
     if (dropout != nullptr && dropout->rates[l] > 0) {
       team.barrier();

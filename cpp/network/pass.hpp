@@ -15,10 +15,10 @@ namespace nablas {
 template <class T>
 struct Data {
   Source x;
-  const T* targets = nullptr;      // (rows, outputs) contiguous
-  const int64* labels = nullptr;   // (rows,)
-  const T* weights = nullptr;      // (rows,)
-  const int64* order = nullptr;    // (rows,)
+  const T* targets = nullptr;     // (rows, outputs) contiguous
+  const int64* labels = nullptr;  // (rows,)
+  const T* weights = nullptr;     // (rows,)
+  const int64* order = nullptr;   // (rows,)
   int64 row(int64 i) const { return order != nullptr ? order[i] : i; }
 };
 
@@ -59,7 +59,9 @@ class Pass {
   int64 rows() const { return rows_; }
   const T* output() const { return activations_.back().data(); }
   double partial_loss() const;  // sum of the chunks in order; after a barrier
-  void copy_partial_losses(double* out) const { std::copy_n(partial_losses_.data(), (rows_ + loss_rows - 1) / loss_rows, out); }
+  void copy_partial_losses(double* out) const {
+    std::copy_n(partial_losses_.data(), (rows_ + loss_rows - 1) / loss_rows, out);
+  }
   T* delta() { return deltas_[last_delta()].data(); }
 
  private:
@@ -68,7 +70,9 @@ class Pass {
   void slope_of_output(const Network<T>&, Range rows);
   // What layer l read before and after dropout.
   T* undropped_input(std::size_t l) { return l == 0 ? input_.data() : activations_[l - 1].data(); }
-  T* input(std::size_t l, const Dropout* dropout) { return dropout != nullptr && dropout->rates[l] > 0 ? dropped_[l].data() : undropped_input(l); }
+  T* input(std::size_t l, const Dropout* dropout) {
+    return dropout != nullptr && dropout->rates[l] > 0 ? dropped_[l].data() : undropped_input(l);
+  }
   // Multiplies own rows of (rows, columns) by the mask of layer l's inputs.
   void drop(const Team&, const Dropout&, std::size_t l, int64 columns, const T* from, T* to);
 

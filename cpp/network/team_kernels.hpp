@@ -39,12 +39,14 @@ class Workspaces {
 template <class T>
 void team_gemm(const Kernels<T>& kernel, const Team& team, const Gemm<T>& g, T* workspace) {
   const Rectangle part = share_rectangle(team, g.rows, g.columns, kernel.tile_rows, kernel.tile_columns);
-  if (part.rows.begin < part.rows.end && part.columns.begin < part.columns.end) kernel.gemm(g, part.rows, part.columns, workspace);
+  if (part.rows.begin < part.rows.end && part.columns.begin < part.columns.end)
+    kernel.gemm(g, part.rows, part.columns, workspace);
 }
 
 // z = x W + b and a = g(z); `weights` is (inputs + 1, outputs), its row 0 the bias.
 template <class T>
-Gemm<T> forward_gemm(const Matrix<const T>& x, const T* weights, int64 outputs, T* a, T* preactivation, int activation) {
+Gemm<T> forward_gemm(const Matrix<const T>& x, const T* weights, int64 outputs, T* a, T* preactivation,
+                     int activation) {
   Gemm<T> g{x.rows, outputs, x.columns, x.data, x.row, 1, weights + outputs, outputs, 1, a, outputs};
   g.bias = weights;
   g.preactivation = preactivation;
@@ -62,7 +64,8 @@ Gemm<T> gradient_gemm(const Matrix<const T>& x, const T* delta, int64 outputs, T
 
 // delta of the layer below: (delta W^T) ⊙ slope of `activation` at `kept`.
 template <class T>
-Gemm<T> delta_gemm(const T* delta, int64 rows, const T* weights, int64 inputs, int64 outputs, T* below, int activation, const T* kept, int64 kept_row) {
+Gemm<T> delta_gemm(const T* delta, int64 rows, const T* weights, int64 inputs, int64 outputs, T* below, int activation,
+                   const T* kept, int64 kept_row) {
   Gemm<T> g{rows, inputs, outputs, delta, outputs, 1, weights + outputs, 1, outputs, below, inputs};
   g.gate_activation = activation;
   g.gate = kept;
@@ -72,8 +75,8 @@ Gemm<T> delta_gemm(const T* delta, int64 rows, const T* weights, int64 inputs, i
 
 // The gradient by W, bias row included.
 template <class T>
-void team_gradient(const Kernels<T>& kernel, const Team& team, const Matrix<const T>& x, const T* delta, int64 outputs, T* gradient, bool accumulate,
-                   T* workspace) {
+void team_gradient(const Kernels<T>& kernel, const Team& team, const Matrix<const T>& x, const T* delta, int64 outputs,
+                   T* gradient, bool accumulate, T* workspace) {
   kernel.column_sums({delta, x.rows, outputs, outputs}, team.share(outputs, kernel.tile_columns), gradient, accumulate);
   team_gemm(kernel, team, gradient_gemm(x, delta, outputs, gradient, accumulate), workspace);
 }

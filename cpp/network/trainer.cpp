@@ -61,15 +61,16 @@ void Trainer<T>::prepare(int64 batch, bool dropout, bool whole) {
 }
 
 template <class T>
-void Trainer<T>::block_gradient(const Team& team, const Objective& objective, T delta_scale, bool accumulate, const Dropout* dropout) {
+void Trainer<T>::block_gradient(const Team& team, const Objective& objective, T delta_scale, bool accumulate,
+                                const Dropout* dropout) {
   pass_.forward(team, network_, objective.linked ? Output::preactivation : Output::activation, dropout);
   pass_.loss(team, network_, kernels<T>().losses[objective.loss], objective.linked, true, delta_scale);
   pass_.backward(team, network_, gradient_.data(), accumulate, dropout);
 }
 
 template <class T>
-bool Trainer<T>::run_epoch(const Data<T>& data, const Objective& objective, int64 batch, const double* rates, Dropout dropout, double seconds,
-                           EpochState& state) {
+bool Trainer<T>::run_epoch(const Data<T>& data, const Objective& objective, int64 batch, const double* rates,
+                           Dropout dropout, double seconds, EpochState& state) {
   const int64 rows = data.x.rows;
   const bool drops = dropout.any();
   const auto deadline = Clock::now() + std::chrono::duration<double>(seconds);
@@ -159,7 +160,8 @@ double Trainer<T>::compute_gradient(const Data<T>& data, const Objective& object
   if (objective.l2 != 0)
     for (const Layer& layer : network_.layers) {
       const int64 weights = layer.offset + layer.outputs;
-      kernels<T>().add_scaled(T(2 * objective.l2), network_.parameters.data() + weights, gradient_.data() + weights, layer.inputs * layer.outputs);
+      kernels<T>().add_scaled(T(2 * objective.l2), network_.parameters.data() + weights, gradient_.data() + weights,
+                              layer.inputs * layer.outputs);
     }
   return weight > 0 ? total / weight : 0.0;
 }
@@ -184,7 +186,8 @@ void Trainer<T>::backward_batch(const T* by_outputs, const Dropout& dropout) {
 
 template <class T>
 void Trainer<T>::update(double rate, double l2) {
-  parallel(threads(static_cast<double>(network_.parameter_count)), [&](const Team& team) { update_share(team, rate, l2); });
+  parallel(threads(static_cast<double>(network_.parameter_count)),
+           [&](const Team& team) { update_share(team, rate, l2); });
   ++steps_;
 }
 
@@ -192,7 +195,8 @@ template <class T>
 double squared_weights(const Network<T>& network) {
   double total = 0;
   for (const Layer& layer : network.layers)
-    total += kernels<T>().sum_of_squares(network.parameters.data() + layer.offset + layer.outputs, layer.inputs * layer.outputs);
+    total += kernels<T>().sum_of_squares(network.parameters.data() + layer.offset + layer.outputs,
+                                         layer.inputs * layer.outputs);
   return total;
 }
 

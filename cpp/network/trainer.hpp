@@ -18,11 +18,11 @@ struct OptimizerSetting {
 
 // What one epoch has done so far. Steps are counted from 0; the losses exclude the l2 penalty.
 struct EpochState {
-  int64 next_row = 0;         // of the visiting order
-  int64 step = 0;             // batches finished in this epoch
+  int64 next_row = 0;  // of the visiting order
+  int64 step = 0;      // batches finished in this epoch
   double loss_sum = 0, weight_sum = 0;
   double batch_loss = 0, batch_weight = 0;  // of the batch under way
-  bool finite = true;         // false: a batch's loss was not finite and its update was not made
+  bool finite = true;                       // false: a batch's loss was not finite and its update was not made
 };
 
 template <class T>
@@ -35,7 +35,8 @@ class Trainer {
 
   // Runs batches of `batch` rows until the epoch ends or `seconds` have passed (but at least one block), and
   // returns whether it ended. `rates` is the learning rate of each batch of the epoch. No allocation.
-  bool run_epoch(const Data<T>&, const Objective&, int64 batch, const double* rates, Dropout dropout, double seconds, EpochState& state);
+  bool run_epoch(const Data<T>&, const Objective&, int64 batch, const double* rates, Dropout dropout, double seconds,
+                 EpochState& state);
 
   // The objective's gradient over all rows, l2 included, in `gradient()`; returns the loss without the penalty.
   double compute_gradient(const Data<T>&, const Objective&);

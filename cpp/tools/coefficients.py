@@ -78,10 +78,17 @@ def main() -> None:
         # u = 2.5/(x + 1.5) takes [1, top] to (2.5/(top + 1.5), 1]
         fit(
             f"erfc {kind}, x >= 1: erfc(x) e^(x^2) in u = 2.5/(x + 1.5)",
-            lambda u: mp.erfc(mp.mpf(5) / 2 / u - mp.mpf(3) / 2)
-            * mp.exp((mp.mpf(5) / 2 / u - mp.mpf(3) / 2) ** 2),
-            lambda u: 1 / (mp.erfc(mp.mpf(5) / 2 / u - mp.mpf(3) / 2)
-                           * mp.exp((mp.mpf(5) / 2 / u - mp.mpf(3) / 2) ** 2)),
+            lambda u: (
+                mp.erfc(mp.mpf(5) / 2 / u - mp.mpf(3) / 2)
+                * mp.exp((mp.mpf(5) / 2 / u - mp.mpf(3) / 2) ** 2)
+            ),
+            lambda u: (
+                1
+                / (
+                    mp.erfc(mp.mpf(5) / 2 / u - mp.mpf(3) / 2)
+                    * mp.exp((mp.mpf(5) / 2 / u - mp.mpf(3) / 2) ** 2)
+                )
+            ),
             mp.mpf(5) / 2 / (mp.mpf(top) + mp.mpf(3) / 2),
             mp.mpf(1),
             degree,

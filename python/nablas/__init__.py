@@ -4,7 +4,7 @@
 ``nablas.reference`` says in NumPy what each of them computes.
 """
 
-from . import _core, kernels, reference, schedules
+from . import _core, kernels, metrics, reference, schedules
 from ._core import available_isas, isa, num_threads, set_num_threads
 from ._version import __version__
 from .callbacks import Callback, Checkpoint, EarlyStopping, FitState
@@ -47,6 +47,7 @@ __all__ = [
     "isa",
     "kernels",
     "losses",
+    "metrics",
     "num_threads",
     "reference",
     "schedules",

@@ -62,7 +62,6 @@ def gather_rows(
     dtype: DTypeLike | None = None,
     out: Array | None = None,
 ) -> Array: ...
-
 def softmax_cross_entropy(
     z: ArrayLike,
     targets: ArrayLike,

@@ -14,6 +14,15 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
+def whole(name: str, value: Any, least: int) -> int:
+    """`value` as an int, or TypeError, or ValueError when it is below `least`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name}: expected an integer, got {type(value).__name__}")
+    if value < least:
+        raise ValueError(f"{name}: expected at least {least}, got {value}")
+    return int(value)
+
+
 def as_matrix(x: Any, dtype: str, name: str = "X") -> Array:
     """`x` as a 2-D array of a dtype the core reads without a copy where that is possible."""
     array = x if isinstance(x, np.ndarray) else np.asarray(x)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from . import _core, _losses
+from . import _core, _data, _losses
 from ._progress import Report, progress_bar
 from .callbacks import Callback, FitState
 from .history import History
@@ -23,6 +23,49 @@ if TYPE_CHECKING:
     from .optimizers import Optimizer
 
 Array = NDArray[Any]
+
+
+def prepare(
+    net: MLP, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, loss: Any
+) -> tuple[Array, Array, _core.Dataset_float32]:
+    """What `fit` and its like get, as matrix, targets and the core's data set; all checked."""
+    resolved = _losses.resolve(loss, net.output)
+    own = callable(resolved)
+    name = _losses.default_loss(net.output) if callable(resolved) else resolved
+    x, targets, classes = _data.as_matrix(X, net.dtype), np.asarray(y), net.classes
+    weight = None if sample_weight is None else np.asarray(sample_weight, dtype=net.dtype)
+    _data.check_rows(x, targets, weight)
+    if not own:
+        targets, classes = _data.as_targets(targets, name, net.sizes[-1], net.dtype, classes)
+    data = net._dataset(net._core, x, None if own else targets, weight, name)
+    net.classes = classes
+    return x, targets, data
+
+
+def validation(
+    net: MLP, pair: tuple[ArrayLike, ArrayLike] | None, loss: str | _losses.LossFunction
+) -> Callable[[], tuple[float, float]] | None:
+    """A function that gives the loss and the score on the validation data."""
+    if pair is None:
+        return None
+    if not (isinstance(pair, tuple) and len(pair) == 2):
+        raise TypeError(f"validation_data: expected (X, y), got {type(pair).__name__}")
+    x, targets, data = prepare(net, *pair, None, loss)
+    _data.check_finite(x, "validation_data")
+    if callable(loss):
+        return lambda: (_losses.call(loss, net.forward(x), targets)[0], net.score(x, pair[1]))
+    return lambda: (net._core.evaluate(data, 0.0), net.score(x, pair[1]))
+
+
+def dropout_rates(dropout: float | Sequence[float], hidden: int) -> list[float]:
+    """One rate for each layer's inputs; the data themselves are never dropped."""
+    rates = [float(dropout)] * hidden if isinstance(dropout, (int, float)) else list(dropout)
+    if len(rates) != hidden:
+        raise ValueError(f"dropout: expected {hidden} rates, got {len(rates)}")
+    for rate in rates:
+        if not 0 <= rate < 1:
+            raise ValueError(f"dropout: expected rates from 0 to less than 1, got {rate}")
+    return [0.0, *rates]
 
 
 @dataclass

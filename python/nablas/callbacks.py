@@ -45,7 +45,9 @@ Callback = Callable[[FitState], Any]
 def _monitored(history: History, monitor: str) -> float:
     values = history[monitor]
     if not values:
-        raise ValueError(f"monitor: expected a recorded value, got {monitor!r} (no validation_data)")
+        raise ValueError(
+            f"monitor: expected a recorded value, got {monitor!r} (no validation_data)"
+        )
     return values[-1]
 
 

@@ -69,8 +69,7 @@ class Explanation:
     def __str__(self) -> str:
         lines = []
         for i, layer in enumerate(self.layers, 1):
-            n, inputs = layer.input.shape
-            outputs = layer.bias.shape[0]
+            inputs, outputs = layer.weights.shape
             lines.append(f"layer {i}: {inputs} -> {outputs}, {layer.activation}")
             lines += _show("X'" if i == 1 else "A'", _extended(layer.input), "input, ones first")
             extended = np.vstack([layer.bias, layer.weights])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from ._optional import require
 
 if TYPE_CHECKING:
-    from .mlp import MLP
+    from .network import Network
 
 FORMAT = 1
 KEY = "nablas"
+N = TypeVar("N", bound="Network")
 
 
-def specification(net: MLP) -> dict[str, Any]:
+def specification(net: Network) -> dict[str, Any]:
     """What it takes to build the network again, without its parameters."""
     return {
         "format": FORMAT,
@@ -35,7 +36,7 @@ def specification(net: MLP) -> dict[str, Any]:
     }
 
 
-def restore(net: MLP, spec: dict[str, Any], parameters: NDArray[Any]) -> None:
+def restore(net: Network, spec: dict[str, Any], parameters: NDArray[Any]) -> None:
     """Make `net`, built or not, the network that `spec` and `parameters` describe."""
     *hidden, output = spec["activations"]
     type(net).__init__(
@@ -63,9 +64,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
         raise
 
 
-def save(
-    net: MLP, path: str | os.PathLike[str], extra: dict[str, Any] | None = None
-) -> None:
+def save(net: Network, path: str | os.PathLike[str], extra: dict[str, Any] | None = None) -> None:
     """Write a network, and anything JSON can hold beside it.
 
     Parameters
@@ -85,16 +84,17 @@ def save(
     write_atomically(path, safetensors.save(tensors, metadata={KEY: header}))
 
 
-def load(path: str | os.PathLike[str]) -> tuple[MLP, dict[str, Any]]:
+def load(path: str | os.PathLike[str], kind: type[N]) -> tuple[N, dict[str, Any]]:
     """Read what `save` wrote.
 
     Parameters
     ----------
     path : str or path
+    kind : Network or a class derived from it, such as MLP
 
     Returns
     -------
-    net : MLP
+    net : of that kind
     extra : dict
         What was saved beside it.
 
@@ -105,8 +105,6 @@ def load(path: str | os.PathLike[str]) -> tuple[MLP, dict[str, Any]]:
     OSError
         When it cannot be read.
     """
-    from .mlp import MLP
-
     safetensors = require("safetensors", "io")
     path = os.fspath(path)
     with open(path, "rb"):
@@ -119,7 +117,7 @@ def load(path: str | os.PathLike[str]) -> tuple[MLP, dict[str, Any]]:
             spec = json.loads(header)
             if spec["format"] > FORMAT:
                 raise ValueError(f"its format {spec['format']} is newer than this nablas")
-            net = MLP.__new__(MLP)
+            net = kind.__new__(kind)
             restore(net, spec, _flat(file, spec))
             return net, spec.get("extra") or {}
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:

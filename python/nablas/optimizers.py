@@ -209,7 +209,9 @@ class Adagrad(Optimizer):
         super().__init__(learning_rate, eps=_within("eps", eps, 0, np.inf))
 
 
-_CLASSES: dict[str, type[Optimizer]] = {c.name: c for c in (SGD, Adam, AdamW, RMSprop, Adagrad)}
+_CLASSES: dict[str, Callable[[], Optimizer]] = {
+    c.name: c for c in (SGD, Adam, AdamW, RMSprop, Adagrad)
+}
 
 
 def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
@@ -223,6 +225,4 @@ def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
             return _CLASSES[optimizer.lower()]()
         choices = ", ".join(_CLASSES)
         raise ValueError(f"optimizer: expected one of {choices}, got {optimizer!r}")
-    raise TypeError(
-        f"optimizer: expected an optimizer or its name, got {type(optimizer).__name__}"
-    )
+    raise TypeError(f"optimizer: expected an optimizer or its name, got {type(optimizer).__name__}")

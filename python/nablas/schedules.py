@@ -69,7 +69,8 @@ class StepDecay(Schedule):
 
     def rates(self, steps: Steps, plan: Plan) -> Rates:
         """As `Schedule.rates`."""
-        return self.initial * self.factor ** (steps // plan.steps_per_epoch // self.every)
+        drops = (steps // plan.steps_per_epoch // self.every).astype(np.float64)
+        return self.initial * np.power(self.factor, drops)
 
 
 class ExponentialDecay(Schedule):
@@ -81,7 +82,8 @@ class ExponentialDecay(Schedule):
 
     def rates(self, steps: Steps, plan: Plan) -> Rates:
         """As `Schedule.rates`."""
-        return self.initial * self.factor ** (steps // plan.steps_per_epoch).astype(float)
+        epochs = (steps // plan.steps_per_epoch).astype(np.float64)
+        return self.initial * np.power(self.factor, epochs)
 
 
 class Cosine(Schedule):

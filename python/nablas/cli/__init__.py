@@ -10,7 +10,9 @@ from typing import NoReturn
 from .. import _core
 from .._version import __version__
 
-SOURCES = "digits, iris, wine, breast_cancer, diabetes, moons, spiral, or a CSV, Parquet or NPZ file"
+SOURCES = (
+    "digits, iris, wine, breast_cancer, diabetes, moons, spiral, or a CSV, Parquet or NPZ file"
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -69,8 +71,13 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     add("--threads", type=_positive_int, default=None)
     add("--validation", type=_share, default=0.1, help="share held out to stop early (default 0.1)")
     add("--test", type=_share, default=0.2, help="share held out to report on (default 0.2)")
-    add("--patience", type=int, default=None, help="epochs without improvement before the end; "
-        "0: never stop early (default: 10, or as many as make 300 updates)")
+    add(
+        "--patience",
+        type=int,
+        default=None,
+        help="epochs without improvement before the end; "
+        "0: never stop early (default: 10, or as many as make 300 updates)",
+    )
     add("--out", help="write the trained model here (.safetensors)")
     add("--json", action="store_true", help="print the results as JSON, no progress bar")
 

@@ -116,7 +116,7 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def info(options: argparse.Namespace) -> None:
     """``nablas info``."""
-    net, extra = io.load(options.model)
+    net, extra = io.load(options.model, MLP)
     layers = [
         {"inputs": i, "outputs": o, "activation": a, "parameters": (i + 1) * o}
         for i, o, a in zip(net.sizes, net.sizes[1:], net.activations, strict=False)
@@ -170,7 +170,8 @@ def _split(target: pl.Series, options: argparse.Namespace) -> dict[str, Array]:
 def _seed(options: argparse.Namespace) -> int:
     if not 0 <= options.seed < 2**63:
         raise ValueError(f"--seed: expected an integer from 0 to 2**63 - 1, got {options.seed}")
-    return int(options.seed)
+    seed: int = options.seed
+    return seed
 
 
 def _network(preprocessor: Preprocessor, options: argparse.Namespace) -> MLP:
@@ -192,12 +193,12 @@ def _patience(options: argparse.Namespace, rows: int) -> int:
     """Small tables have few updates an epoch and need more epochs to show improvement."""
     if options.patience is not None:
         return int(options.patience)
-    updates = -(-rows // options.batch_size)
+    updates = -(-rows // int(options.batch_size))
     return max(LEAST_PATIENCE_EPOCHS, -(-LEAST_PATIENCE_UPDATES // updates))
 
 
 def _load(path: str) -> tuple[MLP, Preprocessor]:
-    net, extra = io.load(path)
+    net, extra = io.load(path, MLP)
     return net, Preprocessor.from_json(extra.get("preprocessing"))
 
 

@@ -110,7 +110,8 @@ class Preprocessor:
             raise ValueError(f"expected target column {name!r}, got none of that name")
         series = frame[name]
         if self.target["kind"] == "number":
-            return (_numbers(series) - self.target["mean"]) / self.target["scale"]
+            mean, scale = float(self.target["mean"]), float(self.target["scale"])
+            return np.asarray((_numbers(series) - mean) / scale)
         index = {category: i for i, category in enumerate(self.target["classes"])}
         codes = [index.get(value, -1) for value in _text(series)]
         for i, code in enumerate(codes):

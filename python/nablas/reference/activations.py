@@ -95,7 +95,7 @@ def _unary(function: Callable[[Array], Array], x: ArrayLike, out: Array | None) 
 
 
 def exp(x: ArrayLike, *, out: Array | None = None) -> Array:
-    """e to the power of every entry."""
+    """E to the power of every entry."""
     return _unary(np.exp, x, out)
 
 

@@ -129,7 +129,7 @@ def poisson(
     sample_weight: ArrayLike | None = None,
     out: Array | None = None,
 ) -> tuple[float, Array]:
-    """Half the Poisson deviance, ``y log(y/h) - y + h`` with ``h = exp(z)``, summed over outputs."""
+    """Half the Poisson deviance, ``y log(y/h) - y + h``, ``h = exp(z)``; summed over outputs."""
     wide, y, dtype = _wide(z, targets)
     h = np.exp(wide)
     positive = np.where(y > 0, y, 1.0)

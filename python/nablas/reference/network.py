@@ -42,9 +42,7 @@ def initial_parameters(sizes: Sequence[int], init: str, seed: int) -> Array:
 class ReferenceNetwork:
     """Forward and backward pass over extended weight matrices, in the parameters' dtype."""
 
-    def __init__(
-        self, sizes: Sequence[int], activations: Sequence[str], parameters: Array
-    ) -> None:
+    def __init__(self, sizes: Sequence[int], activations: Sequence[str], parameters: Array) -> None:
         self.sizes, self.activations = list(sizes), list(activations)
         self.parameters = parameters
 
@@ -96,7 +94,8 @@ class ReferenceNetwork:
                 delta = np.einsum("ni,nij->nj", by_output, jacobian)
             else:
                 delta = by_output * SLOPES[output](z)
-        weights, gradients = self.weights, []
+        weights = self.weights
+        gradients: list[Array] = []
         for i in reversed(range(len(layers))):
             gradient = layers[i][0].T @ delta
             gradient[1:] += 2 * l2 * weights[i][1:]
@@ -138,7 +137,9 @@ def fit(
                 random.dropout(
                     np.ones((len(rows), size), x.dtype), rate, seed=seed, step=step, layer=layer
                 )
-                for layer, (size, rate) in enumerate(zip(network.sizes, dropout or (), strict=False))
+                for layer, (size, rate) in enumerate(
+                    zip(network.sizes, dropout or (), strict=False)
+                )
             ]
             value, gradient = network.loss_and_gradient(
                 x[rows],

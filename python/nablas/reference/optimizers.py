@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,29 @@ Array = NDArray[Any]
 
 
 def _sgd(
-    w: Array, g: Array, s: Sequence[Array], t: int, rate: float, *, momentum: float = 0, nesterov: float = 0
+    w: Array,
+    g: Array,
+    s: Sequence[Array],
+    t: int,
+    rate: float,
+    *,
+    momentum: float = 0,
+    nesterov: float = 0,
 ) -> Array:
     s[0][:] = momentum * s[0] + g
     return w - rate * (g + momentum * s[0] if nesterov else s[0])
 
 
 def _adam(
-    w: Array, g: Array, s: Sequence[Array], t: int, rate: float, *, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
+    w: Array,
+    g: Array,
+    s: Sequence[Array],
+    t: int,
+    rate: float,
+    *,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
 ) -> Array:
     s[0][:] = beta1 * s[0] + (1 - beta1) * g
     s[1][:] = beta2 * s[1] + (1 - beta2) * g**2
@@ -28,25 +43,48 @@ def _adam(
 
 
 def _adamw(
-    w: Array, g: Array, s: Sequence[Array], t: int, rate: float, *, weight_decay: float = 0.01, **moments: float
+    w: Array,
+    g: Array,
+    s: Sequence[Array],
+    t: int,
+    rate: float,
+    *,
+    weight_decay: float = 0.01,
+    **moments: float,
 ) -> Array:
     return _adam(w - rate * weight_decay * w, g, s, t, rate, **moments)
 
 
 def _rmsprop(
-    w: Array, g: Array, s: Sequence[Array], t: int, rate: float, *, rho: float = 0.99, eps: float = 1e-8, momentum: float = 0
+    w: Array,
+    g: Array,
+    s: Sequence[Array],
+    t: int,
+    rate: float,
+    *,
+    rho: float = 0.99,
+    eps: float = 1e-8,
+    momentum: float = 0,
 ) -> Array:
     s[0][:] = rho * s[0] + (1 - rho) * g**2
     s[1][:] = momentum * s[1] + g / (np.sqrt(s[0]) + eps)
     return w - rate * s[1]
 
 
-def _adagrad(w: Array, g: Array, s: Sequence[Array], t: int, rate: float, *, eps: float = 1e-10) -> Array:
+def _adagrad(
+    w: Array, g: Array, s: Sequence[Array], t: int, rate: float, *, eps: float = 1e-10
+) -> Array:
     s[0][:] = s[0] + g**2
     return w - rate * g / (np.sqrt(s[0]) + eps)
 
 
-RULES = {"sgd": _sgd, "adam": _adam, "adamw": _adamw, "rmsprop": _rmsprop, "adagrad": _adagrad}
+RULES: dict[str, Callable[..., Array]] = {
+    "sgd": _sgd,
+    "adam": _adam,
+    "adamw": _adamw,
+    "rmsprop": _rmsprop,
+    "adagrad": _adagrad,
+}
 STATES = {"sgd": 1, "adam": 2, "adamw": 2, "rmsprop": 2, "adagrad": 1}
 
 

@@ -1,0 +1,154 @@
+// Trainers: epochs with signal checks between their slices, and single steps for losses in Python.
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <mutex>
+
+#include "bindings/dataset.hpp"
+
+namespace nablas {
+namespace {
+
+// Python is asked for pending signals (Ctrl-C) this often, in seconds.
+constexpr double seconds_between_signals = 0.05;
+
+// A trainer, its network's lock and its visiting order.
+template <class T>
+struct PyTrainer {
+  PyTrainer(Network<T>& network, const std::string& optimizer, const py::dict& hyperparameters) : network(network) {
+    setting.rule = optimizer_index(optimizer);
+    read_hyperparameters(setting.rule, hyperparameters, setting.hyperparameters);
+    trainer = std::make_unique<Trainer<T>>(network, setting);
+  }
+  Dropout dropout(const std::vector<double>& rates, std::uint64_t seed) const {
+    if (rates.size() != network.layers.size())
+      value_error("dropout", std::to_string(network.layers.size()) + " rates, one for each layer's inputs",
+                  std::to_string(rates.size()));
+    for (const double rate : rates)
+      if (!(rate >= 0 && rate < 1)) value_error("dropout", "rates from 0 to less than 1", std::to_string(rate));
+    Dropout out;
+    out.rates = rates;
+    out.seed = seed;
+    out.step = static_cast<std::uint64_t>(trainer->steps_done());
+    return out;
+  }
+  Network<T>& network;
+  OptimizerSetting setting;
+  std::unique_ptr<Trainer<T>> trainer;
+  Buffer<int64> order;
+};
+
+template <class T>
+py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::array_t<double, py::array::c_style>& rates,
+                    int64 batch, bool shuffle, std::uint64_t seed, std::uint32_t epoch,
+                    const std::vector<double>& dropout_rates, double l2, py::handle on_rows) {
+  Data<T> data = dataset.data;
+  const int64 rows = data.x.rows;
+  if (rows < 1) value_error("X", "at least one row", "0 rows");
+  if (batch < 1) value_error("batch_size", "1 or more", std::to_string(batch));
+  batch = std::min(batch, rows);
+  const int64 batches = (rows + batch - 1) / batch;
+  check_shape(rates, {batches}, "rates");
+  const Objective objective = dataset.objective(self.network, l2);
+  const Dropout dropout = self.dropout(dropout_rates, seed);
+  const auto start = std::chrono::steady_clock::now();
+  EpochState state;
+  const double* const rate_data = rates.data();
+  {
+    py::gil_scoped_release release;
+    const std::lock_guard<std::mutex> lock(self.network.mutex);
+    self.trainer->prepare(batch, dropout.any());
+    if (shuffle) {
+      self.order.reserve(rows);
+      random_permutation(seed, epoch, self.order.data(), rows);
+      data.order = self.order.data();
+    }
+  }
+  for (bool done = false; !done;) {
+    {
+      py::gil_scoped_release release;
+      const std::lock_guard<std::mutex> lock(self.network.mutex);
+      done = self.trainer->run_epoch(data, objective, batch, rate_data, dropout, seconds_between_signals, state);
+    }
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    if (!on_rows.is_none()) on_rows(state.next_row);
+  }
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double loss =
+      state.finite ? (state.weight_sum > 0 ? state.loss_sum / state.weight_sum : 0.0) : state.batch_loss;
+  return py::make_tuple(loss + (l2 != 0 && state.finite ? l2 * squared_weights(self.network) : 0.0), state.finite,
+                        seconds);
+}
+
+template <class T>
+void bind(py::module_& m, const std::string& suffix) {
+  using Net = Network<T>;
+  using Set = Dataset<T>;
+  using Train = PyTrainer<T>;
+  py::class_<Train>(m, ("Trainer_" + suffix).c_str())
+      .def(py::init<Net&, const std::string&, const py::dict&>(), py::keep_alive<1, 2>(), py::arg("network"),
+           py::arg("optimizer"), py::arg("hyperparameters"))
+      .def("run_epoch", &run_epoch<T>, py::arg("data"), py::kw_only(), py::arg("rates"), py::arg("batch_size"),
+           py::arg("shuffle"), py::arg("seed"), py::arg("epoch"), py::arg("dropout"), py::arg("l2"),
+           py::arg("on_rows") = py::none())
+      .def(
+          "forward_batch",
+          [](Train& self, const Set& set, int64 begin, int64 end, py::handle order, const std::vector<double>& rates,
+             std::uint64_t seed) {
+            const int64 rows = set.data.x.rows;
+            if (begin < 0 || end <= begin || end > rows)
+              value_error("begin, end", "a range of rows within the data",
+                          std::to_string(begin) + ", " + std::to_string(end));
+            Data<T> data = set.data;
+            py::array_t<int64> held;
+            if (!order.is_none()) {
+              held = label_array(as_array(order, "order"), rows, rows, "order");
+              data.order = held.data();
+            }
+            const Dropout dropout = self.dropout(rates, seed);
+            py::array_t<T> out(
+                {static_cast<py::ssize_t>(end - begin), static_cast<py::ssize_t>(self.network.outputs())});
+            T* const to = out.mutable_data();
+            py::gil_scoped_release release;
+            const std::lock_guard<std::mutex> lock(self.network.mutex);
+            self.trainer->prepare(end - begin, dropout.any(), true);
+            std::copy_n(self.trainer->forward_batch(data, {begin, end}, dropout),
+                        (end - begin) * self.network.outputs(), to);
+            return out;
+          },
+          py::arg("data"), py::arg("begin"), py::arg("end"), py::arg("order"), py::arg("dropout"), py::arg("seed"))
+      .def(
+          "backward_batch",
+          [](Train& self, const py::array& by_outputs, const std::vector<double>& rates, std::uint64_t seed) {
+            const Dropout dropout = self.dropout(rates, seed);
+            if (self.trainer->batch_rows() == 0) value_error("gradient", "a forward_batch before it", "none");
+            const Input<T> gradient = Input<T>(by_outputs, "gradient")
+                                          .expect({self.trainer->batch_rows(), self.network.outputs()}, "gradient");
+            py::gil_scoped_release release;
+            const std::lock_guard<std::mutex> lock(self.network.mutex);
+            self.trainer->backward_batch(gradient.data(), dropout);
+          },
+          py::arg("gradient"), py::arg("dropout"), py::arg("seed"))
+      .def(
+          "update",
+          [](Train& self, double rate, double l2) {
+            check_finite_scalar(rate, "learning_rate");
+            check_finite_scalar(l2, "l2");
+            py::gil_scoped_release release;
+            const std::lock_guard<std::mutex> lock(self.network.mutex);
+            self.trainer->update(rate, l2);
+          },
+          py::arg("learning_rate"), py::arg("l2"))
+      .def_property_readonly("steps", [](const Train& self) { return self.trainer->steps_done(); });
+}
+
+}  // namespace
+
+void bind_trainer(py::module_& m) {
+  bind<float>(m, "float32");
+  bind<double>(m, "float64");
+}
+
+}  // namespace nablas

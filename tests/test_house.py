@@ -1,0 +1,198 @@
+"""The rules of the house, held by machine: floors, exports, lengths, names, documentation."""
+
+import ast
+import inspect
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nablas as nb
+from nablas import _core, kernels, reference
+
+ROOT = Path(__file__).parents[1]
+FLOORS = ["base", "kernels", "network", "bindings"]
+SOURCES = sorted((ROOT / "cpp").rglob("*.[hc]pp"))
+PYTHON = sorted((ROOT / "python").rglob("*.py*"))
+LONGEST_FILE = 300
+
+
+def floor(path):
+    return FLOORS.index(path.relative_to(ROOT / "cpp").parts[0])
+
+
+def test_cpp_includes_go_down_only():
+    assert len(SOURCES) > 20
+    for path in SOURCES:
+        for target in re.findall(r'#include "([a-z_]+)/', path.read_text()):
+            assert FLOORS.index(target) <= floor(path), f"{path.name} includes {target}/"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "allowed"),
+    [
+        (r"pybind11|Python\.h", "bindings/"),
+        (r"#pragma omp|omp_get|omp_set", "base/parallel.cpp"),
+        (r"immintrin|_mm\w*_|__builtin_ia32", "base/parallel.cpp"),
+        (r"#if.*(__AVX|__SSE|VECTOR_BYTES|__x86_64__|__aarch64__)", "kernels/tiles.hpp base/parallel.cpp base/instruction_set.cpp"),
+        (r"\bthrow\b|\bnew\b|std::(vector|string|function)", "base/buffer.hpp base/parallel.cpp network/ bindings/"),
+    ],
+)  # fmt: skip
+def test_what_lives_where(pattern, allowed):
+    for path in SOURCES:
+        name = path.relative_to(ROOT / "cpp").as_posix()
+        code = re.sub(r"//.*", "", path.read_text())
+        if not any(name.startswith(place) for place in allowed.split()):
+            assert not re.search(pattern, code), f"{name}: {re.search(pattern, code)[0]}"
+
+
+def test_the_reference_knows_nothing_of_the_core():
+    for path in (ROOT / "python/nablas/reference").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                assert node.level <= 1, f"{path.name} imports from above"
+
+
+def test_only_the_command_line_imports_the_command_line():
+    for path in (ROOT / "python/nablas").glob("*.py"):
+        if path.name != "__main__.py":
+            assert not re.search(r"from \.cli|import cli", path.read_text()), path.name
+
+
+def test_file_lengths():
+    for path in [
+        *SOURCES,
+        *PYTHON,
+        *(ROOT / "tests").glob("*.py"),
+        *(ROOT / "benchmarks").glob("*.py"),
+    ]:
+        limit = LONGEST_FILE + 60 if "tests" in path.parts else LONGEST_FILE
+        assert len(path.read_text().splitlines()) <= limit, path
+
+
+def kernel_objects():
+    return sorted((ROOT / "build").glob("*/CMakeFiles/nablas_kernels_*.dir/**/*.o"))
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not shutil.which("nm"), reason="reads ELF objects with nm"
+)
+def test_one_exported_symbol_and_no_weak_ones_per_kernel_object():
+    objects = kernel_objects()
+    if not objects:
+        pytest.skip("nablas was not built in this checkout")
+    built = {path.parent.parent.parent.parent.name for path in objects}
+    assert len(objects) >= 2 * len(_core.available_isas()) * len(built) / 2
+    for path in objects:
+        lines = subprocess.run(
+            ["nm", "-C", path], capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        kinds = [line.split(maxsplit=2)[1:] for line in lines if len(line.split(maxsplit=2)) == 3]
+        exported = [name for kind, name in kinds if kind.isupper() and kind != "U"]
+        assert len(exported) == 1, (path, exported)
+        assert exported[0].startswith("nablas::kernels_")
+        assert not [name for kind, name in kinds if kind in "wWvVu"], path
+        undefined = {line.split()[-1] for line in lines if " U " in line}
+        assert undefined <= {
+            "memcpy",
+            "memset",
+            "pow",
+            "sqrt",
+            "sqrtf",
+            "_GLOBAL_OFFSET_TABLE_",
+            "__stack_chk_fail",
+        }, undefined
+
+
+def test_the_extension_is_small():
+    assert Path(_core.__file__).stat().st_size < 5_000_000
+
+
+def test_importing_needs_only_numpy():
+    code = """
+import sys
+before = set(sys.modules)
+import nablas
+loaded = {name.split(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)
+print(sorted(name for name in loaded if not name.startswith("_")))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['nablas', 'numpy']"
+
+
+def test_kernels_and_reference_have_the_same_names_and_signatures():
+    for name in kernels.__all__:
+        oracle = getattr(reference, name)
+        got = inspect.signature(getattr(kernels, name)).parameters
+        assert list(got) == list(inspect.signature(oracle).parameters), name
+        assert [p.kind for p in got.values()] == [
+            p.kind for p in inspect.signature(oracle).parameters.values()
+        ]
+
+
+def test_the_stub_names_everything():
+    stub = {
+        node.name
+        if hasattr(node, "name")
+        else (node.targets[0].id if isinstance(node, ast.Assign) else node.target.id)
+        for node in ast.parse((ROOT / "python/nablas/_core.pyi").read_text()).body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign))
+    }
+    assert {n for n in vars(_core) if not n.startswith("_")} == stub - {"Array"}
+
+
+def public_objects():
+    for module in (nb, kernels, nb.schedules, nb.io):
+        for name in getattr(module, "__all__", [n for n in vars(module) if not n.startswith("_")]):
+            thing = getattr(module, name)
+            if getattr(thing, "__module__", "").startswith("nablas") and not inspect.ismodule(
+                thing
+            ):
+                yield f"{module.__name__}.{name}", thing
+
+
+def test_public_names_are_documented():
+    checked = 0
+    for name, thing in public_objects():
+        doc = inspect.getdoc(thing)
+        assert doc, name
+        checked += 1
+        if inspect.isclass(thing):
+            for attribute, member in vars(thing).items():
+                if not attribute.startswith("_") and callable(member):
+                    assert inspect.getdoc(member), f"{name}.{attribute}"
+    for function in kernels.__all__:
+        doc = getattr(kernels, function).__doc__
+        assert "Parameters\n" in doc, function
+        assert "Returns\n" in doc or function == "optimizer_update", function
+    assert checked > 40
+
+
+def test_every_registered_name_has_its_counterparts():
+    assert (
+        set(reference.activations.VALUES)
+        == set(reference.activations.SLOPES)
+        == set(nb.activations())
+    )
+    assert set(reference.losses.BY_NAME) == set(nb.losses())
+    assert set(reference.optimizers.RULES) == set(_core.optimizers())
+    classes = [
+        c
+        for c in vars(nb.optimizers).values()
+        if inspect.isclass(c) and issubclass(c, nb.Optimizer)
+    ]
+    assert {c.name for c in classes if c is not nb.Optimizer} == set(_core.optimizers())
+    for rule in classes:
+        if rule is not nb.Optimizer:
+            assert set(rule().hyperparameters) == set(_core.optimizers()[rule.name][0])
+
+
+def test_the_readme_and_the_package_agree():
+    text = (ROOT / "README.md").read_text()
+    for name in (*nb.activations(), *nb.losses(), *_core.initialisations()):
+        assert name in text, name
+    assert "[all]" in text
+    assert "pytest" in text
