@@ -96,9 +96,13 @@ def main():
             contender.epoch()
             times[name].append(time.perf_counter() - start)
     median = {name: statistics.median(values) for name, values in times.items()}
-    print(f"weights agree to {difference:.1e}; {options.threads} threads, {nb.isa()}, torch {torch.__version__}")
+    print(
+        f"weights agree to {difference:.1e}; {options.threads} threads, {nb.isa()}, torch {torch.__version__}"
+    )
     for name, value in median.items():
-        print(f"{name:8} {1e3 * value:7.2f} ms an epoch, {1e6 * value / (ROWS / BATCH):6.0f} µs a step")
+        print(
+            f"{name:8} {1e3 * value:7.2f} ms an epoch, {1e6 * value / (ROWS / BATCH):6.0f} µs a step"
+        )
     print(f"ratio {median['PyTorch'] / median['nablas']:.2f}")
 
 

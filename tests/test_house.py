@@ -196,3 +196,16 @@ def test_the_readme_and_the_package_agree():
         assert name in text, name
     assert "[all]" in text
     assert "pytest" in text
+
+
+def test_the_readmes_example_prints_what_it_says(tmp_path):
+    """Numbers may differ in their digits between machines; everything else may not."""
+    blocks = re.findall(r"```(\w*)\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    example = next(text for kind, text in blocks if kind == "python")
+    shown = next(text for kind, text in blocks if kind == "")
+    assert example == (ROOT / "examples/digits.py").read_text()
+    done = subprocess.run(
+        [sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert re.sub(r"\d+", "0", done.stdout) == re.sub(r"\d+", "0", shown)
+    assert float(re.search(r"accuracy ([\d.]+)", done.stdout)[1]) > 0.9
