@@ -159,16 +159,18 @@ class MLP(Network):
             outputs; (n,) for one output.
         """
         outputs = self.forward(X)
+        codes: Array
         if self.output == "softmax":
             codes = outputs.argmax(axis=1)
         elif self.output == "sigmoid":
             codes = (outputs > 0.5).astype(np.int64)
         else:
-            values: Array = outputs[:, 0] if outputs.shape[1] == 1 else outputs
-            return values
+            return outputs[:, 0] if outputs.shape[1] == 1 else outputs
         if codes.ndim == 2 and codes.shape[1] == 1:
             codes = codes[:, 0]
-        return codes if self.classes is None else np.array(self.classes)[codes]
+        if self.classes is not None:
+            codes = np.array(self.classes)[codes]
+        return codes
 
     @property
     def _metric(self) -> str:
