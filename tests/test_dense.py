@@ -48,7 +48,10 @@ def test_backward(isa, dtype, activation):
         product = kernels.matmul(delta, weights[1:], transpose_b=True)
         assert_product(product, delta, weights[1:].T)
         kept = z if activation in NEEDS_Z else x
-        np.testing.assert_array_equal(below, kernels.hadamard_delta(product, kept, activation))
+        want = kernels.hadamard_delta(product, kept, activation)
+        # compilers may fuse the slope's multiply-adds differently inside the product
+        eps = np.finfo(dtype).eps
+        np.testing.assert_allclose(below, want, rtol=8 * eps, atol=8 * eps)
 
 
 def test_backward_agrees_with_the_reference(isa, dtype):

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 import nablas as nb
 from nablas import _core, kernels
 
+openmp = pytest.mark.skipif(not _core.has_openmp, reason="this build runs on one thread")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc or forks")
 
 
@@ -56,6 +57,7 @@ def trained_hash(dtype, dropout=0.0):
     return digest.hexdigest()
 
 
+@openmp
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_the_same_bits_for_any_number_of_threads(isa, dtype, threads, dropout):
     hashes = set()
@@ -108,6 +110,7 @@ def test_one_interrupted_or_sliced_epoch_changes_nothing(threads):
     assert len(digests) == 1
 
 
+@openmp
 def test_threadpool_limits_are_obeyed(threads):
     threads(3)
     with threadpool_limits(1):
@@ -124,6 +127,7 @@ def test_threadpool_limits_are_obeyed(threads):
     assert int(python(code, **environment)) <= allowed
 
 
+@openmp
 def test_omp_num_threads_is_obeyed():
     assert python("import nablas; print(nablas.num_threads())", OMP_NUM_THREADS="5") == "5"
 

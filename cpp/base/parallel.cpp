@@ -90,6 +90,8 @@ void Barrier::wait(int team_size) {
 int num_threads() {
 #ifdef _OPENMP
   if (in_forked_child.load(std::memory_order_relaxed) || omp_in_parallel()) return 1;
+#else
+  return 1;
 #endif
   const int limit = openmp_limit();
   if (const int requested = requested_threads.load(); requested > 0)
@@ -111,7 +113,7 @@ int threads_for(double operations) {
   return useful < available ? static_cast<int>(useful) : available;
 }
 
-void run_team(int threads, void (*body)(void*, const Team&), void* context) noexcept {
+void run_team([[maybe_unused]] int threads, void (*body)(void*, const Team&), void* context) noexcept {
   Barrier barrier;
 #ifdef _OPENMP
   if (threads > 1) {

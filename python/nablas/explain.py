@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core, _data, _losses, kernels
 
 if TYPE_CHECKING:
-    from .mlp import MLP
+    from .network import Network
 
 Array = NDArray[Any]
 
@@ -94,7 +94,7 @@ def _show(name: str, array: Array, note: str) -> list[str]:
     return [f"  {name} {rows}x{columns}  {note}", *("    " + line for line in body.split("\n"))]
 
 
-def explain(net: MLP, x: ArrayLike, y: ArrayLike, loss: str | None) -> Explanation:
+def explain(net: Network, x: ArrayLike, y: ArrayLike, loss: str | None) -> Explanation:
     """Compute an `Explanation` from the public kernels; see `MLP.explain`."""
     rows = np.asarray(x)
     if rows.ndim == 1:
