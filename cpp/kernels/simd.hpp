@@ -5,6 +5,8 @@
 // vector is padded, so every element goes through the same vector instructions wherever it stands.
 #pragma once
 
+#include <utility>
+
 #include "base/types.hpp"
 
 namespace nablas {
@@ -42,14 +44,32 @@ NABLAS_INLINE V load(const T* p) {
   return v;
 }
 NABLAS_INLINE void store(T* p, V v) { __builtin_memcpy(p, &v, sizeof v); }
+// The first `count` lanes. Written so that the compiler sees a masked load or store where there is one.
 NABLAS_INLINE V load_part(const T* p, int64 count) {
-  V v{};
-  for (int64 i = 0; i < count; ++i) v[i] = p[i];
-  return v;
+  T values[lanes];
+  const I used = static_cast<I>(count);
+  for (I i = 0; i < lanes; ++i) values[i] = i < used ? p[i] : T(0);
+  return load(values);
 }
 NABLAS_INLINE void store_part(T* p, V v, int64 count) {
-  for (int64 i = 0; i < count; ++i) p[i] = v[i];
+  T values[lanes];
+  store(values, v);
+  const I used = static_cast<I>(count);
+  for (I i = 0; i < lanes; ++i)
+    if (i < used) p[i] = values[i];
 }
+
+// a0 b0 a1 b1 ... of the lower or the upper halves.
+template <std::size_t... i>
+NABLAS_INLINE V interleave_low(V a, V b, std::index_sequence<i...>) {
+  return __builtin_shufflevector(a, b, (i / 2 + (i % 2) * lanes)...);
+}
+template <std::size_t... i>
+NABLAS_INLINE V interleave_high(V a, V b, std::index_sequence<i...>) {
+  return __builtin_shufflevector(a, b, (lanes / 2 + i / 2 + (i % 2) * lanes)...);
+}
+NABLAS_INLINE V interleave_low(V a, V b) { return interleave_low(a, b, std::make_index_sequence<lanes>{}); }
+NABLAS_INLINE V interleave_high(V a, V b) { return interleave_high(a, b, std::make_index_sequence<lanes>{}); }
 
 // Sum and maximum of the lanes, in a fixed order.
 NABLAS_INLINE T sum_lanes(V v) {

@@ -21,6 +21,9 @@ constexpr int tile_rows = 12;  // 24 + 3 of 32 registers
 constexpr int tile_rows = 4;  // 8 + 3 of 16 registers, and one for the product before its addition
 #endif
 
+// From AVX2 on a vector is loaded under a mask at the price of a whole one.
+constexpr bool has_masked_loads = NABLAS_VECTOR_BYTES >= 32;
+
 constexpr int64 tile_columns = tile_vectors * lanes;
 constexpr int64 block_depth = 256;
 constexpr int64 block_rows = tile_rows * (is_double ? 8 : 16);
