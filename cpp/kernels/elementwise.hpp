@@ -93,17 +93,52 @@ void gather(const Source& source, const int64* indices, int64 first, int64 count
   }
 }
 
+// Philox on as many blocks at once as a vector has 64-bit lanes; the same numbers as base/philox.hpp.
+void random_words(std::uint64_t seed, std::uint64_t first, int64 blocks, std::uint32_t step, std::uint32_t stream,
+                  std::uint32_t* out) {
+  typedef std::uint64_t W __attribute__((vector_size(NABLAS_VECTOR_BYTES)));
+  constexpr int width = NABLAS_VECTOR_BYTES / 8;
+  constexpr std::uint64_t low = 0xFFFFFFFFu;
+  W lane{};
+  for (int i = 0; i < width; ++i) lane[i] = i;
+  for (int64 b = 0; b < blocks; b += width) {
+    const W index = lane + (first + b);
+    W c0 = index & low, c1 = index >> 32, c2 = W{} + step, c3 = W{} + stream;
+    std::uint32_t k0 = static_cast<std::uint32_t>(seed), k1 = static_cast<std::uint32_t>(seed >> 32);
+    for (int round = 0; round < 10; ++round) {
+      const W p0 = c0 * 0xD2511F53u, p1 = c2 * 0xCD9E8D57u;
+      c0 = (p1 >> 32) ^ c1 ^ k0;
+      c2 = (p0 >> 32) ^ c3 ^ k1;
+      c1 = p1 & low;
+      c3 = p0 & low;
+      k0 += 0x9E3779B9u;
+      k1 += 0xBB67AE85u;
+    }
+    const W first_half = c0 | c1 << 32, second_half = c2 | c3 << 32;  // little-endian pairs of words
+    const int64 used = blocks - b < width ? blocks - b : width;
+    for (int64 i = 0; i < used; ++i) {
+      const std::uint64_t pair[2] = {first_half[i], second_half[i]};
+      __builtin_memcpy(out + 4 * (b + i), pair, sizeof pair);
+    }
+  }
+}
+
 void dropout(const Matrix<const T>& x, T* out, int64 out_row, int64 first_row, const DropoutKey& key) {
+  constexpr int64 blocks = 64, words_at_once = 4 * blocks;
   const T scale = T(1 / (1 - key.rate));
-  const std::uint64_t threshold = static_cast<std::uint64_t>(key.rate * 0x1p32);
+  const std::uint32_t threshold = static_cast<std::uint32_t>(key.rate * 0x1p32);  // rate < 1
+  std::uint32_t words[words_at_once];
   for (int64 i = 0; i < x.rows; ++i) {
-    const std::uint64_t row_start = static_cast<std::uint64_t>(first_row + i) * x.columns;
-    PhiloxBlock block{};
-    for (int64 j = 0; j < x.columns; ++j) {
-      const std::uint64_t index = row_start + j;
-      if (j == 0 || index % 4 == 0)
-        block = philox(key.seed, index / 4, static_cast<std::uint32_t>(key.step), stream_dropout + key.layer);
-      out[i * out_row + j] = block.word[index % 4] < threshold ? T(0) : x.data[i * x.row + j] * scale;
+    const std::uint64_t start = static_cast<std::uint64_t>(first_row + i) * x.columns;
+    for (int64 j = 0; j < x.columns;) {
+      const int64 skip = static_cast<int64>((start + j) % 4);
+      const int64 rest = x.columns - j, count = rest < words_at_once - skip ? rest : words_at_once - skip;
+      random_words(key.seed, (start + j) / 4, (skip + count + 3) / 4, static_cast<std::uint32_t>(key.step),
+                   stream_dropout + key.layer, words);
+      const T* from = x.data + i * x.row + j;
+      T* to = out + i * out_row + j;
+      for (int64 q = 0; q < count; ++q) to[q] = words[skip + q] < threshold ? T(0) : from[q] * scale;
+      j += count;
     }
   }
 }

@@ -101,23 +101,16 @@ double entry_loss_rows(const LossArguments<T>& arguments, Range rows) {
 }
 
 T max_of(const T* x, int64 count) {
-  T m = x[0];
-  if (count >= lanes) {
-    V most = load(x);
-    for (int64 j = lanes; j + lanes <= count; j += lanes) {
-      const V v = load(x + j);
-      most = v > most || v != v ? v : most;
-    }
-    m = max_lanes(most);
-  }
-  for (int64 j = count / lanes * lanes; j < count; ++j) m = x[j] > m || x[j] != x[j] ? x[j] : m;
-  return m;
+  V most = broadcast(-infinity);
+  int64 j = 0;
+  for (; j + lanes <= count; j += lanes) most = larger(load(x + j), most);
+  if (j < count) most = larger(load_part(x + j, count - j, -infinity), most);
+  return max_lanes(most);
 }
 
 // out = e^(z - m) for one row; returns its sum
 T shifted_exponentials(const T* z, int64 columns, T m, T* out) {
   V sum{};
-  T tail = 0;
   int64 j = 0;
   for (; j + lanes <= columns; j += lanes) {
     const V e = exp(load(z + j) - m);
@@ -125,11 +118,11 @@ T shifted_exponentials(const T* z, int64 columns, T m, T* out) {
     sum += e;
   }
   if (const int64 rest = columns - j; rest > 0) {
-    const V e = exp(load_part(z + j, rest) - m);
+    const V e = exp(load_part(z + j, rest, m) - m);  // e^0 where there is padding: subnormal numbers are slow
     store_part(out + j, e, rest);
-    for (int64 q = 0; q < rest; ++q) tail += e[q];
+    sum += keep_part(e, rest, V{});
   }
-  return sum_lanes(sum) + tail;
+  return sum_lanes(sum);
 }
 
 void softmax(const Matrix<const T>& z, T* out, int64 out_row) {
@@ -154,51 +147,104 @@ void softmax_slope(const Matrix<const T>& p, const T* gradient, T* delta) {
   }
 }
 
-// -sum_j y_j log p_j with p = softmax(z), y a class or a distribution of any total mass.
-// delta_j = (mass p_j - y_j) scale. The exponentials go through a short buffer when no delta is wanted.
-double cross_entropy_rows(const LossArguments<T>& arguments, Range rows) {
+// Sum of y and of y (z - m) for one row of targets.
+struct RowTargets {
+  T mass, expected;
+};
+NABLAS_INLINE RowTargets row_targets(const T* z, const T* y, int64 columns, T m) {
+  V masses{}, products{};
+  for_each_vector(columns, [&](auto from, auto) NABLAS_LAMBDA {
+    const V yv = from(y), zv = from(z);
+    masses += yv;
+    products += yv == T(0) ? V{} : yv * (zv - m);
+  });
+  return {sum_lanes(masses), sum_lanes(products)};
+}
+
+// What the loss of one row is made of: mass log(sum) - expected.
+struct RowLoss {
+  T sum;       // of e^(z - m)
+  T mass;      // sum of y
+  T expected;  // sum of y (z - m)
+};
+
+// One row of cross-entropy against label (when y is null) or distribution y; delta may be z, or null.
+RowLoss cross_entropy_row(const T* z, const T* y, int64 label, int64 columns, T scale, T* delta) {
   constexpr int64 piece = 16 * lanes;
-  const int64 columns = arguments.z.columns;
-  double total = 0;
-  T scratch[piece];
-  for (int64 i = rows.begin; i < rows.end && columns > 0; ++i) {
+  const T m = max_of(z, columns);
+  RowLoss row{0, 1, 0};
+  if (y == nullptr) {
+    row.expected = z[label] - m;
+  } else {
+    V masses{}, products{};
+    for_each_vector(columns, [&](auto from, auto) NABLAS_LAMBDA {
+      const V yv = from(y), zv = from(z);
+      masses += yv;
+      products += yv == T(0) ? V{} : yv * (zv - m);
+    });
+    row.mass = sum_lanes(masses);
+    row.expected = sum_lanes(products);
+  }
+  if (delta == nullptr) {
+    T scratch[piece];
+    for (int64 j = 0; j < columns; j += piece)
+      row.sum += shifted_exponentials(z + j, columns - j < piece ? columns - j : piece, m, scratch);
+    return row;
+  }
+  row.sum = shifted_exponentials(z, columns, m, delta);
+  const T share = scale * row.mass / row.sum;
+  if (y == nullptr) {
+    for_each_vector(columns, [&](auto from, auto to) NABLAS_LAMBDA { to(delta, from(delta) * share); });
+    delta[label] -= scale;
+  } else {
+    for_each_vector(columns,
+                    [&](auto from, auto to) NABLAS_LAMBDA { to(delta, from(delta) * share - from(y) * scale); });
+  }
+  return row;
+}
+
+// The same for a row that fits in one vector and a label, without a detour through memory.
+NABLAS_INLINE RowLoss cross_entropy_short_row(const T* z, int64 label, int64 columns, T scale, T* delta) {
+  const V zv = load_part(z, columns, -infinity);
+  const T m = max_lanes(zv);
+  const V e = keep_part(exp(keep_part(zv, columns, broadcast(m)) - m), columns, V{});
+  const T sum = sum_lanes(e);
+  const T expected = z[label] - m;
+  if (delta != nullptr) {
+    const V p = e * (scale / sum);
+    store_part(delta, lane_numbers() == static_cast<I>(label) ? p - scale : p, columns);
+  }
+  return {sum, T(1), expected};
+}
+
+// -sum_j y_j log p_j with p = softmax(z), y a class or a distribution of any total mass;
+// delta_j = (mass p_j - y_j) scale. The logarithms of all rows (at most `loss_rows`) are taken together.
+double cross_entropy_rows(const LossArguments<T>& arguments, Range rows) {
+  const int64 columns = arguments.z.columns, count = rows.end - rows.begin;
+  if (columns == 0) return 0;
+  T sums[loss_rows], masses[loss_rows], expected[loss_rows];
+  for (int64 r = 0; r < loss_rows; ++r) sums[r] = 1;
+  for (int64 r = 0; r < count; ++r) {
+    const int64 i = rows.begin + r;
     const T* z = arguments.z.data + i * arguments.z.row;
-    const T weight = arguments.weights == nullptr ? T(1) : arguments.weights[i];
-    const T scale = arguments.delta_scale * weight;
-    const T m = max_of(z, columns);
-    // z may be overwritten by delta, so what the loss needs of it is read first
-    T mass = 1, expected = 0;  // sum of y, and sum of y (z - m)
-    if (arguments.labels != nullptr) {
-      expected = z[arguments.labels[i]] - m;
-    } else {
-      const T* y = arguments.targets + i * columns;
-      V masses{}, products{};
-      for_each_vector(columns, [&](auto from, auto) NABLAS_LAMBDA {
-        const V yv = from(y), zv = from(z);
-        masses += yv;
-        products += yv == T(0) ? V{} : yv * (zv - m);
-      });
-      mass = sum_lanes(masses);
-      expected = sum_lanes(products);
-    }
-    T sum = 0;
-    if (arguments.delta == nullptr) {
-      for (int64 j = 0; j < columns; j += piece)
-        sum += shifted_exponentials(z + j, columns - j < piece ? columns - j : piece, m, scratch);
-    } else {
-      T* delta = arguments.delta + i * columns;
-      sum = shifted_exponentials(z, columns, m, delta);
-      const T share = scale * mass / sum;
-      if (arguments.labels != nullptr) {
-        for_each_vector(columns, [&](auto from, auto to) NABLAS_LAMBDA { to(delta, from(delta) * share); });
-        delta[arguments.labels[i]] -= scale;
-      } else {
-        const T* y = arguments.targets + i * columns;
-        for_each_vector(columns,
-                        [&](auto from, auto to) NABLAS_LAMBDA { to(delta, from(delta) * share - from(y) * scale); });
-      }
-    }
-    const T loss = mass * log(broadcast(sum))[0] - expected;
+    T* delta = arguments.delta == nullptr ? nullptr : arguments.delta + i * columns;
+    const T scale = arguments.weights == nullptr ? arguments.delta_scale : arguments.delta_scale * arguments.weights[i];
+    RowLoss row;
+    if (arguments.labels == nullptr)
+      row = cross_entropy_row(z, arguments.targets + i * columns, 0, columns, scale, delta);
+    else if (columns <= lanes)
+      row = cross_entropy_short_row(z, arguments.labels[i], columns, scale, delta);
+    else
+      row = cross_entropy_row(z, nullptr, arguments.labels[i], columns, scale, delta);
+    sums[r] = row.sum;
+    masses[r] = row.mass;
+    expected[r] = row.expected;
+  }
+  for (int64 r = 0; r < loss_rows; r += lanes) store(sums + r, log(load(sums + r)));
+  double total = 0;
+  for (int64 r = 0; r < count; ++r) {
+    const T weight = arguments.weights == nullptr ? T(1) : arguments.weights[rows.begin + r];
+    const T loss = masses[r] * sums[r] - expected[r];
     total += weight == T(0) ? 0.0 : static_cast<double>(weight) * loss;
   }
   return total;

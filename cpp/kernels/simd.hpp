@@ -44,20 +44,31 @@ NABLAS_INLINE V load(const T* p) {
   return v;
 }
 NABLAS_INLINE void store(T* p, V v) { __builtin_memcpy(p, &v, sizeof v); }
-// The first `count` lanes. Written so that the compiler sees a masked load or store where there is one.
-NABLAS_INLINE V load_part(const T* p, int64 count) {
+// The first `count` lanes, the others `rest`. Written so that the compiler sees a masked load or store where there is
+// one.
+NABLAS_INLINE V load_part(const T* p, int64 count, T rest = 0) {
   T values[lanes];
   const I used = static_cast<I>(count);
-  for (I i = 0; i < lanes; ++i) values[i] = i < used ? p[i] : T(0);
+#pragma GCC unroll 1
+  for (I i = 0; i < lanes; ++i) values[i] = i < used ? p[i] : rest;
   return load(values);
 }
 NABLAS_INLINE void store_part(T* p, V v, int64 count) {
   T values[lanes];
   store(values, v);
   const I used = static_cast<I>(count);
+#pragma GCC unroll 1
   for (I i = 0; i < lanes; ++i)
     if (i < used) p[i] = values[i];
 }
+
+template <std::size_t... i>
+NABLAS_INLINE VI lane_numbers(std::index_sequence<i...>) {
+  return VI{static_cast<I>(i)...};
+}
+NABLAS_INLINE VI lane_numbers() { return lane_numbers(std::make_index_sequence<lanes>{}); }
+// The first `count` lanes of v, the others `rest`.
+NABLAS_INLINE V keep_part(V v, int64 count, V rest) { return lane_numbers() < static_cast<I>(count) ? v : rest; }
 
 // a0 b0 a1 b1 ... of the lower or the upper halves.
 template <std::size_t... i>
@@ -71,16 +82,26 @@ NABLAS_INLINE V interleave_high(V a, V b, std::index_sequence<i...>) {
 NABLAS_INLINE V interleave_low(V a, V b) { return interleave_low(a, b, std::make_index_sequence<lanes>{}); }
 NABLAS_INLINE V interleave_high(V a, V b) { return interleave_high(a, b, std::make_index_sequence<lanes>{}); }
 
-// Sum and maximum of the lanes, in a fixed order.
+// Lane i of the result is lane i + distance, cyclically.
+template <int distance, std::size_t... i>
+NABLAS_INLINE V rotated(V v, std::index_sequence<i...>) {
+  return __builtin_shufflevector(v, v, ((i + distance) % lanes)...);
+}
+
+// All lanes folded onto the first by halves: combine(combine(0, n/2), combine(n/4, 3n/4)) ...
+template <int distance = lanes / 2, class Combine>
+NABLAS_INLINE T fold_lanes(V v, Combine combine) {
+  if constexpr (distance == 0)
+    return v[0];
+  else
+    return fold_lanes<distance / 2>(combine(v, rotated<distance>(v, std::make_index_sequence<lanes>{})), combine);
+}
+NABLAS_INLINE V larger(V a, V b) { return a > b || a != a ? a : b; }  // NaN counts as the largest
 NABLAS_INLINE T sum_lanes(V v) {
-  T s = v[0];
-  for (int i = 1; i < lanes; ++i) s += v[i];
-  return s;
+  return fold_lanes(v, [](V a, V b) NABLAS_LAMBDA { return a + b; });
 }
 NABLAS_INLINE T max_lanes(V v) {
-  T m = v[0];
-  for (int i = 1; i < lanes; ++i) m = v[i] > m || v[i] != v[i] ? v[i] : m;
-  return m;
+  return fold_lanes(v, [](V a, V b) NABLAS_LAMBDA { return larger(a, b); });
 }
 
 // body(offset, load, store) for every vector of [0, count): `load` and `store` are whole or partial.

@@ -35,6 +35,7 @@ const Kernels<T> NABLAS_TABLE = {
     all_finite,
     {gather<float>, gather<double>, gather<bool>, gather<std::uint8_t>, gather<std::int8_t>, gather<std::uint16_t>,
      gather<std::int16_t>, gather<std::uint32_t>, gather<std::int32_t>, gather<std::uint64_t>, gather<std::int64_t>},
+    random_words,
     dropout,
 };
 

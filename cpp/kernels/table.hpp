@@ -51,6 +51,9 @@ struct LossArguments {
   T delta_scale;        // multiplies every delta: 1 / (sum of weights), and 1 / columns for per-entry means
 };
 
+// Rows whose losses are added up together: the sums do not depend on who adds them.
+constexpr int64 loss_rows = 32;
+
 template <class T>
 struct LossEntry {
   const char* name;
@@ -58,7 +61,7 @@ struct LossEntry {
   bool mean_of_entries;  // averaged over the columns as well as over the samples
   bool takes_labels;
   double lowest, highest;  // bounds of a target
-  // Returns sum over the rows of weight * (sum over the columns of the loss).
+  // Returns sum over the rows (at most `loss_rows`) of weight * (sum over the columns of the loss).
   double (*rows)(const LossArguments<T>&, Range rows);
 };
 
@@ -132,6 +135,9 @@ struct Kernels {
   // out[i] = source row indices[i] (row first + i without indices) converted to T.
   void (*gather[element_type_count])(const Source&, const int64* indices, int64 first, int64 count, T* out,
                                      int64 out_row);
+  // The four words of each block from `first` on (base/philox.hpp).
+  void (*random_words)(std::uint64_t seed, std::uint64_t first, int64 blocks, std::uint32_t step, std::uint32_t stream,
+                       std::uint32_t* out);
   // out = x / (1 - rate) where kept, else 0; `first_row` is x's first row within the step's batch.
   void (*dropout)(const Matrix<const T>& x, T* out, int64 out_row, int64 first_row, const DropoutKey&);
 };

@@ -1,5 +1,6 @@
 #include "network/network.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <stdexcept>
@@ -61,10 +62,16 @@ void random_normal(double deviation, std::uint64_t seed, std::uint32_t stream, d
 }
 
 void random_permutation(std::uint64_t seed, std::uint32_t epoch, int64* out, int64 count) {
+  constexpr int64 blocks = 128, words = 2 * blocks;  // 64-bit words at once
+  std::uint32_t random[4 * blocks];
   std::iota(out, out + count, int64{0});
-  for (int64 i = count - 1; i > 0; --i) {
+  for (int64 k = 0; k < count - 1; ++k) {
+    if (k % words == 0)
+      kernels<float>().random_words(seed, k / 2, std::min(blocks, (count - k) / 2 + 1), epoch, stream_shuffle, random);
+    const std::uint32_t* word = random + 2 * (k % words);
+    const int64 i = count - 1 - k;
     const unsigned __int128 product =
-        static_cast<unsigned __int128>(philox_word64(seed, count - 1 - i, epoch, stream_shuffle)) * (i + 1);
+        static_cast<unsigned __int128>(static_cast<std::uint64_t>(word[0]) << 32 | word[1]) * (i + 1);
     std::swap(out[i], out[static_cast<int64>(product >> 64)]);
   }
 }

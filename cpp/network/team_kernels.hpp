@@ -10,8 +10,6 @@ namespace nablas {
 
 // Elements a thread takes at a time: whole vectors on every instruction set, 16 KiB of float32.
 constexpr int64 element_grain = 4096;
-// Rows whose losses are added up together: the sums do not depend on who adds them.
-constexpr int64 loss_rows = 32;
 
 struct Rectangle {
   Range rows, columns;
