@@ -68,7 +68,7 @@ void type_error(const std::string& name, const std::string& expected, const std:
 }
 
 std::string shape_text(const py::array& array) { return tuple_text(array.shape(), array.ndim()); }
-std::string shape_text(const std::vector<int64>& shape) { return tuple_text(shape, shape.size()); }
+std::string shape_text(const Shape& shape) { return tuple_text(shape.length, shape.size); }
 
 py::array as_array(py::handle object, const char* name) {
   if (py::isinstance<py::array>(object)) return py::reinterpret_borrow<py::array>(object);
@@ -86,9 +86,9 @@ void check_dimensions(const py::array& array, int dimensions, const char* name) 
                 text(array.ndim(), ", shape ", shape_text(array)));
 }
 
-void check_shape(const py::array& array, const std::vector<int64>& shape, const char* name) {
-  bool same = array.ndim() == static_cast<py::ssize_t>(shape.size());
-  for (std::size_t i = 0; same && i < shape.size(); ++i) same = shape[i] < 0 || array.shape(i) == shape[i];
+void check_shape(const py::array& array, const Shape& shape, const char* name) {
+  bool same = array.ndim() == shape.size;
+  for (int i = 0; same && i < shape.size; ++i) same = shape.length[i] < 0 || array.shape(i) == shape.length[i];
   if (!same) value_error(name, "shape " + shape_text(shape), shape_text(array));
 }
 
@@ -97,10 +97,9 @@ void check_finite_scalar(double value, const char* name) {
 }
 
 Float float_type(const py::array& array, const char* name) {
-  if (array.dtype().kind() == 'f') {
-    if (array.itemsize() == 4) return Float::single;
-    if (array.itemsize() == 8) return Float::full;
-  }
+  const auto* descriptor = py::detail::array_descriptor_proxy(py::detail::array_proxy(array.ptr())->descr);
+  if (descriptor->type_num == py::detail::npy_api::NPY_FLOAT_) return Float::single;
+  if (descriptor->type_num == py::detail::npy_api::NPY_DOUBLE_) return Float::full;
   type_error(name, "float32 or float64", py::str(array.dtype()));
 }
 
@@ -113,10 +112,10 @@ bool overlap(const py::array& a, const py::array& b) {
   return a_low < b_high && b_low < a_high;
 }
 
-void check_size(const std::vector<int64>& shape, int64 item_size, const char* name) {
+void check_size(const Shape& shape, int64 item_size, const char* name) {
   int64 bytes = item_size;
-  for (const int64 length : shape)
-    if (__builtin_mul_overflow(bytes, length, &bytes)) {
+  for (int i = 0; i < shape.size; ++i)
+    if (__builtin_mul_overflow(bytes, static_cast<int64>(shape.length[i]), &bytes)) {
       PyErr_SetString(PyExc_OverflowError,
                       text(name, ": expected a size below 2**63 bytes, got shape ", shape_text(shape)).c_str());
       throw py::error_already_set();
@@ -160,9 +159,9 @@ void check_range(const Input<T>& values, double lowest, double highest, const ch
   if (good) return;
   int64 i = 0;
   while (data[i] >= low && data[i] <= high) ++i;
-  std::vector<int64> at(values.array().ndim());
-  for (int64 d = static_cast<int64>(at.size()) - 1, rest = i; d >= 0; --d) {
-    at[d] = rest % values.array().shape(d);
+  Shape at(values.array());
+  for (int64 d = at.size - 1, rest = i; d >= 0; --d) {
+    at.length[d] = rest % values.array().shape(d);
     rest /= values.array().shape(d);
   }
   const bool unbounded = lowest < -1e30;

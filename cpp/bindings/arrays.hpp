@@ -6,8 +6,9 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
+#include <initializer_list>
 #include <string>
-#include <vector>
 
 #include "base/types.hpp"
 
@@ -15,16 +16,47 @@ namespace nablas {
 
 namespace py = pybind11;
 
+// A shape without an allocation.
+struct Shape {
+  static constexpr int most = 64;  // NumPy's own limit
+  Shape(std::initializer_list<int64> lengths) {
+    std::copy(lengths.begin(), lengths.end(), length), size = static_cast<int>(lengths.size());
+  }
+  explicit Shape(const py::array& array) : size(static_cast<int>(array.ndim())) {
+    std::copy_n(array.shape(), size, length);
+  }
+  int size;
+  py::ssize_t length[most];
+};
+
 [[noreturn]] void value_error(const std::string& name, const std::string& expected, const std::string& got);
 [[noreturn]] void type_error(const std::string& name, const std::string& expected, const std::string& got);
 std::string shape_text(const py::array& array);
-std::string shape_text(const std::vector<int64>& shape);  // -1 reads as n
+std::string shape_text(const Shape& shape);  // -1 reads as n
 
 // The object itself when it is an array, else what NumPy makes of it.
 py::array as_array(py::handle object, const char* name);
 void check_dimensions(const py::array& array, int dimensions, const char* name);
-void check_shape(const py::array& array, const std::vector<int64>& shape, const char* name);
+void check_shape(const py::array& array, const Shape& shape, const char* name);
 void check_finite_scalar(double value, const char* name);
+
+// A new C-contiguous array.
+template <class T>
+py::array new_array(const Shape& shape) {
+  const auto& api = py::detail::npy_api::get();
+  PyObject* array = api.PyArray_NewFromDescr_(api.PyArray_Type_, py::dtype::of<T>().release().ptr(), shape.size,
+                                              const_cast<Py_intptr_t*>(shape.length), nullptr, nullptr, 0, nullptr);
+  if (array == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::array>(array);
+}
+
+// C-contiguous, aligned and of native byte order: memory the kernels can use as it is.
+inline bool is_plain(const py::array& array) {
+  constexpr int plain = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  const auto* proxy = py::detail::array_proxy(array.ptr());
+  const char order = py::detail::array_descriptor_proxy(proxy->descr)->byteorder;
+  return (proxy->flags & plain) == plain && (order == '=' || order == '|');
+}
 
 enum class Float { single, full };
 // float32 or float64 of any byte order; TypeError otherwise.
@@ -42,7 +74,7 @@ constexpr Float float_of = sizeof(T) == 4 ? Float::single : Float::full;
 
 bool overlap(const py::array& a, const py::array& b);
 // OverflowError where the number of bytes does not fit in int64.
-void check_size(const std::vector<int64>& shape, int64 item_size, const char* name);
+void check_size(const Shape& shape, int64 item_size, const char* name);
 
 // An input as contiguous, aligned, native memory: the array's own or a copy of it.
 template <class T>
@@ -51,24 +83,24 @@ class Input {
   Input(const py::array& array, const char* name) {
     if (float_type(array, name) != float_of<T>)
       type_error(name, std::string(float_name(float_of<T>)) + " like the other arguments", py::str(array.dtype()));
-    array_ = Contiguous::ensure(array);
+    array_ = is_plain(array) ? array : py::array(Contiguous::ensure(array));
     if (!array_) throw py::error_already_set();
   }
   Input(py::handle object, const char* name) : Input(as_array(object, name), name) {}
-  const T* data() const { return array_.data(); }
+  const T* data() const { return static_cast<const T*>(array_.data()); }
   int64 size() const { return array_.size(); }
   int64 rows() const { return array_.shape(0); }
   int64 columns() const { return array_.shape(1); }
   const py::array& array() const { return array_; }
   Matrix<const T> matrix() const { return {data(), rows(), columns(), columns()}; }
-  Input& expect(const std::vector<int64>& shape, const char* name) {
+  Input& expect(const Shape& shape, const char* name) {
     check_shape(array_, shape, name);
     return *this;
   }
 
  private:
   using Contiguous = py::array_t<T, py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_>;
-  Contiguous array_;
+  py::array array_;
 };
 
 using Arrays = std::initializer_list<const py::array*>;
@@ -78,10 +110,10 @@ using Arrays = std::initializer_list<const py::array*>;
 template <class T>
 class Result {
  public:
-  Result(py::handle out, const std::vector<int64>& shape, const char* name, Arrays apart, Arrays in_place = {}) {
+  Result(py::handle out, const Shape& shape, const char* name, Arrays apart, Arrays in_place = {}) {
     check_size(shape, sizeof(T), name);
     if (out.is_none()) {
-      target_ = memory_ = py::array_t<T>(std::vector<py::ssize_t>(shape.begin(), shape.end()));
+      target_ = memory_ = new_array<T>(shape);
       return;
     }
     if (!py::isinstance<py::array>(out)) type_error(name, "an array", py::str(py::type::of(out).attr("__name__")));
@@ -89,11 +121,11 @@ class Result {
     if (float_type(target_, name) != float_of<T>) type_error(name, float_name(float_of<T>), py::str(target_.dtype()));
     check_shape(target_, shape, name);
     if (!target_.writeable()) value_error(name, "a writeable array", "a read-only one");
-    bool direct = py::array_t<T, py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_>::check_(target_);
+    bool direct = is_plain(target_);
     for (const py::array* input : apart) direct &= !overlap(target_, *input);
     for (const py::array* input : in_place)
       direct &= !overlap(target_, *input) || (input->data() == target_.data() && input->size() == target_.size());
-    memory_ = direct ? target_ : py::array_t<T>(std::vector<py::ssize_t>(shape.begin(), shape.end()));
+    memory_ = direct ? target_ : new_array<T>(shape);
   }
   T* data() { return static_cast<T*>(memory_.mutable_data()); }
   py::array finish() {

@@ -99,7 +99,7 @@ py::array dense_forward(py::handle x_object, py::handle weights_object, const st
     Result<T> result(out, {x.rows(), outputs}, "out", {&x.array(), &weights.array()});
     std::optional<Result<T>> z;
     if (!preactivation_out.is_none()) {
-      z.emplace(preactivation_out, std::vector<int64>{x.rows(), outputs}, "preactivation_out",
+      z.emplace(preactivation_out, Shape{x.rows(), outputs}, "preactivation_out",
                 std::initializer_list<const py::array*>{&x.array(), &weights.array()});
       if (!out.is_none() && overlap(as_array(out, "out"), as_array(preactivation_out, "preactivation_out")))
         value_error("preactivation_out", "memory apart from out", "an overlap");

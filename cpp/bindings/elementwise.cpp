@@ -10,8 +10,6 @@ namespace {
 constexpr double operations_each = 10;
 constexpr int64 elements_to_release = 8192;
 
-std::vector<int64> shape_of(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
-
 template <class Body>
 void run(int64 count, Body body) {
   const int threads = threads_for(operations_each * count);
@@ -31,7 +29,7 @@ py::array map(py::handle object, const char* name, py::handle out, F kernel_of) 
   return visit_float(float_type(array, name), [&](auto scalar) -> py::array {
     using T = decltype(scalar);
     const Input<T> x(array, name);
-    Result<T> result(out, shape_of(x.array()), "out", {}, {&x.array()});
+    Result<T> result(out, Shape(x.array()), "out", {}, {&x.array()});
     const auto kernel = kernel_of(scalar);
     run(x.size(), [&](Range own) {
       if (own.begin < own.end) kernel(x.data() + own.begin, result.data() + own.begin, own.end - own.begin);
@@ -72,8 +70,8 @@ py::array hadamard_delta(py::handle delta_object, py::handle kept_object, const 
   return visit_float(float_type(array, "delta"), [&](auto scalar) -> py::array {
     using T = decltype(scalar);
     const Input<T> delta(array, "delta");
-    const Input<T> kept = Input<T>(kept_object, "kept").expect(shape_of(array), "kept");
-    Result<T> result(out, shape_of(array), "out", {&kept.array()}, {&delta.array()});
+    const Input<T> kept = Input<T>(kept_object, "kept").expect(Shape(array), "kept");
+    Result<T> result(out, Shape(array), "out", {&kept.array()}, {&delta.array()});
     T* const to = result.data();
     run(delta.size(), [&](Range own) {
       const int64 count = own.end - own.begin;

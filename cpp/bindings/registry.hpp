@@ -16,11 +16,10 @@ namespace py = pybind11;
 template <class Entry>
 int entry_index(const Entry* entries, int count, const std::string& name, const char* argument,
                 const char* also = nullptr) {
-  std::string choices;
-  for (int i = 0; i < count; ++i) {
+  for (int i = 0; i < count; ++i)
     if (name == entries[i].name) return i;
-    choices += (i > 0 ? ", " : "") + std::string(entries[i].name);
-  }
+  std::string choices;
+  for (int i = 0; i < count; ++i) choices += (i > 0 ? ", " : "") + std::string(entries[i].name);
   if (also != nullptr) choices += ", " + std::string(also);
   throw py::value_error(std::string(argument) + ": expected one of " + choices + ", got '" + name + "'");
 }
