@@ -1,0 +1,137 @@
+"""Contenders in processes of their own that take turns."""
+
+import importlib.util
+import json
+import os
+import pickle
+import statistics
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+
+SECONDS_A_TURN = 0.08
+WARM_UP_SECONDS = 0.1
+
+# name: (class, package it needs)
+CONTENDERS = {
+    "nablas": ("benchmarks.peers:Nablas", "nablas"),
+    "NumPy": ("benchmarks.peers:NumPy", "threadpoolctl"),
+    "PyTorch foreach": ("benchmarks.peers_compiled:PyTorch", "torch"),
+    "PyTorch fused": ("benchmarks.peers_compiled:PyTorchFused", "torch"),
+    "torch.compile": ("benchmarks.peers_compiled:TorchCompile", "torch"),
+    "JAX": ("benchmarks.peers_compiled:Jax", "jax"),
+    "JAX scan": ("benchmarks.peers_compiled:JaxScan", "jax"),
+    "scikit-learn": ("benchmarks.peers:ScikitLearn", "sklearn"),
+    "onnxruntime": ("benchmarks.peers_compiled:OnnxRuntime", "onnxruntime"),
+}
+
+
+def installed(name):
+    return importlib.util.find_spec(CONTENDERS[name][1]) is not None
+
+
+@dataclass
+class Record:
+    """One line of the results: microseconds a unit, median and half the interquartile range."""
+
+    section: str
+    case: str
+    contender: str
+    threads: int
+    microseconds: float
+    spread: float
+    ratio: float  # to nablas: above 1, nablas is faster
+    gflops: float
+
+
+class Worker:
+    """A contender's process."""
+
+    def __init__(self, name, threads):
+        self.name = name
+        environment = dict(os.environ)
+        for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            environment[variable] = str(threads)
+        command = [sys.executable, "-m", "benchmarks.worker", CONTENDERS[name][0], str(threads)]
+        if threads == 1 and name.startswith("JAX") and sys.platform == "linux":
+            command = ["taskset", "-c", "0", *command]  # XLA has no other way
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+        )
+
+    def ask(self, **order):
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            return {"able": False, "wrong": "its process ended"}
+        return json.loads(line)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait()
+
+
+class Bench:
+    """Runs sections and collects records and remarks."""
+
+    def __init__(self, names, threads, rounds):
+        self.threads, self.rounds = threads, rounds
+        self.records, self.remarks = [], []
+        for name in names:
+            if not installed(name):
+                self.remarks.append(f"{name} is not installed and was left out")
+        self.workers = [Worker(name, threads) for name in names if installed(name)]
+
+    def compare(self, section, kind, case):
+        """One case among all who can do it."""
+        able = {}
+        for worker in self.workers:
+            reply = worker.ask(do="prepare", kind=kind, case=pickle.dumps(case).hex())
+            if reply["able"]:
+                able[worker.name] = worker
+            elif reply.get("wrong"):
+                self.remarks.append(f"{case.name}: {worker.name} not timed: {reply['wrong']}")
+        counts = {name: self._count(worker) for name, worker in able.items()}
+        times = {name: [] for name in able}
+        for _ in range(self.rounds):
+            for name, worker in able.items():
+                reply = worker.ask(do="run", count=counts[name])
+                times[name].append(1e6 * reply["seconds"] / reply["units"])
+        medians = {name: statistics.median(t) for name, t in times.items()}
+        ours = medians.get("nablas")
+        for name, values in times.items():
+            quarters = statistics.quantiles(values, n=4) if len(values) > 1 else [values[0]] * 3
+            flops = getattr(case, "flops", 0)
+            self.records.append(
+                Record(
+                    section, case.name, name, self.threads, medians[name], (quarters[2] - quarters[0]) / 2,
+                    medians[name] / ours if ours else 0.0, flops / medians[name] / 1e3,
+                )
+            )  # fmt: skip
+        return [r for r in self.records if r.section == section and r.case == case.name]
+
+    def _count(self, worker):
+        """Units that fill a turn, after some warming up."""
+        count, seconds = 1, 0.0
+        while seconds < WARM_UP_SECONDS:
+            reply = worker.ask(do="run", count=count)
+            seconds, units = reply["seconds"], reply["units"]
+            if seconds >= WARM_UP_SECONDS or count > 10**7:
+                break
+            count = max(count * 2, int(units * min(WARM_UP_SECONDS / max(seconds, 1e-7), 100)))
+        return max(1, round(units * SECONDS_A_TURN / max(seconds, 1e-9)))
+
+    def close(self):
+        for worker in self.workers:
+            worker.close()
+
+
+def as_dicts(records):
+    return [asdict(record) for record in records]
