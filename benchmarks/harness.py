@@ -16,13 +16,13 @@ WARM_UP_SECONDS = 0.1
 CONTENDERS = {
     "nablas": ("benchmarks.peers:Nablas", "nablas"),
     "NumPy": ("benchmarks.peers:NumPy", "threadpoolctl"),
-    "PyTorch foreach": ("benchmarks.peers_compiled:PyTorch", "torch"),
-    "PyTorch fused": ("benchmarks.peers_compiled:PyTorchFused", "torch"),
-    "torch.compile": ("benchmarks.peers_compiled:TorchCompile", "torch"),
-    "JAX": ("benchmarks.peers_compiled:Jax", "jax"),
-    "JAX scan": ("benchmarks.peers_compiled:JaxScan", "jax"),
+    "PyTorch foreach": ("benchmarks.peers_torch:PyTorch", "torch"),
+    "PyTorch fused": ("benchmarks.peers_torch:PyTorchFused", "torch"),
+    "torch.compile": ("benchmarks.peers_torch:TorchCompile", "torch"),
+    "JAX": ("benchmarks.peers_jax:Jax", "jax"),
+    "JAX scan": ("benchmarks.peers_jax:JaxScan", "jax"),
     "scikit-learn": ("benchmarks.peers:ScikitLearn", "sklearn"),
-    "onnxruntime": ("benchmarks.peers_compiled:OnnxRuntime", "onnxruntime"),
+    "onnxruntime": ("benchmarks.peers_torch:OnnxRuntime", "onnxruntime"),
 }
 
 

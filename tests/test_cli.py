@@ -170,8 +170,8 @@ def test_options_reach_the_training(capsys, tmp_path):
     assert result["threads"] == 1
     assert set(result["scores"]) == {"train", "test"}
     net = nb.MLP.load(model)
-    assert net.sizes == [4, 7, 5, 3]
-    assert net.activations == ["tanh", "tanh", "softmax"]
+    assert net.sizes == (4, 7, 5, 3)
+    assert net.activations == ("tanh", "tanh", "softmax")
     assert net.seed == 5
     same = train_json(capsys, "iris", *options)
     nb.set_num_threads(before)

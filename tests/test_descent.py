@@ -64,7 +64,35 @@ def test_optimizers_and_callbacks():
     )
 
 
+def test_schedules_and_numpy_booleans_reach_the_descent():
+    cosine = nb.SGD(nb.schedules.Cosine(0.2))
+    assert (
+        abs(
+            nb.gradient_descent(
+                lambda x: x @ x, lambda x: 2 * x, [1.0], optimizer=cosine, max_iterations=50
+            ).x[0]
+        )
+        < 0.01
+    )
+    result = nb.gradient_descent(
+        lambda x: x @ x,
+        lambda x: 2 * x,
+        [1.0],
+        0.1,
+        callback=lambda i, x, c: np.linalg.norm(x) < 0.5,
+    )
+    assert result.iterations == 4
+    plateau = nb.SGD(nb.schedules.ReduceOnPlateau(1.0, patience=0, factor=0.1, min_delta=0))
+    assert (
+        nb.gradient_descent(lambda x: x @ x, lambda x: 2 * x, [1.0], optimizer=plateau).cost < 1e-9
+    )
+
+
 def test_errors():
+    with pytest.raises(ValueError, match="max_iterations: expected at least 0"):
+        nb.gradient_descent(lambda x: 0, lambda x: x, [0], max_iterations=-1)
+    with pytest.raises(FloatingPointError, match="grad became non-finite at iteration 0"):
+        nb.gradient_descent(lambda x: 3.0, lambda x: x * np.nan, [1.0])
     with pytest.raises(ValueError, match=r"grad: expected shape \(2,\), got \(\)"):
         nb.gradient_descent(lambda x: 0, lambda x: 1.0, [0, 0])
     with (

@@ -202,10 +202,10 @@ def test_initial_weights(dtype, init):
             "glorot_normal": np.sqrt(2 / 90),
             "he": 0.2,
             "lecun": np.sqrt(1 / 50),
+            "uniform": 1 / np.sqrt(3 * 50),
+            "normal": 0.01,
         }
-        assert net.weights[0].std() == pytest.approx(
-            deviation.get(init, net.weights[0].std()), rel=0.05
-        )
+        assert net.weights[0].std() == pytest.approx(deviation[init], rel=0.05)
 
 
 def test_optimizer_states_go_on_between_fits():

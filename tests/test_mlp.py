@@ -27,7 +27,9 @@ def test_early_stopping_restores_the_best_weights():
 
 def test_early_stopping_without_its_value():
     x, y = iris()
-    with pytest.raises(ValueError, match="monitor: expected a recorded value, got 'val_loss'"):
+    with pytest.raises(
+        ValueError, match="monitor: expected validation_data with 'val_loss', got none"
+    ):
         small().fit(x, y, callbacks=[nb.EarlyStopping()])
 
 

@@ -7,6 +7,13 @@ from cases import iris, rng, small
 import nablas as nb
 
 X, Y = np.ones((6, 4)), np.zeros(6, int)
+
+
+class BadSchedule(nb.schedules.Schedule):
+    def rates(self, steps, plan):
+        return np.full(len(steps), np.nan)
+
+
 WITH_NAN = X.copy()
 WITH_NAN[3, 1] = np.nan
 WITH_INF = X.astype("f")
@@ -74,7 +81,54 @@ WITH_INF[0, 2] = -np.inf
         ),
         (X, Y, {"dropout": [0.1, 0.2]}, ValueError, "dropout: expected 1 rates, got 2"),
         (X, Y, {"validation_data": X}, TypeError, r"validation_data: expected \(X, y\)"),
-        (X, Y, {"validation_data": (X, Y + 5)}, ValueError, "y: expected class labels"),
+        (
+            X,
+            Y,
+            {"validation_data": (X, Y + 5)},
+            ValueError,
+            "validation_data, y: expected class labels",
+        ),
+        (
+            X,
+            Y,
+            {"validation_data": (X[:0], Y[:0])},
+            ValueError,
+            "validation_data, X: expected at least one row",
+        ),
+        (X, Y, {"shuffle": "no"}, TypeError, "shuffle: expected True or False, got str"),
+        (X, Y, {"l2": "a"}, TypeError, "l2: expected a number, got str"),
+        (X, Y, {"seed": 2**64}, ValueError, "seed: expected at most"),
+        (X * 1e300, Y, {}, ValueError, r"X: expected finite values, got 1e\+300 at \(0, 0\)"),
+        (X, list("aabbaa"), {}, ValueError, "y: expected 3 classes, got 2"),
+        (
+            X,
+            list("abcabc"),
+            {"loss": "mse"},
+            TypeError,
+            "y: expected numbers for loss 'mse', got strings",
+        ),
+        (X, [["a"] * 3] * 6, {}, ValueError, r"y: expected one string a row, got shape \(6, 3\)"),
+        (
+            X,
+            Y,
+            {"callbacks": [nb.EarlyStopping(monitor="val_acc")]},
+            ValueError,
+            "monitor: expected one of loss",
+        ),
+        (
+            X,
+            Y,
+            {"callbacks": [nb.Checkpoint("/no/such/folder/x")]},
+            FileNotFoundError,
+            "path: expected a folder",
+        ),
+        (
+            X,
+            Y,
+            {"optimizer": nb.SGD(BadSchedule(0.1))},
+            ValueError,
+            "learning_rate: expected finite rates",
+        ),
         (X, Y, {"seed": -1}, ValueError, "seed: expected at least 0"),
     ],
 )
@@ -133,6 +187,36 @@ def test_divergence_keeps_the_last_finite_weights():
         assert np.isfinite(net.parameters).all()
         net.initialise(seed=1)
         assert np.isfinite(net.fit(x, y, epochs=2).loss).all()
+
+
+def test_a_refused_fit_leaves_the_classes_alone():
+    net = small()
+    with pytest.raises(ValueError, match="X: expected finite"):
+        net.fit(WITH_NAN, list("abcabc"))
+    assert net.classes is None
+    net.fit(X, list("abcabc"), epochs=1)
+    with pytest.raises(TypeError, match="y: expected strings like the classes, got dtype int64"):
+        net.score(X, Y)
+    with pytest.raises(TypeError, match="y: expected strings like the classes"):
+        net.loss(X, Y)
+    net.fit(X, list("xyzxyz"), epochs=1)
+    assert net.classes == ["x", "y", "z"]
+    net.fit(X, Y, epochs=1)
+    assert net.classes is None
+
+
+def test_use_is_checked():
+    net = small()
+    with pytest.raises(ValueError, match=r"X: expected finite values, got nan at \(3, 1\)"):
+        net.predict(WITH_NAN)
+    with pytest.raises(ValueError, match="l2: expected a finite number of at least 0, got -5"):
+        net.loss(X, Y, l2=-5)
+    with pytest.raises(ValueError, match="sample_weight: expected None with a loss function"):
+        net.loss(X, Y, loss=lambda h, t: (0.0, h), sample_weight=np.ones(6))
+    with pytest.raises(TypeError, match="loss: expected a name, got a function"):
+        net.gradient(X, Y, loss=lambda h, t: (0.0, h))
+    with pytest.raises(ValueError, match="y_true: expected 2 columns like y_pred, got 1"):
+        nb.metrics.r2(np.ones(5), np.ones((5, 2)))
 
 
 def test_a_loss_function_is_checked():

@@ -107,6 +107,12 @@ def test_bound_optimizers_minimise(optimizer):
         (lambda: schedules.StepDecay(0.1, every=0), "every: expected at least 1"),
         (lambda: schedules.OneCycle(0.1, rising=1.0), "rising"),
         (lambda: schedules.WarmUp(0.1, steps=0), "steps"),
+        (lambda: schedules.Cosine(0.1, final=0.2), "final: expected a rate from 0"),
+        (
+            lambda: schedules.ReduceOnPlateau(0.1, factor=3),
+            "factor: expected a number between 0 and 1",
+        ),
+        (lambda: schedules.ReduceOnPlateau(0.1, patience=-1), "patience"),
     ],
 )
 def test_bad_settings(make, message):
@@ -130,14 +136,47 @@ def test_schedules():
     cosine = rates(schedules.Cosine(2.0, final=1.0))
     np.testing.assert_allclose(cosine[[0, 50]], [2.0, 1.5])
     assert (np.diff(cosine) < 0).all()
-    one_cycle = rates(schedules.OneCycle(1.0))
-    np.testing.assert_allclose(
-        [one_cycle[0], one_cycle.max(), one_cycle[-1]], [1 / 25, 1.0, 1 / 250_000], rtol=1e-2
-    )
-    assert 25 <= one_cycle.argmax() <= 35
+    # torch.optim.lr_scheduler.OneCycleLR(max_lr=1.0, total_steps=10), PyTorch 2.13
+    pytorch = [
+        0.04,
+        0.52,
+        1.0,
+        0.950484635,
+        0.811744900,
+        0.611260467,
+        0.388739533,
+        0.188255100,
+        0.049515365,
+        4e-06,
+    ]
+    np.testing.assert_allclose(rates(schedules.OneCycle(1.0), 1, 10), pytorch, rtol=1e-4)
     warm = rates(schedules.WarmUp(schedules.Cosine(1.0), steps=20))
     np.testing.assert_allclose(warm[:3], rates(schedules.Cosine(1.0))[:3] * [0.05, 0.1, 0.15])
     np.testing.assert_array_equal(warm[20:], rates(schedules.Cosine(1.0))[20:])
+
+
+def test_schedules_of_bound_optimizers():
+    """Without a network an update counts as an epoch."""
+    w = np.zeros(1)
+    update, seen = nb.SGD(schedules.Cosine(1.0)).bind(w, total_steps=4), []
+    for _ in range(4):
+        before = w[0]
+        update(np.ones(1))
+        seen.append(before - w[0])
+    np.testing.assert_allclose(seen, [1, (1 + np.sqrt(0.5)) / 2, 0.5, (1 - np.sqrt(0.5)) / 2])
+    with pytest.raises(ValueError, match="total_steps: expected a number with this schedule"):
+        nb.SGD(schedules.OneCycle(1.0)).bind(w)(np.ones(1))
+
+
+def test_the_learning_rate_may_be_set():
+    optimizer = nb.SGD(0.5)
+    assert optimizer.learning_rate == 0.5
+    optimizer.learning_rate = 0.1
+    assert optimizer.schedule.initial == 0.1
+    with pytest.raises(TypeError):
+        optimizer.hyperparameters["momentum"] = 0.9
+    with pytest.raises(TypeError, match="learning_rate: expected a number or a schedule"):
+        optimizer.learning_rate = "fast"
 
 
 def test_plateau():
@@ -147,3 +186,5 @@ def test_plateau():
         seen.append(rates(plateau)[0])
         plateau.observe(loss)
     assert seen == [1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.3]
+    plateau.begin()
+    assert rates(plateau)[0] == 1.0

@@ -47,6 +47,26 @@ py::array_t<T> flat_view(T* data, int64 size, py::handle owner) {
   return py::array_t<T>({static_cast<py::ssize_t>(size)}, {static_cast<py::ssize_t>(sizeof(T))}, data, owner);
 }
 
+// Multiply-adds between two looks for pending signals (Ctrl-C): some 20 ms on one thread of a current processor.
+constexpr double operations_between_signals = 2e9;
+
+// work(rows) for consecutive parts of [0, rows), without the interpreter lock; signals are seen in between.
+template <class T, class Work>
+void in_slices(const Network<T>& network, int64 rows, double operations_factor, Work work) {
+  const double slice = operations_between_signals / (operations_factor * network.operations());
+  const int64 step = std::max<int64>(1, static_cast<int64>(slice) / 256) * 256;
+  int64 begin = 0;
+  do {
+    const Range part{begin, std::min(begin + step, rows)};
+    {
+      py::gil_scoped_release release;
+      work(part);
+    }
+    begin = part.end;
+    if (begin < rows && PyErr_CheckSignals() != 0) throw py::error_already_set();
+  } while (begin < rows);
+}
+
 template <class T>
 py::array infer_array(const Network<T>& network, py::handle x_object, py::handle out) {
   const DataMatrix x(x_object, "X");
@@ -57,10 +77,8 @@ py::array infer_array(const Network<T>& network, py::handle x_object, py::handle
   Result<T> result(out, {x.source.rows, network.outputs()}, "out", {&array});
   T* const data = result.data();
   kernels<T>();
-  {
-    py::gil_scoped_release release;
-    infer(network, x.source, data);
-  }
+  in_slices(network, x.source.rows, 1,
+            [&](Range rows) { infer(network, x.source, rows, data + rows.begin * network.outputs()); });
   return result.finish();
 }
 
@@ -86,6 +104,7 @@ void bind(py::module_& m, const std::string& suffix) {
                                Net& network = self.cast<Net&>();
                                return flat_view(network.parameters.data(), network.parameter_count, self);
                              })
+      .def_readwrite("updates", &Net::updates)
       .def_property_readonly("offsets",
                              [](const Net& self) {
                                std::vector<int64> out;
@@ -98,25 +117,35 @@ void bind(py::module_& m, const std::string& suffix) {
           [](const Net& self, const Set& set, double l2) {
             const Objective objective = set.objective(self, l2);
             kernels<T>();
-            py::gil_scoped_release release;
-            return evaluate(self, set.data, objective) + (l2 != 0 ? l2 * squared_weights(self) : 0.0);
+            const int64 count = set.data.x.rows;
+            Buffer<double> losses((count + loss_rows - 1) / loss_rows);
+            in_slices(self, count, 1, [&](Range rows) { evaluate(self, set.data, objective, rows, losses.data()); });
+            double total = 0;
+            for (int64 i = 0; i < (count + loss_rows - 1) / loss_rows; ++i) total += losses.data()[i];
+            const double weight = sum_of_weights(set.data, {0, count});
+            return (weight > 0 ? total / weight : 0.0) + (l2 != 0 ? l2 * squared_weights(self) : 0.0);
           },
           py::arg("data"), py::arg("l2"))
       .def(
           "gradient",
           [](Net& self, const Set& set, double l2) {
             const Objective objective = set.objective(self, l2);
-            py::array_t<T> out(self.parameter_count);
-            T* const to = out.mutable_data();
-            double loss;
-            {
-              py::gil_scoped_release release;
-              const std::lock_guard<std::mutex> lock(self.mutex);
-              Trainer<T> trainer(self, {});
-              trainer.prepare(std::max<int64>(set.data.x.rows, 1), false);
-              loss = trainer.compute_gradient(set.data, objective) + (l2 != 0 ? l2 * squared_weights(self) : 0.0);
-              std::copy_n(trainer.gradient(), self.parameter_count, to);
+            const int64 count = set.data.x.rows;
+            kernels<T>();
+            Trainer<T> trainer(self, {});
+            trainer.prepare(std::max<int64>(count, 1), false);
+            const double weight = sum_of_weights(set.data, {0, count});
+            double loss = 0;
+            in_slices(self, count, 3, [&](Range rows) {
+              loss += trainer.add_gradient(set.data, objective, rows, weight > 0 ? 1 / weight : 0.0);
+            });
+            if (weight > 0) loss /= weight;
+            if (l2 != 0) {
+              trainer.add_penalty(l2);
+              loss += l2 * squared_weights(self);
             }
+            py::array_t<T> out(self.parameter_count);
+            std::copy_n(trainer.gradient(), self.parameter_count, out.mutable_data());
             return py::make_tuple(loss, out);
           },
           py::arg("data"), py::arg("l2"));

@@ -31,7 +31,7 @@ struct PyTrainer {
     Dropout out;
     out.rates = rates;
     out.seed = seed;
-    out.step = static_cast<std::uint64_t>(trainer->steps_done());
+    out.step = static_cast<std::uint64_t>(network.updates);
     return out;
   }
   Network<T>& network;

@@ -11,10 +11,10 @@ namespace {
 // Rows of a block: enough to fill the tiles, few enough that a layer's activations stay in L2.
 constexpr int64 block_rows = 8 * loss_rows;
 
-// body(pass, team of one, block) for every block of the data.
+// body(pass, team of one, block) for every block of these rows.
 template <class T, class Body>
-void for_each_block(const Network<T>& network, const Data<T>& data, Purpose purpose, Body body) {
-  const int64 rows = data.x.rows;
+void for_each_block(const Network<T>& network, const Data<T>& data, Range all, Purpose purpose, Body body) {
+  const int64 rows = all.end - all.begin;
   int threads = threads_for(network.operations() * rows);
   const int64 each = (rows + threads - 1) / threads;
   const int64 block = std::max<int64>(1, std::min(block_rows, (each + loss_rows - 1) / loss_rows * loss_rows));
@@ -25,7 +25,7 @@ void for_each_block(const Network<T>& network, const Data<T>& data, Purpose purp
     const Team alone(0, 1, nullptr);
     const Range own = team.share(rows, block);
     for (int64 begin = own.begin; begin < own.end; begin += block) {
-      const Range range{begin, std::min(begin + block, own.end)};
+      const Range range{all.begin + begin, all.begin + std::min(begin + block, own.end)};
       Pass<T>& pass = passes[team.rank];
       pass.gather(alone, network, data, range);
       body(pass, alone, range);
@@ -36,33 +36,29 @@ void for_each_block(const Network<T>& network, const Data<T>& data, Purpose purp
 }  // namespace
 
 template <class T>
-void infer(const Network<T>& network, const Source& x, T* out) {
+void infer(const Network<T>& network, const Source& x, Range rows, T* out) {
   Data<T> data;
   data.x = x;
-  for_each_block(network, data, Purpose::outputs, [&](Pass<T>& pass, const Team& alone, Range rows) {
+  for_each_block(network, data, rows, Purpose::outputs, [&](Pass<T>& pass, const Team& alone, Range block) {
     pass.forward(alone, network, Output::activation, nullptr);
-    std::copy_n(pass.output(), (rows.end - rows.begin) * network.outputs(), out + rows.begin * network.outputs());
+    std::copy_n(pass.output(), (block.end - block.begin) * network.outputs(),
+                out + (block.begin - rows.begin) * network.outputs());
   });
 }
 
 template <class T>
-double evaluate(const Network<T>& network, const Data<T>& data, const Objective& objective) {
+void evaluate(const Network<T>& network, const Data<T>& data, const Objective& objective, Range rows, double* losses) {
   const LossEntry<T>& loss = kernels<T>().losses[objective.loss];
-  Buffer<double> losses((data.x.rows + loss_rows - 1) / loss_rows);
-  for_each_block(network, data, Purpose::loss, [&](Pass<T>& pass, const Team& alone, Range rows) {
+  for_each_block(network, data, rows, Purpose::loss, [&](Pass<T>& pass, const Team& alone, Range block) {
     pass.forward(alone, network, objective.linked ? Output::preactivation : Output::activation, nullptr);
     pass.loss(alone, network, loss, objective.linked, false, T(0));
-    pass.copy_partial_losses(losses.data() + rows.begin / loss_rows);
+    pass.copy_partial_losses(losses + block.begin / loss_rows);
   });
-  double total = 0, weight = 0;
-  for (int64 i = 0; i < (data.x.rows + loss_rows - 1) / loss_rows; ++i) total += losses.data()[i];
-  for (int64 i = 0; i < data.x.rows; ++i) weight += data.weights == nullptr ? 1.0 : data.weights[i];
-  return weight > 0 ? total / weight : 0.0;
 }
 
-template void infer(const Network<float>&, const Source&, float*);
-template void infer(const Network<double>&, const Source&, double*);
-template double evaluate(const Network<float>&, const Data<float>&, const Objective&);
-template double evaluate(const Network<double>&, const Data<double>&, const Objective&);
+template void infer(const Network<float>&, const Source&, Range, float*);
+template void infer(const Network<double>&, const Source&, Range, double*);
+template void evaluate(const Network<float>&, const Data<float>&, const Objective&, Range, double*);
+template void evaluate(const Network<double>&, const Data<double>&, const Objective&, Range, double*);
 
 }  // namespace nablas

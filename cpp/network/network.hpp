@@ -31,6 +31,7 @@ class Network {
 
   std::vector<Layer> layers;
   int64 parameter_count = 0;
+  int64 updates = 0;  // made by any trainer; a batch's dropout mask is that of its number
   Buffer<T> parameters;
   std::mutex mutex;  // held by whoever writes the parameters
 };

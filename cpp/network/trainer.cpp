@@ -22,6 +22,8 @@ int64 rows_of_block(const Network<T>& network, int64 batch) {
   return std::max<int64>(1, std::min(batch, std::max<int64>(fitting, 8 * loss_rows)));
 }
 
+}  // namespace
+
 template <class T>
 double sum_of_weights(const Data<T>& data, Range rows) {
   if (data.weights == nullptr) return static_cast<double>(rows.end - rows.begin);
@@ -29,8 +31,6 @@ double sum_of_weights(const Data<T>& data, Range rows) {
   for (int64 i = rows.begin; i < rows.end; ++i) total += data.weights[data.row(i)];
   return total;
 }
-
-}  // namespace
 
 template <class T>
 Trainer<T>::Trainer(Network<T>& network, OptimizerSetting setting) : network_(network), setting_(setting) {
@@ -75,7 +75,7 @@ bool Trainer<T>::run_epoch(const Data<T>& data, const Objective& objective, int6
   const bool drops = dropout.any();
   const auto deadline = Clock::now() + std::chrono::duration<double>(seconds);
   bool out_of_time = false;
-  dropout.step = steps_;
+  dropout.step = network_.updates;
   // `state`, `dropout` and `out_of_time` are written by rank 0 alone, between two barriers in which nobody reads them.
   parallel(threads(step_operations(std::min(batch, block_))), [&](const Team& team) {
     while (state.next_row < rows) {
@@ -109,7 +109,8 @@ bool Trainer<T>::run_epoch(const Data<T>& data, const Objective& objective, int6
           state.loss_sum += state.batch_loss;
           state.weight_sum += state.batch_weight;
           ++state.step;
-          dropout.step = ++steps_;
+          ++steps_;
+          dropout.step = ++network_.updates;
         }
       }
       team.barrier();
@@ -144,26 +145,30 @@ void Trainer<T>::update_share(const Team& team, double rate, double l2) {
 }
 
 template <class T>
-double Trainer<T>::compute_gradient(const Data<T>& data, const Objective& objective) {
-  const int64 rows = data.x.rows;
-  const double weight = sum_of_weights(data, {0, rows});
+double Trainer<T>::add_gradient(const Data<T>& data, const Objective& objective, Range rows, double scale) {
   double total = 0;
-  parallel(threads(step_operations(std::min(rows, block_))), [&](const Team& team) {
-    for (int64 begin = 0; begin < rows || begin == 0; begin += block_) {
-      pass_.gather(team, network_, data, {begin, std::min(begin + block_, rows)});
+  parallel(threads(step_operations(std::min(rows.end - rows.begin, block_))), [&](const Team& team) {
+    int64 at = rows.begin;
+    do {  // at least once: no rows have a gradient, too, zero
+      const Range block{at, std::min(at + block_, rows.end)};
+      pass_.gather(team, network_, data, block);
       team.barrier();
-      block_gradient(team, objective, weight > 0 ? T(1 / weight) : T(0), begin > 0, nullptr);
+      block_gradient(team, objective, T(scale), block.begin > 0, nullptr);
       team.barrier();
       if (team.rank == 0) total += pass_.partial_loss();
-    }
+      at = block.end;
+    } while (at < rows.end);
   });
-  if (objective.l2 != 0)
-    for (const Layer& layer : network_.layers) {
-      const int64 weights = layer.offset + layer.outputs;
-      kernels<T>().add_scaled(T(2 * objective.l2), network_.parameters.data() + weights, gradient_.data() + weights,
-                              layer.inputs * layer.outputs);
-    }
-  return weight > 0 ? total / weight : 0.0;
+  return total;
+}
+
+template <class T>
+void Trainer<T>::add_penalty(double l2) {
+  for (const Layer& layer : network_.layers) {
+    const int64 weights = layer.offset + layer.outputs;
+    kernels<T>().add_scaled(T(2 * l2), network_.parameters.data() + weights, gradient_.data() + weights,
+                            layer.inputs * layer.outputs);
+  }
 }
 
 template <class T>
@@ -189,6 +194,7 @@ void Trainer<T>::update(double rate, double l2) {
   parallel(threads(static_cast<double>(network_.parameter_count)),
            [&](const Team& team) { update_share(team, rate, l2); });
   ++steps_;
+  ++network_.updates;
 }
 
 template <class T>
@@ -202,6 +208,8 @@ double squared_weights(const Network<T>& network) {
 
 template class Trainer<float>;
 template class Trainer<double>;
+template double sum_of_weights(const Data<float>&, Range);
+template double sum_of_weights(const Data<double>&, Range);
 template double squared_weights(const Network<float>&);
 template double squared_weights(const Network<double>&);
 

@@ -38,8 +38,11 @@ class Trainer {
   bool run_epoch(const Data<T>&, const Objective&, int64 batch, const double* rates, Dropout dropout, double seconds,
                  EpochState& state);
 
-  // The objective's gradient over all rows, l2 included, in `gradient()`; returns the loss without the penalty.
-  double compute_gradient(const Data<T>&, const Objective&);
+  // Adds the rows' share of the loss's gradient to `gradient()`, which the rows from 0 on begin anew; returns the sum
+  // of their weighted losses. `scale` is one over the weight of all rows.
+  double add_gradient(const Data<T>&, const Objective&, Range rows, double scale);
+  // The gradient of the penalty.
+  void add_penalty(double l2);
 
   // One step by hand, for losses that live in Python: forward over one batch in training mode, then the gradient
   // from the loss's derivative by the outputs, then the update.
@@ -68,13 +71,17 @@ class Trainer {
   int64 steps_ = 0;  // updates made
 };
 
-// The outputs of every row, (rows, outputs).
+// The outputs of some rows, (rows, outputs) from out on.
 template <class T>
-void infer(const Network<T>&, const Source& x, T* out);
+void infer(const Network<T>&, const Source& x, Range rows, T* out);
 
-// The mean loss over the rows, without the l2 penalty.
+// losses[i / loss_rows] = the weighted losses of rows i to i + loss_rows; begins at a multiple of loss_rows.
 template <class T>
-double evaluate(const Network<T>&, const Data<T>&, const Objective&);
+void evaluate(const Network<T>&, const Data<T>&, const Objective&, Range rows, double* losses);
+
+// The sum of the rows' weights, or their number.
+template <class T>
+double sum_of_weights(const Data<T>&, Range rows);
 
 // The sum of the squared weights, biases excluded.
 template <class T>

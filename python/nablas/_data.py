@@ -6,6 +6,7 @@ columns to vectors, frames to arrays, and the search for NaN in X.
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,25 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-def whole(name: str, value: Any, least: int) -> int:
-    """`value` as an int, or TypeError, or ValueError when it is below `least`."""
+def whole(name: str, value: Any, least: int, most: int = 2**63 - 1) -> int:
+    """`value` as an int, or TypeError, or ValueError when it is out of range."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name}: expected an integer, got {type(value).__name__}")
     if value < least:
         raise ValueError(f"{name}: expected at least {least}, got {value}")
+    if value > most:
+        raise ValueError(f"{name}: expected at most {most}, got {value}")
     return int(value)
+
+
+def penalty(l2: Any) -> float:
+    """`l2` as a float, or TypeError, or ValueError when it is negative or not finite."""
+    if isinstance(l2, bool) or not isinstance(l2, Real):
+        raise TypeError(f"l2: expected a number, got {type(l2).__name__}")
+    value = float(l2)
+    if not (np.isfinite(value) and value >= 0):
+        raise ValueError(f"l2: expected a finite number of at least 0, got {value}")
+    return value
 
 
 def as_matrix(x: Any, dtype: str, name: str = "X") -> Array:
@@ -36,17 +49,23 @@ def as_matrix(x: Any, dtype: str, name: str = "X") -> Array:
     return array
 
 
-def check_finite(x: Array, name: str = "X") -> None:
-    """ValueError for the first NaN or infinity; a memory-mapped array is not read for it."""
-    if x.dtype.kind != "f" or isinstance(x, np.memmap):
+def check_finite(x: Array, dtype: str) -> None:
+    """ValueError for the first NaN, infinity or number that `dtype` cannot hold.
+
+    A memory-mapped array is not read for it.
+    """
+    if x.dtype.kind != "f" or isinstance(x, np.memmap) or x.size == 0:
         return
+    largest = np.finfo(dtype).max
     with np.errstate(all="ignore"):
-        if np.isfinite(x.sum()):  # one pass without a temporary; an overflow looks closer
+        if x.dtype == dtype and np.isfinite(x.sum()):  # one pass; an overflow looks closer
             return
-    bad = np.argwhere(~np.isfinite(x))
+        if x.min() >= -largest and x.max() <= largest:
+            return
+        bad = np.argwhere(~(np.abs(x) <= largest))
     if len(bad):
         at = tuple(int(i) for i in bad[0])
-        raise ValueError(f"{name}: expected finite values, got {x[at]} at {at}")
+        raise ValueError(f"X: expected finite values, got {x[at]} at {at}")
 
 
 def as_targets(
@@ -57,10 +76,16 @@ def as_targets(
     if array.dtype.kind == "O" and array.size and all(isinstance(v, str) for v in array.flat):
         array = array.astype(str)
     if array.dtype.kind == "U":
+        limit = {"cross_entropy": outputs, "binary_cross_entropy": 2}.get(loss)
+        if limit is None:
+            raise TypeError(f"y: expected numbers for loss {loss!r}, got strings")
+        if array.shape[1:] not in ((), (1,)):
+            raise ValueError(f"y: expected one string a row, got shape {array.shape}")
         array, classes = _encode(array.reshape(-1), classes)
-        limit = outputs if loss == "cross_entropy" else 2
-        if len(classes) > limit:
-            raise ValueError(f"y: expected at most {limit} classes, got {len(classes)}")
+        if len(classes) != limit:
+            raise ValueError(f"y: expected {limit} classes, got {len(classes)}")
+    elif classes is not None:
+        raise TypeError(f"y: expected strings like the classes, got dtype {array.dtype}")
     if array.dtype.kind not in "fiub":
         raise TypeError(f"y: expected numbers or strings, got dtype {array.dtype}")
     integral = array.dtype.kind in "iub"
@@ -79,12 +104,15 @@ def _encode(labels: Array, classes: list[str] | None) -> tuple[Array, list[str]]
     if classes is None:
         found, codes = np.unique(labels, return_inverse=True)
         return codes.reshape(-1), [str(c) for c in found]
-    known = {name: i for i, name in enumerate(classes)}
-    for i, label in enumerate(labels):
-        if str(label) not in known:
-            choices = ", ".join(classes)
-            raise ValueError(f"y: expected labels among {choices}, got {str(label)!r} at index {i}")
-    return np.array([known[str(label)] for label in labels], dtype=np.int64), classes
+    known = np.array(classes)
+    codes = np.searchsorted(known, labels).clip(max=len(known) - 1)
+    wrong = np.flatnonzero(known[codes] != labels)
+    if len(wrong):
+        i = int(wrong[0])
+        raise ValueError(
+            f"y: expected labels among {', '.join(classes)}, got {str(labels[i])!r} at index {i}"
+        )
+    return codes, classes
 
 
 def check_rows(x: Array, y: Array, sample_weight: Array | None) -> None:

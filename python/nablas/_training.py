@@ -7,14 +7,15 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from numbers import Real
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core, _data, _losses
 from ._progress import Report, progress_bar
-from .callbacks import Callback, FitState
+from .callbacks import Callback, FitState, is_true
 from .history import History
 from .schedules import Plan
 
@@ -25,41 +26,68 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
+class Prepared(NamedTuple):
+    """Data as the core reads them."""
+
+    x: Array
+    targets: Array
+    data: _core.Dataset_float32
+    classes: list[str] | None
+
+
 def prepare(
-    net: MLP, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, loss: Any
-) -> tuple[Array, Array, _core.Dataset_float32]:
-    """What `fit` and its like get, as matrix, targets and the core's data set; all checked."""
+    net: MLP,
+    X: ArrayLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None,
+    loss: Any,
+    classes: list[str] | None,
+) -> Prepared:
+    """What `fit` and its like get, checked; string labels are those of `classes`, if given."""
     resolved = _losses.resolve(loss, net.output)
     own = callable(resolved)
     name = _losses.default_loss(net.output) if callable(resolved) else resolved
-    x, targets, classes = _data.as_matrix(X, net.dtype), np.asarray(y), net.classes
+    if own and sample_weight is not None:
+        raise ValueError("sample_weight: expected None with a loss function, got weights")
+    x, targets = _data.as_matrix(X, net.dtype), np.asarray(y)
     weight = None if sample_weight is None else np.asarray(sample_weight, dtype=net.dtype)
     _data.check_rows(x, targets, weight)
     if not own:
         targets, classes = _data.as_targets(targets, name, net.sizes[-1], net.dtype, classes)
     data = net._dataset(net._core, x, None if own else targets, weight, name)
-    net.classes = classes
-    return x, targets, data
+    return Prepared(x, targets, data, classes)
 
 
 def validation(
-    net: MLP, pair: tuple[ArrayLike, ArrayLike] | None, loss: str | _losses.LossFunction
+    net: MLP,
+    given: Sequence[Any] | None,
+    loss: str | _losses.LossFunction,
+    classes: list[str] | None,
 ) -> Callable[[], tuple[float, float]] | None:
     """A function that gives the loss and the score on the validation data."""
-    if pair is None:
+    if given is None:
         return None
-    if not (isinstance(pair, tuple) and len(pair) == 2):
-        raise TypeError(f"validation_data: expected (X, y), got {type(pair).__name__}")
-    x, targets, data = prepare(net, *pair, None, loss)
-    _data.check_finite(x, "validation_data")
+    if not (isinstance(given, (tuple, list)) and len(given) in (2, 3)):
+        raise TypeError(
+            f"validation_data: expected (X, y) or (X, y, sample_weight), got {type(given).__name__}"
+        )
+    y, weight = given[1], given[2] if len(given) == 3 else None
+    try:
+        x, targets, data, _ = prepare(net, given[0], y, weight, loss, classes)
+        _data.check_finite(x, net.dtype)
+        if len(x) == 0:
+            raise ValueError("X: expected at least one row, got 0")
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"validation_data, {error}") from error
     if callable(loss):
-        return lambda: (_losses.call(loss, net.forward(x), targets)[0], net.score(x, pair[1]))
-    return lambda: (net._core.evaluate(data, 0.0), net.score(x, pair[1]))
+        return lambda: (_losses.call(loss, net.forward(x), targets)[0], net.score(x, y))
+    return lambda: (net._core.evaluate(data, 0.0), net.score(x, y))
 
 
 def dropout_rates(dropout: float | Sequence[float], hidden: int) -> list[float]:
     """One rate for each layer's inputs; the data themselves are never dropped."""
-    rates = [float(dropout)] * hidden if isinstance(dropout, (int, float)) else list(dropout)
+    scalar = isinstance(dropout, Real)
+    rates = [float(dropout)] * hidden if scalar else list(dropout)  # type: ignore[arg-type]
     if len(rates) != hidden:
         raise ValueError(f"dropout: expected {hidden} rates, got {len(rates)}")
     for rate in rates:
@@ -94,7 +122,7 @@ class Fit:
         history = History(metric=self.metric)
         for callback in self.callbacks:
             if hasattr(callback, "on_fit_begin"):
-                callback.on_fit_begin()
+                callback.on_fit_begin(self.net)
         try:
             bar = progress_bar(self.epochs) if self.progress else contextlib.nullcontext()
             with bar as report:
@@ -109,16 +137,20 @@ class Fit:
         rows = self.data.rows
         batches = -(-rows // self.batch_size)
         plan = Plan(batches, batches * self.epochs)
-        schedule = self.optimizer.schedule
         for epoch in range(self.epochs):
+            schedule = self.optimizer.schedule  # a callback may have set another one
             steps = np.arange(epoch * batches, (epoch + 1) * batches)
             rates = np.ascontiguousarray(schedule.rates(steps, plan), dtype=np.float64)
+            if not (np.isfinite(rates).all() and (rates >= 0).all()):
+                raise ValueError(f"learning_rate: expected finite rates, got {rates.min()}")
             on_rows = self._row_report(report, history, epoch, rows)
             loss, finite, seconds = self._epoch(rates, on_rows)
             if not finite:
+                self.net._trained_with = None  # the optimizer's states went astray, too
                 raise FloatingPointError(
                     f"loss became {'nan' if math.isnan(loss) else loss} at epoch {epoch + 1}; "
-                    "lower learning_rate"
+                    "lower learning_rate (the weights are finite but may be far off: initialise() "
+                    "gives new ones)"
                 )
             self.net._epochs_done += 1
             history.loss.append(loss)
@@ -145,7 +177,7 @@ class Fit:
     def _stopped(self, history: History, epoch: int) -> bool:
         state = FitState(self.net, epoch, history)
         for callback in self.callbacks:
-            if callback(state) is True:
+            if is_true(callback(state)):
                 state.stop = True
         return state.stop
 

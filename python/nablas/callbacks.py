@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,20 +39,36 @@ class FitState:
     stop: bool = False
 
 
+# Called after every epoch. Objects may also have ``on_fit_begin(net)`` and ``on_fit_end(net)``.
 Callback = Callable[[FitState], Any]
 
-
-def _monitored(history: History, monitor: str) -> float:
-    values = history[monitor]
-    if not values:
-        raise ValueError(
-            f"monitor: expected a recorded value, got {monitor!r} (no validation_data)"
-        )
-    return values[-1]
+MONITORS = ("loss", "val_loss", "val_score")
 
 
-def _sign(monitor: str) -> float:
-    return -1.0 if monitor == "val_score" else 1.0
+def is_true(answer: Any) -> bool:
+    """Whether a callback asked for the end: True, of Python or NumPy, and nothing merely truthy."""
+    return isinstance(answer, (bool, np.bool_)) and bool(answer)
+
+
+def check_monitors(callbacks: Sequence[Callback], validated: bool) -> None:
+    """ValueError for a callback that watches what this fit will not record."""
+    for callback in callbacks:
+        monitor = getattr(callback, "monitor", None)
+        if monitor is None:
+            continue
+        if monitor not in MONITORS:
+            raise ValueError(f"monitor: expected one of {', '.join(MONITORS)}, got {monitor!r}")
+        if monitor != "loss" and not validated:
+            raise ValueError(f"monitor: expected validation_data with {monitor!r}, got none")
+
+
+def _better(monitor: str, value: float, best: float, least: float = 0.0) -> bool:
+    """Whether `value` improves on `best` by more than `least`; scores rise, losses fall."""
+    return value > best + least if monitor == "val_score" else value < best - least
+
+
+def _worst(monitor: str) -> float:
+    return -math.inf if monitor == "val_score" else math.inf
 
 
 class EarlyStopping:
@@ -84,15 +100,15 @@ class EarlyStopping:
         self.monitor, self.restore_best = monitor, restore_best
         self.on_fit_begin()
 
-    def on_fit_begin(self) -> None:
+    def on_fit_begin(self, net: MLP | None = None) -> None:
         """Forget an earlier fit."""
-        self.best, self.best_epoch = math.inf, 0
+        self.best, self.best_epoch = _worst(self.monitor), 0
         self._weights: NDArray[Any] | None = None
 
     def __call__(self, state: FitState) -> None:
         """Compare this epoch with the best."""
-        value = _monitored(state.history, self.monitor) * _sign(self.monitor)
-        if value < self.best - self.min_delta:
+        value = state.history[self.monitor][-1]
+        if _better(self.monitor, value, self.best, self.min_delta):
             self.best, self.best_epoch = value, state.epoch
             if self.restore_best:
                 self._weights = state.net.parameters.copy()
@@ -125,19 +141,22 @@ class Checkpoint:
         if every < 1:
             raise ValueError(f"every: expected at least 1, got {every}")
         self.path, self.monitor, self.every = os.fspath(path), monitor, every
-        self.best = np.inf
+        self.on_fit_begin()
 
-    def on_fit_begin(self) -> None:
-        """Forget an earlier fit."""
-        self.best = np.inf
+    def on_fit_begin(self, net: MLP | None = None) -> None:
+        """Forget an earlier fit; OSError when the folder does not exist."""
+        self.best = _worst(self.monitor or "loss")
+        folder = os.path.dirname(self.path) or "."
+        if net is not None and not os.path.isdir(folder):
+            raise FileNotFoundError(f"path: expected a folder that exists, got {folder}")
 
     def __call__(self, state: FitState) -> None:
         """Save if it is time."""
         if state.epoch % self.every:
             return
         if self.monitor is not None:
-            value = _monitored(state.history, self.monitor) * _sign(self.monitor)
-            if value >= self.best:
+            value = state.history[self.monitor][-1]
+            if not _better(self.monitor, value, self.best):
                 return
             self.best = value
         state.net.save(self.path.replace("{epoch}", str(state.epoch)))

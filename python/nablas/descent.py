@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._data import whole
+from .callbacks import is_true
 from .optimizers import SGD, Optimizer
 
 Array = NDArray[Any]
@@ -86,7 +88,9 @@ def gradient_descent(
         When cost or gradient is not finite; names the iteration.
     """
     x = np.array(x0, dtype=np.float32 if np.asarray(x0).dtype == np.float32 else np.float64)
-    update = (optimizer or SGD(learning_rate)).bind(x)
+    whole("max_iterations", max_iterations, 0)
+    rule = optimizer or SGD(learning_rate)
+    update = rule.bind(x, total_steps=max(max_iterations, 1))
     costs: list[float] = []
     path: list[Array] = []
     for iteration in range(max_iterations + 1):
@@ -94,15 +98,15 @@ def gradient_descent(
         if gradient.shape != x.shape:
             raise ValueError(f"grad: expected shape {x.shape}, got {gradient.shape}")
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
-            raise FloatingPointError(
-                f"cost became {value} at iteration {iteration}; lower learning_rate"
-            )
+            what = f"cost became {value}" if not np.isfinite(value) else "grad became non-finite"
+            raise FloatingPointError(f"{what} at iteration {iteration}; lower learning_rate")
         costs.append(value)
         if keep_path:
             path.append(x.copy())
         converged = bool(np.linalg.norm(gradient) <= tolerance)
         stop = callback is not None and iteration > 0 and callback(iteration, x.copy(), value)
-        if converged or stop is True or iteration == max_iterations:
+        if converged or is_true(stop) or iteration == max_iterations:
             break
+        rule.schedule.observe(value)
         update(gradient)
     return DescentResult(x, value, gradient, iteration, converged, costs, path)

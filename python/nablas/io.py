@@ -27,12 +27,13 @@ def specification(net: Network) -> dict[str, Any]:
     """What it takes to build the network again, without its parameters."""
     return {
         "format": FORMAT,
-        "sizes": net.sizes,
-        "activations": net.activations,
+        "sizes": list(net.sizes),
+        "activations": list(net.activations),
         "dtype": net.dtype,
         "seed": net.seed,
         "classes": net.classes,
         "epochs": net._epochs_done,
+        "updates": net._core.updates,
     }
 
 
@@ -44,6 +45,7 @@ def restore(net: Network, spec: dict[str, Any], parameters: NDArray[Any]) -> Non
     )
     net.parameters[:] = parameters
     net.classes, net._epochs_done = spec["classes"], spec["epochs"]
+    net._core.updates = spec["updates"]
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:

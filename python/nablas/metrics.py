@@ -53,6 +53,10 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike) -> float:
         At most 1.
     """
     truth, predicted = (a.reshape(len(a), -1).astype(float) for a in _pair(y_true, y_pred))
+    if truth.shape != predicted.shape:
+        raise ValueError(
+            f"y_true: expected {predicted.shape[1]} columns like y_pred, got {truth.shape[1]}"
+        )
     unexplained = np.square(truth - predicted).sum(axis=0)
     total = np.square(truth - truth.mean(axis=0)).sum(axis=0)
     constant = total == 0

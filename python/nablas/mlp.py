@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _data, _losses, metrics
 from ._data import whole
 from ._training import Fit, dropout_rates, prepare, validation
-from .callbacks import Callback
+from .callbacks import Callback, check_monitors
 from .explain import Explanation, explain
 from .history import History
 from .network import Network
@@ -37,8 +37,8 @@ class MLP(Network):
         Of the initial weights, and of shuffling and dropout where `fit` gets none. Random if None.
     init : str
         "glorot" (uniform), "glorot_normal", "he", "lecun" (normal), "uniform" (±1/sqrt(inputs)),
-        "normal" (deviation 0.01), "zeros", or "auto": he for the relu family, lecun for selu,
-        glorot otherwise. Biases start at zero.
+        "normal" (deviation 0.01), "zeros", or "auto", by the first hidden activation: he for
+        the relu family, lecun for selu, glorot otherwise. Biases start at zero.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class MLP(Network):
         epochs: int = 10,
         shuffle: bool = True,
         seed: int | None = None,
-        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        validation_data: Sequence[Any] | None = None,
         sample_weight: ArrayLike | None = None,
         l2: float = 0.0,
         dropout: float | Sequence[float] = 0.0,
@@ -88,10 +88,11 @@ class MLP(Network):
             Visit the rows in a new random order every epoch.
         seed : int, optional
             Of the order and of dropout. Default: the network's.
-        validation_data : (X, y), optional
-            Evaluated after every epoch.
+        validation_data : (X, y) or (X, y, sample_weight), optional
+            Loss and score on them are recorded after every epoch.
         sample_weight : array of shape (n,), optional
-            Losses are weighted means.
+            Not negative. A batch's loss is the weighted mean over its rows, as in scikit-learn:
+            weights count within a batch, and with ``batch_size=1`` they cancel.
         l2 : float
             Adds l2 times the sum of the squared weights (biases excluded) to the loss.
         dropout : float or sequence of float
@@ -110,39 +111,43 @@ class MLP(Network):
         ValueError, TypeError
             For data or settings that do not fit; the network is unchanged.
         FloatingPointError
-            When the loss is not finite; the last finite weights are kept.
+            When the loss is not finite. The last finite weights are kept; they may be far off.
         """
-        x, targets, data = prepare(self, X, y, sample_weight, loss)
-        _data.check_finite(x)
+        x, targets, data, classes = prepare(self, X, y, sample_weight, loss, None)
+        _data.check_finite(x, self.dtype)
         if len(x) == 0:
             raise ValueError("X: expected at least one row, got 0")
         resolved = _losses.resolve(loss, self.output)
-        if callable(resolved) and sample_weight is not None:
-            raise ValueError("sample_weight: expected None with a loss function, got weights")
-        if not (np.isfinite(l2) and l2 >= 0):
-            raise ValueError(f"l2: expected a finite number of at least 0, got {l2}")
+        if not isinstance(shuffle, (bool, np.bool_)):
+            raise TypeError(f"shuffle: expected True or False, got {type(shuffle).__name__}")
+        check_monitors(callbacks, validation_data is not None)
         chosen = as_optimizer(optimizer)
-        if self._trained_with is None or self._trained_with[0] is not chosen:
-            trainer = self._trainer(self._core, chosen.name, chosen.hyperparameters)
-            self._trained_with = (chosen, trainer)
-        return Fit(
+        trained = self._trained_with
+        if trained is None or trained[0] is not chosen:
+            trained = chosen, self._trainer(self._core, chosen.name, {**chosen.hyperparameters})
+        fit = Fit(
             net=self,
             optimizer=chosen,
-            trainer=self._trained_with[1],
+            trainer=trained[1],
             data=data,
             targets=targets,
             loss=resolved,
             batch_size=min(whole("batch_size", batch_size, 1), len(x)),
             epochs=whole("epochs", epochs, 0),
-            shuffle=shuffle,
+            shuffle=bool(shuffle),
             seed=self.seed if seed is None else whole("seed", seed, 0),
-            l2=float(l2),
+            l2=_data.penalty(l2),
             dropout=dropout_rates(dropout, len(self.sizes) - 2),
-            validation=validation(self, validation_data, resolved),
+            validation=validation(self, validation_data, resolved, classes),
             metric=self._metric,
             callbacks=callbacks,
             progress=progress,
-        ).run()
+        )
+        self.classes = classes
+        if trained is not self._trained_with:
+            chosen.schedule.begin()
+            self._trained_with = trained
+        return fit.run()
 
     def predict(self, X: ArrayLike) -> Array:
         """Classes or values.
@@ -159,6 +164,8 @@ class MLP(Network):
             outputs; (n,) for one output.
         """
         outputs = self.forward(X)
+        if not np.isfinite(outputs).all():
+            _data.check_finite(_data.as_matrix(X, self.dtype), self.dtype)
         codes: Array
         if self.output == "softmax":
             codes = outputs.argmax(axis=1)
@@ -178,6 +185,10 @@ class MLP(Network):
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """`metrics.accuracy` for softmax and sigmoid outputs, `metrics.r2` for others."""
+        if self.classes is not None and np.asarray(y).dtype.kind in "fiub":
+            raise TypeError(
+                f"y: expected strings like the classes, got dtype {np.asarray(y).dtype}"
+            )
         function = metrics.accuracy if self._metric == "accuracy" else metrics.r2
         return function(y, self.predict(X))
 
@@ -191,10 +202,11 @@ class MLP(Network):
         l2: float = 0.0,
     ) -> float:
         """The objective on some data: mean loss plus l2 penalty; arguments as for `fit`."""
-        _, targets, data = prepare(self, X, y, sample_weight, loss)
+        _, targets, data, _ = prepare(self, X, y, sample_weight, loss, self.classes)
         if callable(loss):
-            return _losses.call(loss, self.forward(X), targets)[0] + self._penalty(l2)
-        return self._core.evaluate(data, l2)
+            value = _losses.call(loss, self.forward(X), targets)[0]
+            return value + self._penalty(_data.penalty(l2))
+        return self._core.evaluate(data, _data.penalty(l2))
 
     def gradient(
         self,
@@ -206,7 +218,10 @@ class MLP(Network):
         l2: float = 0.0,
     ) -> Array:
         """The objective's gradient, flat like `parameters`; arguments as for `fit`."""
-        return self._core.gradient(prepare(self, X, y, sample_weight, loss)[2], l2)[1]
+        if callable(loss):
+            raise TypeError("loss: expected a name, got a function")
+        data = prepare(self, X, y, sample_weight, loss, self.classes).data
+        return self._core.gradient(data, _data.penalty(l2))[1]
 
     def gradients(self, X: ArrayLike, y: ArrayLike, **settings: Any) -> list[tuple[Array, Array]]:
         """`gradient` layer by layer, as pairs (by weights, by biases)."""

@@ -34,14 +34,14 @@ class Network:
         seed: int | None = None,
         init: str = "auto",
     ) -> None:
-        self.sizes = [whole("sizes", size, 1) for size in sizes]
+        self.sizes = tuple(whole("sizes", size, 1) for size in sizes)
         if len(self.sizes) < 2:
             raise ValueError(f"sizes: expected at least inputs and outputs, got {list(sizes)}")
         hidden = len(self.sizes) - 2
         names = [activation] * hidden if isinstance(activation, str) else list(activation)
         if len(names) != hidden:
             raise ValueError(f"activation: expected {hidden} names, got {len(names)}")
-        self.activations = [*names, output]
+        self.activations = (*names, output)
         self.dtype = np.dtype(dtype).name
         if self.dtype not in ("float32", "float64"):
             raise TypeError(f"dtype: expected float32 or float64, got {self.dtype}")
@@ -65,6 +65,7 @@ class Network:
             init = "lecun" if first == "selu" else _INIT_FOR.get(first, "glorot")
         self._core.initialise(init, self.seed)
         self._epochs_done, self._trained_with = 0, None
+        self._core.updates, self.classes = 0, None
 
     # ---- parameters ------------------------------------------------------------------------
 
@@ -79,14 +80,14 @@ class Network:
         return self._core.parameters
 
     @property
-    def weights(self) -> list[Array]:
+    def weights(self) -> tuple[Array, ...]:
         """Views of each layer's weights, (inputs, outputs)."""
-        return [w for w, _ in self._views(self.parameters)]
+        return tuple(w for w, _ in self._views(self.parameters))
 
     @property
-    def biases(self) -> list[Array]:
+    def biases(self) -> tuple[Array, ...]:
         """Views of each layer's bias, (outputs,)."""
-        return [b for _, b in self._views(self.parameters)]
+        return tuple(b for _, b in self._views(self.parameters))
 
     def _views(self, flat: Array) -> list[tuple[Array, Array]]:
         views = []

@@ -1,19 +1,21 @@
 """Optimizers: hyperparameters and a learning rate; the rules themselves are C++ kernels.
 
 All follow PyTorch's conventions. An optimizer given to `MLP.fit` a second time goes on with the
-states (momentum, moments) it has built up on that network; a new object starts afresh.
+states (momentum, moments) it has built up, as long as no other optimizer came between on that
+network; a new object starts afresh.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from .schedules import Plan, Schedule, as_schedule
+from .schedules import Constant, Plan, Schedule, as_schedule
 
 
 def _within(name: str, value: float, low: float, high: float) -> float:
@@ -36,15 +38,29 @@ class Optimizer:
     name: ClassVar[str]
 
     def __init__(self, learning_rate: float | Schedule, **hyperparameters: float) -> None:
-        self.schedule = as_schedule(learning_rate)
-        self.hyperparameters = hyperparameters
+        self.learning_rate = learning_rate
+        self.hyperparameters = MappingProxyType(hyperparameters)
 
-    def bind(self, parameters: NDArray[Any]) -> Callable[[NDArray[Any]], None]:
+    @property
+    def learning_rate(self) -> float | Schedule:
+        """A number or a schedule; may be set between epochs, by a callback for example."""
+        constant = type(self.schedule) is Constant
+        return self.schedule.initial if constant else self.schedule
+
+    @learning_rate.setter
+    def learning_rate(self, value: float | Schedule) -> None:
+        self.schedule = as_schedule(value)
+
+    def bind(
+        self, parameters: NDArray[Any], *, total_steps: int | None = None
+    ) -> Callable[[NDArray[Any]], None]:
         """A function that updates `parameters` in place, given their gradient.
 
         Parameters
         ----------
         parameters : contiguous array of float32 or float64
+        total_steps : int, optional
+            For schedules that need to know the end; an update counts as an epoch.
 
         Returns
         -------
@@ -55,11 +71,12 @@ class Optimizer:
         if flat.size and not np.shares_memory(flat, parameters):
             raise ValueError("parameters: expected a contiguous array, got a strided one")
         states = [np.zeros_like(flat) for _ in _core.optimizers()[self.name][1]]
-        step = 0
+        step, plan = 0, Plan(1, total_steps)
+        self.schedule.begin()
 
         def update(gradient: NDArray[Any]) -> None:
             nonlocal step
-            rate = self.schedule.rates(np.array([step]), Plan(1, step + 1))[0]
+            rate = self.schedule.rates(np.array([step]), plan)[0]
             step += 1
             _core.optimizer_update(
                 self.name,

@@ -18,10 +18,17 @@ Steps = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Plan:
-    """How long a fit is: updates an epoch, and updates in all."""
+    """How long a fit is: updates an epoch, and updates in all (None: not known)."""
 
     steps_per_epoch: int
-    total_steps: int
+    total_steps: int | None
+
+    @property
+    def total(self) -> int:
+        """`total_steps`, or ValueError where it is not known."""
+        if self.total_steps is None:
+            raise ValueError("total_steps: expected a number with this schedule, got None")
+        return self.total_steps
 
 
 def _positive(name: str, value: float) -> float:
@@ -48,6 +55,9 @@ class Schedule:
 
     def observe(self, value: float) -> None:
         """Take note of an epoch's loss (the validation loss where there is one)."""
+
+    def begin(self) -> None:
+        """Forget what was observed: a new training begins."""
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if not k.startswith("_"))
@@ -91,11 +101,13 @@ class Cosine(Schedule):
 
     def __init__(self, initial: float, *, final: float = 0.0) -> None:
         super().__init__(initial)
+        if not 0 <= final <= initial:
+            raise ValueError(f"final: expected a rate from 0 to {initial}, got {final}")
         self.final = float(final)
 
     def rates(self, steps: Steps, plan: Plan) -> Rates:
         """As `Schedule.rates`."""
-        done = np.minimum(steps / plan.total_steps, 1.0)
+        done = np.minimum(steps / plan.total, 1.0)
         return self.final + (self.initial - self.final) * (1 + np.cos(np.pi * done)) / 2
 
 
@@ -126,12 +138,13 @@ class OneCycle(Schedule):
 
     def rates(self, steps: Steps, plan: Plan) -> Rates:
         """As `Schedule.rates`."""
-        done = np.minimum(steps / max(plan.total_steps - 1, 1), 1.0)
-        up = done / self.rising
-        down = (done - self.rising) / (1 - self.rising)
+        last = max(plan.total - 1, 1)
+        top = max(self.rising * plan.total - 1, 0.0)
+        up = steps / top if top > 0 else np.ones(len(steps))
+        down = np.minimum((steps - top) / max(last - top, 1e-9), 1.0)
         rising = self.peak + (self.initial - self.peak) * (1 + np.cos(np.pi * up)) / 2
         falling = self.final + (self.peak - self.final) * (1 + np.cos(np.pi * down)) / 2
-        return np.where(done <= self.rising, rising, falling)
+        return np.where(steps <= top, rising, falling)
 
 
 class WarmUp(Schedule):
@@ -152,22 +165,46 @@ class WarmUp(Schedule):
         """As `Schedule.observe`."""
         self.schedule.observe(value)
 
+    def begin(self) -> None:
+        """As `Schedule.begin`."""
+        self.schedule.begin()
+
 
 class ReduceOnPlateau(Schedule):
-    """Multiply the rate by `factor` when the loss has not improved for `patience` epochs."""
+    """Multiply the rate by `factor` when more than `patience` epochs brought no improvement.
+
+    Parameters
+    ----------
+    initial : float
+    factor : float
+        Less than 1.
+    patience : int
+    min_delta : float
+        An improvement must be larger than this.
+    lowest : float
+        The rate never falls below it.
+    """
 
     def __init__(
         self,
         initial: float,
         *,
         factor: float = 0.1,
-        patience: int = 10,
+        patience: int = 5,
         min_delta: float = 1e-4,
         lowest: float = 0.0,
     ) -> None:
         super().__init__(initial)
-        self.factor, self.patience = _positive("factor", factor), patience
+        if not 0 < factor < 1:
+            raise ValueError(f"factor: expected a number between 0 and 1, got {factor}")
+        if patience < 0:
+            raise ValueError(f"patience: expected at least 0, got {patience}")
+        self.factor, self.patience = float(factor), patience
         self.min_delta, self.lowest = min_delta, lowest
+        self.begin()
+
+    def begin(self) -> None:
+        """As `Schedule.begin`."""
         self._rate, self._best, self._waited = self.initial, np.inf, 0
 
     def rates(self, steps: Steps, plan: Plan) -> Rates:

@@ -1,0 +1,152 @@
+"""JAX; see `peers.py`."""
+
+import numpy as np
+
+from .cases import RATE
+from .peers import _repeat, flatten
+
+
+class Jax:
+    """One jitted step at a time; SGD and Adam written out, arguments donated."""
+
+    scans = False
+
+    def __init__(self, threads):
+        import jax
+
+        self.jax, self.jnp = jax, jax.numpy
+        jax.config.update("jax_enable_x64", True)
+
+    def _functions(self, case):
+        jnp, jax = self.jnp, self.jax
+        activation = {"relu": lambda z: jnp.maximum(z, 0), "tanh": jnp.tanh}[
+            getattr(case, "activation", "relu")
+        ]
+
+        def forward(layers, x):
+            for w, b in layers[:-1]:
+                x = activation(x @ w + b)
+            return x @ layers[-1][0] + layers[-1][1]
+
+        def loss(layers, x, y):
+            z = forward(layers, x)
+            if getattr(case, "output", "softmax") == "softmax":
+                return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(z), y[:, None], 1))
+            return jnp.sum(jnp.logaddexp(0, z) - y * z) / len(z)
+
+        def step(state, x, y):
+            layers, m, v, t = state
+            gradient = jax.grad(loss)(layers, x, y)
+            tree = jax.tree_util.tree_map
+            if case.optimizer == "sgd":
+                return tree(lambda p, g: p - RATE * g, layers, gradient), m, v, t
+            t = t + 1
+            m = tree(lambda a, g: 0.9 * a + 0.1 * g, m, gradient)
+            v = tree(lambda a, g: 0.999 * a + 0.001 * g * g, v, gradient)
+            scale = RATE / (1 - 0.9**t)
+            root = 1 / jnp.sqrt(1 - 0.999**t)
+            layers = tree(
+                lambda p, a, b: (p - scale * a / (jnp.sqrt(b) * root + 1e-8)).astype(p.dtype),
+                layers,
+                m,
+                v,
+            )
+            return layers, m, v, t
+
+        return forward, step
+
+    def _state(self, case):
+        net, jnp = case.network(), self.jnp
+        layers = [
+            (jnp.array(w), jnp.array(b)) for w, b in zip(net.weights, net.biases, strict=True)
+        ]
+        zeros = self.jax.tree_util.tree_map(jnp.zeros_like, layers)
+        moments = zeros if case.optimizer == "adam" else ()
+        return layers, moments, moments, jnp.zeros((), net.dtype)
+
+    def train(self, case):
+        jax, (x, y) = self.jax, case.data()
+        _, step = self._functions(case)
+        batches = case.rows // case.batch
+        xs = self.jnp.array(x).reshape(batches, case.batch, -1)
+        ys = self.jnp.array(y).reshape(batches, case.batch, *y.shape[1:])
+        state = self._state(case)
+        jitted = jax.jit(step)
+
+        def parameters(value):
+            return flatten([(np.asarray(w), np.asarray(b)) for w, b in value[0]])
+
+        def answer():
+            value = self._state(case)
+            for i in range(case.checked_steps):
+                value = jitted(value, xs[i], ys[i])
+            return parameters(value)
+
+        if self.scans:
+            epoch = jax.jit(
+                lambda s: jax.lax.scan(lambda c, b: (step(c, *b), None), s, (xs, ys))[0]
+            )
+
+            def run(count):
+                nonlocal state
+                epochs = max(1, count // batches)
+                for _ in range(epochs):
+                    state = epoch(state)
+                jax.block_until_ready(state)
+                return epochs * batches
+
+            return run, answer
+        slices = [(xs[i], ys[i]) for i in range(batches)]
+        position = 0
+
+        def run(count):
+            nonlocal state, position
+            for _ in range(count):
+                state = jitted(state, *slices[position])
+                position = (position + 1) % batches
+            jax.block_until_ready(state)
+            return count
+
+        return run, answer
+
+    def infer(self, case):
+        if self.scans:
+            return None
+        fake = type("Case", (), {"network": case.network, "optimizer": "sgd"})
+        forward, _ = self._functions(fake)
+        layers, x = self._state(fake)[0], self.jnp.array(case.data())
+        jitted = self.jax.jit(lambda v: self.jax.nn.softmax(forward(layers, v)))
+        return _repeat(lambda: jitted(x).block_until_ready()), lambda: np.asarray(jitted(x))
+
+    def fit(self, case):
+        """A shuffled epoch in one jit."""
+        if not self.scans:
+            return None
+        jax, jnp = self.jax, self.jnp
+        x, y = (jnp.array(a) for a in case.data())
+        _, step = self._functions(case)
+        batches = len(x) // case.batch
+
+        def epoch(state, key):
+            order = jax.random.permutation(key, len(x))[: batches * case.batch].reshape(
+                batches, case.batch
+            )
+            return jax.lax.scan(lambda s, rows: (step(s, x[rows], y[rows]), None), state, order)[0]
+
+        jitted, state, key = jax.jit(epoch), self._state(case), jax.random.key(0)
+
+        def run(count):
+            nonlocal state, key
+            for _ in range(count):
+                key, now = jax.random.split(key)
+                state = jitted(state, now)
+            jax.block_until_ready(state)
+            return count
+
+        return run, None
+
+
+class JaxScan(Jax):
+    """All of an epoch in one jitted scan."""
+
+    scans = True

@@ -1,0 +1,162 @@
+"""Callbacks and schedules inside a fit, on histories written by hand where that says more."""
+
+import numpy as np
+import pytest
+from cases import iris, rng, small
+
+import nablas as nb
+
+
+def play(callback, net, **columns):
+    """Calls a callback as a fit would, with these history columns; returns the epochs it saw."""
+    callback.on_fit_begin(net)
+    history = nb.History()
+    for epoch in range(1, len(next(iter(columns.values()))) + 1):
+        for name, values in columns.items():
+            getattr(history, name).append(values[epoch - 1])
+        net.parameters[:] = epoch
+        state = nb.FitState(net, epoch, history)
+        if callback(state) is True or state.stop:
+            break
+    if hasattr(callback, "on_fit_end"):
+        callback.on_fit_end(net)
+    return epoch
+
+
+@pytest.mark.parametrize(
+    ("settings", "column", "values", "stops", "best"),
+    [
+        ({"patience": 2}, "val_loss", [3, 2, 1, 2, 2, 2], 5, 3),
+        ({"patience": 2}, "val_loss", [3, 2, 1, 1, 1, 1], 5, 3),
+        ({"patience": 3}, "val_loss", [3, 4, 4, 2, 5, 5], 6, 4),
+        ({"patience": 2, "min_delta": 0.5}, "val_loss", [3, 2.8, 2.6, 1, 1, 1], 3, 1),
+        ({"patience": 2, "monitor": "loss"}, "loss", [1, 2, 3, 0], 3, 1),
+        ({"patience": 2, "monitor": "val_score"}, "val_score", [0.1, 0.5, 0.4, 0.3, 0.9], 4, 2),
+    ],
+)
+def test_early_stopping(settings, column, values, stops, best):
+    net, callback = small(), nb.EarlyStopping(**settings)
+    for _ in range(2):  # a second fit begins afresh
+        assert play(callback, net, **{column: values}) == stops
+        assert callback.best_epoch == best
+        assert callback.best == values[best - 1]
+        assert (net.parameters == best).all()
+
+
+def test_early_stopping_without_restoring():
+    net = small()
+    stops = play(nb.EarlyStopping(2, restore_best=False), net, val_loss=[1, 2, 3, 4])
+    assert (net.parameters == stops).all()
+
+
+@pytest.mark.parametrize(
+    ("monitor", "column", "values", "saved"),
+    [
+        ("val_loss", "val_loss", [3, 2, 4, 1, 1], [1, 2, 4]),
+        ("val_score", "val_score", [0.2, 0.1, 0.3], [1, 3]),
+        (None, "loss", [1, 2, 3], [1, 2, 3]),
+    ],
+)
+def test_checkpoint(tmp_path, monitor, column, values, saved):
+    callback = nb.Checkpoint(tmp_path / "{epoch}.safetensors", monitor=monitor)
+    play(callback, small(), **{column: values})
+    assert sorted(int(p.stem) for p in tmp_path.iterdir()) == saved
+    assert (nb.MLP.load(tmp_path / f"{saved[-1]}.safetensors").parameters == saved[-1]).all()
+
+
+def test_schedules_see_the_whole_fit():
+    x, y = iris()  # 150 rows: 5 batches an epoch
+    for schedule in (nb.schedules.Cosine(0.1), nb.schedules.OneCycle(0.1)):
+        history = small().fit(x, y, epochs=6, optimizer=nb.SGD(schedule))
+        want = schedule.rates(np.arange(30), nb.schedules.Plan(5, 30))[4::5]
+        np.testing.assert_allclose(history.learning_rate, want)
+
+
+def test_plateaus_observe_the_validation_loss():
+    x, y = iris()
+    plateau = nb.schedules.ReduceOnPlateau(0.1, factor=0.5, patience=1, min_delta=10)
+    optimizer = nb.SGD(plateau)
+    net = small()
+    history = net.fit(x, y, epochs=7, optimizer=optimizer, validation_data=(x, y))
+    np.testing.assert_allclose(history.learning_rate, [0.1, 0.1, 0.1, 0.05, 0.05, 0.025, 0.025])
+    assert net.fit(x, y, epochs=1, optimizer=optimizer).learning_rate != [0.1]  # goes on
+    assert small().fit(x, y, epochs=1, optimizer=optimizer).learning_rate == [0.1]  # begins
+
+
+def test_a_callback_may_set_the_learning_rate():
+    x, y = iris()
+    optimizer = nb.SGD(0.1)
+
+    def halve(state):
+        optimizer.learning_rate = optimizer.learning_rate / 2
+
+    history = small().fit(x, y, epochs=3, optimizer=optimizer, callbacks=[halve])
+    np.testing.assert_allclose(history.learning_rate, [0.1, 0.05, 0.025])
+
+
+def test_only_true_ends_a_fit():
+    x, y = iris()
+    for answer, epochs in ((True, 1), (np.True_, 1), ("yes", 3), (1, 3), (None, 3)):
+        assert len(small().fit(x, y, epochs=3, callbacks=[lambda state, a=answer: a])) == epochs
+
+
+def test_validation_with_weights():
+    x, y = iris()
+    weight = rng().random(150)
+    net = small()
+    history = net.fit(x, y, epochs=1, validation_data=[x, y, weight])
+    assert history.val_loss == [net.loss(x, y, sample_weight=weight)]
+    assert history.val_loss != [net.loss(x, y)]
+
+
+def test_dropout_masks_change_from_fit_to_fit():
+    """Also with a new optimizer each time; a saved network goes on where it was."""
+    x, y = iris()
+    net = small()
+    changes = []
+    for _ in range(2):
+        before = net.parameters.copy()
+        net.fit(
+            x,
+            y,
+            epochs=1,
+            batch_size=150,
+            optimizer=nb.SGD(1e-9),
+            dropout=0.5,
+            shuffle=False,
+            seed=1,
+        )
+        changes.append(net.parameters - before)
+    assert net._core.updates == 2
+    gradients = []
+    for updates in (0, 1):
+        twin = small(dtype="float64")
+        twin._core.updates = updates
+        before = twin.parameters.copy()
+        twin.fit(
+            x,
+            y,
+            epochs=1,
+            batch_size=150,
+            optimizer=nb.SGD(1.0),
+            dropout=0.5,
+            shuffle=False,
+            seed=1,
+        )
+        gradients.append(twin.parameters - before)
+    assert np.abs(gradients[0] - gradients[1]).max() > 1e-3
+
+
+def test_automatic_initialisation():
+    for activation, init in (("relu", "he"), ("gelu", "he"), ("selu", "lecun"), ("tanh", "glorot")):
+        net = nb.MLP([4, 8, 3], activation, seed=1)
+        want = nb.MLP([4, 8, 3], activation, seed=1, init=init)
+        np.testing.assert_array_equal(net.parameters, want.parameters)
+
+
+def test_layers_cannot_be_replaced_by_accident():
+    net = small()
+    with pytest.raises(TypeError):
+        net.weights[0] = np.zeros((4, 8))
+    with pytest.raises(TypeError):
+        net.activations[0] = "tanh"
