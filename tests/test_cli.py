@@ -266,6 +266,19 @@ def test_errors_of_other_commands(capsys, tmp_path, mixed):
         assert message in err, err
 
 
+def test_bench(capsys, monkeypatch):
+    from nablas.cli import bench
+
+    monkeypatch.setattr(bench, "SECONDS_A_CASE", 0.0)
+    monkeypatch.setattr(bench, "NETS", bench.NETS[:2])
+    code, out, _ = run(capsys, "bench", "--json")
+    assert code == 0
+    result = json.loads(out)
+    assert [len(result[k]) for k in ("training steps", "products")] == [2, 3]
+    assert all(row["microseconds"] > 0 for row in result["training steps"] + result["products"])
+    assert "GFLOP/s" in run(capsys, "bench")[1]
+
+
 def test_the_installed_command_and_the_module():
     for command in (
         [str(Path(sys.executable).parent / "nablas")],

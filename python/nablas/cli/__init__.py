@@ -1,4 +1,4 @@
-"""The command line: ``nablas train | predict | evaluate | info``."""
+"""The command line: ``nablas train | predict | evaluate | info | bench``."""
 
 from __future__ import annotations
 
@@ -95,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("model", metavar="MODEL")
     evaluate.add_argument("data", metavar="DATA", help=SOURCES)
     evaluate.add_argument("--json", action="store_true")
+    bench = commands.add_parser("bench", help="time training steps and products on this machine")
+    bench.add_argument("--threads", type=_positive_int, default=None)
+    bench.add_argument("--json", action="store_true")
     info = commands.add_parser("info", help="say what is in a model file")
     info.add_argument("model", metavar="MODEL")
     info.add_argument("--json", action="store_true")

@@ -149,6 +149,25 @@ def info(options: argparse.Namespace) -> None:
         console.print(f"from {', '.join(result['features'])}", highlight=False)
 
 
+def bench(options: argparse.Namespace) -> None:
+    """``nablas bench``."""
+    from . import bench as measurements
+
+    if options.threads is not None:
+        _core.set_num_threads(options.threads)
+    result = measurements.run()
+    if options.json:
+        _print_json(result)
+        return
+    for name in ("training steps", "products"):
+        table = _table(f"{name}: {result['instruction_set']}, {result['threads']} threads")
+        for column in ("", "µs", "GFLOP/s"):
+            table.add_column(column, justify="right" if column else "left")
+        for row in result[name]:
+            table.add_row(row["case"], f"{row['microseconds']:,.2f}", f"{row['gflops']:,.1f}")
+        _console().print(table)
+
+
 # ---- steps ---------------------------------------------------------------------------------------
 
 
