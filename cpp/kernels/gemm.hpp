@@ -9,15 +9,10 @@
 #include <utility>
 
 #include "kernels/activations.hpp"
-#include "kernels/tiles.hpp"
+#include "kernels/packing.hpp"
 
 namespace nablas {
 namespace {
-
-constexpr int64 workspace_b = block_depth * block_columns;
-constexpr int64 gemm_workspace = workspace_b + block_rows * block_depth;
-
-constexpr int64 at_most(int64 x, int64 limit) { return x < limit ? x : limit; }
 
 // One tile: c = start + a b over `depth`, in R rows and C vectors, of which the last has `last` lanes (all of them
 // unless `ragged`). With packed A the strides are constants; `padded` B has whole vectors even where C has not.
@@ -80,68 +75,59 @@ TileFunction tile_function(int64 rows, int64 vectors, bool packed, Edge edge) {
 }
 constexpr T zeros[tile_columns] = {};
 
-// Copies `rows` x `depth` of A so that each step of the depth finds its rows side by side.
-void pack_a(const T* a, int64 a_row, int64 a_column, int64 rows, int64 depth, T* out) {
-  if (a_row == 1 && rows == tile_rows && has_masked_loads) {
-    constexpr int vectors = (tile_rows + lanes - 1) / lanes, last = tile_rows - (vectors - 1) * lanes;
-    for (int64 p = 0; p < depth; ++p, out += tile_rows)
-      for (int v = 0; v < vectors; ++v) {
-        const T* from = a + p * a_column + v * lanes;
-        if (v < vectors - 1)
-          store(out + v * lanes, load(from));
-        else
-          store_part(out + v * lanes, load_part(from, last), last);
+// Few rows of A: B is read once, as it lies, at memory speed; the sums wait in C. Each element adds its products
+// in the same order as in a tile.
+constexpr int64 few_rows = 2, streamed_elements = 1 << 14, stream_columns = 2048, stream_depth = 8;
+bool repays_streaming(const Gemm<T>& g, int64 rows, int64 columns) {
+  return rows <= few_rows && (g.b_column == 1 || g.b_row == 1) && g.depth * columns >= streamed_elements;
+}
+// c += a B for columns of B that are contiguous: lanes of them at a time, turned in registers.
+void stream_columns_of_b(const T* a, int64 a_column, const T* b, int64 b_column, int64 depth, int64 columns, T* c) {
+  for (int64 j = 0; j < columns; j += lanes) {
+    const int64 width = at_most(columns - j, lanes);
+    V sum = load_part(c + j, width);
+    for (int64 p = 0; p < depth; p += lanes) {
+      const int64 steps = at_most(depth - p, lanes);
+      const T* from = b + p + j * b_column;
+      V x[lanes];
+      if (width == lanes && steps == lanes) {
+#pragma GCC unroll 16
+        for (int r = 0; r < lanes; ++r) x[r] = load(from + r * b_column);
+        transpose(x);
+#pragma GCC unroll 16
+        for (int q = 0; q < lanes; ++q) sum += a[(p + q) * a_column] * x[q];
+      } else {
+        for (int r = 0; r < lanes; ++r) x[r] = r < width ? load_part(from + r * b_column, steps) : V{};
+        transpose(x);
+        for (int q = 0; q < steps; ++q) sum += a[(p + q) * a_column] * x[q];
       }
-    return;
-  }
-  for (int64 p = 0; p < depth; ++p)
-    for (int64 r = 0; r < rows; ++r) *out++ = a[r * a_row + p * a_column];
-}
-
-// lanes x lanes elements: out(i, j) = in(j, i). log2(lanes) rounds, each interleaving the halves.
-void transpose_block(const T* in, int64 in_row, T* out, int64 out_row) {
-  V x[lanes], y[lanes];
-#pragma GCC unroll 16
-  for (int i = 0; i < lanes; ++i) x[i] = load(in + i * in_row);
-#pragma GCC unroll 4
-  for (int round = 1; round < lanes; round *= 2) {
-#pragma GCC unroll 8
-    for (int i = 0; i < lanes / 2; ++i) {
-      y[2 * i] = interleave_low(x[i], x[i + lanes / 2]);
-      y[2 * i + 1] = interleave_high(x[i], x[i + lanes / 2]);
     }
-#pragma GCC unroll 16
-    for (int i = 0; i < lanes; ++i) x[i] = y[i];
+    store_part(c + j, sum, width);
   }
-#pragma GCC unroll 16
-  for (int i = 0; i < lanes; ++i) store(out + i * out_row, x[i]);
 }
-
-// Copies `depth` x `columns` of B into rows of `width`, padded with zeros.
-void pack_b(const T* b, int64 b_row, int64 b_column, int64 depth, int64 columns, int64 width, T* out) {
-  if (b_column == 1) {
-    for (int64 p = 0; p < depth; ++p)
-      for (int64 j = 0; j < width; j += lanes)
-        store(out + p * width + j,
-              columns - j >= lanes ? load(b + p * b_row + j) : load_part(b + p * b_row + j, columns - j));
-    return;
-  }
-  if (columns < width) __builtin_memset(out, 0, depth * width * sizeof(T));
-  const int64 whole_depth = b_row == 1 ? depth / lanes * lanes : 0;
-  const int64 whole_columns = b_row == 1 ? columns / lanes * lanes : 0;
-  for (int64 j = 0; j < whole_columns; j += lanes)
-    for (int64 p = 0; p < whole_depth; p += lanes)
-      transpose_block(b + p + j * b_column, b_column, out + p * width + j, width);
-  for (int64 j = 0; j < columns; ++j)
-    for (int64 p = j < whole_columns ? whole_depth : 0; p < depth; ++p)
-      out[p * width + j] = b[p * b_row + j * b_column];
+void stream_row(const T* a, int64 a_column, const T* b, int64 b_row, int64 depth, int64 columns, T* c) {
+  int64 p = 0;
+  for (; p + stream_depth <= depth; p += stream_depth)
+    for_each_vector(columns, [&](auto from, auto to) NABLAS_LAMBDA {
+      V sum = from(c);
+#pragma GCC unroll 8
+      for (int64 q = 0; q < stream_depth; ++q) sum += a[(p + q) * a_column] * from(b + (p + q) * b_row);
+      to(c, sum);
+    });
+  for (; p < depth; ++p)
+    for_each_vector(columns,
+                    [&](auto from, auto to) NABLAS_LAMBDA { to(c, from(c) + a[p * a_column] * from(b + p * b_row)); });
 }
 
 // A panel of A is read once for every panel of B: packing repays from this many on. Rows of A that lie side
 // by side (a_row == 1) are packed by whole vectors and repay earlier.
 bool repays_packing_a(const Gemm<T>& g, int64 panels) { return panels >= (g.a_row == 1 ? 3 : 6); }
-// A panel of B is read once for every tile of rows.
-bool repays_packing_b(const Gemm<T>& g, int64 rows) { return g.b_column != 1 || rows > 4 * tile_rows; }
+// A panel of B is read once for every tile of rows; unpacked, and wide, its rows lie on pages of their own.
+bool repays_packing_b(const Gemm<T>& g, int64 rows, int64 columns) {
+  constexpr int64 page = 4096 / sizeof(T);
+  return g.b_column != 1 || (!has_masked_loads && columns % lanes != 0) || rows > 4 * tile_rows ||
+         (g.b_row >= page / 2 && columns > 2 * tile_columns);
+}
 
 void finish_tile(const Gemm<T>& g, int64 i, int64 j, int64 rows, int64 columns) {
   T* c = g.c + i * g.c_row + j;
@@ -154,7 +140,28 @@ void finish_tile(const Gemm<T>& g, int64 i, int64 j, int64 rows, int64 columns) 
         {g.gate + i * g.gate_row + j, rows, columns, g.gate_row}, c, g.c_row);
 }
 
+void stream(const Gemm<T>& g, Range rows, Range columns) {
+  for (int64 i = rows.begin; i < rows.end; ++i)
+    for (int64 j = columns.begin; j < columns.end; j += stream_columns) {
+      const int64 width = at_most(columns.end - j, stream_columns);
+      T* const c = g.c + i * g.c_row + j;
+      if (!g.accumulate)
+        for_each_vector(width,
+                        [&](auto from, auto to) NABLAS_LAMBDA { to(c, g.bias != nullptr ? from(g.bias + j) : V{}); });
+      const T* const a = g.a + i * g.a_row;
+      if (g.b_column == 1)
+        stream_row(a, g.a_column, g.b + j, g.b_row, g.depth, width, c);
+      else
+        stream_columns_of_b(a, g.a_column, g.b + j * g.b_column, g.b_column, g.depth, width, c);
+      finish_tile(g, i, j, 1, width);
+    }
+}
+
 void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
+  if (repays_streaming(g, rows.end - rows.begin, columns.end - columns.begin)) {
+    stream(g, rows, columns);
+    return;
+  }
   T* const packed_b = workspace;
   T* const packed_a = workspace + workspace_b;
   const bool finishes = g.preactivation != nullptr || g.activation != 0 || g.gate_activation != 0;
@@ -162,18 +169,12 @@ void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
     const int64 j1 = at_most(j0 + block_columns, columns.end);
     const int64 panels = (j1 - j0 + tile_columns - 1) / tile_columns;
     const bool use_packed_a = repays_packing_a(g, panels);
-    const bool use_packed_b = repays_packing_b(g, rows.end - rows.begin);
+    const bool use_packed_b = repays_packing_b(g, rows.end - rows.begin, j1 - j0);
     int64 p0 = 0;
     do {
       const int64 depth = at_most(g.depth - p0, block_depth);
       const bool first = p0 == 0, last = p0 + depth == g.depth;
-      const auto is_packed = [&](int64 width) { return use_packed_b || (!has_masked_loads && width % lanes != 0); };
-      const auto width_of = [&](int64 j) { return at_most(j1 - j, tile_columns); };
-      const auto padded_width = [](int64 width) { return width > lanes ? tile_columns : int64{lanes}; };
-      for (int64 j = j0; j < j1; j += tile_columns)
-        if (const int64 width = width_of(j); is_packed(width))
-          pack_b(g.b + p0 * g.b_row + j * g.b_column, g.b_row, g.b_column, depth, width, padded_width(width),
-                 packed_b + (j - j0) * block_depth);
+      if (use_packed_b) pack_b(g, p0, depth, j0, j1, packed_b);
       for (int64 i0 = rows.begin; i0 < rows.end; i0 += block_rows) {
         const int64 i1 = at_most(i0 + block_rows, rows.end);
         const T* const a = g.a + p0 * g.a_column;
@@ -182,11 +183,11 @@ void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
             pack_a(a + i * g.a_row, g.a_row, g.a_column, at_most(i1 - i, tile_rows), depth,
                    packed_a + (i - i0) * depth);
         for (int64 j = j0; j < j1; j += tile_columns) {
-          const int64 width = width_of(j), vectors = width > lanes ? 2 : 1, lanes_used = width - (vectors - 1) * lanes;
-          const bool packed = is_packed(width);
-          const T* const b = packed ? packed_b + (j - j0) * block_depth : g.b + p0 * g.b_row + j;
-          const int64 b_row = packed ? padded_width(width) : g.b_row;
-          const Edge edge = lanes_used == lanes ? whole : packed ? ragged_padded : ragged_unpadded;
+          const int64 width = at_most(j1 - j, tile_columns), vectors = width > lanes ? 2 : 1;
+          const int64 lanes_used = width - (vectors - 1) * lanes;
+          const T* const b = use_packed_b ? packed_b + (j - j0) * block_depth : g.b + p0 * g.b_row + j;
+          const int64 b_row = use_packed_b ? padded_width(width) : g.b_row;
+          const Edge edge = lanes_used == lanes ? whole : use_packed_b ? ragged_padded : ragged_unpadded;
           const bool from_c = !first || g.accumulate;
           const T* const fresh = g.bias != nullptr ? g.bias + j : zeros;
           for (int64 i = i0; i < i1; i += tile_rows) {

@@ -1,0 +1,100 @@
+// Copies of A and B in the order in which the tiles of gemm.hpp read them.
+#pragma once
+
+#include "kernels/table.hpp"
+#include "kernels/tiles.hpp"
+
+namespace nablas {
+namespace {
+
+constexpr int64 workspace_b = block_depth * block_columns;
+constexpr int64 gemm_workspace = workspace_b + block_rows * block_depth;
+
+constexpr int64 at_most(int64 x, int64 limit) { return x < limit ? x : limit; }
+
+// Copies `rows` x `depth` of A so that each step of the depth finds its rows side by side.
+void pack_a(const T* a, int64 a_row, int64 a_column, int64 rows, int64 depth, T* out) {
+  if (a_row == 1 && rows == tile_rows && has_masked_loads) {
+    constexpr int vectors = (tile_rows + lanes - 1) / lanes, last = tile_rows - (vectors - 1) * lanes;
+    for (int64 p = 0; p < depth; ++p, out += tile_rows)
+      for (int v = 0; v < vectors; ++v) {
+        const T* from = a + p * a_column + v * lanes;
+        if (v < vectors - 1)
+          store(out + v * lanes, load(from));
+        else
+          store_part(out + v * lanes, load_part(from, last), last);
+      }
+    return;
+  }
+  for (int64 p = 0; p < depth; ++p)
+    for (int64 r = 0; r < rows; ++r) *out++ = a[r * a_row + p * a_column];
+}
+
+// lanes x lanes elements in registers: log2(lanes) rounds, each interleaving the halves.
+NABLAS_INLINE void transpose(V (&x)[lanes]) {
+  V y[lanes];
+#pragma GCC unroll 4
+  for (int round = 1; round < lanes; round *= 2) {
+#pragma GCC unroll 8
+    for (int i = 0; i < lanes / 2; ++i) {
+      y[2 * i] = interleave_low(x[i], x[i + lanes / 2]);
+      y[2 * i + 1] = interleave_high(x[i], x[i + lanes / 2]);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes; ++i) x[i] = y[i];
+  }
+}
+
+// out(i, j) = in(j, i) for lanes x lanes elements.
+void transpose_block(const T* in, int64 in_row, T* out, int64 out_row) {
+  V x[lanes];
+#pragma GCC unroll 16
+  for (int i = 0; i < lanes; ++i) x[i] = load(in + i * in_row);
+  transpose(x);
+#pragma GCC unroll 16
+  for (int i = 0; i < lanes; ++i) store(out + i * out_row, x[i]);
+}
+
+// Panels of B for columns j0 to j1 of `depth` rows: panel (j - j0) / tile_columns begins at
+// (j - j0) block_depth and has rows of its padded width.
+constexpr int64 padded_width(int64 width) { return width > lanes ? tile_columns : int64{lanes}; }
+
+// Rows of B are contiguous: read them whole, spreading each over the panels.
+void pack_rows(const T* b, int64 b_row, int64 depth, int64 columns, T* out) {
+  for (int64 p = 0; p < depth; ++p)
+    for (int64 j = 0; j < columns; j += tile_columns) {
+      const int64 width = at_most(columns - j, tile_columns), padded = padded_width(width);
+      const T* from = b + p * b_row + j;
+      T* to = out + j * block_depth + p * padded;
+      for (int64 q = 0; q < padded; q += lanes)
+        store(to + q, width - q >= lanes ? load(from + q) : load_part(from + q, width - q));
+    }
+}
+
+// Any strides, one panel; where columns of B are contiguous (b_row == 1), by transposed blocks.
+void pack_panel(const T* b, int64 b_row, int64 b_column, int64 depth, int64 columns, int64 width, T* out) {
+  if (columns < width) __builtin_memset(out, 0, depth * width * sizeof(T));
+  const int64 whole_depth = b_row == 1 ? depth / lanes * lanes : 0;
+  const int64 whole_columns = b_row == 1 ? columns / lanes * lanes : 0;
+  for (int64 j = 0; j < whole_columns; j += lanes)
+    for (int64 p = 0; p < whole_depth; p += lanes)
+      transpose_block(b + p + j * b_column, b_column, out + p * width + j, width);
+  for (int64 j = 0; j < columns; ++j)
+    for (int64 p = j < whole_columns ? whole_depth : 0; p < depth; ++p)
+      out[p * width + j] = b[p * b_row + j * b_column];
+}
+
+void pack_b(const Gemm<T>& g, int64 p0, int64 depth, int64 j0, int64 j1, T* out) {
+  const T* const b = g.b + p0 * g.b_row + j0 * g.b_column;
+  if (g.b_column == 1) {
+    pack_rows(b, g.b_row, depth, j1 - j0, out);
+    return;
+  }
+  for (int64 j = 0; j < j1 - j0; j += tile_columns) {
+    const int64 width = at_most(j1 - j0 - j, tile_columns);
+    pack_panel(b + j * g.b_column, g.b_row, g.b_column, depth, width, padded_width(width), out + j * block_depth);
+  }
+}
+
+}  // namespace
+}  // namespace nablas
