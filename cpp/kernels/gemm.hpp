@@ -75,12 +75,14 @@ TileFunction tile_function(int64 rows, int64 vectors, bool packed, Edge edge) {
 }
 constexpr T zeros[tile_columns] = {};
 
-// Few rows of A: B is read once, as it lies, at memory speed; the sums wait in C. Each element adds its products
-// in the same order as in a tile.
-constexpr int64 few_rows = 2, streamed_elements = 1 << 14, stream_columns = 2048, stream_depth = 8;
+// Few rows of A: B is read once, as it lies, at memory speed, while the sums wait in C. Little depth: C is written
+// row by row. Each element adds its products in the same order as in a tile.
+constexpr int64 few = 2, streamed_elements = 1 << 14, stream_columns = 2048, stream_depth = 8;
 bool repays_streaming(const Gemm<T>& g, int64 rows, int64 columns) {
-  return rows <= few_rows && (g.b_column == 1 || g.b_row == 1) && g.depth * columns >= streamed_elements;
+  if (g.depth <= few) return g.b_column == 1 && rows * columns >= streamed_elements;
+  return rows <= few && (g.b_column == 1 || g.b_row == 1) && g.depth * columns >= streamed_elements;
 }
+
 // c += a B for columns of B that are contiguous: lanes of them at a time, turned in registers.
 void stream_columns_of_b(const T* a, int64 a_column, const T* b, int64 b_column, int64 depth, int64 columns, T* c) {
   for (int64 j = 0; j < columns; j += lanes) {
