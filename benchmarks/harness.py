@@ -7,9 +7,12 @@ import pickle
 import statistics
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass
 
 SECONDS_A_TURN = 0.08
+# Idle threads of OpenBLAS and others spin for a while after their turn and would take a core from the next contender.
+SECONDS_BETWEEN_TURNS = 0.12
 WARM_UP_SECONDS = 0.1
 
 # name: (class, package it needs)
@@ -102,6 +105,10 @@ class Bench:
         times = {name: [] for name in able}
         for _ in range(self.rounds):
             for name, worker in able.items():
+                time.sleep(SECONDS_BETWEEN_TURNS)
+                worker.ask(
+                    do="run", count=max(1, counts[name] // 10)
+                )  # wakes its threads and caches
                 reply = worker.ask(do="run", count=counts[name])
                 times[name].append(1e6 * reply["seconds"] / reply["units"])
         medians = {name: statistics.median(t) for name, t in times.items()}
