@@ -122,6 +122,14 @@ class SGD(Optimizer):
         super().__init__(learning_rate, momentum=momentum, nesterov=float(nesterov))
 
 
+def _moments(beta1: float, beta2: float, eps: float) -> dict[str, float]:
+    return {
+        "beta1": _within("beta1", beta1, 0, 1),
+        "beta2": _within("beta2", beta2, 0, 1),
+        "eps": _within("eps", eps, 0, np.inf),
+    }
+
+
 class Adam(Optimizer):
     """Adam (Kingma and Ba, 2015).
 
@@ -145,9 +153,7 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(
             learning_rate,
-            beta1=_within("beta1", beta1, 0, 1),
-            beta2=_within("beta2", beta2, 0, 1),
-            eps=_within("eps", eps, 0, np.inf),
+            **_moments(beta1, beta2, eps),
         )
 
 
@@ -176,9 +182,7 @@ class AdamW(Optimizer):
     ) -> None:
         super().__init__(
             learning_rate,
-            beta1=_within("beta1", beta1, 0, 1),
-            beta2=_within("beta2", beta2, 0, 1),
-            eps=_within("eps", eps, 0, np.inf),
+            **_moments(beta1, beta2, eps),
             weight_decay=_within("weight_decay", weight_decay, 0, np.inf),
         )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,11 +33,6 @@ def _finish(
     return loss, deliver((slopes * share).astype(dtype), out)
 
 
-def _wide(z: ArrayLike, targets: ArrayLike) -> tuple[Array, Array, Any]:
-    z = np.asarray(z)
-    return z.astype(np.float64), np.asarray(targets).astype(np.float64), z.dtype
-
-
 def softmax_cross_entropy(
     z: ArrayLike,
     targets: ArrayLike,
@@ -58,84 +54,71 @@ def softmax_cross_entropy(
     return _finish(entries, slopes, sample_weight, False, np.asarray(z).dtype, out)
 
 
-def sigmoid_binary_cross_entropy(
-    z: ArrayLike,
-    targets: ArrayLike,
-    *,
-    sample_weight: ArrayLike | None = None,
-    out: Array | None = None,
-) -> tuple[float, Array]:
-    """``-y log p - (1 - y) log(1 - p)`` with ``p = sigmoid(z)``, summed over outputs."""
-    wide, y, dtype = _wide(z, targets)
-    entries = y * np.logaddexp(0, -wide) + (1 - y) * np.logaddexp(0, wide)
-    slopes = VALUES["sigmoid"](wide) - y
-    return _finish(entries, slopes, sample_weight, False, dtype, out)
+class EntryLoss(NamedTuple):
+    """A loss that is a mean or a sum over entries: its value and its derivative by z."""
+
+    value: Callable[[Array, Array], Array]
+    slope: Callable[[Array, Array], Array]
+    averaged: bool  # over the outputs; otherwise summed
 
 
-def mse(
-    z: ArrayLike,
-    targets: ArrayLike,
-    *,
-    sample_weight: ArrayLike | None = None,
-    out: Array | None = None,
-) -> tuple[float, Array]:
-    """``(z - y)²``, averaged over outputs."""
-    wide, y, dtype = _wide(z, targets)
-    return _finish((wide - y) ** 2, 2 * (wide - y), sample_weight, True, dtype, out)
-
-
-def half_mse(
-    z: ArrayLike,
-    targets: ArrayLike,
-    *,
-    sample_weight: ArrayLike | None = None,
-    out: Array | None = None,
-) -> tuple[float, Array]:
-    """``(z - y)² / 2``, summed over outputs."""
-    wide, y, dtype = _wide(z, targets)
-    return _finish((wide - y) ** 2 / 2, wide - y, sample_weight, False, dtype, out)
-
-
-def mae(
-    z: ArrayLike,
-    targets: ArrayLike,
-    *,
-    sample_weight: ArrayLike | None = None,
-    out: Array | None = None,
-) -> tuple[float, Array]:
-    """``|z - y|``, averaged over outputs; slope 0 where they are equal."""
-    wide, y, dtype = _wide(z, targets)
-    return _finish(np.abs(wide - y), np.sign(wide - y), sample_weight, True, dtype, out)
-
-
-def huber(
-    z: ArrayLike,
-    targets: ArrayLike,
-    *,
-    sample_weight: ArrayLike | None = None,
-    out: Array | None = None,
-) -> tuple[float, Array]:
-    """``d²/2`` up to ``d = |z - y| = 1``, ``d - 1/2`` beyond; averaged over outputs."""
-    wide, y, dtype = _wide(z, targets)
-    d = np.abs(wide - y)
-    entries = np.where(d <= 1, d * d / 2, d - 0.5)
-    return _finish(entries, np.clip(wide - y, -1, 1), sample_weight, True, dtype, out)
-
-
-def poisson(
-    z: ArrayLike,
-    targets: ArrayLike,
-    *,
-    sample_weight: ArrayLike | None = None,
-    out: Array | None = None,
-) -> tuple[float, Array]:
-    """Half the Poisson deviance, ``y log(y/h) - y + h``, ``h = exp(z)``; summed over outputs."""
-    wide, y, dtype = _wide(z, targets)
-    h = np.exp(wide)
+def _poisson(z: Array, y: Array) -> Array:
     positive = np.where(y > 0, y, 1.0)
-    entries = np.where(y > 0, y * (np.log(positive) - wide), 0.0) - y + h
-    return _finish(entries, h - y, sample_weight, False, dtype, out)
+    return np.where(y > 0, y * (np.log(positive) - z), 0.0) - y + np.exp(z)
 
+
+def _huber(z: Array, y: Array) -> Array:
+    d = np.abs(z - y)
+    return np.where(d <= 1, d * d / 2, d - 0.5)
+
+
+ENTRY_LOSSES = {
+    "mse": EntryLoss(lambda z, y: (z - y) ** 2, lambda z, y: 2 * (z - y), True),
+    "half_mse": EntryLoss(lambda z, y: (z - y) ** 2 / 2, lambda z, y: z - y, False),
+    "mae": EntryLoss(lambda z, y: np.abs(z - y), lambda z, y: np.sign(z - y), True),
+    "huber": EntryLoss(_huber, lambda z, y: np.clip(z - y, -1, 1), True),
+    "binary_cross_entropy": EntryLoss(
+        lambda z, y: y * np.logaddexp(0, -z) + (1 - y) * np.logaddexp(0, z),
+        lambda z, y: VALUES["sigmoid"](z) - y,
+        False,
+    ),
+    "poisson": EntryLoss(_poisson, lambda z, y: np.exp(z) - y, False),
+}
+
+
+def _function(name: str, doc: str) -> Callable[..., tuple[float, Array]]:
+    entry = ENTRY_LOSSES[name]
+
+    def loss(
+        z: ArrayLike,
+        targets: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        out: Array | None = None,
+    ) -> tuple[float, Array]:
+        dtype = np.asarray(z).dtype
+        wide, y = np.asarray(z, dtype=np.float64), np.asarray(targets, dtype=np.float64)
+        values, slopes = entry.value(wide, y), entry.slope(wide, y)
+        return _finish(values, slopes, sample_weight, entry.averaged, dtype, out)
+
+    loss.__name__ = loss.__qualname__ = name
+    loss.__doc__ = doc
+    return loss
+
+
+sigmoid_binary_cross_entropy = _function(
+    "binary_cross_entropy",
+    "``-y log p - (1 - y) log(1 - p)`` with ``p = sigmoid(z)``, summed over outputs.",
+)
+mse = _function("mse", "``(z - y)²``, averaged over outputs.")
+half_mse = _function("half_mse", "``(z - y)² / 2``, summed over outputs.")
+mae = _function("mae", "``|z - y|``, averaged over outputs; slope 0 where they are equal.")
+huber = _function(
+    "huber", "``d²/2`` up to ``d = |z - y| = 1``, ``d - 1/2`` beyond; averaged over outputs."
+)
+poisson = _function(
+    "poisson", "Half the Poisson deviance, ``y log(y/h) - y + h``, ``h = exp(z)``; summed."
+)
 
 BY_NAME = {
     "cross_entropy": softmax_cross_entropy,
