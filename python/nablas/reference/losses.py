@@ -64,7 +64,8 @@ class EntryLoss(NamedTuple):
 
 def _poisson(z: Array, y: Array) -> Array:
     positive = np.where(y > 0, y, 1.0)
-    return np.where(y > 0, y * (np.log(positive) - z), 0.0) - y + np.exp(z)
+    result: Array = np.where(y > 0, y * (np.log(positive) - z), 0.0) - y + np.exp(z)
+    return result
 
 
 def _huber(z: Array, y: Array) -> Array:
