@@ -70,7 +70,8 @@ def _poisson(z: Array, y: Array) -> Array:
 
 def _huber(z: Array, y: Array) -> Array:
     d = np.abs(z - y)
-    return np.where(d <= 1, d * d / 2, d - 0.5)
+    result: Array = np.where(d <= 1, d * d / 2, d - 0.5)
+    return result
 
 
 ENTRY_LOSSES = {
