@@ -14,8 +14,8 @@
 namespace nablas {
 namespace {
 
-// One tile: c = start + a b over `depth`, in R rows and C vectors, of which the last has `last` lanes (all of them
-// unless `ragged`). With packed A the strides are constants; `padded` B has whole vectors even where C has not.
+// One tile: c = start + a b over `depth` (at least 1), in R rows and C vectors, of which the last has `last` lanes (all
+// of them unless `ragged`). With packed A the strides are constants; `padded` B has whole vectors even where C has not.
 template <int R, int C, bool packed, bool ragged, bool padded>
 void tile(int64 depth, const T* a, int64 a_row, int64 a_column, const T* b, int64 b_row, const T* start,
           int64 start_row, T* c, int64 c_row, int64 last) {
@@ -23,34 +23,33 @@ void tile(int64 depth, const T* a, int64 a_row, int64 a_column, const T* b, int6
     a_row = 1;
     a_column = R;
   }
-  const auto is_part = [](int v) NABLAS_LAMBDA { return ragged && v == C - 1; };
+  constexpr auto is_part = [](int v) NABLAS_LAMBDA { return ragged && v == C - 1; };
   V sum[R][C];
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
-    for (int v = 0; v < C; ++v) {
+  repeat<R>([&](auto r) NABLAS_LAMBDA {
+    repeat<C>([&](auto v) NABLAS_LAMBDA {
       const T* from = start + r * start_row + v * lanes;
       sum[r][v] = is_part(v) ? load_part(from, last) : load(from);
-    }
-  for (int64 p = 0; p < depth; ++p, a += a_column, b += b_row) {
+    });
+  });
+  do {  // with no way around the loop the sums never leave their registers
     V row[C];
-#pragma GCC unroll 2
-    for (int v = 0; v < C; ++v) row[v] = is_part(v) && !padded ? load_part(b + v * lanes, last) : load(b + v * lanes);
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
-      for (int v = 0; v < C; ++v) sum[r][v] += a[r * a_row] * row[v];
-  }
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
-    for (int v = 0; v < C; ++v) {
+    repeat<C>([&](auto v) NABLAS_LAMBDA {
+      row[v] = is_part(v) && !padded ? load_part(b + v * lanes, last) : load(b + v * lanes);
+    });
+    repeat<R>([&](auto r)
+                  NABLAS_LAMBDA { repeat<C>([&](auto v) NABLAS_LAMBDA { sum[r][v] += a[r * a_row] * row[v]; }); });
+    a += a_column;
+    b += b_row;
+  } while (--depth > 0);
+  repeat<R>([&](auto r) NABLAS_LAMBDA {
+    repeat<C>([&](auto v) NABLAS_LAMBDA {
       T* to = c + r * c_row + v * lanes;
       if (is_part(v))
         store_part(to, sum[r][v], last);
       else
         store(to, sum[r][v]);
-    }
+    });
+  });
 }
 
 using TileFunction = void (*)(int64, const T*, int64, int64, const T*, int64, const T*, int64, T*, int64, int64);
@@ -79,6 +78,7 @@ constexpr T zeros[tile_columns] = {};
 // row by row. Each element adds its products in the same order as in a tile.
 constexpr int64 few = 2, streamed_elements = 1 << 14, stream_columns = 2048, stream_depth = 8;
 bool repays_streaming(const Gemm<T>& g, int64 rows, int64 columns) {
+  if (g.depth == 0) return true;
   if (g.depth <= few) return g.b_column == 1 && rows * columns >= streamed_elements;
   return rows <= few && (g.b_column == 1 || g.b_row == 1) && g.depth * columns >= streamed_elements;
 }

@@ -3,6 +3,7 @@
 
 #include "kernels/table.hpp"
 #include "kernels/tiles.hpp"
+#include "kernels/transpose.hpp"
 
 namespace nablas {
 namespace {
@@ -28,31 +29,6 @@ void pack_a(const T* a, int64 a_row, int64 a_column, int64 rows, int64 depth, T*
   }
   for (int64 p = 0; p < depth; ++p)
     for (int64 r = 0; r < rows; ++r) *out++ = a[r * a_row + p * a_column];
-}
-
-// lanes x lanes elements in registers: log2(lanes) rounds, each interleaving the halves.
-NABLAS_INLINE void transpose(V (&x)[lanes]) {
-  V y[lanes];
-#pragma GCC unroll 4
-  for (int round = 1; round < lanes; round *= 2) {
-#pragma GCC unroll 8
-    for (int i = 0; i < lanes / 2; ++i) {
-      y[2 * i] = interleave_low(x[i], x[i + lanes / 2]);
-      y[2 * i + 1] = interleave_high(x[i], x[i + lanes / 2]);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < lanes; ++i) x[i] = y[i];
-  }
-}
-
-// out(i, j) = in(j, i) for lanes x lanes elements.
-void transpose_block(const T* in, int64 in_row, T* out, int64 out_row) {
-  V x[lanes];
-#pragma GCC unroll 16
-  for (int i = 0; i < lanes; ++i) x[i] = load(in + i * in_row);
-  transpose(x);
-#pragma GCC unroll 16
-  for (int i = 0; i < lanes; ++i) store(out + i * out_row, x[i]);
 }
 
 // Panels of B for columns j0 to j1 of `depth` rows: panel (j - j0) / tile_columns begins at

@@ -5,6 +5,7 @@
 // vector is padded, so every element goes through the same vector instructions wherever it stands.
 #pragma once
 
+#include <type_traits>
 #include <utility>
 
 #include "base/types.hpp"
@@ -60,6 +61,17 @@ NABLAS_INLINE void store_part(T* p, V v, int64 count) {
 #pragma GCC unroll 1
   for (I i = 0; i < lanes; ++i)
     if (i < used) p[i] = values[i];
+}
+
+// f(0), f(1), ... f(count - 1), each number a constant expression: written out before the compiler looks at arrays of
+// vectors, so that these become registers.
+template <class F, int... i>
+NABLAS_INLINE void repeat(F f, std::integer_sequence<int, i...>) {
+  (f(std::integral_constant<int, i>{}), ...);
+}
+template <int count, class F>
+NABLAS_INLINE void repeat(F f) {
+  repeat(f, std::make_integer_sequence<int, count>{});
 }
 
 template <std::size_t... i>

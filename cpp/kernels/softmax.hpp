@@ -1,0 +1,220 @@
+// Softmax, its slope, and the cross-entropy of it; contracts in table.hpp.
+//
+// p = e^(z - m) / sum, m the row's maximum: nothing overflows, and the loss never takes the log of a rounded p.
+// Cost: an exponential an entry and a few passes over a row that stays in L1.
+#pragma once
+
+#include "kernels/activations.hpp"
+#include "kernels/transpose.hpp"
+
+namespace nablas {
+namespace {
+
+T max_of(const T* x, int64 count) {
+  V most = broadcast(-infinity);
+  int64 j = 0;
+  for (; j + lanes <= count; j += lanes) most = larger(load(x + j), most);
+  if (j < count) most = larger(load_part(x + j, count - j, -infinity), most);
+  return max_lanes(most);
+}
+
+// out = e^(z - m) for one row; returns its sum
+T shifted_exponentials(const T* z, int64 columns, T m, T* out) {
+  V sum{};
+  int64 j = 0;
+  for (; j + lanes <= columns; j += lanes) {
+    const V e = exp(load(z + j) - m);
+    store(out + j, e);
+    sum += e;
+  }
+  if (const int64 rest = columns - j; rest > 0) {
+    const V e = exp(load_part(z + j, rest, m) - m);  // e^0 where there is padding: subnormal numbers are slow
+    store_part(out + j, e, rest);
+    sum += keep_part(e, rest, V{});
+  }
+  return sum_lanes(sum);
+}
+
+// A few columns: as many rows as a vector has lanes are worked off together, one in each lane, so that maxima and sums
+// are taken down the columns and no lane is idle.
+constexpr int64 narrow_columns = 64;
+
+// x[j] = column j of `rows` (at most lanes) rows from `from` on; idle lanes hold zeros.
+NABLAS_INLINE void load_columns(const T* from, int64 row, int64 rows, int64 columns, V* x) {
+  for (int64 j = 0; j < columns; j += lanes) {
+    const int64 width = columns - j < lanes ? columns - j : lanes;
+    V block[lanes];
+    if (rows == lanes)
+      repeat<lanes>([&](auto r) NABLAS_LAMBDA { block[r] = load_part(from + r * row + j, width); });
+    else
+      for (int64 r = 0; r < lanes; ++r) block[r] = r < rows ? load_part(from + r * row + j, width) : V{};
+    transpose(block);
+    for (int64 q = 0; q < width; ++q) x[j + q] = block[q];
+  }
+}
+NABLAS_INLINE void store_columns(T* to, int64 row, int64 rows, int64 columns, const V* x) {
+  for (int64 j = 0; j < columns; j += lanes) {
+    const int64 width = columns - j < lanes ? columns - j : lanes;
+    V block[lanes];
+    for (int64 q = 0; q < lanes; ++q) block[q] = q < width ? x[j + q] : V{};
+    transpose(block);
+    if (rows == lanes)
+      repeat<lanes>([&](auto r) NABLAS_LAMBDA { store_part(to + r * row + j, block[r], width); });
+    else
+      for (int64 r = 0; r < rows; ++r) store_part(to + r * row + j, block[r], width);
+  }
+}
+
+NABLAS_INLINE V max_of_columns(const V* x, int64 columns) {
+  V m = broadcast(-infinity);
+  for (int64 j = 0; j < columns; ++j) m = larger(x[j], m);
+  return m;
+}
+// x becomes e^(x - m); returns the sums.
+NABLAS_INLINE V exponentials_of_columns(V* x, int64 columns, V m) {
+  V sum{};
+  for (int64 j = 0; j < columns; ++j) {
+    x[j] = exp(x[j] - m);
+    sum += x[j];
+  }
+  return sum;
+}
+
+void softmax_narrow(const Matrix<const T>& z, T* out, int64 out_row) {
+  V x[narrow_columns];
+  for (int64 i = 0; i < z.rows; i += lanes) {
+    const int64 rows = z.rows - i < lanes ? z.rows - i : lanes;
+    load_columns(z.data + i * z.row, z.row, rows, z.columns, x);
+    const V scale = T(1) / exponentials_of_columns(x, z.columns, max_of_columns(x, z.columns));
+    for (int64 j = 0; j < z.columns; ++j) x[j] *= scale;
+    store_columns(out + i * out_row, out_row, rows, z.columns, x);
+  }
+}
+
+void softmax(const Matrix<const T>& z, T* out, int64 out_row) {
+  if (z.columns == 0) return;
+  if (z.columns <= narrow_columns) {
+    softmax_narrow(z, out, out_row);
+    return;
+  }
+  for (int64 i = 0; i < z.rows; ++i) {
+    const T* row = z.data + i * z.row;
+    T* p = out + i * out_row;
+    const T scale = T(1) / shifted_exponentials(row, z.columns, max_of(row, z.columns), p);
+    for_each_vector(z.columns, [&](auto from, auto to) NABLAS_LAMBDA { to(p, from(p) * scale); });
+  }
+}
+
+void softmax_slope(const Matrix<const T>& p, const T* gradient, T* delta) {
+  for (int64 i = 0; i < p.rows; ++i) {
+    const T* q = p.data + i * p.row;
+    const T* g = gradient + i * p.columns;
+    T* d = delta + i * p.columns;
+    V sum{};
+    for_each_vector(p.columns, [&](auto from, auto) NABLAS_LAMBDA { sum += from(q) * from(g); });
+    const T mean = sum_lanes(sum);
+    for_each_vector(p.columns, [&](auto from, auto to) NABLAS_LAMBDA { to(d, from(q) * (from(g) - mean)); });
+  }
+}
+
+// One row of cross-entropy; its loss, unweighted.
+T cross_entropy_row(const LossArguments<T>& arguments, int64 i) {
+  constexpr int64 piece = 16 * lanes;
+  const int64 columns = arguments.z.columns;
+  const T* const z = arguments.z.data + i * arguments.z.row;
+  const T* const y = arguments.labels == nullptr ? arguments.targets + i * columns : nullptr;
+  T* const delta = arguments.delta == nullptr ? nullptr : arguments.delta + i * columns;
+  const T m = max_of(z, columns);
+  T mass = 1, expected;
+  if (y == nullptr) {
+    expected = z[arguments.labels[i]] - m;
+  } else {
+    V masses{}, products{};
+    for_each_vector(columns, [&](auto from, auto) NABLAS_LAMBDA {
+      const V yv = from(y), zv = from(z);
+      masses += yv;
+      products += yv == T(0) ? V{} : yv * (zv - m);
+    });
+    mass = sum_lanes(masses);
+    expected = sum_lanes(products);
+  }
+  T sum = 0;
+  if (delta == nullptr) {
+    T scratch[piece];
+    for (int64 j = 0; j < columns; j += piece)
+      sum += shifted_exponentials(z + j, columns - j < piece ? columns - j : piece, m, scratch);
+  } else {
+    sum = shifted_exponentials(z, columns, m, delta);
+    const T weight = arguments.weights == nullptr ? T(1) : arguments.weights[i];
+    const T scale = arguments.delta_scale * weight, share = scale * mass / sum;
+    if (y == nullptr) {
+      for_each_vector(columns, [&](auto from, auto to) NABLAS_LAMBDA { to(delta, from(delta) * share); });
+      delta[arguments.labels[i]] -= scale;
+    } else {
+      for_each_vector(columns,
+                      [&](auto from, auto to) NABLAS_LAMBDA { to(delta, from(delta) * share - from(y) * scale); });
+    }
+  }
+  return mass * log(broadcast(sum))[0] - expected;
+}
+
+// The same for `count` (at most lanes) rows of few columns from row i on; losses[r] is that of row i + r.
+void cross_entropy_narrow(const LossArguments<T>& arguments, int64 i, int64 count, T* losses) {
+  const int64 columns = arguments.z.columns;
+  const T* const z = arguments.z.data + i * arguments.z.row;
+  const int64* const labels = arguments.labels == nullptr ? nullptr : arguments.labels + i;
+  V x[narrow_columns], y[narrow_columns], mass = broadcast(1), expected{};
+  load_columns(z, arguments.z.row, count, columns, x);
+  const V m = max_of_columns(x, columns);
+  if (labels != nullptr) {
+    T at_labels[lanes] = {};
+    for (int64 r = 0; r < count; ++r) at_labels[r] = z[r * arguments.z.row + labels[r]];
+    expected = load(at_labels) - m;
+  } else {
+    load_columns(arguments.targets + i * columns, columns, count, columns, y);
+    mass = V{};
+    for (int64 j = 0; j < columns; ++j) {
+      mass += y[j];
+      expected += y[j] == T(0) ? V{} : y[j] * (x[j] - m);
+    }
+  }
+  const V sum = exponentials_of_columns(x, columns, m);
+  store(losses, mass * log(sum) - expected);
+  if (arguments.delta == nullptr) return;
+  const V scale = arguments.weights == nullptr ? broadcast(arguments.delta_scale)
+                                               : load_part(arguments.weights + i, count) * arguments.delta_scale;
+  const V share = scale * mass / sum;
+  if (labels != nullptr)
+    for (int64 j = 0; j < columns; ++j) x[j] *= share;
+  else
+    for (int64 j = 0; j < columns; ++j) x[j] = x[j] * share - y[j] * scale;
+  T* const delta = arguments.delta + i * columns;
+  store_columns(delta, columns, count, columns, x);
+  if (labels != nullptr)
+    for (int64 r = 0; r < count; ++r) delta[r * columns + labels[r]] -= scale[r];
+}
+
+// -sum_j y_j log p_j with p = softmax(z), y a class or a distribution of any total mass;
+// delta_j = (mass p_j - y_j) scale.
+double cross_entropy_rows(const LossArguments<T>& arguments, Range rows) {
+  const int64 columns = arguments.z.columns;
+  if (columns == 0) return 0;
+  const T* const weights = arguments.weights;
+  double total = 0;
+  for (int64 i = rows.begin; i < rows.end; i += lanes) {
+    const int64 count = rows.end - i < lanes ? rows.end - i : lanes;
+    T losses[lanes];
+    if (columns <= narrow_columns)
+      cross_entropy_narrow(arguments, i, count, losses);
+    else
+      for (int64 r = 0; r < count; ++r) losses[r] = cross_entropy_row(arguments, i + r);
+    for (int64 r = 0; r < count; ++r) {
+      const T weight = weights == nullptr ? T(1) : weights[i + r];
+      total += weight == T(0) ? 0.0 : static_cast<double>(weight) * losses[r];
+    }
+  }
+  return total;
+}
+
+}  // namespace
+}  // namespace nablas

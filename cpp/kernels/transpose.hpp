@@ -1,0 +1,35 @@
+// Square blocks of one vector's width, turned in registers.
+#pragma once
+
+#include "kernels/simd.hpp"
+
+namespace nablas {
+namespace {
+
+// lanes x lanes elements in registers: log2(lanes) rounds, each interleaving the halves.
+NABLAS_INLINE void transpose(V (&x)[lanes]) {
+  V y[lanes];
+#pragma GCC unroll 4
+  for (int round = 1; round < lanes; round *= 2) {
+#pragma GCC unroll 8
+    for (int i = 0; i < lanes / 2; ++i) {
+      y[2 * i] = interleave_low(x[i], x[i + lanes / 2]);
+      y[2 * i + 1] = interleave_high(x[i], x[i + lanes / 2]);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes; ++i) x[i] = y[i];
+  }
+}
+
+// out(i, j) = in(j, i) for lanes x lanes elements.
+void transpose_block(const T* in, int64 in_row, T* out, int64 out_row) {
+  V x[lanes];
+#pragma GCC unroll 16
+  for (int i = 0; i < lanes; ++i) x[i] = load(in + i * in_row);
+  transpose(x);
+#pragma GCC unroll 16
+  for (int i = 0; i < lanes; ++i) store(out + i * out_row, x[i]);
+}
+
+}  // namespace
+}  // namespace nablas
