@@ -95,7 +95,7 @@ void optimizer_update(const std::string& optimizer, const py::array& parameters,
     using T = decltype(scalar);
     const OptimizerEntry<T>& entry = kernels<T>().optimizers[rule];
     UpdateArguments<T> arguments{
-        in_place<T>(parameters, size, "parameters"), nullptr, {}, {}, learning_rate, step, static_cast<T>(l2)};
+        in_place<T>(parameters, size, "parameters"), nullptr, {}, {}, learning_rate, {}, static_cast<T>(l2)};
     const Input<T> gradient = Input<T>(gradient_object, "gradient").expect({size}, "gradient");
     arguments.gradient = gradient.data();
     std::size_t count = 0;
@@ -107,6 +107,7 @@ void optimizer_update(const std::string& optimizer, const py::array& parameters,
       if (overlap(states[i], parameters)) value_error("states", "memory apart from parameters", "an overlap");
     }
     read_hyperparameters(rule, hyperparameters, arguments.hyperparameters);
+    set_step(entry, arguments, step);
     py::gil_scoped_release release;
     parallel(threads_for(static_cast<double>(size)), [&](const Team& team) {
       const Range own = team.share(size, element_grain);

@@ -28,11 +28,8 @@ struct PyTrainer {
                   std::to_string(rates.size()));
     for (const double rate : rates)
       if (!(rate >= 0 && rate < 1)) value_error("dropout", "rates from 0 to less than 1", std::to_string(rate));
-    Dropout out;
-    out.rates = rates;
-    out.seed = seed;
-    out.step = static_cast<std::uint64_t>(network.updates);
-    return out;
+    const bool any = std::any_of(rates.begin(), rates.end(), [](double rate) { return rate > 0; });
+    return {any ? rates.data() : nullptr, seed, static_cast<std::uint64_t>(network.updates)};
   }
   Network<T>& network;
   OptimizerSetting setting;
@@ -59,7 +56,7 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
   {
     py::gil_scoped_release release;
     const std::lock_guard<std::mutex> lock(self.network.mutex);
-    self.trainer->prepare(batch, dropout.any());
+    self.trainer->prepare(batch, dropout.rates != nullptr);
     if (shuffle) {
       self.order.reserve(rows);
       random_permutation(seed, epoch, self.order.data(), rows);
@@ -113,7 +110,7 @@ void bind(py::module_& m, const std::string& suffix) {
             T* const to = out.mutable_data();
             py::gil_scoped_release release;
             const std::lock_guard<std::mutex> lock(self.network.mutex);
-            self.trainer->prepare(end - begin, dropout.any(), true);
+            self.trainer->prepare(end - begin, dropout.rates != nullptr, true);
             std::copy_n(self.trainer->forward_batch(data, {begin, end}, dropout),
                         (end - begin) * self.network.outputs(), to);
             return out;

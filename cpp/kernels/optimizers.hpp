@@ -38,9 +38,8 @@ struct AdamMoments {  // Kingma and Ba 2015
         rest1(1 - u.hyperparameters[0]),
         rest2(1 - u.hyperparameters[1]),
         eps(u.hyperparameters[2]) {
-    const double steps = static_cast<double>(u.step);
-    rate = u.learning_rate / (1 - __builtin_pow(u.hyperparameters[0], steps));
-    root_correction = 1 / __builtin_sqrt(1 - __builtin_pow(u.hyperparameters[1], steps));
+    rate = u.learning_rate / u.corrections[0];
+    root_correction = 1 / __builtin_sqrt(u.corrections[1]);
   }
   NABLAS_INLINE V change(V g, V& m, V& v) const {
     m = m * beta1 + g * rest1;
@@ -119,7 +118,7 @@ void update_rule(const UpdateArguments<T>& u, Range range) {
 
 template <class Rule>
 constexpr OptimizerEntry<T> optimizer_entry() {
-  OptimizerEntry<T> entry{Rule::name, {}, {}, update_rule<Rule>};
+  OptimizerEntry<T> entry{Rule::name, {}, {}, std::is_base_of_v<AdamMoments, Rule>, update_rule<Rule>};
   for (int i = 0; i < max_optimizer_states; ++i) entry.states[i] = Rule::states[i];
   for (int i = 0; i < max_hyperparameters; ++i) entry.hyperparameters[i] = Rule::hyperparameters[i];
   return entry;

@@ -52,7 +52,7 @@ struct LossArguments {
 };
 
 // Rows whose losses are added up together: the sums do not depend on who adds them.
-constexpr int64 loss_rows = 32;
+constexpr int64 loss_rows = 16;
 
 template <class T>
 struct LossEntry {
@@ -79,8 +79,8 @@ struct UpdateArguments {
   T* states[max_optimizer_states];
   double hyperparameters[max_hyperparameters];
   double learning_rate;
-  int64 step;  // 1 for the first update
-  T l2;        // adds 2 l2 w to the gradient
+  double corrections[2];  // 1 - hyperparameters[i]^step, step 1 for the first update, where the rule is `corrected`
+  T l2;                   // adds 2 l2 w to the gradient
 };
 
 template <class T>
@@ -88,6 +88,7 @@ struct OptimizerEntry {
   const char* name;
   const char* states[max_optimizer_states];
   Hyperparameter hyperparameters[max_hyperparameters];
+  bool corrected;  // for moments that start at zero
   // One pass over [begin, end). An entry whose update would not be finite keeps its value.
   void (*update)(const UpdateArguments<T>&, Range);
 };

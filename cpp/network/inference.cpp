@@ -11,7 +11,7 @@ namespace {
 // Rows of a block: enough to fill the tiles, few enough that a layer's activations stay in L2.
 constexpr int64 block_rows = 8 * loss_rows;
 
-// body(pass, team of one, block) for every block of these rows.
+// body(pass, section of one thread, block) for every block of these rows, already gathered.
 template <class T, class Body>
 void for_each_block(const Network<T>& network, const Data<T>& data, Range all, Purpose purpose, Body body) {
   const int64 rows = all.end - all.begin;
@@ -22,13 +22,14 @@ void for_each_block(const Network<T>& network, const Data<T>& data, Range all, P
   std::vector<Pass<T>> passes(threads);
   for (Pass<T>& pass : passes) pass.prepare(network, purpose, false, std::min(block, std::max<int64>(rows, 1)), 1);
   parallel(threads, [&](const Team& team) {
-    const Team alone(0, 1, nullptr);
     const Range own = team.share(rows, block);
+    Pass<T>& pass = passes[team.rank];
     for (int64 begin = own.begin; begin < own.end; begin += block) {
       const Range range{all.begin + begin, all.begin + std::min(begin + block, own.end)};
-      Pass<T>& pass = passes[team.rank];
-      pass.gather(alone, network, data, range);
-      body(pass, alone, range);
+      const Block<T> under_way = pass.block(network, data, range);
+      const Section<T> section = pass.section(Team(0, 1, nullptr), range.end - range.begin);
+      pass.gather(section, network, under_way);
+      body(pass, section, under_way);
     }
   });
 }
@@ -39,21 +40,23 @@ template <class T>
 void infer(const Network<T>& network, const Source& x, Range rows, T* out) {
   Data<T> data;
   data.x = x;
-  for_each_block(network, data, rows, Purpose::outputs, [&](Pass<T>& pass, const Team& alone, Range block) {
-    pass.forward(alone, network, Output::activation, nullptr);
-    std::copy_n(pass.output(), (block.end - block.begin) * network.outputs(),
-                out + (block.begin - rows.begin) * network.outputs());
-  });
+  for_each_block(network, data, rows, Purpose::outputs,
+                 [&](Pass<T>& pass, const Section<T>& section, const Block<T>& block) {
+                   pass.forward(section, network, block, Output::activation, Dropout{},
+                                out + (block.rows.begin - rows.begin) * network.outputs());
+                 });
 }
 
 template <class T>
 void evaluate(const Network<T>& network, const Data<T>& data, const Objective& objective, Range rows, double* losses) {
   const LossEntry<T>& loss = kernels<T>().losses[objective.loss];
-  for_each_block(network, data, rows, Purpose::loss, [&](Pass<T>& pass, const Team& alone, Range block) {
-    pass.forward(alone, network, objective.linked ? Output::preactivation : Output::activation, nullptr);
-    pass.loss(alone, network, loss, objective.linked, false, T(0));
-    pass.copy_partial_losses(losses + block.begin / loss_rows);
-  });
+  const Output output = objective.linked ? Output::preactivation : Output::activation;
+  for_each_block(network, data, rows, Purpose::loss,
+                 [&](Pass<T>& pass, const Section<T>& section, const Block<T>& block) {
+                   pass.forward(section, network, block, output, Dropout{});
+                   pass.loss(section, network, block, loss, objective.linked, false, T(0));
+                   pass.copy_losses(block.x.rows, losses + block.rows.begin / loss_rows);
+                 });
 }
 
 template void infer(const Network<float>&, const Source&, Range, float*);

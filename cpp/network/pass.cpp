@@ -1,6 +1,7 @@
 #include "network/pass.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "network/dispatch.hpp"
 
@@ -10,100 +11,153 @@ template <class T>
 void Pass<T>::prepare(const Network<T>& network, Purpose purpose, bool dropout, int64 rows, int threads) {
   kernel_ = &kernels<T>();
   const std::size_t count = network.layers.size();
-  activations_.resize(count);
-  preactivations_.resize(count);
-  dropped_.resize(count);
-  input_.reserve(rows * network.inputs());
-  int64 widest = 0;
-  for (std::size_t l = 0; l < count; ++l) {
-    const Layer& layer = network.layers[l];
-    widest = std::max(widest, layer.outputs);
-    activations_[l].reserve(rows * layer.outputs);
-    const bool elementwise = layer.activation < kernel_->activation_count;
-    if (purpose == Purpose::gradient && elementwise && kernel_->activations[layer.activation].slope_needs_preactivation)
-      preactivations_[l].reserve(rows * layer.outputs);
-    if (dropout) dropped_[l].reserve(rows * layer.inputs);
+  int64 used = 0;
+  std::vector<std::pair<T**, int64>> places;
+  const auto place = [&](T*& pointer, int64 columns) {
+    constexpr int64 line = buffer_alignment / sizeof(T);
+    places.push_back({&pointer, used});
+    used += (rows * columns + line - 1) / line * line;
+  };
+  const int64 outputs = network.outputs();
+  activations_.assign(count, nullptr);
+  preactivations_.assign(count, nullptr);
+  dropped_.assign(count, nullptr);
+  deltas_.assign(count, nullptr);
+  place(x_, network.inputs());
+  if (purpose != Purpose::gradient) {
+    int64 widest = 0;
+    for (const Layer& layer : network.layers) widest = std::max(widest, layer.outputs);
+    for (std::size_t l = 0; l < std::min<std::size_t>(count, 2); ++l) place(activations_[l], widest);
+  } else {
+    for (std::size_t l = 0; l < count; ++l) {
+      const Layer& layer = network.layers[l];
+      place(activations_[l], layer.outputs);
+      place(deltas_[l], layer.outputs);
+      if (layer.activation < kernel_->activation_count &&
+          kernel_->activations[layer.activation].slope_needs_preactivation)
+        place(preactivations_[l], layer.outputs);
+      if (dropout) place(dropped_[l], layer.inputs);
+    }
   }
-  if (purpose == Purpose::gradient)
-    for (Buffer<T>& delta : deltas_) delta.reserve(rows * widest);
   if (purpose != Purpose::outputs) {
-    targets_.reserve(rows * network.outputs());
+    place(targets_, outputs);
+    place(weights_, 1);
     labels_.reserve(rows);
-    weights_.reserve(rows);
-    partial_losses_.reserve((rows + loss_rows - 1) / loss_rows);
+    losses_.reserve((rows + loss_rows - 1) / loss_rows);
   }
+  arena_.reserve(used);
+  for (const auto& [pointer, offset] : places) *pointer = arena_.data() + offset;
+  if (purpose != Purpose::gradient)
+    for (std::size_t l = 2; l < count; ++l) activations_[l] = activations_[l - 2];
   workspaces_.reserve(threads, kernel_->gemm_workspace);
 }
 
 template <class T>
-void Pass<T>::gather(const Team& team, const Network<T>& network, const Data<T>& data, Range rows) {
-  const int64 count = rows.end - rows.begin;
-  if (team.rank == 0) {
-    rows_ = count;
-    has_labels_ = data.labels != nullptr;
-    has_weights_ = data.weights != nullptr;
+Block<T> Pass<T>::block(const Network<T>& network, const Data<T>& data, Range rows, bool copy) {
+  constexpr ElementType own_type = sizeof(T) == 4 ? ElementType::float32 : ElementType::float64;
+  constexpr int64 size = sizeof(T);
+  const Source& x = data.x;
+  const int64 count = rows.end - rows.begin, inputs = network.inputs();
+  const bool in_order = data.order == nullptr && !copy;
+  const bool ready = in_order && x.type == own_type && (x.column_bytes == size || x.columns <= 1) &&
+                     x.row_bytes % size == 0 && reinterpret_cast<std::uintptr_t>(x.data) % size == 0;
+  Block<T> block{&data, rows, {x_, count, inputs, inputs}, targets_, labels_.data(), weights_, !ready, !in_order};
+  if (ready)
+    block.x = {reinterpret_cast<const T*>(static_cast<const char*>(x.data) + rows.begin * x.row_bytes), count, inputs,
+               x.row_bytes / size};
+  if (in_order) {
+    block.targets = data.targets + (data.targets != nullptr ? rows.begin * network.outputs() : 0);
+    block.labels = data.labels + (data.labels != nullptr ? rows.begin : 0);
+    block.weights = data.weights + (data.weights != nullptr ? rows.begin : 0);
   }
-  const Range own = team.share(count, 1);
-  const int64 inputs = network.inputs(), n = own.end - own.begin;
-  kernel_->gather[static_cast<int>(data.x.type)](data.x, data.order, rows.begin + own.begin, n,
-                                                 input_.data() + own.begin * inputs, inputs);
-  const int64 outputs = network.outputs();
+  if (data.labels == nullptr) block.labels = nullptr;
+  if (data.weights == nullptr) block.weights = nullptr;
+  return block;
+}
+
+template <class T>
+Section<T> Pass<T>::section(const Team& team, int64 rows) {
+  T* const workspace = workspaces_.of(team);
+  if (rows < loss_rows * team.size) return {team, {0, rows}, rows, workspace};
+  return {Team(0, 1, nullptr), team.share(rows, loss_rows), rows, workspace};
+}
+
+template <class T>
+void Pass<T>::gather(const Section<T>& section, const Network<T>& network, const Block<T>& block) {
+  const Data<T>& data = *block.data;
+  const Range own = section.own_rows(1);
+  const int64 inputs = network.inputs(), outputs = network.outputs();
+  if (block.gathers_x)
+    kernel_->gather[static_cast<int>(data.x.type)](data.x, data.order, block.rows.begin + own.begin,
+                                                   own.end - own.begin, x_ + own.begin * inputs, inputs);
+  if (!block.gathers_rest) return;
   for (int64 i = own.begin; i < own.end; ++i) {
-    const int64 from = data.row(rows.begin + i);
+    const int64 from = data.row(block.rows.begin + i);
     if (data.labels != nullptr) labels_.data()[i] = data.labels[from];
-    if (data.weights != nullptr) weights_.data()[i] = data.weights[from];
-    if (data.targets != nullptr) std::copy_n(data.targets + from * outputs, outputs, targets_.data() + i * outputs);
+    if (data.weights != nullptr) weights_[i] = data.weights[from];
+    if (data.targets != nullptr) std::copy_n(data.targets + from * outputs, outputs, targets_ + i * outputs);
   }
 }
 
 template <class T>
-void Pass<T>::forward(const Team& team, const Network<T>& network, Output output, const Dropout* dropout) {
+void Pass<T>::product(const Section<T>& section, const Gemm<T>& g) const {
+  if (section.team.size > 1)
+    team_gemm(*kernel_, section.team, g, section.workspace);
+  else
+    kernel_->gemm(g, section.rows, {0, g.columns}, section.workspace);
+}
+
+template <class T>
+void Pass<T>::forward(const Section<T>& section, const Network<T>& network, const Block<T>& block, Output output,
+                      const Dropout& dropout, T* out) {
+  const Team& team = section.team;
+  if (out == nullptr) out = activations_.back();
   for (std::size_t l = 0; l < network.layers.size(); ++l) {
     const Layer& layer = network.layers[l];
     team.barrier();
-    const T* const x = input(l, dropout);
-    if (x != undropped_input(l)) {
-      drop(team, *dropout, l, layer.inputs, undropped_input(l), dropped_[l].data());
+    if (dropout.rate(l) > 0) {
+      drop(section, dropout, l, undropped_input(network, block, l), dropped_[l]);
       team.barrier();
     }
     const bool last = l + 1 == network.layers.size();
     const bool plain = layer.activation >= kernel_->activation_count || (last && output == Output::preactivation);
-    T* const a = activations_[l].data();
-    team_gemm(*kernel_, team,
-              forward_gemm<T>({x, rows_, layer.inputs, layer.inputs}, network.parameters.data() + layer.offset,
-                              layer.outputs, a, preactivations_[l].data(), plain ? 0 : layer.activation),
-              workspaces_.of(team));
+    product(section,
+            forward_gemm<T>(input(network, block, l, dropout), network.parameters.data() + layer.offset, layer.outputs,
+                            last ? out : activations_[l], preactivations_[l], plain ? 0 : layer.activation));
   }
   if (network.softmax_output() && output == Output::activation) {
     team.barrier();
-    const Range own = own_rows(team);
+    const Range own = section.own_rows(loss_rows);
     const int64 n = network.outputs();
-    T* const a = activations_.back().data() + own.begin * n;
-    kernel_->softmax({a, own.end - own.begin, n, n}, a, n);
+    kernel_->softmax({out + own.begin * n, own.end - own.begin, n, n}, out + own.begin * n, n);
   }
 }
 
 template <class T>
-void Pass<T>::loss(const Team& team, const Network<T>& network, const LossEntry<T>& entry, bool linked, bool gradient,
-                   T delta_scale) {
-  team.barrier();
-  const Range own = own_rows(team);
+void Pass<T>::loss(const Section<T>& section, const Network<T>& network, const Block<T>& block,
+                   const LossEntry<T>& entry, bool linked, bool gradient, T delta_scale) {
+  section.team.barrier();
+  const Range own = section.own_rows(loss_rows);
   const int64 outputs = network.outputs();
-  const T entry_scale = entry.mean_of_entries && outputs > 0 ? T(1) / outputs : T(1);
-  const LossArguments<T> arguments{{output(), rows_, outputs, outputs},    targets_.data(),
-                                   has_labels_ ? labels_.data() : nullptr, has_weights_ ? weights_.data() : nullptr,
-                                   gradient ? delta() : nullptr,           delta_scale * entry_scale};
+  const bool averaged = entry.mean_of_entries && outputs > 0;
+  const LossArguments<T> arguments{{output(), block.x.rows, outputs, outputs},
+                                   block.targets,
+                                   block.labels,
+                                   block.weights,
+                                   gradient ? deltas_.back() : nullptr,
+                                   averaged ? delta_scale / outputs : delta_scale};
   for (int64 i = own.begin; i < own.end; i += loss_rows)
-    partial_losses_.data()[i / loss_rows] = entry.rows(arguments, {i, std::min(i + loss_rows, own.end)}) *
-                                            (entry.mean_of_entries && outputs > 0 ? 1.0 / outputs : 1.0);
+    losses_.data()[i / loss_rows] =
+        entry.rows(arguments, {i, std::min(i + loss_rows, own.end)}) * (averaged ? 1.0 / outputs : 1.0);
   if (gradient && !linked) slope_of_output(network, own);
 }
 
 template <class T>
-void Pass<T>::output_slope(const Team& team, const Network<T>& network, const T* by_activation) {
-  const Range own = own_rows(team);
+void Pass<T>::output_slope(const Section<T>& section, const Network<T>& network, const T* by_activation) {
+  const Range own = section.own_rows(loss_rows);
   const int64 outputs = network.outputs();
-  std::copy(by_activation + own.begin * outputs, by_activation + own.end * outputs, delta() + own.begin * outputs);
+  std::copy(by_activation + own.begin * outputs, by_activation + own.end * outputs,
+            deltas_.back() + own.begin * outputs);
   slope_of_output(network, own);
 }
 
@@ -112,52 +166,61 @@ template <class T>
 void Pass<T>::slope_of_output(const Network<T>& network, Range rows) {
   const Layer& layer = network.layers.back();
   const int64 n = layer.outputs, at = rows.begin * n, count = rows.end - rows.begin;
+  T* const delta = deltas_.back() + at;
   if (network.softmax_output()) {
-    kernel_->softmax_slope({output() + at, count, n, n}, delta() + at, delta() + at);
+    kernel_->softmax_slope({output() + at, count, n, n}, delta, delta);
     return;
   }
   const ActivationEntry<T>& entry = kernel_->activations[layer.activation];
-  const T* kept = entry.slope_needs_preactivation ? preactivations_.back().data() : output();
-  entry.multiply_slope({kept + at, count, n, n}, delta() + at, n);
+  const T* kept = entry.slope_needs_preactivation ? preactivations_.back() : output();
+  entry.multiply_slope({kept + at, count, n, n}, delta, n);
 }
 
 template <class T>
-void Pass<T>::backward(const Team& team, const Network<T>& network, T* gradient, bool accumulate,
-                       const Dropout* dropout) {
-  for (int l = static_cast<int>(network.layers.size()) - 1; l >= 0; --l) {
+void Pass<T>::deltas(const Section<T>& section, const Network<T>& network, const Dropout& dropout) {
+  for (std::size_t l = network.layers.size() - 1; l > 0; --l) {
     const Layer& layer = network.layers[l];
-    const T* const delta = deltas_[(l + 1) % 2].data();
-    team.barrier();
-    team_gradient(*kernel_, team, {input(l, dropout), rows_, layer.inputs, layer.inputs}, delta, layer.outputs,
-                  gradient + layer.offset, accumulate, workspaces_.of(team));
-    if (l == 0) break;
+    section.team.barrier();
     const int below = network.layers[l - 1].activation;
-    const T* const kept = kernel_->activations[below].slope_needs_preactivation ? preactivations_[l - 1].data()
-                                                                                : activations_[l - 1].data();
-    T* const delta_below = deltas_[l % 2].data();
-    team_gemm(*kernel_, team,
-              delta_gemm<T>(delta, rows_, network.parameters.data() + layer.offset, layer.inputs, layer.outputs,
-                            delta_below, below, kept, layer.inputs),
-              workspaces_.of(team));
-    if (dropout != nullptr && dropout->rates[l] > 0) {
-      team.barrier();
-      drop(team, *dropout, l, layer.inputs, delta_below, delta_below);
+    const T* const kept =
+        kernel_->activations[below].slope_needs_preactivation ? preactivations_[l - 1] : activations_[l - 1];
+    product(section, delta_gemm<T>(deltas_[l], section.block_rows, network.parameters.data() + layer.offset,
+                                   layer.inputs, layer.outputs, deltas_[l - 1], below, kept, layer.inputs));
+    if (dropout.rate(l) > 0) {
+      section.team.barrier();
+      drop(section, dropout, l, {deltas_[l - 1], section.block_rows, layer.inputs, layer.inputs}, deltas_[l - 1]);
     }
   }
 }
 
 template <class T>
-void Pass<T>::drop(const Team& team, const Dropout& dropout, std::size_t l, int64 columns, const T* from, T* to) {
-  const Range own = own_rows(team);
-  const int64 at = own.begin * columns;
-  kernel_->dropout({from + at, own.end - own.begin, columns, columns}, to + at, columns, dropout.first_row + own.begin,
-                   {dropout.seed, dropout.step, static_cast<std::uint32_t>(l), dropout.rates[l]});
+Matrix<const T> Pass<T>::undropped_input(const Network<T>& network, const Block<T>& block, std::size_t l) const {
+  if (l == 0) return block.x;
+  const int64 inputs = network.layers[l].inputs;
+  return {activations_[l - 1], block.x.rows, inputs, inputs};
 }
 
 template <class T>
-double Pass<T>::partial_loss() const {
+Matrix<const T> Pass<T>::input(const Network<T>& network, const Block<T>& block, std::size_t l,
+                               const Dropout& dropout) const {
+  const Matrix<const T> x = undropped_input(network, block, l);
+  if (dropout.rate(l) == 0) return x;
+  return {dropped_[l], x.rows, x.columns, x.columns};
+}
+
+template <class T>
+void Pass<T>::drop(const Section<T>& section, const Dropout& dropout, std::size_t l, const Matrix<const T>& from,
+                   T* to) const {
+  const Range own = section.own_rows(loss_rows);
+  kernel_->dropout({from.data + own.begin * from.row, own.end - own.begin, from.columns, from.row},
+                   to + own.begin * from.columns, from.columns, dropout.first_row + own.begin,
+                   {dropout.seed, dropout.step, static_cast<std::uint32_t>(l), dropout.rate(l)});
+}
+
+template <class T>
+double Pass<T>::loss_sum(int64 rows) const {
   double total = 0;
-  for (int64 i = 0; i < (rows_ + loss_rows - 1) / loss_rows; ++i) total += partial_losses_.data()[i];
+  for (int64 i = 0; i < (rows + loss_rows - 1) / loss_rows; ++i) total += losses_.data()[i];
   return total;
 }
 

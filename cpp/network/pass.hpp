@@ -1,6 +1,8 @@
-// One block of rows on its way through a network, forward and back: the buffers, and the phases that a team runs.
+// One block of rows on its way through a network, forward and back: the buffers, and the phases.
 //
-// Every thread of the team calls each phase; a phase that reads what other threads wrote begins with a barrier.
+// A phase is called for a section: some rows of the block and the team that works on them. By layers, the whole team
+// works on all rows and meets between layers; by rows, each thread is a team of its own and takes its rows through
+// all layers, forward and back, without meeting anybody. Only `gradient`, which sums over all rows, is always shared.
 #pragma once
 
 #include <algorithm>
@@ -22,20 +24,40 @@ struct Data {
   int64 row(int64 i) const { return order != nullptr ? order[i] : i; }
 };
 
+// The rows under way as the phases read them: in the data where they lie ready there, otherwise gathered.
+template <class T>
+struct Block {
+  const Data<T>* data;
+  Range rows;  // of the visiting order
+  Matrix<const T> x;
+  const T* targets;
+  const int64* labels;
+  const T* weights;
+  bool gathers_x, gathers_rest;
+};
+
+template <class T>
+struct Section {
+  Team team;
+  Range rows;  // of the block
+  int64 block_rows;
+  T* workspace;
+  Range own_rows(int64 grain) const {
+    const Range part = team.share(rows.end - rows.begin, grain);
+    return {rows.begin + part.begin, rows.begin + part.end};
+  }
+};
+
 enum class Purpose { outputs, loss, gradient };
 
 // What the forward pass computes at the output layer: its activation, or the z a linked loss wants.
 enum class Output { activation, preactivation };
 
 struct Dropout {
-  std::vector<double> rates;  // one for each layer's inputs; 0: none
+  const double* rates = nullptr;  // one for each layer's inputs; null: no dropout
   std::uint64_t seed = 0, step = 0;
   int64 first_row = 0;  // the block's first row within its batch
-  bool any() const {
-    for (const double rate : rates)
-      if (rate > 0) return true;
-    return false;
-  }
+  double rate(std::size_t l) const { return rates == nullptr ? 0 : rates[l]; }
 };
 
 template <class T>
@@ -44,49 +66,82 @@ class Pass {
   // Allocates for blocks of up to `rows` rows and teams of up to `threads`.
   void prepare(const Network<T>& network, Purpose purpose, bool dropout, int64 rows, int threads);
 
-  // Rows [begin, end) of the data into this pass. The team must have met since the last block's backward.
-  void gather(const Team&, const Network<T>&, const Data<T>&, Range rows);
-  // Begins with a barrier. Results: `output()`, after one more barrier.
-  void forward(const Team&, const Network<T>&, Output, const Dropout*);
-  // Loss over this thread's rows into `partial_losses`, and delta when `gradient`. Begins with a barrier.
-  // `linked` false: the loss takes the activations, and delta is carried through the output's slope.
-  void loss(const Team&, const Network<T>&, const LossEntry<T>&, bool linked, bool gradient, T delta_scale);
-  // From delta (the loss's derivative by the outputs' z) to the flat gradient. Begins with a barrier.
-  void backward(const Team&, const Network<T>&, T* gradient, bool accumulate, const Dropout*);
-  // delta = gradient by the outputs' activations (rows, outputs) ⊙ their slope.
-  void output_slope(const Team&, const Network<T>&, const T* by_activation);
+  // `copy`: gather even what lies ready, so that the block outlives the data.
+  Block<T> block(const Network<T>&, const Data<T>&, Range rows, bool copy = false);
+  // This thread's section of a block of so many rows: by rows where each thread gets enough of them, else by layers.
+  Section<T> section(const Team&, int64 rows);
 
-  int64 rows() const { return rows_; }
-  const T* output() const { return activations_.back().data(); }
-  double partial_loss() const;  // sum of the chunks in order; after a barrier
-  void copy_partial_losses(double* out) const {
-    std::copy_n(partial_losses_.data(), (rows_ + loss_rows - 1) / loss_rows, out);
+  void gather(const Section<T>&, const Network<T>&, const Block<T>&);
+  // Begins with a barrier. The last layer's result goes to `out` (rows, outputs), or to `output()` when it is null.
+  void forward(const Section<T>&, const Network<T>&, const Block<T>&, Output, const Dropout&, T* out = nullptr);
+  // Losses of this thread's rows, and delta when `gradient`. Begins with a barrier.
+  // `linked` false: the loss takes the activations, and delta is carried through the output's slope.
+  void loss(const Section<T>&, const Network<T>&, const Block<T>&, const LossEntry<T>&, bool linked, bool gradient,
+            T delta_scale);
+  // delta of the output layer = gradient by the outputs' activations (rows, outputs) ⊙ their slope.
+  void output_slope(const Section<T>&, const Network<T>&, const T* by_activation);
+  // From the output layer's delta to those below. Begins with a barrier.
+  void deltas(const Section<T>&, const Network<T>&, const Dropout&);
+  // The flat gradient of all rows; everybody's deltas must be there. Each layer's parameters are divided by rows of W,
+  // and ready(range) is called for each contiguous part as soon as this thread has finished it.
+  template <class Ready>
+  void gradient(const Team&, const Network<T>&, const Block<T>&, T* gradient, bool accumulate, const Dropout&,
+                Ready ready);
+
+  const T* output() const { return activations_.back(); }
+  // Weighted losses of all the block's rows, added up in order. Everybody's must be there.
+  double loss_sum(int64 rows) const;
+  void copy_losses(int64 rows, double* out) const {
+    std::copy_n(losses_.data(), (rows + loss_rows - 1) / loss_rows, out);
   }
-  T* delta() { return deltas_[last_delta()].data(); }
 
  private:
-  int last_delta() const { return static_cast<int>(activations_.size()) % 2; }
-  Range own_rows(const Team& team) const { return team.share(rows_, loss_rows); }
+  // What layer l reads, before and after dropout.
+  Matrix<const T> undropped_input(const Network<T>&, const Block<T>&, std::size_t l) const;
+  Matrix<const T> input(const Network<T>&, const Block<T>&, std::size_t l, const Dropout&) const;
+  void product(const Section<T>&, const Gemm<T>&) const;
   void slope_of_output(const Network<T>&, Range rows);
-  // What layer l read before and after dropout.
-  T* undropped_input(std::size_t l) { return l == 0 ? input_.data() : activations_[l - 1].data(); }
-  T* input(std::size_t l, const Dropout* dropout) {
-    return dropout != nullptr && dropout->rates[l] > 0 ? dropped_[l].data() : undropped_input(l);
-  }
-  // Multiplies own rows of (rows, columns) by the mask of layer l's inputs.
-  void drop(const Team&, const Dropout&, std::size_t l, int64 columns, const T* from, T* to);
+  // Multiplies this thread's rows by the mask of layer l's inputs.
+  void drop(const Section<T>&, const Dropout&, std::size_t l, const Matrix<const T>& from, T* to) const;
 
   const Kernels<T>* kernel_ = nullptr;
-  int64 rows_ = 0;
-  bool has_labels_ = false, has_weights_ = false;
-  Buffer<T> input_, targets_, weights_;
+  Buffer<T> arena_;                                           // all of the following
+  T *x_ = nullptr, *targets_ = nullptr, *weights_ = nullptr;  // gathered
+  std::vector<T*> activations_;     // a of each layer; two in turn where only the outputs are wanted
+  std::vector<T*> preactivations_;  // z of the layers whose slope needs it
+  std::vector<T*> dropped_;         // each layer's inputs after dropout
+  std::vector<T*> deltas_;
   Buffer<int64> labels_;
-  std::vector<Buffer<T>> activations_;     // a of each layer
-  std::vector<Buffer<T>> preactivations_;  // z of the layers whose slope needs it
-  std::vector<Buffer<T>> dropped_;         // each layer's inputs after dropout
-  Buffer<T> deltas_[2];                    // delta of layer l stands in deltas_[(l + 1) % 2]
-  Buffer<double> partial_losses_;
+  Buffer<double> losses_;  // of each loss_rows rows
   Workspaces<T> workspaces_;
 };
+
+// ---- gradient, a template for the sake of `ready` ------------------------------------------------------
+
+template <class T>
+template <class Ready>
+void Pass<T>::gradient(const Team& team, const Network<T>& network, const Block<T>& block, T* gradient, bool accumulate,
+                       const Dropout& dropout, Ready ready) {
+  for (int l = static_cast<int>(network.layers.size()) - 1; l >= 0; --l) {
+    const Layer& layer = network.layers[l];
+    const Matrix<const T> x = input(network, block, l, dropout);
+    const T* const delta = deltas_[l];
+    T* const to = gradient + layer.offset;
+    const Rectangle own = share_gradient(team, layer.inputs, layer.outputs, kernel_->tile_columns);
+    const Range &rows = own.rows, &columns = own.columns;
+    if (rows.begin == rows.end || columns.begin == columns.end) continue;
+    const bool with_bias = rows.begin == 0;
+    if (with_bias) kernel_->column_sums({delta, x.rows, layer.outputs, layer.outputs}, columns, to, accumulate);
+    kernel_->gemm(gradient_gemm(x, delta, layer.outputs, to, accumulate), rows, columns, workspaces_.of(team));
+    // Row 0 of the layer is the bias; W's rows follow it.
+    const int64 first = with_bias ? 0 : rows.begin + 1, last = rows.end + 1;
+    if (columns.end - columns.begin == layer.outputs)
+      ready(layer, Range{layer.offset + first * layer.outputs, layer.offset + last * layer.outputs});
+    else
+      for (int64 i = first; i < last; ++i)
+        ready(layer,
+              Range{layer.offset + i * layer.outputs + columns.begin, layer.offset + i * layer.outputs + columns.end});
+  }
+}
 
 }  // namespace nablas

@@ -4,6 +4,7 @@ namespace nablas {
 
 Rectangle share_rectangle(const Team& team, int64 rows, int64 columns, int64 tile_rows, int64 tile_columns) {
   const int64 down = (rows + tile_rows - 1) / tile_rows, across = (columns + tile_columns - 1) / tile_columns;
+  if (team.size == 1) return {{0, rows}, {0, columns}};
   // The grid of size = high x wide threads whose busiest thread has the fewest tiles; among equals the widest,
   // since threads side by side read different parts of B.
   int best_wide = 1;
@@ -20,6 +21,12 @@ Rectangle share_rectangle(const Team& team, int64 rows, int64 columns, int64 til
   const int high = team.size / best_wide;
   const Team vertical(team.rank / best_wide, high, nullptr), horizontal(team.rank % best_wide, best_wide, nullptr);
   return {vertical.share(rows, tile_rows), horizontal.share(columns, tile_columns)};
+}
+
+Rectangle share_gradient(const Team& team, int64 inputs, int64 outputs, int64 tile_columns) {
+  constexpr int64 grain = 4;  // rows of a tile that still keep the multipliers busy
+  if (inputs >= 2 * grain * team.size || outputs <= tile_columns) return {team.share(inputs, grain), {0, outputs}};
+  return {{0, inputs}, team.share(outputs, tile_columns)};
 }
 
 }  // namespace nablas

@@ -2,6 +2,8 @@
 // whoever needs another thread's part waits at a barrier first.
 #pragma once
 
+#include <cmath>
+
 #include "base/buffer.hpp"
 #include "base/parallel.hpp"
 #include "kernels/table.hpp"
@@ -17,6 +19,10 @@ struct Rectangle {
 
 // This thread's part of a (rows, columns) output, cut at multiples of the tile.
 Rectangle share_rectangle(const Team&, int64 rows, int64 columns, int64 tile_rows, int64 tile_columns);
+
+// This thread's part of a layer's (inputs, outputs) gradient: whole rows where there are enough of them for all, so
+// that it is one piece of memory, otherwise columns.
+Rectangle share_gradient(const Team&, int64 inputs, int64 outputs, int64 tile_columns);
 
 // One scratch area for each thread of a team.
 template <class T>
@@ -74,9 +80,17 @@ Gemm<T> delta_gemm(const T* delta, int64 rows, const T* weights, int64 inputs, i
 // The gradient by W, bias row included.
 template <class T>
 void team_gradient(const Kernels<T>& kernel, const Team& team, const Matrix<const T>& x, const T* delta, int64 outputs,
-                   T* gradient, bool accumulate, T* workspace) {
-  kernel.column_sums({delta, x.rows, outputs, outputs}, team.share(outputs, kernel.tile_columns), gradient, accumulate);
-  team_gemm(kernel, team, gradient_gemm(x, delta, outputs, gradient, accumulate), workspace);
+                   T* gradient, T* workspace) {
+  kernel.column_sums({delta, x.rows, outputs, outputs}, team.share(outputs, kernel.tile_columns), gradient, false);
+  team_gemm(kernel, team, gradient_gemm(x, delta, outputs, gradient, false), workspace);
+}
+
+// The update is the `step`-th, from 1.
+template <class T>
+void set_step(const OptimizerEntry<T>& rule, UpdateArguments<T>& arguments, int64 step) {
+  if (!rule.corrected) return;
+  for (int i = 0; i < 2; ++i)
+    arguments.corrections[i] = 1 - std::pow(arguments.hyperparameters[i], static_cast<double>(step));
 }
 
 }  // namespace nablas

@@ -12,6 +12,9 @@ namespace {
 // Activations and deltas of one block stay below this; larger batches are worked off in several blocks.
 constexpr double block_bytes = 64e6;
 
+// Multiply-adds between two looks at the clock, which cost as much as a few hundred of them.
+constexpr double operations_between_looks = 1e5;
+
 using Clock = std::chrono::steady_clock;
 
 template <class T>
@@ -49,8 +52,8 @@ Trainer<T>::Trainer(Network<T>& network, OptimizerSetting setting) : network_(ne
 }
 
 template <class T>
-int Trainer<T>::threads(double operations) const {
-  return std::min(threads_for(operations), most_threads_);
+int Trainer<T>::threads(int64 rows) const {
+  return std::min(threads_for(3 * network_.operations() * static_cast<double>(std::min(rows, block_))), most_threads_);
 }
 
 template <class T>
@@ -61,102 +64,102 @@ void Trainer<T>::prepare(int64 batch, bool dropout, bool whole) {
 }
 
 template <class T>
-void Trainer<T>::block_gradient(const Team& team, const Objective& objective, T delta_scale, bool accumulate,
-                                const Dropout* dropout) {
-  pass_.forward(team, network_, objective.linked ? Output::preactivation : Output::activation, dropout);
-  pass_.loss(team, network_, kernels<T>().losses[objective.loss], objective.linked, true, delta_scale);
-  pass_.backward(team, network_, gradient_.data(), accumulate, dropout);
+double Trainer<T>::losses_and_deltas(const Team& team, const Objective& objective, const Block<T>& block, T delta_scale,
+                                     const Dropout& dropout) {
+  const Section<T> section = pass_.section(team, block.x.rows);
+  pass_.gather(section, network_, block);
+  pass_.forward(section, network_, block, objective.linked ? Output::preactivation : Output::activation, dropout);
+  pass_.loss(section, network_, block, kernels<T>().losses[objective.loss], objective.linked, true, delta_scale);
+  pass_.deltas(section, network_, dropout);
+  team.barrier();
+  return pass_.loss_sum(block.x.rows);
 }
 
 template <class T>
 bool Trainer<T>::run_epoch(const Data<T>& data, const Objective& objective, int64 batch, const double* rates,
-                           Dropout dropout, double seconds, EpochState& state) {
+                           Dropout all_dropout, double seconds, EpochState& shared_state) {
   const int64 rows = data.x.rows;
-  const bool drops = dropout.any();
   const auto deadline = Clock::now() + std::chrono::duration<double>(seconds);
+  const double operations = network_.operations() * static_cast<double>(std::min(batch, block_));
+  const int64 blocks_between_looks = std::max<int64>(1, static_cast<int64>(operations_between_looks / operations));
+  // Written by rank 0 between two barriers, read by all after the second.
   bool out_of_time = false;
-  dropout.step = network_.updates;
-  // `state`, `dropout` and `out_of_time` are written by rank 0 alone, between two barriers in which nobody reads them.
-  parallel(threads(step_operations(std::min(batch, block_))), [&](const Team& team) {
-    while (state.next_row < rows) {
+  EpochState result;
+  parallel(threads(batch), [&](const Team& team) {
+    // Everybody keeps the books for itself, from the same numbers.
+    EpochState state = shared_state;
+    Dropout dropout = all_dropout;
+    for (int64 blocks = 1; state.next_row < rows; ++blocks) {
       const int64 batch_begin = state.step * batch, batch_end = std::min(batch_begin + batch, rows);
-      const Range block{state.next_row, std::min(state.next_row + block_, batch_end)};
-      const bool first = block.begin == batch_begin, last = block.end == batch_end;
-      pass_.gather(team, network_, data, block);
-      if (team.rank == 0) {
-        if (first) {
-          state.batch_loss = 0;
-          state.batch_weight = sum_of_weights(data, {batch_begin, batch_end});
-        }
-        dropout.first_row = block.begin - batch_begin;
+      const Range range{state.next_row, std::min(state.next_row + block_, batch_end)};
+      const bool first = range.begin == batch_begin, last = range.end == batch_end;
+      const Block<T> block = pass_.block(network_, data, range);
+      if (first) {
+        state.batch_loss = 0;
+        state.batch_weight = sum_of_weights(data, {batch_begin, batch_end});
       }
-      team.barrier();
+      dropout.first_row = range.begin - batch_begin;
+      dropout.step = network_.updates + state.step - shared_state.step;
       const T scale = state.batch_weight > 0 ? T(1 / state.batch_weight) : T(0);
-      block_gradient(team, objective, scale, !first, drops ? &dropout : nullptr);
-      team.barrier();
-      if (team.rank == 0) {
-        state.batch_loss += pass_.partial_loss();
-        state.finite = std::isfinite(state.batch_loss);
-        out_of_time = Clock::now() > deadline;
-      }
-      team.barrier();
+      state.batch_loss += losses_and_deltas(team, objective, block, scale, dropout);
+      state.finite = std::isfinite(state.batch_loss);
       if (!state.finite) break;
-      if (last) update_share(team, rates[state.step], objective.l2);
-      team.barrier();
-      if (team.rank == 0) {
-        state.next_row = block.end;
-        if (last) {
-          state.loss_sum += state.batch_loss;
-          state.weight_sum += state.batch_weight;
-          ++state.step;
-          ++steps_;
-          dropout.step = ++network_.updates;
-        }
+      if (team.rank == 0 && blocks % blocks_between_looks == 0) out_of_time = Clock::now() > deadline;
+      UpdateArguments<T> update = update_arguments(rates[state.step], state.step - shared_state.step);
+      pass_.gradient(team, network_, block, gradient_.data(), !first, dropout, [&](const Layer& layer, Range part) {
+        if (last) update_part(update, layer, part, objective.l2);
+      });
+      state.next_row = range.end;
+      if (last) {
+        state.loss_sum += state.batch_loss;
+        state.weight_sum += state.batch_weight;
+        ++state.step;
       }
       team.barrier();
       if (out_of_time) break;
     }
+    if (team.rank == 0) result = state;
   });
-  return !state.finite || state.next_row >= rows;
+  steps_ += result.step - shared_state.step;
+  network_.updates += result.step - shared_state.step;
+  shared_state = result;
+  return !result.finite || result.next_row >= rows;
 }
 
 template <class T>
-void Trainer<T>::update_share(const Team& team, double rate, double l2) {
-  const Kernels<T>& kernel = kernels<T>();
-  UpdateArguments<T> arguments{network_.parameters.data(), gradient_.data(), {}, {}, rate, steps_ + 1, T(0)};
+UpdateArguments<T> Trainer<T>::update_arguments(double rate, int64 steps_under_way) {
+  UpdateArguments<T> arguments{network_.parameters.data(), gradient_.data(), {}, {}, rate, {}, T(0)};
   for (int i = 0; i < max_optimizer_states; ++i) arguments.states[i] = states_[i].data();
   std::copy(std::begin(setting_.hyperparameters), std::end(setting_.hyperparameters), arguments.hyperparameters);
-  const auto update = kernel.optimizers[setting_.rule].update;
-  const Range own = team.share(network_.parameter_count, element_grain);
-  if (l2 == 0) {
-    if (own.begin < own.end) update(arguments, own);
-    return;
+  set_step(kernels<T>().optimizers[setting_.rule], arguments, steps_ + steps_under_way + 1);
+  return arguments;
+}
+
+template <class T>
+void Trainer<T>::update_part(UpdateArguments<T>& arguments, const Layer& layer, Range range, double l2) const {
+  const auto update = kernels<T>().optimizers[setting_.rule].update;
+  const int64 weights = std::clamp(layer.offset + layer.outputs, range.begin, range.end);
+  if (l2 != 0 && range.begin < weights) {  // the penalty spares the biases
+    arguments.l2 = 0;
+    update(arguments, {range.begin, weights});
+    range.begin = weights;
   }
-  for (const Layer& layer : network_.layers) {  // the penalty spares the biases
-    const int64 weights = layer.offset + layer.outputs, end = weights + layer.inputs * layer.outputs;
-    const auto part = [&](int64 from, int64 to, double decay) {
-      const Range range{std::max(own.begin, from), std::min(own.end, to)};
-      arguments.l2 = T(decay);
-      if (range.begin < range.end) update(arguments, range);
-    };
-    part(layer.offset, weights, 0);
-    part(weights, end, l2);
-  }
+  arguments.l2 = T(l2);
+  if (range.begin < range.end) update(arguments, range);
 }
 
 template <class T>
 double Trainer<T>::add_gradient(const Data<T>& data, const Objective& objective, Range rows, double scale) {
   double total = 0;
-  parallel(threads(step_operations(std::min(rows.end - rows.begin, block_))), [&](const Team& team) {
+  parallel(threads(rows.end - rows.begin), [&](const Team& team) {
     int64 at = rows.begin;
     do {  // at least once: no rows have a gradient, too, zero
-      const Range block{at, std::min(at + block_, rows.end)};
-      pass_.gather(team, network_, data, block);
+      const Block<T> block = pass_.block(network_, data, {at, std::min(at + block_, rows.end)});
+      const double loss = losses_and_deltas(team, objective, block, T(scale), {});
+      if (team.rank == 0) total += loss;
+      pass_.gradient(team, network_, block, gradient_.data(), at > 0, {}, [](const Layer&, Range) {});
       team.barrier();
-      block_gradient(team, objective, T(scale), block.begin > 0, nullptr);
-      team.barrier();
-      if (team.rank == 0) total += pass_.partial_loss();
-      at = block.end;
+      at = block.rows.end;
     } while (at < rows.end);
   });
   return total;
@@ -173,26 +176,31 @@ void Trainer<T>::add_penalty(double l2) {
 
 template <class T>
 const T* Trainer<T>::forward_batch(const Data<T>& data, Range rows, const Dropout& dropout) {
-  parallel(threads(step_operations(rows.end - rows.begin)), [&](const Team& team) {
-    pass_.gather(team, network_, data, rows);
-    team.barrier();
-    pass_.forward(team, network_, Output::activation, dropout.any() ? &dropout : nullptr);
+  batch_ = pass_.block(network_, data, rows, true);
+  parallel(threads(batch_.x.rows), [&](const Team& team) {
+    const Section<T> section = pass_.section(team, batch_.x.rows);
+    pass_.gather(section, network_, batch_);
+    pass_.forward(section, network_, batch_, Output::activation, dropout);
   });
   return pass_.output();
 }
 
 template <class T>
 void Trainer<T>::backward_batch(const T* by_outputs, const Dropout& dropout) {
-  parallel(threads(step_operations(pass_.rows())), [&](const Team& team) {
-    pass_.output_slope(team, network_, by_outputs);
-    pass_.backward(team, network_, gradient_.data(), false, dropout.any() ? &dropout : nullptr);
+  parallel(threads(batch_.x.rows), [&](const Team& team) {
+    const Section<T> section = pass_.section(team, batch_.x.rows);
+    pass_.output_slope(section, network_, by_outputs);
+    pass_.deltas(section, network_, dropout);
+    team.barrier();
+    pass_.gradient(team, network_, batch_, gradient_.data(), false, dropout, [](const Layer&, Range) {});
   });
 }
 
 template <class T>
 void Trainer<T>::update(double rate, double l2) {
-  parallel(threads(static_cast<double>(network_.parameter_count)),
-           [&](const Team& team) { update_share(team, rate, l2); });
+  UpdateArguments<T> arguments = update_arguments(rate, 0);
+  for (const Layer& layer : network_.layers)
+    update_part(arguments, layer, {layer.offset, layer.offset + (layer.inputs + 1) * layer.outputs}, l2);
   ++steps_;
   ++network_.updates;
 }

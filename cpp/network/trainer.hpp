@@ -53,18 +53,20 @@ class Trainer {
   T* gradient() { return gradient_.data(); }
   T* state(int i) { return states_[i].data(); }
   int64 steps_done() const { return steps_; }
-  int64 batch_rows() const { return pass_.rows(); }  // of the last forward_batch
+  int64 batch_rows() const { return batch_.x.rows; }  // of the last forward_batch
 
  private:
-  int threads(double operations) const;  // at most as many as `prepare` made room for
-  double step_operations(int64 rows) const { return 3 * network_.operations() * static_cast<double>(rows); }
-  void update_share(const Team&, double rate, double l2);
-  // Gradient of one block; leaves the sum of its weighted losses in pass_.partial_loss() after a barrier.
-  void block_gradient(const Team&, const Objective&, T delta_scale, bool accumulate, const Dropout*);
+  int threads(int64 rows) const;  // for steps of so many rows; at most as many as `prepare` made room for
+  // Losses and deltas of this thread's section, then, when all are there, the sum of the losses.
+  double losses_and_deltas(const Team&, const Objective&, const Block<T>&, T delta_scale, const Dropout&);
+  UpdateArguments<T> update_arguments(double rate, int64 steps_under_way);
+  // Updates a part of one layer's parameters; `range` counts from the first parameter of all.
+  void update_part(UpdateArguments<T>&, const Layer&, Range range, double l2) const;
 
   Network<T>& network_;
   OptimizerSetting setting_;
   Pass<T> pass_;
+  Block<T> batch_{};  // of the last forward_batch
   Buffer<T> gradient_, states_[max_optimizer_states];
   int64 block_ = 0;
   int most_threads_ = 1;
