@@ -22,9 +22,6 @@ namespace {
 // Spins before yielding: some 20 us, longer than any phase of a small step.
 constexpr int spins_before_yield = 2000;
 
-// Multiply-adds that one more thread must bring along to repay its wake-up of up to 10 us.
-constexpr double operations_per_thread = 1.5e6;
-
 std::atomic<bool> in_forked_child{false};
 std::atomic<int> requested_threads{0};
 std::atomic<int> openmp_limit_at_request{0};
@@ -106,7 +103,7 @@ void set_num_threads(int count) {
   requested_threads.store(count);
 }
 
-int threads_for(double operations) {
+int threads_for(double operations, double operations_per_thread) {
   if (operations < 2 * operations_per_thread) return 1;
   const double useful = operations / operations_per_thread;
   const int available = num_threads();

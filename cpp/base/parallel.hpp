@@ -47,8 +47,12 @@ class Team {
 int num_threads();
 void set_num_threads(int count);
 
-// num_threads(), less where `operations` (multiply-adds or similar) do not repay a thread's wake-up.
-int threads_for(double operations);
+// Multiply-adds (or similar) that one more thread must bring along to repay its wake-up, of up to 10 us, and to repay
+// two barriers in a region that is open already.
+constexpr double operations_per_wake_up = 1.5e6, operations_per_meeting = 2e5;
+
+// num_threads(), less where `operations` do not repay so many threads.
+int threads_for(double operations, double operations_per_thread = operations_per_wake_up);
 
 void run_team(int threads, void (*body)(void*, const Team&), void* context) noexcept;
 

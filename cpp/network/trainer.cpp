@@ -1,7 +1,6 @@
 #include "network/trainer.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "network/dispatch.hpp"
@@ -14,8 +13,6 @@ constexpr double block_bytes = 64e6;
 
 // Multiply-adds between two looks at the clock, which cost as much as a few hundred of them.
 constexpr double operations_between_looks = 1e5;
-
-using Clock = std::chrono::steady_clock;
 
 template <class T>
 int64 rows_of_block(const Network<T>& network, int64 batch) {
@@ -53,7 +50,8 @@ Trainer<T>::Trainer(Network<T>& network, OptimizerSetting setting) : network_(ne
 
 template <class T>
 int Trainer<T>::threads(int64 rows) const {
-  return std::min(threads_for(3 * network_.operations() * static_cast<double>(std::min(rows, block_))), most_threads_);
+  const double operations = 3 * network_.operations() * static_cast<double>(std::min(rows, block_));
+  return std::min(threads_for(operations, operations_per_meeting), most_threads_);
 }
 
 template <class T>
@@ -77,15 +75,32 @@ double Trainer<T>::losses_and_deltas(const Team& team, const Objective& objectiv
 
 template <class T>
 bool Trainer<T>::run_epoch(const Data<T>& data, const Objective& objective, int64 batch, const double* rates,
-                           Dropout all_dropout, double seconds, EpochState& shared_state) {
+                           const Dropout& dropout, double seconds, EpochState& state) {
+  const Pace::Time deadline = Pace::Clock::now() + Pace::Seconds(seconds);
+  const int most = threads(batch);
+  const auto ended = [&] { return !state.finite || state.next_row >= data.x.rows; };
+  Pace::Seconds rest(seconds);
+  do {
+    const Pace::Stretch stretch = pace_.next(most, rest);
+    const int64 begin = state.next_row;
+    run_stretch(stretch.threads, data, objective, batch, rates, dropout, stretch.begin + stretch.longest, state);
+    if (most > 1) pace_.record(stretch, state.next_row - begin);
+    rest = deadline - Pace::Clock::now();
+  } while (!ended() && rest.count() > 0);
+  return ended();
+}
+
+template <class T>
+void Trainer<T>::run_stretch(int threads, const Data<T>& data, const Objective& objective, int64 batch,
+                             const double* rates, const Dropout& all_dropout, Pace::Time deadline,
+                             EpochState& shared_state) {
   const int64 rows = data.x.rows;
-  const auto deadline = Clock::now() + std::chrono::duration<double>(seconds);
   const double operations = network_.operations() * static_cast<double>(std::min(batch, block_));
   const int64 blocks_between_looks = std::max<int64>(1, static_cast<int64>(operations_between_looks / operations));
   // Written by rank 0 between two barriers, read by all after the second.
   bool out_of_time = false;
   EpochState result;
-  parallel(threads(batch), [&](const Team& team) {
+  parallel(threads, [&](const Team& team) {
     // Everybody keeps the books for itself, from the same numbers.
     EpochState state = shared_state;
     Dropout dropout = all_dropout;
@@ -104,7 +119,7 @@ bool Trainer<T>::run_epoch(const Data<T>& data, const Objective& objective, int6
       state.batch_loss += losses_and_deltas(team, objective, block, scale, dropout);
       state.finite = std::isfinite(state.batch_loss);
       if (!state.finite) break;
-      if (team.rank == 0 && blocks % blocks_between_looks == 0) out_of_time = Clock::now() > deadline;
+      if (team.rank == 0 && blocks % blocks_between_looks == 0) out_of_time = Pace::Clock::now() > deadline;
       UpdateArguments<T> update = update_arguments(rates[state.step], state.step - shared_state.step);
       pass_.gradient(team, network_, block, gradient_.data(), !first, dropout, [&](const Layer& layer, Range part) {
         if (last) update_part(update, layer, part, objective.l2);
@@ -123,7 +138,6 @@ bool Trainer<T>::run_epoch(const Data<T>& data, const Objective& objective, int6
   steps_ += result.step - shared_state.step;
   network_.updates += result.step - shared_state.step;
   shared_state = result;
-  return !result.finite || result.next_row >= rows;
 }
 
 template <class T>

@@ -1,6 +1,7 @@
 // Training: the state that outlives a step (gradient, optimizer states, the place in the epoch) and the epoch itself.
 #pragma once
 
+#include "network/pace.hpp"
 #include "network/pass.hpp"
 
 namespace nablas {
@@ -35,7 +36,7 @@ class Trainer {
 
   // Runs batches of `batch` rows until the epoch ends or `seconds` have passed (but at least one block), and
   // returns whether it ended. `rates` is the learning rate of each batch of the epoch. No allocation.
-  bool run_epoch(const Data<T>&, const Objective&, int64 batch, const double* rates, Dropout dropout, double seconds,
+  bool run_epoch(const Data<T>&, const Objective&, int64 batch, const double* rates, const Dropout&, double seconds,
                  EpochState& state);
 
   // Adds the rows' share of the loss's gradient to `gradient()`, which the rows from 0 on begin anew; returns the sum
@@ -57,6 +58,9 @@ class Trainer {
 
  private:
   int threads(int64 rows) const;  // for steps of so many rows; at most as many as `prepare` made room for
+  // Runs batches on so many threads until the epoch ends or the time is over.
+  void run_stretch(int threads, const Data<T>&, const Objective&, int64 batch, const double* rates, const Dropout&,
+                   Pace::Time deadline, EpochState&);
   // Losses and deltas of this thread's section, then, when all are there, the sum of the losses.
   double losses_and_deltas(const Team&, const Objective&, const Block<T>&, T delta_scale, const Dropout&);
   UpdateArguments<T> update_arguments(double rate, int64 steps_under_way);
@@ -66,6 +70,7 @@ class Trainer {
   Network<T>& network_;
   OptimizerSetting setting_;
   Pass<T> pass_;
+  Pace pace_;
   Block<T> batch_{};  // of the last forward_batch
   Buffer<T> gradient_, states_[max_optimizer_states];
   int64 block_ = 0;
