@@ -9,26 +9,50 @@ namespace nablas {
 namespace {
 
 constexpr int64 workspace_b = block_depth * block_columns;
-constexpr int64 gemm_workspace = workspace_b + block_rows * block_depth;
+constexpr int64 gemm_workspace = workspace_b + block_rows * block_depth + lanes;
 
 constexpr int64 at_most(int64 x, int64 limit) { return x < limit ? x : limit; }
 
-// Copies `rows` x `depth` of A so that each step of the depth finds its rows side by side.
+// One vector's lanes of A's rows for every step of the depth, `rows` apart in `out`. Whole vectors are stored: what
+// lies beyond the last row belongs to the next step, which is written later, or to the slack at the workspace's end.
+template <bool side_by_side>
+NABLAS_INLINE void pack_a_lanes(const T* a, int64 a_row, int64 a_column, int64 used, int64 depth, int64 rows, T* out) {
+  if constexpr (side_by_side) {
+    for (int64 p = 0; p < depth; ++p)
+      store(out + p * rows, used == lanes ? load(a + p * a_column) : load_part(a + p * a_column, used));
+  } else {
+    for (int64 p = 0; p < depth; p += lanes) {
+      const int64 steps = at_most(depth - p, lanes);
+      V x[lanes];
+      if (steps == lanes && used == lanes)
+        repeat<lanes>([&](auto r) NABLAS_LAMBDA { x[r] = load(a + r * a_row + p); });
+      else if (steps == lanes && used == tile_rows % lanes)
+        repeat<lanes>([&](auto r) NABLAS_LAMBDA { x[r] = r < tile_rows % lanes ? load(a + r * a_row + p) : V{}; });
+      else
+        for (int64 r = 0; r < lanes; ++r) x[r] = r < used ? load_part(a + r * a_row + p, steps) : V{};
+      transpose(x);
+      if (steps == lanes)
+        repeat<lanes>([&](auto q) NABLAS_LAMBDA { store(out + (p + q) * rows, x[q]); });
+      else
+        for (int64 q = 0; q < steps; ++q) store(out + (p + q) * rows, x[q]);
+    }
+  }
+}
+
+// Copies `rows` (at most tile_rows) x `depth` of A so that each step of the depth finds its rows side by side.
 void pack_a(const T* a, int64 a_row, int64 a_column, int64 rows, int64 depth, T* out) {
-  if (a_row == 1 && rows == tile_rows && has_masked_loads) {
-    constexpr int vectors = (tile_rows + lanes - 1) / lanes, last = tile_rows - (vectors - 1) * lanes;
-    for (int64 p = 0; p < depth; ++p, out += tile_rows)
-      for (int v = 0; v < vectors; ++v) {
-        const T* from = a + p * a_column + v * lanes;
-        if (v < vectors - 1)
-          store(out + v * lanes, load(from));
-        else
-          store_part(out + v * lanes, load_part(from, last), last);
-      }
+  if (a_row != 1 && a_column != 1) {
+    for (int64 p = 0; p < depth; ++p)
+      for (int64 r = 0; r < rows; ++r) *out++ = a[r * a_row + p * a_column];
     return;
   }
-  for (int64 p = 0; p < depth; ++p)
-    for (int64 r = 0; r < rows; ++r) *out++ = a[r * a_row + p * a_column];
+  for (int64 v = (rows - 1) / lanes * lanes; v >= 0; v -= lanes) {  // the last first: they spill over the first
+    const int64 used = at_most(rows - v, lanes);
+    if (a_row == 1)
+      pack_a_lanes<true>(a + v, a_row, a_column, used, depth, rows, out + v);
+    else
+      pack_a_lanes<false>(a + v * a_row, a_row, a_column, used, depth, rows, out + v);
+  }
 }
 
 // Panels of B for columns j0 to j1 of `depth` rows: panel (j - j0) / tile_columns begins at
@@ -42,6 +66,10 @@ void pack_rows(const T* b, int64 b_row, int64 depth, int64 columns, T* out) {
       const int64 width = at_most(columns - j, tile_columns), padded = padded_width(width);
       const T* from = b + p * b_row + j;
       T* to = out + j * block_depth + p * padded;
+      if (width == tile_columns) {
+        repeat<tile_vectors>([&](auto v) NABLAS_LAMBDA { store(to + v * lanes, load(from + v * lanes)); });
+        continue;
+      }
       for (int64 q = 0; q < padded; q += lanes)
         store(to + q, width - q >= lanes ? load(from + q) : load_part(from + q, width - q));
     }
