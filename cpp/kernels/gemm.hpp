@@ -166,6 +166,9 @@ void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
   }
   T* const packed_b = workspace;
   T* const packed_a = workspace + workspace_b;
+  // Blocks of equal depth: a short last one would read and write C for little work.
+  const int64 blocks = (g.depth + block_depth - 1) / block_depth;
+  const int64 equal_depth = (g.depth + blocks - 1) / blocks;
   const bool finishes = g.preactivation != nullptr || g.activation != 0 || g.gate_activation != 0;
   for (int64 j0 = columns.begin; j0 < columns.end; j0 += block_columns) {
     const int64 j1 = at_most(j0 + block_columns, columns.end);
@@ -174,7 +177,7 @@ void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
     const bool use_packed_b = repays_packing_b(g, rows.end - rows.begin, j1 - j0);
     int64 p0 = 0;
     do {
-      const int64 depth = at_most(g.depth - p0, block_depth);
+      const int64 depth = at_most(g.depth - p0, equal_depth);
       const bool first = p0 == 0, last = p0 + depth == g.depth;
       if (use_packed_b) pack_b(g, p0, depth, j0, j1, packed_b);
       for (int64 i0 = rows.begin; i0 < rows.end; i0 += block_rows) {

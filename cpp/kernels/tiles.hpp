@@ -25,7 +25,7 @@ constexpr int tile_rows = 4;  // 8 + 3 of 16 registers, and one for the product 
 constexpr bool has_masked_loads = NABLAS_VECTOR_BYTES >= 32;
 
 constexpr int64 tile_columns = tile_vectors * lanes;
-constexpr int64 block_depth = 256;
+constexpr int64 block_depth = 288;
 constexpr int64 block_rows = tile_rows * (is_double ? 8 : 16);
 constexpr int64 block_columns = tile_columns * ((is_double ? 256 : 512) / tile_columns);
 
