@@ -39,7 +39,8 @@ class Pace {
     const Time now = Clock::now();
     const double each = Seconds(now - stretch.begin).count() / static_cast<double>(rows);
     if (stretch.threads == most_ && most_ > 1) {
-      team_ = each;
+      if (warm_) team_ = each;  // the first time, threads wake up and caches fill
+      warm_ = true;
       team_tried_ = now;
     } else {
       alone_ = each;
@@ -52,6 +53,7 @@ class Pace {
   explicit Pace(int most) : most_(most) {}
   static constexpr Seconds trial_time{1e-3}, between_trials{50e-3};
   int most_ = 1;
+  bool warm_ = false;
   double team_ = 0, alone_ = 0;  // seconds a row; 0: not tried
   Time team_tried_{};
 };
