@@ -66,30 +66,49 @@ bool all_finite(const T* x, int64 count) {
   return sum_lanes(sum) == T(0);
 }
 
+// A row of the destination's own type. While a long one is copied the next is asked for: shuffled rows lie anywhere.
+NABLAS_INLINE void copy_row(const char* row, const char* next, int64 columns, T* to) {
+  constexpr int64 line = 64, few_vectors = 8;
+  if (columns <= few_vectors * lanes) {
+    const T* const from = reinterpret_cast<const T*>(row);  // `load` needs no alignment
+    if (columns < lanes) {
+      for (int64 j = 0; j < columns; ++j) __builtin_memcpy(to + j, row + j * sizeof(T), sizeof(T));
+      return;
+    }
+    for (int64 j = 0; j < columns - lanes; j += lanes) store(to + j, load(from + j));
+    store(to + columns - lanes, load(from + columns - lanes));
+    return;
+  }
+  const int64 bytes = columns * sizeof(T);
+  for (int64 at = 0; at < bytes; at += line) __builtin_prefetch(next + at);
+  __builtin_memcpy(to, row, bytes);
+}
+
 // Element reads go through memcpy: a source may be misaligned.
 template <class S>
+NABLAS_INLINE void convert_row(const char* row, int64 step, int64 columns, T* to) {
+  for (int64 j = 0; j < columns; ++j) {
+    S x;
+    __builtin_memcpy(&x, row + j * step, sizeof x);
+    to[j] = static_cast<T>(x);
+  }
+}
+
+template <class S>
 void gather(const Source& source, const int64* indices, int64 first, int64 count, T* out, int64 out_row) {
+  const auto row = [&](int64 i) NABLAS_LAMBDA {
+    return static_cast<const char*>(source.data) +
+           (indices != nullptr ? indices[first + i] : first + i) * source.row_bytes;
+  };
+  constexpr bool same_type = sizeof(S) == sizeof(T) && S(0.5) != S(0);
   for (int64 i = 0; i < count; ++i) {
-    const char* row = static_cast<const char*>(source.data) +
-                      (indices != nullptr ? indices[first + i] : first + i) * source.row_bytes;
-    T* to = out + i * out_row;
-    if (source.column_bytes == sizeof(S)) {
-      if constexpr (sizeof(S) == sizeof(T) && S(0.5) != S(0)) {
-        __builtin_memcpy(to, row, source.columns * sizeof(T));
-      } else {
-        for (int64 j = 0; j < source.columns; ++j) {
-          S x;
-          __builtin_memcpy(&x, row + j * sizeof(S), sizeof x);
-          to[j] = static_cast<T>(x);
-        }
-      }
-    } else {
-      for (int64 j = 0; j < source.columns; ++j) {
-        S x;
-        __builtin_memcpy(&x, row + j * source.column_bytes, sizeof x);
-        to[j] = static_cast<T>(x);
-      }
-    }
+    T* const to = out + i * out_row;
+    if (same_type && source.column_bytes == sizeof(S))
+      copy_row(row(i), row(i + 1 < count ? i + 1 : i), source.columns, to);
+    else if (source.column_bytes == sizeof(S))
+      convert_row<S>(row(i), sizeof(S), source.columns, to);
+    else
+      convert_row<S>(row(i), source.column_bytes, source.columns, to);
   }
 }
 

@@ -75,17 +75,33 @@ void pack_rows(const T* b, int64 b_row, int64 depth, int64 columns, T* out) {
     }
 }
 
-// Any strides, one panel; where columns of B are contiguous (b_row == 1), by transposed blocks.
-void pack_panel(const T* b, int64 b_row, int64 b_column, int64 depth, int64 columns, int64 width, T* out) {
+// Columns of B are contiguous (b_row == 1): one panel, by blocks turned in registers.
+void pack_turned(const T* b, int64 b_column, int64 depth, int64 columns, int64 width, T* out) {
+  for (int64 j = 0; j < width; j += lanes) {
+    const int64 used = at_most(columns - j, lanes);
+    for (int64 p = 0; p < depth; p += lanes) {
+      const int64 steps = at_most(depth - p, lanes);
+      V x[lanes];
+      const T* const from = b + p + j * b_column;
+      if (used == lanes && steps == lanes)
+        repeat<lanes>([&](auto r) NABLAS_LAMBDA { x[r] = load(from + r * b_column); });
+      else
+        for (int64 r = 0; r < lanes; ++r) x[r] = r < used ? load_part(from + r * b_column, steps) : V{};
+      transpose(x);
+      T* const to = out + p * width + j;
+      if (steps == lanes)
+        repeat<lanes>([&](auto q) NABLAS_LAMBDA { store(to + q * width, x[q]); });
+      else
+        for (int64 q = 0; q < steps; ++q) store(to + q * width, x[q]);
+    }
+  }
+}
+
+// Any strides, one panel.
+void pack_strided(const T* b, int64 b_row, int64 b_column, int64 depth, int64 columns, int64 width, T* out) {
   if (columns < width) __builtin_memset(out, 0, depth * width * sizeof(T));
-  const int64 whole_depth = b_row == 1 ? depth / lanes * lanes : 0;
-  const int64 whole_columns = b_row == 1 ? columns / lanes * lanes : 0;
-  for (int64 j = 0; j < whole_columns; j += lanes)
-    for (int64 p = 0; p < whole_depth; p += lanes)
-      transpose_block(b + p + j * b_column, b_column, out + p * width + j, width);
   for (int64 j = 0; j < columns; ++j)
-    for (int64 p = j < whole_columns ? whole_depth : 0; p < depth; ++p)
-      out[p * width + j] = b[p * b_row + j * b_column];
+    for (int64 p = 0; p < depth; ++p) out[p * width + j] = b[p * b_row + j * b_column];
 }
 
 void pack_b(const Gemm<T>& g, int64 p0, int64 depth, int64 j0, int64 j1, T* out) {
@@ -96,7 +112,11 @@ void pack_b(const Gemm<T>& g, int64 p0, int64 depth, int64 j0, int64 j1, T* out)
   }
   for (int64 j = 0; j < j1 - j0; j += tile_columns) {
     const int64 width = at_most(j1 - j0 - j, tile_columns);
-    pack_panel(b + j * g.b_column, g.b_row, g.b_column, depth, width, padded_width(width), out + j * block_depth);
+    const T* const panel = b + j * g.b_column;
+    if (g.b_row == 1)
+      pack_turned(panel, g.b_column, depth, width, padded_width(width), out + j * block_depth);
+    else
+      pack_strided(panel, g.b_row, g.b_column, depth, width, padded_width(width), out + j * block_depth);
   }
 }
 

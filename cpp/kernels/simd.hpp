@@ -45,22 +45,20 @@ NABLAS_INLINE V load(const T* p) {
   return v;
 }
 NABLAS_INLINE void store(T* p, V v) { __builtin_memcpy(p, &v, sizeof v); }
-// The first `count` lanes, the others `rest`. Written so that the compiler sees a masked load or store where there is
-// one.
+// The first `count` lanes, the others `rest`. GCC makes one masked load or store of these loops, provided that v is not
+// set before.
 NABLAS_INLINE V load_part(const T* p, int64 count, T rest = 0) {
-  T values[lanes];
+  V v;
   const I used = static_cast<I>(count);
 #pragma GCC unroll 1
-  for (I i = 0; i < lanes; ++i) values[i] = i < used ? p[i] : rest;
-  return load(values);
+  for (I i = 0; i < lanes; ++i) v[i] = i < used ? p[i] : rest;
+  return v;
 }
 NABLAS_INLINE void store_part(T* p, V v, int64 count) {
-  T values[lanes];
-  store(values, v);
   const I used = static_cast<I>(count);
 #pragma GCC unroll 1
   for (I i = 0; i < lanes; ++i)
-    if (i < used) p[i] = values[i];
+    if (i < used) p[i] = v[i];
 }
 
 // f(0), f(1), ... f(count - 1), each number a constant expression: written out before the compiler looks at arrays of

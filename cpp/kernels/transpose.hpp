@@ -21,15 +21,5 @@ NABLAS_INLINE void transpose(V (&x)[lanes]) {
   }
 }
 
-// out(i, j) = in(j, i) for lanes x lanes elements.
-void transpose_block(const T* in, int64 in_row, T* out, int64 out_row) {
-  V x[lanes];
-#pragma GCC unroll 16
-  for (int i = 0; i < lanes; ++i) x[i] = load(in + i * in_row);
-  transpose(x);
-#pragma GCC unroll 16
-  for (int i = 0; i < lanes; ++i) store(out + i * out_row, x[i]);
-}
-
 }  // namespace
 }  // namespace nablas
