@@ -184,9 +184,10 @@ void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
         const int64 i1 = at_most(i0 + block_rows, rows.end);
         const T* const a = g.a + p0 * g.a_column;
         if (use_packed_a)
-          for (int64 i = i0; i < i1; i += tile_rows)
-            pack_a(a + i * g.a_row, g.a_row, g.a_column, at_most(i1 - i, tile_rows), depth,
-                   packed_a + (i - i0) * depth);
+          for (int64 i = i0, height; i < i1; i += height) {
+            height = tile_height(i1 - i);
+            pack_a(a + i * g.a_row, g.a_row, g.a_column, height, depth, packed_a + (i - i0) * depth);
+          }
         for (int64 j = j0; j < j1; j += tile_columns) {
           const int64 width = at_most(j1 - j, tile_columns), vectors = width > lanes ? 2 : 1;
           const int64 lanes_used = width - (vectors - 1) * lanes;
@@ -195,8 +196,8 @@ void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
           const Edge edge = lanes_used == lanes ? whole : use_packed_b ? ragged_padded : ragged_unpadded;
           const bool from_c = !first || g.accumulate;
           const T* const fresh = g.bias != nullptr ? g.bias + j : zeros;
-          for (int64 i = i0; i < i1; i += tile_rows) {
-            const int64 height = at_most(i1 - i, tile_rows);
+          for (int64 i = i0, height; i < i1; i += height) {
+            height = tile_height(i1 - i);
             T* const c = g.c + i * g.c_row + j;
             tile_function(height, vectors, use_packed_a, edge)(
                 depth, use_packed_a ? packed_a + (i - i0) * depth : a + i * g.a_row, g.a_row, g.a_column, b, b_row,

@@ -13,6 +13,14 @@ constexpr int64 gemm_workspace = workspace_b + block_rows * block_depth + lanes;
 
 constexpr int64 at_most(int64 x, int64 limit) { return x < limit ? x : limit; }
 
+// Rows of the next tile when so many are left. A tile of fewer than full_rate_rows waits for its own sums, so a short
+// last one shares with its neighbour.
+constexpr int64 full_rate_rows = 4;
+constexpr int64 tile_height(int64 rows_left) {
+  if (rows_left <= tile_rows) return rows_left;
+  return rows_left < tile_rows + full_rate_rows ? (rows_left + 1) / 2 : tile_rows;
+}
+
 // One vector's lanes of A's rows for every step of the depth, `rows` apart in `out`. Whole vectors are stored: what
 // lies beyond the last row belongs to the next step, which is written later, or to the slack at the workspace's end.
 template <bool side_by_side>
