@@ -111,7 +111,8 @@ void optimizer_update(const std::string& optimizer, const py::array& parameters,
     py::gil_scoped_release release;
     parallel(threads_for(static_cast<double>(size)), [&](const Team& team) {
       const Range own = team.share(size, element_grain);
-      if (own.begin < own.end) entry.update(arguments, own);
+      const int64 count = own.end - own.begin;
+      entry.update(arguments, {own.begin, 1, count, count});
     });
   });
 }

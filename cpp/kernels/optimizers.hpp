@@ -98,22 +98,22 @@ struct Adagrad {
 using Optimizers = List<Sgd, Adam, AdamW, RmsProp, Adagrad>;
 
 template <class Rule>
-void update_rule(const UpdateArguments<T>& u, Range range) {
+void update_rule(const UpdateArguments<T>& u, const Patch& patch) {
   const Rule rule(u);
-  T* const w = u.parameters + range.begin;
-  const T* const gradient = u.gradient + range.begin;
-  // An absent state (momentum 0) is zero and not written.
-  T* const s0 = u.states[0] == nullptr ? nullptr : u.states[0] + range.begin;
-  T* const s1 = u.states[1] == nullptr ? nullptr : u.states[1] + range.begin;
   const T decay = u.l2 * T(2);
-  for_each_vector(range.end - range.begin, [&](auto from, auto to) NABLAS_LAMBDA {
-    const V old = from(w);
-    V first = s0 == nullptr ? V{} : from(s0), second = s1 == nullptr ? V{} : from(s1);
-    const V changed = rule.step(old, from(gradient) + old * decay, first, second);
-    to(w, changed - changed == T(0) ? changed : old);
-    if (s0 != nullptr) to(s0, first);
-    if (s1 != nullptr) to(s1, second);
-  });
+  // An absent state (momentum 0) is zero and not written.
+  T* const states[2] = {u.states[0], u.states[1]};
+  for (int64 i = 0, at = patch.begin; i < patch.rows; ++i, at += patch.row)
+    for_each_vector(patch.columns, [&](auto from, auto to) NABLAS_LAMBDA {
+      T* const w = u.parameters + at;
+      const V old = from(w);
+      V first = states[0] == nullptr ? V{} : from(states[0] + at);
+      V second = states[1] == nullptr ? V{} : from(states[1] + at);
+      const V changed = rule.step(old, from(u.gradient + at) + old * decay, first, second);
+      to(w, changed - changed == T(0) ? changed : old);
+      if (states[0] != nullptr) to(states[0] + at, first);
+      if (states[1] != nullptr) to(states[1] + at, second);
+    });
 }
 
 template <class Rule>

@@ -83,14 +83,20 @@ struct UpdateArguments {
   T l2;                   // adds 2 l2 w to the gradient
 };
 
+// Some columns of some rows of a matrix within the flat parameters.
+struct Patch {
+  int64 begin;  // of the first row, counted from the first parameter
+  int64 rows, columns, row;
+};
+
 template <class T>
 struct OptimizerEntry {
   const char* name;
   const char* states[max_optimizer_states];
   Hyperparameter hyperparameters[max_hyperparameters];
   bool corrected;  // for moments that start at zero
-  // One pass over [begin, end). An entry whose update would not be finite keeps its value.
-  void (*update)(const UpdateArguments<T>&, Range);
+  // One pass. An entry whose update would not be finite keeps its value.
+  void (*update)(const UpdateArguments<T>&, const Patch&);
 };
 
 template <class T>

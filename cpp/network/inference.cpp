@@ -27,7 +27,7 @@ void for_each_block(const Network<T>& network, const Data<T>& data, Range all, P
     for (int64 begin = own.begin; begin < own.end; begin += block) {
       const Range range{all.begin + begin, all.begin + std::min(begin + block, own.end)};
       const Block<T> under_way = pass.block(network, data, range);
-      const Section<T> section = pass.section(Team(0, 1, nullptr), range.end - range.begin);
+      const Section<T> section = pass.section(Team(0, 1, nullptr), network, range.end - range.begin);
       pass.gather(section, network, under_way);
       body(pass, section, under_way);
     }

@@ -75,10 +75,23 @@ Block<T> Pass<T>::block(const Network<T>& network, const Data<T>& data, Range ro
   return block;
 }
 
+// By rows, every thread fetches the weights that the others updated; by layers, the activations that they computed,
+// and all meet between layers. A meeting costs about as much as fetching so many elements (docs/performance.md).
+constexpr int64 elements_per_meeting = 65536;
+
 template <class T>
-Section<T> Pass<T>::section(const Team& team, int64 rows) {
+bool Pass<T>::by_layers(const Team& team, const Network<T>& network, int64 rows) const {
+  if (team.size == 1) return false;
+  int64 widths = network.inputs();
+  for (const Layer& layer : network.layers) widths += layer.outputs;
+  const int64 meetings = static_cast<int64>(network.layers.size());
+  return rows < loss_rows * team.size || network.parameter_count - rows * widths > elements_per_meeting * meetings;
+}
+
+template <class T>
+Section<T> Pass<T>::section(const Team& team, const Network<T>& network, int64 rows) {
   T* const workspace = workspaces_.of(team);
-  if (rows < loss_rows * team.size) return {team, {0, rows}, rows, workspace};
+  if (by_layers(team, network, rows)) return {team, {0, rows}, rows, workspace};
   return {Team(0, 1, nullptr), team.share(rows, loss_rows), rows, workspace};
 }
 

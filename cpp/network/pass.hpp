@@ -69,7 +69,7 @@ class Pass {
   // `copy`: gather even what lies ready, so that the block outlives the data.
   Block<T> block(const Network<T>&, const Data<T>&, Range rows, bool copy = false);
   // This thread's section of a block of so many rows: by rows where each thread gets enough of them, else by layers.
-  Section<T> section(const Team&, int64 rows);
+  Section<T> section(const Team&, const Network<T>&, int64 rows);
 
   void gather(const Section<T>&, const Network<T>&, const Block<T>&);
   // Begins with a barrier. The last layer's result goes to `out` (rows, outputs), or to `output()` when it is null.
@@ -82,8 +82,9 @@ class Pass {
   void output_slope(const Section<T>&, const Network<T>&, const T* by_activation);
   // From the output layer's delta to those below. Begins with a barrier.
   void deltas(const Section<T>&, const Network<T>&, const Dropout&);
-  // The flat gradient of all rows; everybody's deltas must be there. Each layer's parameters are divided by rows of W,
-  // and ready(range) is called for each contiguous part as soon as this thread has finished it.
+  // The flat gradient of all rows; everybody's deltas must be there. Each layer's parameters are divided by rows
+  // of W, or as the forward pass by layers divides them, and ready(layer, patch) is called as soon as this thread has
+  // finished its part.
   template <class Ready>
   void gradient(const Team&, const Network<T>&, const Block<T>&, T* gradient, bool accumulate, const Dropout&,
                 Ready ready);
@@ -96,6 +97,7 @@ class Pass {
   }
 
  private:
+  bool by_layers(const Team&, const Network<T>&, int64 rows) const;
   // What layer l reads, before and after dropout.
   Matrix<const T> undropped_input(const Network<T>&, const Block<T>&, std::size_t l) const;
   Matrix<const T> input(const Network<T>&, const Block<T>&, std::size_t l, const Dropout&) const;
@@ -122,25 +124,21 @@ template <class T>
 template <class Ready>
 void Pass<T>::gradient(const Team& team, const Network<T>& network, const Block<T>& block, T* gradient, bool accumulate,
                        const Dropout& dropout, Ready ready) {
+  const bool columns_first = by_layers(team, network, block.x.rows);
   for (int l = static_cast<int>(network.layers.size()) - 1; l >= 0; --l) {
     const Layer& layer = network.layers[l];
     const Matrix<const T> x = input(network, block, l, dropout);
     const T* const delta = deltas_[l];
     T* const to = gradient + layer.offset;
-    const Rectangle own = share_gradient(team, layer.inputs, layer.outputs, kernel_->tile_columns);
+    const Rectangle own = share_gradient(team, columns_first, layer.inputs, layer.outputs, kernel_->tile_columns);
     const Range &rows = own.rows, &columns = own.columns;
     if (rows.begin == rows.end || columns.begin == columns.end) continue;
     const bool with_bias = rows.begin == 0;
     if (with_bias) kernel_->column_sums({delta, x.rows, layer.outputs, layer.outputs}, columns, to, accumulate);
     kernel_->gemm(gradient_gemm(x, delta, layer.outputs, to, accumulate), rows, columns, workspaces_.of(team));
-    // Row 0 of the layer is the bias; W's rows follow it.
-    const int64 first = with_bias ? 0 : rows.begin + 1, last = rows.end + 1;
-    if (columns.end - columns.begin == layer.outputs)
-      ready(layer, Range{layer.offset + first * layer.outputs, layer.offset + last * layer.outputs});
-    else
-      for (int64 i = first; i < last; ++i)
-        ready(layer,
-              Range{layer.offset + i * layer.outputs + columns.begin, layer.offset + i * layer.outputs + columns.end});
+    const int64 first = with_bias ? 0 : rows.begin + 1;  // row 0 of the layer is the bias, and W follows
+    ready(layer, Patch{layer.offset + first * layer.outputs + columns.begin, rows.end + 1 - first,
+                       columns.end - columns.begin, layer.outputs});
   }
 }
 

@@ -23,10 +23,12 @@ Rectangle share_rectangle(const Team& team, int64 rows, int64 columns, int64 til
   return {vertical.share(rows, tile_rows), horizontal.share(columns, tile_columns)};
 }
 
-Rectangle share_gradient(const Team& team, int64 inputs, int64 outputs, int64 tile_columns) {
+Rectangle share_gradient(const Team& team, bool prefer_columns, int64 inputs, int64 outputs, int64 tile_columns) {
   constexpr int64 grain = 4;  // rows of a tile that still keep the multipliers busy
-  if (inputs >= 2 * grain * team.size || outputs <= tile_columns) return {team.share(inputs, grain), {0, outputs}};
-  return {{0, inputs}, team.share(outputs, tile_columns)};
+  const bool few_rows = inputs < 2 * grain * team.size;
+  if ((prefer_columns || few_rows) && outputs >= tile_columns * team.size)
+    return {{0, inputs}, team.share(outputs, tile_columns)};
+  return {team.share(inputs, grain), {0, outputs}};
 }
 
 }  // namespace nablas

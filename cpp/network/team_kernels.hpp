@@ -20,9 +20,9 @@ struct Rectangle {
 // This thread's part of a (rows, columns) output, cut at multiples of the tile.
 Rectangle share_rectangle(const Team&, int64 rows, int64 columns, int64 tile_rows, int64 tile_columns);
 
-// This thread's part of a layer's (inputs, outputs) gradient: whole rows where there are enough of them for all, so
-// that it is one piece of memory, otherwise columns.
-Rectangle share_gradient(const Team&, int64 inputs, int64 outputs, int64 tile_columns);
+// This thread's part of a layer's (inputs, outputs) gradient: rows of W, or columns where there are enough of them and
+// they are preferred or the rows are too few.
+Rectangle share_gradient(const Team&, bool prefer_columns, int64 inputs, int64 outputs, int64 tile_columns);
 
 // One scratch area for each thread of a team.
 template <class T>

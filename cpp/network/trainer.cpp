@@ -64,7 +64,7 @@ void Trainer<T>::prepare(int64 batch, bool dropout, bool whole) {
 template <class T>
 double Trainer<T>::losses_and_deltas(const Team& team, const Objective& objective, const Block<T>& block, T delta_scale,
                                      const Dropout& dropout) {
-  const Section<T> section = pass_.section(team, block.x.rows);
+  const Section<T> section = pass_.section(team, network_, block.x.rows);
   pass_.gather(section, network_, block);
   pass_.forward(section, network_, block, objective.linked ? Output::preactivation : Output::activation, dropout);
   pass_.loss(section, network_, block, kernels<T>().losses[objective.loss], objective.linked, true, delta_scale);
@@ -121,9 +121,10 @@ void Trainer<T>::run_stretch(int threads, const Data<T>& data, const Objective& 
       if (!state.finite) break;
       if (team.rank == 0 && blocks % blocks_between_looks == 0) out_of_time = Pace::Clock::now() > deadline;
       UpdateArguments<T> update = update_arguments(rates[state.step], state.step - shared_state.step);
-      pass_.gradient(team, network_, block, gradient_.data(), !first, dropout, [&](const Layer& layer, Range part) {
-        if (last) update_part(update, layer, part, objective.l2);
-      });
+      pass_.gradient(team, network_, block, gradient_.data(), !first, dropout,
+                     [&](const Layer& layer, const Patch& part) {
+                       if (last) update_part(update, layer, part, objective.l2);
+                     });
       state.next_row = range.end;
       if (last) {
         state.loss_sum += state.batch_loss;
@@ -150,16 +151,17 @@ UpdateArguments<T> Trainer<T>::update_arguments(double rate, int64 steps_under_w
 }
 
 template <class T>
-void Trainer<T>::update_part(UpdateArguments<T>& arguments, const Layer& layer, Range range, double l2) const {
+void Trainer<T>::update_part(UpdateArguments<T>& arguments, const Layer& layer, Patch part, double l2) const {
   const auto update = kernels<T>().optimizers[setting_.rule].update;
-  const int64 weights = std::clamp(layer.offset + layer.outputs, range.begin, range.end);
-  if (l2 != 0 && range.begin < weights) {  // the penalty spares the biases
+  if (l2 != 0 && part.begin < layer.offset + layer.outputs) {  // the penalty spares the bias
     arguments.l2 = 0;
-    update(arguments, {range.begin, weights});
-    range.begin = weights;
+    update(arguments, {part.begin, 1, part.columns, part.row});
+    part.begin += part.row;
+    --part.rows;
   }
   arguments.l2 = T(l2);
-  if (range.begin < range.end) update(arguments, range);
+  if (part.columns == part.row) part = {part.begin, 1, part.rows * part.row, part.row};
+  update(arguments, part);
 }
 
 template <class T>
@@ -171,7 +173,7 @@ double Trainer<T>::add_gradient(const Data<T>& data, const Objective& objective,
       const Block<T> block = pass_.block(network_, data, {at, std::min(at + block_, rows.end)});
       const double loss = losses_and_deltas(team, objective, block, T(scale), {});
       if (team.rank == 0) total += loss;
-      pass_.gradient(team, network_, block, gradient_.data(), at > 0, {}, [](const Layer&, Range) {});
+      pass_.gradient(team, network_, block, gradient_.data(), at > 0, {}, [](const Layer&, const Patch&) {});
       team.barrier();
       at = block.rows.end;
     } while (at < rows.end);
@@ -192,7 +194,7 @@ template <class T>
 const T* Trainer<T>::forward_batch(const Data<T>& data, Range rows, const Dropout& dropout) {
   batch_ = pass_.block(network_, data, rows, true);
   parallel(threads(batch_.x.rows), [&](const Team& team) {
-    const Section<T> section = pass_.section(team, batch_.x.rows);
+    const Section<T> section = pass_.section(team, network_, batch_.x.rows);
     pass_.gather(section, network_, batch_);
     pass_.forward(section, network_, batch_, Output::activation, dropout);
   });
@@ -202,11 +204,11 @@ const T* Trainer<T>::forward_batch(const Data<T>& data, Range rows, const Dropou
 template <class T>
 void Trainer<T>::backward_batch(const T* by_outputs, const Dropout& dropout) {
   parallel(threads(batch_.x.rows), [&](const Team& team) {
-    const Section<T> section = pass_.section(team, batch_.x.rows);
+    const Section<T> section = pass_.section(team, network_, batch_.x.rows);
     pass_.output_slope(section, network_, by_outputs);
     pass_.deltas(section, network_, dropout);
     team.barrier();
-    pass_.gradient(team, network_, batch_, gradient_.data(), false, dropout, [](const Layer&, Range) {});
+    pass_.gradient(team, network_, batch_, gradient_.data(), false, dropout, [](const Layer&, const Patch&) {});
   });
 }
 
@@ -214,7 +216,7 @@ template <class T>
 void Trainer<T>::update(double rate, double l2) {
   UpdateArguments<T> arguments = update_arguments(rate, 0);
   for (const Layer& layer : network_.layers)
-    update_part(arguments, layer, {layer.offset, layer.offset + (layer.inputs + 1) * layer.outputs}, l2);
+    update_part(arguments, layer, {layer.offset, layer.inputs + 1, layer.outputs, layer.outputs}, l2);
   ++steps_;
   ++network_.updates;
 }

@@ -64,8 +64,8 @@ class Trainer {
   // Losses and deltas of this thread's section, then, when all are there, the sum of the losses.
   double losses_and_deltas(const Team&, const Objective&, const Block<T>&, T delta_scale, const Dropout&);
   UpdateArguments<T> update_arguments(double rate, int64 steps_under_way);
-  // Updates a part of one layer's parameters; `range` counts from the first parameter of all.
-  void update_part(UpdateArguments<T>&, const Layer&, Range range, double l2) const;
+  // Updates a part of one layer's parameters.
+  void update_part(UpdateArguments<T>&, const Layer&, Patch, double l2) const;
 
   Network<T>& network_;
   OptimizerSetting setting_;
