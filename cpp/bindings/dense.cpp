@@ -142,7 +142,7 @@ py::tuple dense_backward(py::handle x_object, py::handle weights_object, py::han
     const Gemm<T> g =
         delta_gemm<T>(delta.data(), rows, weights.data(), inputs, outputs, below.data(), index, kept.data(), inputs);
     run<T>(2.0 * rows * weights.size(), [&](const Team& team, T* workspace) {
-      team_gradient(kernels<T>(), team, x.matrix(), delta.data(), outputs, gradient.data(), workspace);
+      team_gradient(kernels<T>(), team, x.matrix(), delta.matrix(), gradient.data(), workspace);
       team_gemm(kernels<T>(), team, g, workspace);
     });
     return py::make_tuple(gradient.finish(), below.finish());

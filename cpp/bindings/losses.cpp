@@ -95,9 +95,8 @@ void optimizer_update(const std::string& optimizer, const py::array& parameters,
     using T = decltype(scalar);
     const OptimizerEntry<T>& entry = kernels<T>().optimizers[rule];
     UpdateArguments<T> arguments{
-        in_place<T>(parameters, size, "parameters"), nullptr, {}, {}, learning_rate, {}, static_cast<T>(l2)};
+        in_place<T>(parameters, size, "parameters"), {}, {}, learning_rate, {}, static_cast<T>(l2)};
     const Input<T> gradient = Input<T>(gradient_object, "gradient").expect({size}, "gradient");
-    arguments.gradient = gradient.data();
     std::size_t count = 0;
     while (count < max_optimizer_states && entry.states[count] != nullptr) ++count;
     if (states.size() != count)
@@ -112,7 +111,7 @@ void optimizer_update(const std::string& optimizer, const py::array& parameters,
     parallel(threads_for(static_cast<double>(size)), [&](const Team& team) {
       const Range own = team.share(size, element_grain);
       const int64 count = own.end - own.begin;
-      entry.update(arguments, {own.begin, 1, count, count});
+      entry.update(arguments, {own.begin, 1, count, count, gradient.data() + own.begin, count});
     });
   });
 }

@@ -98,22 +98,25 @@ struct Adagrad {
 using Optimizers = List<Sgd, Adam, AdamW, RmsProp, Adagrad>;
 
 template <class Rule>
-void update_rule(const UpdateArguments<T>& u, const Patch& patch) {
+void update_rule(const UpdateArguments<T>& u, const Patch<T>& patch) {
   const Rule rule(u);
   const T decay = u.l2 * T(2);
   // An absent state (momentum 0) is zero and not written.
   T* const states[2] = {u.states[0], u.states[1]};
-  for (int64 i = 0, at = patch.begin; i < patch.rows; ++i, at += patch.row)
+  for (int64 i = 0; i < patch.rows; ++i) {
+    const int64 at = patch.begin + i * patch.row;
+    const T* const gradient = patch.gradient + i * patch.gradient_row;
     for_each_vector(patch.columns, [&](auto from, auto to) NABLAS_LAMBDA {
       T* const w = u.parameters + at;
       const V old = from(w);
       V first = states[0] == nullptr ? V{} : from(states[0] + at);
       V second = states[1] == nullptr ? V{} : from(states[1] + at);
-      const V changed = rule.step(old, from(u.gradient + at) + old * decay, first, second);
+      const V changed = rule.step(old, from(gradient) + old * decay, first, second);
       to(w, changed - changed == T(0) ? changed : old);
       if (states[0] != nullptr) to(states[0] + at, first);
       if (states[1] != nullptr) to(states[1] + at, second);
     });
+  }
 }
 
 template <class Rule>

@@ -75,7 +75,6 @@ struct Hyperparameter {
 template <class T>
 struct UpdateArguments {
   T* parameters;
-  const T* gradient;
   T* states[max_optimizer_states];
   double hyperparameters[max_hyperparameters];
   double learning_rate;
@@ -83,10 +82,13 @@ struct UpdateArguments {
   T l2;                   // adds 2 l2 w to the gradient
 };
 
-// Some columns of some rows of a matrix within the flat parameters.
+// Some columns of some rows of a matrix within the flat parameters, and their gradient.
+template <class T>
 struct Patch {
   int64 begin;  // of the first row, counted from the first parameter
   int64 rows, columns, row;
+  const T* gradient;  // (rows, columns)
+  int64 gradient_row;
 };
 
 template <class T>
@@ -96,7 +98,7 @@ struct OptimizerEntry {
   Hyperparameter hyperparameters[max_hyperparameters];
   bool corrected;  // for moments that start at zero
   // One pass. An entry whose update would not be finite keeps its value.
-  void (*update)(const UpdateArguments<T>&, const Patch&);
+  void (*update)(const UpdateArguments<T>&, const Patch<T>&);
 };
 
 template <class T>

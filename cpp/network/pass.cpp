@@ -50,6 +50,11 @@ void Pass<T>::prepare(const Network<T>& network, Purpose purpose, bool dropout, 
   if (purpose != Purpose::gradient)
     for (std::size_t l = 2; l < count; ++l) activations_[l] = activations_[l - 2];
   workspaces_.reserve(threads, kernel_->gemm_workspace);
+  if (purpose != Purpose::gradient) return;
+  int64 largest = 0;
+  for (const Layer& layer : network.layers)
+    largest = std::max(largest, (layer.inputs + 1) * std::min(layer.outputs, part_columns));
+  gradient_parts_.reserve(threads, largest);
 }
 
 template <class T>

@@ -48,6 +48,9 @@ struct Section {
   }
 };
 
+// Columns of a layer's gradient that are computed and then used in one go.
+constexpr int64 part_columns = 512;
+
 enum class Purpose { outputs, loss, gradient };
 
 // What the forward pass computes at the output layer: its activation, or the z a linked loss wants.
@@ -84,7 +87,7 @@ class Pass {
   void deltas(const Section<T>&, const Network<T>&, const Dropout&);
   // The flat gradient of all rows; everybody's deltas must be there. Each layer's parameters are divided by rows
   // of W, or as the forward pass by layers divides them, and ready(layer, patch) is called as soon as this thread has
-  // finished its part.
+  // finished a part. Without a `gradient` to fill, a part lives in the thread's cache until `ready` returns.
   template <class Ready>
   void gradient(const Team&, const Network<T>&, const Block<T>&, T* gradient, bool accumulate, const Dropout&,
                 Ready ready);
@@ -116,6 +119,7 @@ class Pass {
   Buffer<int64> labels_;
   Buffer<double> losses_;  // of each loss_rows rows
   Workspaces<T> workspaces_;
+  Workspaces<T> gradient_parts_;
 };
 
 // ---- gradient, a template for the sake of `ready` ------------------------------------------------------
@@ -128,17 +132,22 @@ void Pass<T>::gradient(const Team& team, const Network<T>& network, const Block<
   for (int l = static_cast<int>(network.layers.size()) - 1; l >= 0; --l) {
     const Layer& layer = network.layers[l];
     const Matrix<const T> x = input(network, block, l, dropout);
-    const T* const delta = deltas_[l];
-    T* const to = gradient + layer.offset;
     const Rectangle own = share_gradient(team, columns_first, layer.inputs, layer.outputs, kernel_->tile_columns);
-    const Range &rows = own.rows, &columns = own.columns;
-    if (rows.begin == rows.end || columns.begin == columns.end) continue;
-    const bool with_bias = rows.begin == 0;
-    if (with_bias) kernel_->column_sums({delta, x.rows, layer.outputs, layer.outputs}, columns, to, accumulate);
-    kernel_->gemm(gradient_gemm(x, delta, layer.outputs, to, accumulate), rows, columns, workspaces_.of(team));
-    const int64 first = with_bias ? 0 : rows.begin + 1;  // row 0 of the layer is the bias, and W follows
-    ready(layer, Patch{layer.offset + first * layer.outputs + columns.begin, rows.end + 1 - first,
-                       columns.end - columns.begin, layer.outputs});
+    if (own.rows.begin == own.rows.end) continue;
+    const int64 first = own.rows.begin == 0 ? 0 : own.rows.begin + 1;  // row 0 of the layer is the bias, and W follows
+    const Matrix<const T> own_x{x.data + own.rows.begin, x.rows, own.rows.end - own.rows.begin, x.row};
+    for (int64 j = own.columns.begin; j < own.columns.end; j += part_columns) {
+      const int64 width = std::min(own.columns.end - j, part_columns);
+      const Matrix<const T> delta{deltas_[l] + j, x.rows, width, layer.outputs};
+      const int64 begin = layer.offset + first * layer.outputs + j;
+      T* const to = gradient != nullptr ? gradient + begin : gradient_parts_.of(team);
+      const int64 to_row = gradient != nullptr ? layer.outputs : width;
+      if (first == 0) kernel_->column_sums(delta, {0, width}, to, accumulate);
+      Gemm<T> g = gradient_gemm(own_x, delta, to + (first == 0 ? to_row : 0), to_row);
+      g.accumulate = accumulate;
+      kernel_->gemm(g, {0, g.rows}, {0, width}, workspaces_.of(team));
+      ready(layer, Patch<T>{begin, own.rows.end + 1 - first, width, layer.outputs, to, to_row});
+    }
   }
 }
 

@@ -58,12 +58,10 @@ Gemm<T> forward_gemm(const Matrix<const T>& x, const T* weights, int64 outputs, 
   return g;
 }
 
-// The gradient by W without its bias row: x^T delta.
+// x^T delta: the gradient by W.
 template <class T>
-Gemm<T> gradient_gemm(const Matrix<const T>& x, const T* delta, int64 outputs, T* gradient, bool accumulate) {
-  Gemm<T> g{x.columns, outputs, x.rows, x.data, 1, x.row, delta, outputs, 1, gradient + outputs, outputs};
-  g.accumulate = accumulate;
-  return g;
+Gemm<T> gradient_gemm(const Matrix<const T>& x, const Matrix<const T>& delta, T* gradient, int64 gradient_row) {
+  return {x.columns, delta.columns, x.rows, x.data, 1, x.row, delta.data, delta.row, 1, gradient, gradient_row};
 }
 
 // delta of the layer below: (delta W^T) ⊙ slope of `activation` at `kept`.
@@ -79,10 +77,11 @@ Gemm<T> delta_gemm(const T* delta, int64 rows, const T* weights, int64 inputs, i
 
 // The gradient by W, bias row included.
 template <class T>
-void team_gradient(const Kernels<T>& kernel, const Team& team, const Matrix<const T>& x, const T* delta, int64 outputs,
+void team_gradient(const Kernels<T>& kernel, const Team& team, const Matrix<const T>& x, const Matrix<const T>& delta,
                    T* gradient, T* workspace) {
-  kernel.column_sums({delta, x.rows, outputs, outputs}, team.share(outputs, kernel.tile_columns), gradient, false);
-  team_gemm(kernel, team, gradient_gemm(x, delta, outputs, gradient, false), workspace);
+  const int64 outputs = delta.columns;
+  kernel.column_sums(delta, team.share(outputs, kernel.tile_columns), gradient, false);
+  team_gemm(kernel, team, gradient_gemm(x, delta, gradient + outputs, outputs), workspace);
 }
 
 // The update is the `step`-th, from 1.

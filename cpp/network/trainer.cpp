@@ -121,8 +121,8 @@ void Trainer<T>::run_stretch(int threads, const Data<T>& data, const Objective& 
       if (!state.finite) break;
       if (team.rank == 0 && blocks % blocks_between_looks == 0) out_of_time = Pace::Clock::now() > deadline;
       UpdateArguments<T> update = update_arguments(rates[state.step], state.step - shared_state.step);
-      pass_.gradient(team, network_, block, gradient_.data(), !first, dropout,
-                     [&](const Layer& layer, const Patch& part) {
+      pass_.gradient(team, network_, block, first && last ? nullptr : gradient_.data(), !first, dropout,
+                     [&](const Layer& layer, const Patch<T>& part) {
                        if (last) update_part(update, layer, part, objective.l2);
                      });
       state.next_row = range.end;
@@ -143,7 +143,7 @@ void Trainer<T>::run_stretch(int threads, const Data<T>& data, const Objective& 
 
 template <class T>
 UpdateArguments<T> Trainer<T>::update_arguments(double rate, int64 steps_under_way) {
-  UpdateArguments<T> arguments{network_.parameters.data(), gradient_.data(), {}, {}, rate, {}, T(0)};
+  UpdateArguments<T> arguments{network_.parameters.data(), {}, {}, rate, {}, T(0)};
   for (int i = 0; i < max_optimizer_states; ++i) arguments.states[i] = states_[i].data();
   std::copy(std::begin(setting_.hyperparameters), std::end(setting_.hyperparameters), arguments.hyperparameters);
   set_step(kernels<T>().optimizers[setting_.rule], arguments, steps_ + steps_under_way + 1);
@@ -151,16 +151,20 @@ UpdateArguments<T> Trainer<T>::update_arguments(double rate, int64 steps_under_w
 }
 
 template <class T>
-void Trainer<T>::update_part(UpdateArguments<T>& arguments, const Layer& layer, Patch part, double l2) const {
+void Trainer<T>::update_part(UpdateArguments<T>& arguments, const Layer& layer, Patch<T> part, double l2) const {
   const auto update = kernels<T>().optimizers[setting_.rule].update;
   if (l2 != 0 && part.begin < layer.offset + layer.outputs) {  // the penalty spares the bias
     arguments.l2 = 0;
-    update(arguments, {part.begin, 1, part.columns, part.row});
+    update(arguments, {part.begin, 1, part.columns, part.row, part.gradient, part.gradient_row});
     part.begin += part.row;
+    part.gradient += part.gradient_row;
     --part.rows;
   }
   arguments.l2 = T(l2);
-  if (part.columns == part.row) part = {part.begin, 1, part.rows * part.row, part.row};
+  if (part.columns == part.row && part.gradient_row == part.row) {
+    part.columns *= part.rows;
+    part.rows = 1;
+  }
   update(arguments, part);
 }
 
@@ -173,7 +177,7 @@ double Trainer<T>::add_gradient(const Data<T>& data, const Objective& objective,
       const Block<T> block = pass_.block(network_, data, {at, std::min(at + block_, rows.end)});
       const double loss = losses_and_deltas(team, objective, block, T(scale), {});
       if (team.rank == 0) total += loss;
-      pass_.gradient(team, network_, block, gradient_.data(), at > 0, {}, [](const Layer&, const Patch&) {});
+      pass_.gradient(team, network_, block, gradient_.data(), at > 0, {}, [](const Layer&, const Patch<T>&) {});
       team.barrier();
       at = block.rows.end;
     } while (at < rows.end);
@@ -208,7 +212,7 @@ void Trainer<T>::backward_batch(const T* by_outputs, const Dropout& dropout) {
     pass_.output_slope(section, network_, by_outputs);
     pass_.deltas(section, network_, dropout);
     team.barrier();
-    pass_.gradient(team, network_, batch_, gradient_.data(), false, dropout, [](const Layer&, const Patch&) {});
+    pass_.gradient(team, network_, batch_, gradient_.data(), false, dropout, [](const Layer&, const Patch<T>&) {});
   });
 }
 
@@ -216,7 +220,10 @@ template <class T>
 void Trainer<T>::update(double rate, double l2) {
   UpdateArguments<T> arguments = update_arguments(rate, 0);
   for (const Layer& layer : network_.layers)
-    update_part(arguments, layer, {layer.offset, layer.inputs + 1, layer.outputs, layer.outputs}, l2);
+    update_part(
+        arguments, layer,
+        {layer.offset, layer.inputs + 1, layer.outputs, layer.outputs, gradient_.data() + layer.offset, layer.outputs},
+        l2);
   ++steps_;
   ++network_.updates;
 }

@@ -65,7 +65,7 @@ class Trainer {
   double losses_and_deltas(const Team&, const Objective&, const Block<T>&, T delta_scale, const Dropout&);
   UpdateArguments<T> update_arguments(double rate, int64 steps_under_way);
   // Updates a part of one layer's parameters.
-  void update_part(UpdateArguments<T>&, const Layer&, Patch, double l2) const;
+  void update_part(UpdateArguments<T>&, const Layer&, Patch<T>, double l2) const;
 
   Network<T>& network_;
   OptimizerSetting setting_;
