@@ -80,17 +80,16 @@ Block<T> Pass<T>::block(const Network<T>& network, const Data<T>& data, Range ro
   return block;
 }
 
-// By rows, every thread fetches the weights that the others updated; by layers, the activations that they computed,
-// and all meet between layers. A meeting costs about as much as fetching so many elements (docs/performance.md).
-constexpr int64 elements_per_meeting = 65536;
+// By rows, every thread fetches and packs all weights; by layers, its own columns of them, but all meet between layers.
+// The meetings repay from about so many multiply-adds a layer on (docs/performance.md).
+constexpr double operations_for_meetings = 7e6;
 
 template <class T>
 bool Pass<T>::by_layers(const Team& team, const Network<T>& network, int64 rows) const {
   if (team.size == 1) return false;
-  int64 widths = network.inputs();
-  for (const Layer& layer : network.layers) widths += layer.outputs;
-  const int64 meetings = static_cast<int64>(network.layers.size());
-  return rows < loss_rows * team.size || network.parameter_count - rows * widths > elements_per_meeting * meetings;
+  const double layers = static_cast<double>(network.layers.size());
+  return rows < loss_rows * team.size ||
+         network.operations() * static_cast<double>(rows) >= operations_for_meetings * layers;
 }
 
 template <class T>
