@@ -58,6 +58,8 @@ def main(arguments=None):
     facts, extra = report.machine(), {}
     print(f"{facts['processor']}, {facts['instruction_set']}, {options.threads} threads")
     bench = Bench(names, options.threads, options.rounds)
+    facts["peak_gflops"] = bench.peak
+    print(f"peak: {bench.peak[32]:.0f} GFLOP/s in float32, {bench.peak[64]:.0f} in float64")
     try:
         for section in sections:
             if section in ALONE:

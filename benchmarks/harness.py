@@ -10,6 +10,9 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 
+import nablas as nb
+from nablas import _core
+
 SECONDS_A_TURN = 0.08
 # Idle threads of OpenBLAS and others spin for a while after their turn and would take a core from the next contender.
 SECONDS_BETWEEN_TURNS = 0.12
@@ -45,6 +48,7 @@ class Record:
     spread: float
     ratio: float  # to nablas: above 1, nablas is faster
     gflops: float
+    share: float  # of the most multiply-adds the threads can do
 
 
 class Worker:
@@ -86,6 +90,8 @@ class Bench:
 
     def __init__(self, names, threads, rounds):
         self.threads, self.rounds = threads, rounds
+        nb.set_num_threads(threads)
+        self.peak = {bits: _core.peak_gflops(bits == 64) for bits in (32, 64)}
         self.records, self.remarks = [], []
         for name in names:
             if not installed(name):
@@ -115,11 +121,12 @@ class Bench:
         ours = medians.get("nablas")
         for name, values in times.items():
             quarters = statistics.quantiles(values, n=4) if len(values) > 1 else [values[0]] * 3
-            flops = getattr(case, "flops", 0)
+            gflops = getattr(case, "flops", 0) / medians[name] / 1e3
+            peak = self.peak[64 if getattr(case, "dtype", "") == "float64" else 32]
             self.records.append(
                 Record(
                     section, case.name, name, self.threads, medians[name], (quarters[2] - quarters[0]) / 2,
-                    medians[name] / ours if ours else 0.0, flops / medians[name] / 1e3,
+                    medians[name] / ours if ours else 0.0, gflops, gflops / peak,
                 )
             )  # fmt: skip
         return [r for r in self.records if r.section == section and r.case == case.name]

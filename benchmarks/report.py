@@ -45,8 +45,8 @@ def line(records):
     for r in records:
         ratio = "" if r.contender == "nablas" else f" ({r.ratio:.2f}x)"
         parts.append(f"{r.contender} {r.microseconds:,.2f} ± {r.spread:.2g}{ratio}")
-    gflops = next((r.gflops for r in records if r.contender == "nablas" and r.gflops), 0)
-    rate = f"  [{gflops:.0f} GFLOP/s]" if gflops else ""
+    ours = next((r for r in records if r.contender == "nablas" and r.gflops), None)
+    rate = f"  [{ours.gflops:.0f} GFLOP/s, {ours.share:.0%} of peak]" if ours else ""
     return f"{records[0].case:28} µs: " + ", ".join(parts) + rate
 
 
@@ -60,9 +60,9 @@ def markdown(records, facts, remarks):
         lines += [
             f"## {section}, {chosen[0].threads} threads",
             "",
-            "| case | " + " | ".join(names) + " |",
+            "| case | " + " | ".join(names) + " | share of peak |",
         ]
-        lines.append("|---" * (len(names) + 1) + "|")
+        lines.append("|---" * (len(names) + 2) + "|")
         for case in dict.fromkeys(r.case for r in chosen):
             cells = []
             for name in names:
@@ -73,6 +73,8 @@ def markdown(records, facts, remarks):
                     else f"{r.microseconds:,.4g}"
                     + ("" if name == "nablas" else f" ({r.ratio:.2f})")
                 )
+            share = next((r.share for r in chosen if (r.case, r.contender) == (case, "nablas")), 0)
+            cells.append(f"{share:.0%}" if share else "-")
             lines.append(f"| {case} | " + " | ".join(cells) + " |")
         lines.append("")
     return "\n".join(lines + [f"- {remark}" for remark in remarks]) + "\n"

@@ -2,6 +2,11 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+#include <vector>
+
 #include "base/parallel.hpp"
 #include "bindings/arrays.hpp"
 #include "bindings/registry.hpp"
@@ -38,6 +43,27 @@ py::dict optimizer_registry() {
     out[table.optimizers[i].name] = py::make_tuple(hyperparameters, py::tuple(states));
   }
   return out;
+}
+
+// Of some short runs on all threads at once, the fastest.
+template <class T>
+double peak_gflops() {
+  constexpr int runs = 9;
+  constexpr int64 count = 100'000'000;
+  double best = 0;
+  for (int run = 0; run < runs; ++run) {
+    std::vector<double> seconds(num_threads()), done(seconds.size());
+    parallel(static_cast<int>(seconds.size()), [&](const Team& team) {
+      T sink = T(0.5);
+      team.barrier();
+      const auto start = std::chrono::steady_clock::now();
+      done[team.rank] = kernels<T>().multiply_adds(count, &sink);
+      seconds[team.rank] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    });
+    const double flops = 2 * std::accumulate(done.begin(), done.end(), 0.0);
+    best = std::max(best, 1e-9 * flops / *std::max_element(seconds.begin(), seconds.end()));
+  }
+  return best;
 }
 
 }  // namespace
@@ -117,6 +143,14 @@ RuntimeError
       },
       py::arg("float64"),
       "Rows and columns of the matrix product's register tile; shapes around it exercise every edge.");
+  m.def(
+      "peak_gflops",
+      [](bool full) {
+        py::gil_scoped_release release;
+        return full ? peak_gflops<double>() : peak_gflops<float>();
+      },
+      py::arg("float64") = false,
+      "Floating-point operations a nanosecond that the threads in use can do at most: multiply-adds in registers.");
   m.def("activations", &activation_registry,
         "Activation names, and whether the slope is a function of the 'output' or the 'preactivation'.");
   m.def("losses", &loss_registry, "Loss names, each with the output activation it is linked to.");

@@ -5,6 +5,7 @@
 #include "kernels/gemm.hpp"
 #include "kernels/losses.hpp"
 #include "kernels/optimizers.hpp"
+#include "kernels/peak.hpp"
 
 namespace nablas {
 
@@ -33,6 +34,7 @@ const Kernels<T> NABLAS_TABLE = {
     add_scaled,
     sum_of_squares,
     all_finite,
+    multiply_adds,
     {gather<float>, gather<double>, gather<bool>, gather<std::uint8_t>, gather<std::int8_t>, gather<std::uint16_t>,
      gather<std::int16_t>, gather<std::uint32_t>, gather<std::int32_t>, gather<std::uint64_t>, gather<std::int64_t>},
     random_words,

@@ -141,6 +141,9 @@ struct Kernels {
   void (*add_scaled)(T scale, const T* x, T* y, int64 count);  // y += scale x
   double (*sum_of_squares)(const T* x, int64 count);
   bool (*all_finite)(const T* x, int64 count);
+  // At least `count` multiply-adds as fast as the processor can; returns how many. *sink: in, a factor below 1; out, a
+  // sum.
+  double (*multiply_adds)(int64 count, T* sink);
   // out[i] = source row indices[i] (row first + i without indices) converted to T.
   void (*gather[element_type_count])(const Source&, const int64* indices, int64 first, int64 count, T* out,
                                      int64 out_row);

@@ -82,9 +82,9 @@ bool Trainer<T>::run_epoch(const Data<T>& data, const Objective& objective, int6
   Pace::Seconds rest(seconds);
   do {
     const Pace::Stretch stretch = pace_.next(most, rest);
-    const int64 begin = state.next_row;
+    const int64 first_row = state.next_row;
     run_stretch(stretch.threads, data, objective, batch, rates, dropout, stretch.begin + stretch.longest, state);
-    if (most > 1) pace_.record(stretch, state.next_row - begin);
+    if (most > 1) pace_.record(stretch, (state.next_row - first_row + batch - 1) / batch);
     rest = deadline - Pace::Clock::now();
   } while (!ended() && rest.count() > 0);
   return ended();

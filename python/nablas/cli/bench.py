@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -93,9 +94,13 @@ def products() -> list[dict[str, Any]]:
 
 def run() -> dict[str, Any]:
     """Everything, for printing."""
+    peak = _core.peak_gflops()
+    sections = {"training steps": steps(), "products": products()}
+    for row in itertools.chain(*sections.values()):
+        row["share_of_peak"] = row["gflops"] / peak
     return {
         "instruction_set": _core.isa(),
         "threads": _core.num_threads(),
-        "training steps": steps(),
-        "products": products(),
+        "peak_gflops": peak,
+        **sections,
     }

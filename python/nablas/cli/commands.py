@@ -160,11 +160,19 @@ def bench(options: argparse.Namespace) -> None:
         _print_json(result)
         return
     for name in ("training steps", "products"):
-        table = _table(f"{name}: {result['instruction_set']}, {result['threads']} threads")
-        for column in ("", "µs", "GFLOP/s"):
+        table = _table(
+            f"{name}: {result['instruction_set']}, {result['threads']} threads,"
+            f" at most {result['peak_gflops']:,.0f} GFLOP/s"
+        )
+        for column in ("", "µs", "GFLOP/s", "of peak"):
             table.add_column(column, justify="right" if column else "left")
         for row in result[name]:
-            table.add_row(row["case"], f"{row['microseconds']:,.2f}", f"{row['gflops']:,.1f}")
+            table.add_row(
+                row["case"],
+                f"{row['microseconds']:,.2f}",
+                f"{row['gflops']:,.1f}",
+                f"{row['share_of_peak']:.0%}",
+            )
         _console().print(table)
 
 
