@@ -8,8 +8,7 @@
 
 #include <utility>
 
-#include "kernels/activations.hpp"
-#include "kernels/packing.hpp"
+#include "kernels/streaming.hpp"
 
 namespace nablas {
 namespace {
@@ -72,55 +71,6 @@ TileFunction tile_function(int64 rows, int64 vectors, bool packed, Edge edge) {
                                          : (packed ? tile_edges<2, true> : tile_edges<2, false>);
   return tables[edge].rows[rows - 1];
 }
-constexpr T zeros[tile_columns] = {};
-
-// Few rows of A: B is read once, as it lies, at memory speed, while the sums wait in C. Little depth: C is written
-// row by row. Each element adds its products in the same order as in a tile.
-constexpr int64 few = 2, streamed_elements = 1 << 14, stream_columns = 2048, stream_depth = 8;
-bool repays_streaming(const Gemm<T>& g, int64 rows, int64 columns) {
-  if (g.depth == 0) return true;
-  if (g.depth <= few) return g.b_column == 1 && rows * columns >= streamed_elements;
-  return rows <= few && (g.b_column == 1 || g.b_row == 1) && g.depth * columns >= streamed_elements;
-}
-
-// c += a B for columns of B that are contiguous: lanes of them at a time, turned in registers.
-void stream_columns_of_b(const T* a, int64 a_column, const T* b, int64 b_column, int64 depth, int64 columns, T* c) {
-  for (int64 j = 0; j < columns; j += lanes) {
-    const int64 width = at_most(columns - j, lanes);
-    V sum = load_part(c + j, width);
-    for (int64 p = 0; p < depth; p += lanes) {
-      const int64 steps = at_most(depth - p, lanes);
-      const T* from = b + p + j * b_column;
-      V x[lanes];
-      if (width == lanes && steps == lanes) {
-#pragma GCC unroll 16
-        for (int r = 0; r < lanes; ++r) x[r] = load(from + r * b_column);
-        transpose(x);
-#pragma GCC unroll 16
-        for (int q = 0; q < lanes; ++q) sum += a[(p + q) * a_column] * x[q];
-      } else {
-        for (int r = 0; r < lanes; ++r) x[r] = r < width ? load_part(from + r * b_column, steps) : V{};
-        transpose(x);
-        for (int q = 0; q < steps; ++q) sum += a[(p + q) * a_column] * x[q];
-      }
-    }
-    store_part(c + j, sum, width);
-  }
-}
-void stream_row(const T* a, int64 a_column, const T* b, int64 b_row, int64 depth, int64 columns, T* c) {
-  int64 p = 0;
-  for (; p + stream_depth <= depth; p += stream_depth)
-    for_each_vector(columns, [&](auto from, auto to) NABLAS_LAMBDA {
-      V sum = from(c);
-#pragma GCC unroll 8
-      for (int64 q = 0; q < stream_depth; ++q) sum += a[(p + q) * a_column] * from(b + (p + q) * b_row);
-      to(c, sum);
-    });
-  for (; p < depth; ++p)
-    for_each_vector(columns,
-                    [&](auto from, auto to) NABLAS_LAMBDA { to(c, from(c) + a[p * a_column] * from(b + p * b_row)); });
-}
-
 // A panel of A is read once for every panel of B: packing repays from this many on. Rows of A that lie side
 // by side (a_row == 1) are packed by whole vectors and repay earlier.
 bool repays_packing_a(const Gemm<T>& g, int64 panels) { return panels >= (g.a_row == 1 ? 3 : 6); }
@@ -129,34 +79,6 @@ bool repays_packing_b(const Gemm<T>& g, int64 rows, int64 columns) {
   constexpr int64 page = 4096 / sizeof(T);
   return g.b_column != 1 || (!has_masked_loads && columns % lanes != 0) || rows > 4 * tile_rows ||
          (g.b_row >= page / 2 && columns > 2 * tile_columns);
-}
-
-void finish_tile(const Gemm<T>& g, int64 i, int64 j, int64 rows, int64 columns) {
-  T* c = g.c + i * g.c_row + j;
-  const Matrix<const T> block{c, rows, columns, g.c_row};
-  if (g.preactivation != nullptr)
-    map_rows(block, g.preactivation + i * g.c_row + j, g.c_row, [](V x, auto) NABLAS_LAMBDA { return x; });
-  if (g.activation != 0) ActivationEntries::entries[g.activation].value(block, c, g.c_row);
-  if (g.gate_activation != 0)
-    ActivationEntries::entries[g.gate_activation].multiply_slope(
-        {g.gate + i * g.gate_row + j, rows, columns, g.gate_row}, c, g.c_row);
-}
-
-void stream(const Gemm<T>& g, Range rows, Range columns) {
-  for (int64 i = rows.begin; i < rows.end; ++i)
-    for (int64 j = columns.begin; j < columns.end; j += stream_columns) {
-      const int64 width = at_most(columns.end - j, stream_columns);
-      T* const c = g.c + i * g.c_row + j;
-      if (!g.accumulate)
-        for_each_vector(width,
-                        [&](auto from, auto to) NABLAS_LAMBDA { to(c, g.bias != nullptr ? from(g.bias + j) : V{}); });
-      const T* const a = g.a + i * g.a_row;
-      if (g.b_column == 1)
-        stream_row(a, g.a_column, g.b + j, g.b_row, g.depth, width, c);
-      else
-        stream_columns_of_b(a, g.a_column, g.b + j * g.b_column, g.b_column, g.depth, width, c);
-      finish_tile(g, i, j, 1, width);
-    }
 }
 
 void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
@@ -169,7 +91,7 @@ void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
   // Blocks of equal depth: a short last one would read and write C for little work.
   const int64 blocks = (g.depth + block_depth - 1) / block_depth;
   const int64 equal_depth = (g.depth + blocks - 1) / blocks;
-  const bool finishes = g.preactivation != nullptr || g.activation != 0 || g.gate_activation != 0;
+  const bool finishing = finishes(g);
   for (int64 j0 = columns.begin; j0 < columns.end; j0 += block_columns) {
     const int64 j1 = at_most(j0 + block_columns, columns.end);
     const int64 panels = (j1 - j0 + tile_columns - 1) / tile_columns;
@@ -202,7 +124,7 @@ void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
             tile_function(height, vectors, use_packed_a, edge)(
                 depth, use_packed_a ? packed_a + (i - i0) * depth : a + i * g.a_row, g.a_row, g.a_column, b, b_row,
                 from_c ? c : fresh, from_c ? g.c_row : 0, c, g.c_row, lanes_used);
-            if (last && finishes) finish_tile(g, i, j, height, width);
+            if (last && finishing) finish_tile(g, i, j, height, width);
           }
         }
       }

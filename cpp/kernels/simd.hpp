@@ -64,7 +64,7 @@ NABLAS_INLINE void store_part(T* p, V v, int64 count) {
 // f(0), f(1), ... f(count - 1), each number a constant expression: written out before the compiler looks at arrays of
 // vectors, so that these become registers.
 template <class F, int... i>
-NABLAS_INLINE void repeat(F f, std::integer_sequence<int, i...>) {
+NABLAS_INLINE void repeat([[maybe_unused]] F f, std::integer_sequence<int, i...>) {
   (f(std::integral_constant<int, i>{}), ...);
 }
 template <int count, class F>
