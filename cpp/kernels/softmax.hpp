@@ -39,8 +39,18 @@ T shifted_exponentials(const T* z, int64 columns, T m, T* out) {
 // are taken down the columns and no lane is idle.
 constexpr int64 narrow_columns = 64;
 
+// Up to so many columns are turned entry by entry: fewer moves than a block's.
+constexpr int64 scalar_columns = 4;
+
 // x[j] = column j of `rows` (at most lanes) rows from `from` on; idle lanes hold zeros.
 NABLAS_INLINE void load_columns(const T* from, int64 row, int64 rows, int64 columns, V* x) {
+  if (columns <= scalar_columns) {
+    T turned[scalar_columns][lanes] = {};
+    for (int64 r = 0; r < rows; ++r)
+      for (int64 j = 0; j < columns; ++j) turned[j][r] = from[r * row + j];
+    for (int64 j = 0; j < columns; ++j) x[j] = load(turned[j]);
+    return;
+  }
   for (int64 j = 0; j < columns; j += lanes) {
     const int64 width = columns - j < lanes ? columns - j : lanes;
     V block[lanes];
@@ -53,6 +63,13 @@ NABLAS_INLINE void load_columns(const T* from, int64 row, int64 rows, int64 colu
   }
 }
 NABLAS_INLINE void store_columns(T* to, int64 row, int64 rows, int64 columns, const V* x) {
+  if (columns <= scalar_columns) {
+    T turned[scalar_columns][lanes];
+    for (int64 j = 0; j < columns; ++j) store(turned[j], x[j]);
+    for (int64 r = 0; r < rows; ++r)
+      for (int64 j = 0; j < columns; ++j) to[r * row + j] = turned[j][r];
+    return;
+  }
   for (int64 j = 0; j < columns; j += lanes) {
     const int64 width = columns - j < lanes ? columns - j : lanes;
     V block[lanes];
