@@ -164,6 +164,7 @@ class ScikitLearn:
     def train(self, case):
         if (
             len(case.sizes) == 2
+            or case.sizes[-1] == 2  # it has one sigmoid output for two classes
             or case.output != "softmax"
             or case.activation not in ("relu", "tanh")
         ):

@@ -43,13 +43,13 @@ def threads():
 
 
 def trained_hash(dtype, dropout=0.0):
-    """Wide enough that every team size up to 7 gets work in every phase."""
+    """Wide enough that every team size up to 7 gets work in every phase; batches for both schedules, and in between."""
     x, y = rng(1).normal(size=(700, 300)).astype(dtype), rng(2).integers(0, 10, 700)
     weight = rng(3).random(700)
     net = nb.MLP([300, 200, 90, 10], ["relu", "gelu"], "softmax", dtype=dtype, seed=1)
-    history = net.fit(
-        x, y, epochs=2, batch_size=256, seed=1, l2=1e-4, dropout=dropout, sample_weight=weight
-    )
+    settings = {"seed": 1, "l2": 1e-4, "dropout": dropout, "sample_weight": weight}
+    for batch_size in (20, 100, 700):  # by layers for want of rows, by rows, by layers for its size
+        history = net.fit(x, y, epochs=2, batch_size=batch_size, **settings)
     digest = hashlib.sha256(net.parameters.tobytes())
     digest.update(net.forward(x).tobytes())
     digest.update(net.gradient(x, y).tobytes())

@@ -161,7 +161,7 @@ class Fit:
                 history.val_loss.append(val_loss)
                 history.val_score.append(val_score)
             schedule.observe((history.val_loss or history.loss)[-1])
-            if self._stopped(history, epoch + 1):
+            if self.callbacks and self._stopped(history, epoch + 1):
                 break
         if report is not None:
             report(len(history), _summary(history))
