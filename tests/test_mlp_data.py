@@ -36,13 +36,14 @@ def test_input_dtypes_train_alike(digits, source):
     np.testing.assert_array_equal(net.parameters, want.parameters)
 
 
-def test_layouts_train_alike(digits):
+@pytest.mark.parametrize("shuffle", [True, False])  # unshuffled rows may be read where they lie
+def test_layouts_train_alike(digits, shuffle):
     x, y = digits[0][:200], digits[1][:200]
     want = nb.MLP([64, 8, 10], output="softmax", seed=0, dtype="float64")
-    want.fit(x, y, epochs=2, seed=1)
+    want.fit(x, y, epochs=2, seed=1, shuffle=shuffle)
     for name, other in strange_layouts(x):
         net = nb.MLP([64, 8, 10], output="softmax", seed=0, dtype="float64")
-        net.fit(other, y, epochs=2, seed=1)
+        net.fit(other, y, epochs=2, seed=1, shuffle=shuffle)
         np.testing.assert_array_equal(net.parameters, want.parameters, err_msg=name)
         np.testing.assert_array_equal(net.forward(other), want.forward(x), err_msg=name)
 
