@@ -9,7 +9,7 @@ namespace nablas {
 namespace {
 
 // Rows of a block: enough to fill the tiles, few enough that a layer's activations stay in L2.
-constexpr int64 block_rows = 8 * loss_rows;
+constexpr int64 block_rows = 16 * loss_rows;
 
 // body(pass, section of one thread, block) for every block of these rows, already gathered.
 template <class T, class Body>
