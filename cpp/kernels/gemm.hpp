@@ -74,11 +74,12 @@ TileFunction tile_function(int64 rows, int64 vectors, bool packed, Edge edge) {
 // A panel of A is read once for every panel of B: packing repays from this many on. Rows of A that lie side
 // by side (a_row == 1) are packed by whole vectors and repay earlier.
 bool repays_packing_a(const Gemm<T>& g, int64 panels) { return panels >= (g.a_row == 1 ? 3 : 6); }
-// A panel of B is read once for every tile of rows; unpacked, and wide, its rows lie on pages of their own.
+// A panel of B is read once for every tile of rows. A small B is in cache as it lies; of a wide one, the rows lie on
+// pages of their own.
 bool repays_packing_b(const Gemm<T>& g, int64 rows, int64 columns) {
-  constexpr int64 page = 4096 / sizeof(T);
-  return g.b_column != 1 || (!has_masked_loads && columns % lanes != 0) || rows > 4 * tile_rows ||
-         (g.b_row >= page / 2 && columns > 2 * tile_columns);
+  constexpr int64 page = 4096 / sizeof(T), small = (1 << 18) / sizeof(T);
+  return g.b_column != 1 || (!has_masked_loads && columns % lanes != 0) ||
+         (rows > 4 * tile_rows && g.depth * columns > small) || (g.b_row >= page / 2 && columns > 2 * tile_columns);
 }
 
 void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
