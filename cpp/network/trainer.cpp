@@ -218,12 +218,15 @@ void Trainer<T>::backward_batch(const T* by_outputs, const Dropout& dropout) {
 
 template <class T>
 void Trainer<T>::update(double rate, double l2) {
-  UpdateArguments<T> arguments = update_arguments(rate, 0);
-  for (const Layer& layer : network_.layers)
-    update_part(
-        arguments, layer,
-        {layer.offset, layer.inputs + 1, layer.outputs, layer.outputs, gradient_.data() + layer.offset, layer.outputs},
-        l2);
+  parallel(threads_for(static_cast<double>(network_.parameter_count)), [&](const Team& team) {
+    UpdateArguments<T> arguments = update_arguments(rate, 0);
+    for (const Layer& layer : network_.layers) {
+      const Range rows = team.share(layer.inputs + 1);
+      const int64 n = layer.outputs, begin = layer.offset + rows.begin * n;
+      if (rows.begin < rows.end)
+        update_part(arguments, layer, {begin, rows.end - rows.begin, n, n, gradient_.data() + begin, n}, l2);
+    }
+  });
   ++steps_;
   ++network_.updates;
 }
