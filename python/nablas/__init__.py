@@ -4,7 +4,7 @@
 ``nablas.reference`` says in NumPy what each of them computes.
 """
 
-from . import _core, kernels, metrics, reference, schedules
+from . import _core, autograd, kernels, metrics, reference, schedules
 from ._core import available_isas, isa, num_threads, set_num_threads
 from ._version import __version__
 from .callbacks import Callback, Checkpoint, EarlyStopping, FitState
@@ -42,6 +42,7 @@ __all__ = [
     "RMSprop",
     "__version__",
     "activations",
+    "autograd",
     "available_isas",
     "gradient_descent",
     "isa",

@@ -51,33 +51,60 @@ class Optimizer:
     def learning_rate(self, value: float | Schedule) -> None:
         self.schedule = as_schedule(value)
 
-    def bind(
-        self, parameters: NDArray[Any], *, total_steps: int | None = None
-    ) -> Callable[[NDArray[Any]], None]:
-        """A function that updates `parameters` in place, given their gradient.
+    def bind(self, parameters: Any, *, total_steps: int | None = None) -> Callable[..., None]:
+        """A function that updates `parameters` in place.
 
         Parameters
         ----------
-        parameters : contiguous array of float32 or float64
+        parameters : array, Tensor, or sequence of Tensors
+            Contiguous, of float32 or float64.
         total_steps : int, optional
             For schedules that need to know the end; an update counts as an epoch.
 
         Returns
         -------
-        function of one argument
-            Keeps the optimizer's states between calls.
+        function
+            Keeps the optimizer's states between calls. For an array it takes the gradient; for
+            Tensors nothing: it uses each one's `grad`, leaves alone those without one, and sets
+            all of them to None for the next pass.
+
+        Examples
+        --------
+        >>> from nablas.autograd import Tensor
+        >>> w = Tensor([1.0, 2.0], requires_grad=True)
+        >>> step = SGD(0.1).bind(w)
+        >>> (w * w).sum().backward()
+        >>> step()
+        >>> w
+        Tensor([0.8, 1.6], requires_grad=True)
         """
+        if isinstance(parameters, np.ndarray):
+            return self._scheduled(self._rule(parameters), total_steps)
+        tensors = [parameters] if hasattr(parameters, "backward") else list(parameters)
+        for i, tensor in enumerate(tensors):
+            if not (hasattr(tensor, "backward") and tensor.requires_grad and tensor.is_leaf):
+                raise TypeError(
+                    f"parameters: expected an array or Tensors made with requires_grad=True, got "
+                    f"{tensor!r:.60} at {i}"
+                )
+        rules = [self._rule(tensor.data) for tensor in tensors]
+
+        def update_all(rate: float, step: int) -> None:
+            for tensor, rule in zip(tensors, rules, strict=True):
+                if tensor.grad is not None:
+                    rule(rate, step, tensor.grad.data)
+                    tensor.mark_edited()
+                    tensor.grad = None
+
+        return self._scheduled(update_all, total_steps)
+
+    def _rule(self, parameters: NDArray[Any]) -> Callable[[float, int, NDArray[Any]], None]:
         flat = parameters.reshape(-1)
         if flat.size and not np.shares_memory(flat, parameters):
             raise ValueError("parameters: expected a contiguous array, got a strided one")
         states = [np.zeros_like(flat) for _ in _core.optimizers()[self.name][1]]
-        step, plan = 0, Plan(1, total_steps)
-        self.schedule.begin()
 
-        def update(gradient: NDArray[Any]) -> None:
-            nonlocal step
-            rate = self.schedule.rates(np.array([step]), plan)[0]
-            step += 1
+        def update(rate: float, step: int, gradient: NDArray[Any]) -> None:
             _core.optimizer_update(
                 self.name,
                 flat,
@@ -89,6 +116,20 @@ class Optimizer:
             )
 
         return update
+
+    def _scheduled(
+        self, update: Callable[..., None], total_steps: int | None
+    ) -> Callable[..., None]:
+        step, plan = 0, Plan(1, total_steps)
+        self.schedule.begin()
+
+        def scheduled(*gradient: NDArray[Any]) -> None:
+            nonlocal step
+            rate = self.schedule.rates(np.array([step]), plan)[0]
+            step += 1
+            update(rate, step, *gradient)
+
+        return scheduled
 
     def __repr__(self) -> str:
         rate = type(self.schedule).__name__ != "Constant"

@@ -1,0 +1,135 @@
+"""What the rules share: functions of arrays that work on Tensors too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import kernels
+
+ndarray = np.ndarray
+
+
+def fitted(x: Any) -> Any:
+    """An array of a dtype the kernels know: float32 and float64 as they are, others in float64."""
+    return x if x.dtype.char in "fd" else x.astype(np.float64)
+
+
+def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
+    """Sum over the axes that broadcasting added or stretched."""
+    if g.shape == shape:
+        return g
+    added = g.ndim - len(shape)
+    if added < 0:
+        return g + np.zeros(shape, g.dtype)
+    stretched = [i + added for i, n in enumerate(shape) if n == 1 and g.shape[i + added] != 1]
+    if added or stretched:
+        g = g.sum(axis=(*range(added), *stretched), keepdims=False)
+    return g.reshape(shape)
+
+
+def expand(g: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
+    """A reduction's result with its axes back as ones, to broadcast against the input."""
+    if keepdims or axis is None or not shape:
+        return g
+    axes = {a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))}
+    return g.reshape(tuple(1 if i in axes else n for i, n in enumerate(shape)))
+
+
+def spread(g: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
+    """`expand`, broadcast to the input's shape."""
+    g = expand(g, shape, axis, keepdims)
+    if isinstance(g, (ndarray, np.generic)):
+        full = np.empty(shape, g.dtype)
+        full[...] = g
+        return full
+    return np.broadcast_to(g, shape)
+
+
+def norm(x: Any, axis: Any, keepdims: bool) -> Any:
+    """Euclidean norm, scaled by the largest entry where squares would overflow or vanish."""
+    size = np.sqrt((x * x).sum(axis=axis, keepdims=keepdims))
+    if x.size and not np.all((size > 1e-15) & (size < 1e15)):
+        top = np.maximum.reduce(np.absolute(x), axis=axis, keepdims=True)
+        top = np.where((top > 0) & np.isfinite(top), top, 1).astype(x.dtype, copy=False)
+        scaled = np.sqrt(np.add.reduce(np.square(x / top), axis=axis, keepdims=True)) * top
+        size = scaled.reshape(np.shape(size))
+    return size
+
+
+def lowered(exponent: Any) -> Any:
+    """One less, but 1 for exponents of 0, whose derivative is 0 everywhere."""
+    if isinstance(exponent, (int, float)):
+        return exponent - 1 if exponent else 1
+    return np.where(exponent == 0, 1, exponent - 1)
+
+
+def scatter(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
+    """Zeros of `shape` with `g` added at `index`."""
+    if not isinstance(g, (ndarray, np.generic)):
+        return g._apply("scatter", g, index, shape)
+    full = np.zeros(shape, g.dtype)
+    parts = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(part, (ndarray, list)) and np.asarray(part).dtype != bool for part in parts):
+        np.add.at(full, index, g)
+    else:
+        full[index] = g
+    return full
+
+
+def split(g: Any, sizes: list[int], axis: int) -> list[Any]:
+    """Consecutive parts of `g` along an axis."""
+    before, ends = (slice(None),) * (axis % g.ndim), np.cumsum([0, *sizes]).tolist()
+    return [g[(*before, slice(a, b))] for a, b in zip(ends, ends[1:], strict=False)]
+
+
+def unstack(g: Any, count: int, axis: int) -> list[Any]:
+    """The slices of `g` along an axis."""
+    before = (slice(None),) * (axis % g.ndim)
+    return [g[(*before, i)] for i in range(count)]
+
+
+# ---- matrix products -------------------------------------------------------------------------
+
+
+def product(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False) -> Any:
+    """``a @ b``, each transposed in its last two axes if wanted; matrices go to the C++ kernel."""
+    if (
+        type(a) is ndarray
+        and type(b) is ndarray
+        and a.ndim == b.ndim == 2
+        and a.dtype == b.dtype
+        and a.dtype.char in "fd"
+        and a.shape[not transpose_a] == b.shape[transpose_b]
+    ):
+        return kernels.matmul(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
+    return np.matmul(
+        a.swapaxes(-1, -2) if transpose_a else a, b.swapaxes(-1, -2) if transpose_b else b
+    )
+
+
+def matmul_left(g: Any, a: Any, b: Any) -> Any:
+    """The gradient by a of ``a @ b``: g bᵀ."""
+    if a.ndim == 1 and b.ndim == 1:
+        return g * b
+    if b.ndim == 1:
+        return g.reshape((*g.shape, 1)) * b
+    if a.ndim == 1:
+        return product(g.reshape((*g.shape[:-1], 1, g.shape[-1])), b, False, True).reshape(
+            (*b.shape[:-2], a.shape[0])
+        )
+    return product(g, b, False, True)
+
+
+def matmul_right(g: Any, a: Any, b: Any) -> Any:
+    """The gradient by b of ``a @ b``: aᵀ g."""
+    if a.ndim == 1 and b.ndim == 1:
+        return g * a
+    if a.ndim == 1:
+        return a.reshape((-1, 1)) * g.reshape((*g.shape[:-1], 1, g.shape[-1]))
+    if b.ndim == 1:
+        return product(a, g.reshape((*g.shape, 1)), True, False).reshape(
+            (*a.shape[:-2], b.shape[0])
+        )
+    return product(a, g, True, False)

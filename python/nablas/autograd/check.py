@@ -1,0 +1,182 @@
+"""Gradients against central differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .engine import grad
+from .recording import enable_grad, no_grad
+from .tensor import Tensor, wrap
+
+
+def _outputs(function: Callable[..., Any], inputs: Sequence[Any]) -> list[Tensor]:
+    result = function(*inputs)
+    several = result if isinstance(result, (tuple, list)) else (result,)
+    if not all(isinstance(y, Tensor) for y in several):
+        raise TypeError("function: expected a Tensor or a tuple of them from it")
+    return list(several)
+
+
+def _numerical(
+    function: Callable[..., Any], inputs: Sequence[Any], place: int, eps: float
+) -> list[np.ndarray[Any, Any]]:
+    """For each output its Jacobian (outputs, inputs) by central differences."""
+    x = inputs[place]
+    columns: list[list[Any]] = []
+    with no_grad():
+        for i in range(x.size):
+            values = []
+            for sign in (1, -1):
+                moved = x.data.copy()
+                moved.reshape(-1)[i] += sign * eps
+                given = [*inputs[:place], wrap(moved), *inputs[place + 1 :]]
+                values.append([y.data.copy() for y in _outputs(function, given)])
+            columns.append([(a - b).reshape(-1) / (2 * eps) for a, b in zip(*values, strict=True)])
+        sizes = [y.size for y in _outputs(function, inputs)]
+    return [
+        np.stack([column[k] for column in columns], axis=1) if columns else np.zeros((size, 0))
+        for k, size in enumerate(sizes)
+    ]
+
+
+def _analytical(y: Tensor, x: Tensor) -> np.ndarray[Any, Any]:
+    rows = np.zeros((y.size, x.size))
+    if y.requires_grad:
+        for j in range(y.size):
+            unit = np.zeros(y.size, y.dtype)
+            unit[j] = 1
+            (row,) = grad(y, x, unit.reshape(y.shape), retain_graph=True, allow_unused=True)
+            if row is not None:
+                rows[j] = row.data.reshape(-1)
+    return rows
+
+
+def gradcheck(
+    function: Callable[..., Any],
+    inputs: Any,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+) -> bool:
+    """Compare gradients with central differences, entry by entry.
+
+    Parameters
+    ----------
+    function : function of the inputs, returning a Tensor or a tuple of Tensors
+    inputs : Tensor or sequence
+        Those that require a gradient (float64) are checked.
+    eps : float
+        The step of the differences.
+    atol, rtol : float
+        Entries must satisfy ``|analytical - numerical| <= atol + rtol |numerical|``.
+    raise_exception : bool
+        Raise, or return False.
+
+    Returns
+    -------
+    bool
+        True.
+
+    Raises
+    ------
+    RuntimeError
+        When they differ: names the worst entry.
+    ValueError
+        When no input requires a gradient or one is not float64.
+    """
+    given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    checked = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
+    if not checked:
+        raise ValueError("inputs: expected at least one Tensor that requires a gradient, got none")
+    for i in checked:
+        if given[i].dtype != np.float64:
+            raise ValueError(f"inputs: expected float64 to check, got {given[i].dtype} at {i}")
+    outputs = _outputs(function, given)
+    for i in checked:
+        for k, numerical in enumerate(_numerical(function, given, i, eps)):
+            analytical = _analytical(outputs[k], given[i])
+            excess = np.abs(analytical - numerical) - atol - rtol * np.abs(numerical)
+            bad = ~(excess <= 0) & ~(analytical == numerical)
+            if not bad.any():
+                continue
+            if not raise_exception:
+                return False
+            worst = np.where(bad, np.nan_to_num(excess, nan=np.inf, posinf=np.inf), -np.inf)
+            row, column = np.unravel_index(worst.argmax(), worst.shape)
+            raise RuntimeError(
+                f"gradient of output {k}{_entry(row, outputs[k])} by input {i}"
+                f"{_entry(column, given[i])}: expected {numerical[row, column]:.10g} by central "
+                f"differences, got {analytical[row, column]:.10g}; {int(bad.sum())} of "
+                f"{bad.size} entries differ"
+            )
+    return True
+
+
+def _entry(flat: Any, tensor: Tensor) -> str:
+    return str([int(i) for i in np.unravel_index(flat, tensor.shape)]) if tensor.ndim else ""
+
+
+def gradgradcheck(
+    function: Callable[..., Any],
+    inputs: Any,
+    grad_outputs: Any = None,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+) -> bool:
+    """`gradcheck` of the gradients: checks second derivatives.
+
+    Parameters
+    ----------
+    function, inputs, eps, atol, rtol, raise_exception
+        As for `gradcheck`.
+    grad_outputs : Tensor or sequence of Tensors, optional
+        Gradients by the outputs, also checked; random ones by default.
+
+    Returns
+    -------
+    bool
+        True.
+    """
+    given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    outputs = _outputs(function, given)
+    if grad_outputs is None:
+        rng = np.random.default_rng(0)
+        seeds = [Tensor(rng.normal(size=y.shape), requires_grad=True) for y in outputs]
+    else:
+        seeds = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
+
+    def gradients(*arguments: Any) -> tuple[Tensor, ...]:
+        values, weights = arguments[: len(given)], arguments[len(given) :]
+        leaves = [
+            x if not wanted or x.requires_grad else Tensor(x, requires_grad=True)
+            for x, wanted in zip(values, needed, strict=True)
+        ]
+        with enable_grad():
+            results = _outputs(function, leaves)
+            rooted = [(y, w) for y, w in zip(results, weights, strict=True) if y.requires_grad]
+            wrt = [x for x, wanted in zip(leaves, needed, strict=True) if wanted]
+            if not rooted:
+                return tuple(wrap(np.zeros_like(x.data)) for x in wrt)
+            found = grad(
+                [y for y, _ in rooted],
+                wrt,
+                [w for _, w in rooted],
+                create_graph=True,
+                allow_unused=True,
+            )
+        return tuple(
+            wrap(np.zeros_like(x.data)) if g is None else g for x, g in zip(wrt, found, strict=True)
+        )
+
+    needed = [isinstance(x, Tensor) and x.requires_grad for x in given]
+    return gradcheck(
+        gradients, [*given, *seeds], eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception
+    )

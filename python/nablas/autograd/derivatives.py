@@ -1,0 +1,139 @@
+"""Derivatives of functions: Jacobian, Hessian, and their products with vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .engine import grad
+from .functions import as_tensor, stack
+from .tensor import Tensor, as_data, wrap
+
+
+def _point(x: ArrayLike | Tensor, create_graph: bool) -> Tensor:
+    if create_graph and isinstance(x, Tensor) and x.requires_grad:
+        return x
+    data = as_data(x)
+    return Tensor(data if data.dtype.kind == "f" else data.astype(float), requires_grad=True)
+
+
+def _value(function: Callable[[Tensor], Any], x: Tensor) -> Tensor:
+    y = function(x)
+    if not isinstance(y, Tensor):
+        raise TypeError(f"function: expected it to return a Tensor, got {type(y).__name__}")
+    return y
+
+
+def _by(y: Tensor, x: Tensor, gradient: Any, create_graph: bool) -> Tensor:
+    if not y.requires_grad:
+        return wrap(np.zeros_like(x.data))
+    (result,) = grad(
+        y, x, gradient, retain_graph=True, create_graph=create_graph, allow_unused=True
+    )
+    return wrap(np.zeros_like(x.data)) if result is None else result
+
+
+def jacobian(
+    function: Callable[[Tensor], Tensor], x: ArrayLike | Tensor, *, create_graph: bool = False
+) -> Tensor:
+    """All derivatives of a function's outputs by its inputs.
+
+    Parameters
+    ----------
+    function : function of a Tensor, returning a Tensor
+    x : array
+        Where.
+    create_graph : bool
+        Let the result be differentiated by `x`, which then must require a gradient.
+
+    Returns
+    -------
+    Tensor
+        Of the shape of the output followed by that of `x`; one pass back for each output.
+    """
+    point = _point(x, create_graph)
+    y = _value(function, point)
+    rows = []
+    for i in range(y.size):
+        unit = np.zeros(y.size, y.dtype)
+        unit[i] = 1
+        rows.append(_by(y, point, unit.reshape(y.shape), create_graph))
+    shape = (*y.shape, *point.shape)
+    return stack(rows).reshape(shape) if rows else wrap(np.zeros(shape, y.dtype))
+
+
+def hessian(function: Callable[[Tensor], Tensor], x: ArrayLike | Tensor) -> Tensor:
+    """All second derivatives of a function whose result is a single number.
+
+    Parameters
+    ----------
+    function : function of a Tensor, returning a Tensor of one entry
+    x : array
+        Where.
+
+    Returns
+    -------
+    Tensor
+        Of the shape of `x` twice.
+    """
+
+    def slope(point: Tensor) -> Tensor:
+        y = _value(function, point)
+        if y.size != 1:
+            raise ValueError(f"function: expected a single number, got shape {y.shape}")
+        return _by(y, point, np.ones_like(y.data), True)
+
+    return jacobian(slope, x)
+
+
+def vjp(
+    function: Callable[[Tensor], Tensor], x: ArrayLike | Tensor, v: ArrayLike | Tensor
+) -> tuple[Tensor, Tensor]:
+    """The value, and ``vᵀ J``: one pass back.
+
+    Parameters
+    ----------
+    function : function of a Tensor, returning a Tensor
+    x : array
+        Where.
+    v : array of the output's shape
+
+    Returns
+    -------
+    value, product : Tensors
+    """
+    point = _point(x, False)
+    y = _value(function, point)
+    return y.detach(), _by(y, point, v, False)
+
+
+def jvp(
+    function: Callable[[Tensor], Tensor], x: ArrayLike | Tensor, v: ArrayLike | Tensor
+) -> tuple[Tensor, Tensor]:
+    """The value, and ``J v``: the derivative along `v`.
+
+    Two passes back give it: ``uᵀ J`` is linear in u, and its derivative by u, applied to v, is
+    the product.
+
+    Parameters
+    ----------
+    function : function of a Tensor, returning a Tensor
+    x : array
+        Where.
+    v : array of the shape of `x`
+
+    Returns
+    -------
+    value, product : Tensors
+    """
+    point = _point(x, False)
+    direction = as_tensor(v)
+    if direction.shape != point.shape:
+        raise ValueError(f"v: expected shape {point.shape} like x, got {direction.shape}")
+    y = _value(function, point)
+    u = Tensor(np.zeros_like(y.data), requires_grad=True)
+    back = _by(y, point, u, True)
+    return y.detach(), _by(back, u, direction, False)

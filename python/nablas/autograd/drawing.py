@@ -1,0 +1,283 @@
+"""Pictures of a computational graph: values above each operation, gradients below."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .._optional import require
+from .engine import flow, reachable
+from .tensor import Tensor
+
+MOST_NODES = 400
+_VALUE, _GRADIENT, _LINE = "#1b7837", "#b2182b", "#555555"
+
+
+@dataclass
+class GraphNode:
+    """An operation, a leaf or a constant.
+
+    Attributes
+    ----------
+    label : str
+        The operation's symbol, or a leaf's name.
+    value, gradient : array, or None for a gradient nobody needs
+    inputs : list of int
+        Places in `GraphDrawing.nodes`.
+    computed : bool
+        Whether an operation made it.
+    """
+
+    label: str
+    value: Any
+    gradient: Any = None
+    inputs: list[int] = field(default_factory=list)
+    computed: bool = False
+
+
+class GraphDrawing:
+    """A graph to look at: shows itself in notebooks, `save` writes a file, `dot` is its text.
+
+    Attributes
+    ----------
+    nodes : list of GraphNode
+        Inputs before what is computed from them; the result is last.
+    """
+
+    def __init__(self, nodes: list[GraphNode], precision: int) -> None:
+        self.nodes = nodes
+        self._precision = precision
+
+    def _text(self, array: Any) -> str:
+        if array is None:
+            return ""
+        a = np.asarray(array)
+        if a.size > 4:
+            return "×".join(str(n) for n in a.shape)
+        if a.size == 1:
+            number = f"{a.item():.{self._precision}f}"
+            return number.rstrip("0").rstrip(".") if "." in number else number
+        return np.array2string(a, precision=self._precision, suppress_small=True, separator=", ")
+
+    @property
+    def dot(self) -> str:
+        """The graph in Graphviz's DOT language."""
+        lines = ["digraph {", "  rankdir=LR; node [shape=ellipse, fontname=Helvetica];"]
+        for i, node in enumerate(self.nodes):
+            shape = "" if node.computed else ", shape=box"
+            lines.append(
+                f'  n{i} [label=<<font color="{_VALUE}">{escape(self._text(node.value))}</font>'
+                f"<br/><b>{escape(node.label)}</b><br/>"
+                f'<font color="{_GRADIENT}">{escape(self._text(node.gradient)) or " "}</font>>'
+                f"{shape}];"
+            )
+        lines += [f"  n{j} -> n{i};" for i, node in enumerate(self.nodes) for j in node.inputs]
+        return "\n".join([*lines, "}"])
+
+    def svg(self, backend: str | None = None) -> str:
+        """The picture as SVG.
+
+        Parameters
+        ----------
+        backend : "graphviz" or "matplotlib", optional
+            Default: graphviz if the package and its program ``dot`` are there.
+
+        Returns
+        -------
+        str
+        """
+        if backend not in (None, "graphviz", "matplotlib"):
+            raise ValueError(f"backend: expected graphviz or matplotlib, got {backend!r}")
+        if backend == "graphviz" or (backend is None and _has_graphviz()):
+            graphviz = require("graphviz", "plot")
+            return graphviz.Source(self.dot).pipe(format="svg").decode()  # type: ignore[no-any-return]
+        buffer = io.StringIO()
+        figure = require("matplotlib.figure", "plot").Figure(layout="constrained")
+        self.plot(figure.add_subplot())
+        figure.savefig(buffer, format="svg", bbox_inches="tight")
+        return buffer.getvalue()
+
+    _repr_svg_ = svg
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the picture; the ending says what: .svg, .dot, or .png and .pdf by matplotlib."""
+        target = Path(path)
+        if target.suffix == ".dot":
+            target.write_text(self.dot, encoding="utf-8")
+        elif target.suffix == ".svg":
+            target.write_text(self.svg(), encoding="utf-8")
+        else:
+            figure = require("matplotlib.figure", "plot").Figure(layout="constrained")
+            self.plot(figure.add_subplot())
+            figure.savefig(target, bbox_inches="tight", dpi=150)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw with matplotlib, left to right.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        if ax is None:
+            ax = require("matplotlib.pyplot", "plot").subplots()[1]
+        places = self._layout()
+        wide = max(len(self._text(node.value)) for node in self.nodes) > 8
+        x_step, y_step = (2.2 if wide else 1.6), 1.3
+        points = [(x * x_step, y * y_step) for x, y in places]
+        ax.figure.set_size_inches(
+            1.0 + 0.75 * (max(x for x, _ in points) + x_step),
+            1.0 + 0.75 * (max(y for _, y in points) - min(y for _, y in points) + y_step),
+        )
+        for node, (x, y) in zip(self.nodes, points, strict=True):
+            for j in node.inputs:
+                ax.annotate(
+                    "",
+                    (x, y),
+                    points[j],
+                    arrowprops={
+                        "arrowstyle": "-|>",
+                        "color": _LINE,
+                        "lw": 0.9,
+                        "shrinkA": 17,
+                        "shrinkB": 17,
+                    },
+                    zorder=1,
+                )
+        for node, (x, y) in zip(self.nodes, points, strict=True):
+            box = {"boxstyle": "circle,pad=0.3" if node.computed else "round,pad=0.35"}
+            face = "#eef3fa" if node.computed else "white"
+            ax.text(x, y, node.label, ha="center", va="center", fontsize=10, zorder=3,
+                    bbox={**box, "facecolor": face, "edgecolor": _LINE})  # fmt: skip
+            plain = {"ha": "center", "fontsize": 8, "zorder": 4}
+            ax.text(x, y + 0.32, self._text(node.value), color=_VALUE, va="bottom", **plain)
+            ax.text(x, y - 0.32, self._text(node.gradient), color=_GRADIENT, va="top", **plain)
+        xs, ys = zip(*points, strict=True)
+        ax.set(xlim=(min(xs) - 0.9, max(xs) + 0.9), ylim=(min(ys) - 0.9, max(ys) + 0.9))
+        ax.set_aspect("equal")
+        ax.axis("off")
+        return ax
+
+    def _layout(self) -> list[tuple[int, float]]:
+        """Column and row of each node: columns by depth, rows near those of the neighbours."""
+        depth = [0] * len(self.nodes)
+        for i, node in enumerate(self.nodes):
+            depth[i] = 1 + max((depth[j] for j in node.inputs), default=-1)
+        users: list[list[int]] = [[] for _ in self.nodes]
+        for i, node in enumerate(self.nodes):
+            for j in node.inputs:
+                users[j].append(i)
+        for i, node in enumerate(self.nodes):
+            if not node.computed and users[i]:
+                depth[i] = min(depth[j] for j in users[i]) - 1
+        columns = [[i for i, d in enumerate(depth) if d == c] for c in range(max(depth) + 1)]
+        row = {i: float(k) for column in columns for k, i in enumerate(column)}
+        for turn in range(6):
+            near = users if turn % 2 == 0 else [node.inputs for node in self.nodes]
+            for column in reversed(columns) if turn % 2 == 0 else columns:
+                wish = {i: np.mean([row[j] for j in near[i]] or [row[i]]) for i in column}
+                for k, i in enumerate(sorted(column, key=lambda i: (wish[i], row[i]))):
+                    row[i] = k - (len(column) - 1) / 2
+        return [(depth[i], -row[i]) for i in range(len(self.nodes))]
+
+
+def _has_graphviz() -> bool:
+    try:
+        require("graphviz", "plot")
+    except ImportError:
+        return False
+    return shutil.which("dot") is not None
+
+
+def _label(tensor: Tensor) -> str:
+    operation, inputs, _ = tensor._node  # type: ignore[misc]
+    label = operation.symbol or operation.name
+    if operation.name == "power" and isinstance(inputs[1], (int, float)):
+        return f"^{inputs[1]:g}"
+    return label
+
+
+def draw(
+    tensor: Tensor, names: Mapping[str, Any] | None = None, *, precision: int = 4
+) -> GraphDrawing:
+    """The graph that computed a Tensor, with each node's value and, for a number, its gradient.
+
+    Draw before `backward`, or after one with ``retain_graph=True``; nobody's `grad` is touched.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        If it is a single number, gradients are of it.
+    names : mapping of str to Tensor or array, optional
+        How to call leaves (and constants).
+    precision : int
+        Decimals shown.
+
+    Returns
+    -------
+    GraphDrawing
+
+    Examples
+    --------
+    >>> w, x = Tensor(2.0, requires_grad=True), Tensor(3.0, requires_grad=True)
+    >>> drawing = draw(w * x + 1, {"w": w, "x": x})
+    >>> [node.label for node in drawing.nodes]
+    ['x', 'w', '×', '1', '+']
+    """
+    computed = list(reversed(reachable([tensor])))
+    if len(computed) > MOST_NODES:
+        raise ValueError(f"tensor: expected at most {MOST_NODES} operations, got {len(computed)}")
+    leaves = [x for y in computed for x in y._node[1] if isinstance(x, Tensor)]  # type: ignore[index]
+    gradients: dict[Tensor, Any] = {}
+    if tensor.size == 1 and computed:
+        gradients = flow({tensor: np.ones_like(tensor.data)}, wanted=[*computed, *leaves])
+    known = {id(x): name for name, x in (names or {}).items()}
+    known |= {id(x.data): name for name, x in (names or {}).items() if isinstance(x, Tensor)}
+    nodes: list[GraphNode] = []
+    place: dict[int, int] = {}
+
+    def add(x: Any) -> int:
+        shared = isinstance(x, (Tensor, np.ndarray))
+        if shared and id(x) in place:
+            return place[id(x)]
+        value = x.data if isinstance(x, Tensor) else x
+        name = known.get(id(x)) or (known.get(id(value)) if shared else None)
+        if name is None:
+            name = (
+                f"{x:g}"
+                if isinstance(x, (int, float))
+                else "leaf"
+                if isinstance(x, Tensor)
+                else "const"
+            )
+        nodes.append(GraphNode(name, value, gradients.get(x) if isinstance(x, Tensor) else None))
+        if shared:
+            place[id(x)] = len(nodes) - 1
+        return len(nodes) - 1
+
+    if not computed:
+        add(tensor)
+    for y in computed:
+        operation, inputs, _ = y._node  # type: ignore[misc]
+        counted = len(operation.rules) if operation.joint is None else len(inputs)
+        shown = [
+            x
+            for x in inputs[:counted]
+            if isinstance(x, (Tensor, np.ndarray, float, int)) and not isinstance(x, bool)
+        ]
+        places = [add(x) for x in shown]
+        label = known.get(id(y), _label(y))
+        nodes.append(GraphNode(label, y.data, gradients.get(y), places, True))
+        place[id(y)] = len(nodes) - 1
+    return GraphDrawing(nodes, precision)

@@ -1,0 +1,220 @@
+"""The way back: gradients flow from results to what they were computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ._arrays import unbroadcast
+from .recording import edits, enable_grad, no_grad
+from .rules import Operation
+from .tensor import Tensor, as_data, retained, wrap
+
+_FREED = Operation(lambda: None)
+_FREED.name = "freed"
+
+
+def reachable(roots: Iterable[Tensor]) -> list[Tensor]:
+    """All computed Tensors the roots depend on, themselves included, latest first."""
+    found: set[Tensor] = set()
+    waiting = [root for root in roots if root._node is not None]
+    while waiting:
+        y = waiting.pop()
+        if y not in found:
+            found.add(y)
+            for x in y._node[1]:  # type: ignore[index]
+                if isinstance(x, Tensor) and x._node is not None:
+                    waiting.append(x)
+    return sorted(found, key=lambda y: y._node[2], reverse=True)  # type: ignore[index]
+
+
+def flow(
+    seeds: dict[Tensor, Any],
+    *,
+    wanted: Sequence[Tensor] | None = None,
+    create_graph: bool = False,
+    free: bool = False,
+) -> dict[Tensor, Any]:
+    """Gradients by the leaves, or by `wanted`: arrays, or Tensors with `create_graph`.
+
+    A Tensor passes its gradient on when all that depends on it has been seen, so each operation
+    is visited once; there is no recursion, whatever the depth.
+    """
+    order = reachable(seeds)
+    gradients, result = dict(seeds), {}
+    keep: set[Tensor] | None = None
+    if wanted is not None:
+        keep = set(wanted)
+        ways = set(wanted)
+        for y in reversed(order):
+            if y not in ways and any(isinstance(x, Tensor) and x in ways for x in y._node[1]):  # type: ignore[index]
+                ways.add(y)
+        order = [y for y in order if y in ways]
+    with enable_grad() if create_graph else no_grad():
+        for y in order:
+            g = gradients.pop(y, None)
+            if g is None:
+                continue
+            if keep is not None and y in keep:
+                result[y] = g
+            operation, inputs, number = y._node  # type: ignore[misc]
+            if operation is _FREED:
+                raise RuntimeError(
+                    "the graph was freed by an earlier backward; pass retain_graph=True to that one"
+                )
+            if edits.last > number:
+                _check_untouched(y)
+            arguments: Sequence[Any]
+            out: Any
+            if create_graph or operation.on_tensors:
+                arguments, out = inputs, y
+            else:
+                arguments = [x.data if isinstance(x, Tensor) else x for x in inputs]
+                out = y.data
+            if operation.joint is not None:
+                flags = [isinstance(x, Tensor) and (keep is None or x in ways) for x in inputs]
+                parts = operation.joint(g, out, flags, *arguments)
+            else:
+                parts = None
+            for i, x in enumerate(inputs):
+                if not isinstance(x, Tensor) or (keep is not None and x not in ways):
+                    continue
+                part = operation.rules[i](g, out, *arguments) if parts is None else parts[i]
+                if part is None:
+                    continue
+                data = x.data
+                if part.shape != data.shape:
+                    part = unbroadcast(part, data.shape)
+                if part.dtype != data.dtype:
+                    part = part.astype(data.dtype)
+                before = gradients.get(x)
+                gradients[x] = part if before is None else before + part
+            if retained and id(y) in retained:
+                _accumulate(y, g)
+    for x, g in gradients.items():
+        if keep is None or x in keep:
+            result[x] = g
+    if free:
+        for y in order:
+            y._node = (_FREED, (), y._node[2])  # type: ignore[index]
+    return result
+
+
+def _check_untouched(y: Tensor) -> None:
+    operation, inputs, number = y._node  # type: ignore[misc]
+    for place in operation.needs:
+        x = y if place == 0 else inputs[place - 1] if place <= len(inputs) else None
+        array = x.data if isinstance(x, Tensor) else x
+        if isinstance(array, np.ndarray) and edits.touched(array, number):
+            what = "its result" if place == 0 else f"its input {place - 1}"
+            raise RuntimeError(
+                f"{what} of shape {array.shape}, which the gradient of {operation.name!r} needs, "
+                "was edited in place after the forward pass"
+            )
+
+
+def _accumulate(x: Tensor, g: Any) -> None:
+    """Add to `grad`, never sharing memory with another Tensor's."""
+    if isinstance(g, Tensor):
+        x.grad = g if x.grad is None else x.grad + g
+    else:
+        x.grad = wrap(np.array(g) if x.grad is None else x.grad.data + g)
+
+
+def _seed(output: Tensor, gradient: ArrayLike | Tensor | None, create_graph: bool) -> Any:
+    if not output.requires_grad:
+        raise RuntimeError(
+            "no gradient flows from here: neither this Tensor nor what it was computed from "
+            "requires one"
+        )
+    if gradient is None:
+        if output.data.size != 1:
+            raise RuntimeError(
+                f"gradient: expected one of shape {output.shape}, since only a single number has "
+                "one by default"
+            )
+        gradient = np.ones_like(output.data)
+    given = gradient if isinstance(gradient, Tensor) else wrap(as_data(gradient))
+    if given.shape != output.shape:
+        raise ValueError(f"gradient: expected shape {output.shape}, got {given.shape}")
+    given = given if given.dtype == output.dtype else given.astype(output.dtype)
+    return given if create_graph else given.data
+
+
+def backward(
+    output: Tensor,
+    gradient: ArrayLike | Tensor | None,
+    retain_graph: bool | None,
+    create_graph: bool,
+) -> None:
+    """See `Tensor.backward`."""
+    seeds = {output: _seed(output, gradient, create_graph)}
+    free = not (create_graph if retain_graph is None else retain_graph)
+    for x, g in flow(seeds, create_graph=create_graph, free=free).items():
+        with enable_grad() if create_graph else no_grad():
+            _accumulate(x, g)
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    *,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """Gradients of (the sum of) outputs by inputs; touches no `grad`.
+
+    Parameters
+    ----------
+    outputs, inputs : Tensor or sequence of Tensors
+        Inputs may be leaves or computed.
+    grad_outputs : array or sequence of arrays, optional
+        The gradients by the outputs; 1 for single numbers.
+    retain_graph : bool, optional
+        Keep the graph for a further pass. Default: `create_graph`.
+    create_graph : bool
+        Record the pass, so that the gradients can be differentiated again.
+    allow_unused : bool
+        Give None for an input the outputs do not depend on, instead of an error.
+
+    Returns
+    -------
+    tuple of Tensors
+        One for each input, of its shape.
+
+    Raises
+    ------
+    RuntimeError
+        As `Tensor.backward`, and for an unused input.
+    """
+    roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    given = [grad_outputs] if isinstance(outputs, Tensor) else grad_outputs
+    given = [None] * len(roots) if given is None else list(given)
+    if len(given) != len(roots):
+        raise ValueError(f"grad_outputs: expected {len(roots)} like outputs, got {len(given)}")
+    for i, x in enumerate(wanted):
+        if not x.requires_grad:
+            raise RuntimeError(f"inputs: expected Tensors that require a gradient, got none at {i}")
+    seeds: dict[Tensor, Any] = {}
+    for root, gradient in zip(roots, given, strict=True):
+        seed = _seed(root, gradient, create_graph)
+        seeds[root] = seeds[root] + seed if root in seeds else seed
+    free = not (create_graph if retain_graph is None else retain_graph)
+    found = flow(seeds, wanted=wanted, create_graph=create_graph, free=free)
+    if not allow_unused:
+        for i, x in enumerate(wanted):
+            if x not in found:
+                raise RuntimeError(
+                    f"inputs: the outputs do not depend on the one at {i}; pass allow_unused=True "
+                    "to get None for it"
+                )
+    return tuple(
+        None if x not in found else found[x] if create_graph else wrap(np.array(found[x]))
+        for x in wanted
+    )

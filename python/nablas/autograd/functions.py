@@ -1,0 +1,212 @@
+"""Functions of Tensors by name; arrays and numbers are taken as constants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import _core
+from .operators import Axis
+from .rules import RULES
+from .tensor import Tensor, apply, wrap
+
+Operand = Any  # Tensor, array or number
+
+
+def as_tensor(x: Operand) -> Tensor:
+    """The Tensor itself, or a Tensor outside the graph that holds an array or number."""
+    return x if isinstance(x, Tensor) else Tensor(x)
+
+
+def _entrywise(name: str, doc: str) -> Callable[[Operand], Tensor]:
+    def function(x: Operand) -> Tensor:
+        return apply(name, as_tensor(x))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+def _binary(name: str, doc: str) -> Callable[[Operand, Operand], Tensor]:
+    def function(a: Operand, b: Operand) -> Tensor:
+        return apply(name, as_tensor(a), as_tensor(b))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+exp = _entrywise("exp", "E to the power of every entry.")
+exp2 = _entrywise("exp2", "2 to the power of every entry.")
+expm1 = _entrywise("expm1", "E to the power of every entry, less 1.")
+log = _entrywise("log", "Natural logarithm of every entry.")
+log2 = _entrywise("log2", "Logarithm to base 2 of every entry.")
+log10 = _entrywise("log10", "Logarithm to base 10 of every entry.")
+log1p = _entrywise("log1p", "Natural logarithm of 1 plus every entry.")
+sqrt = _entrywise("sqrt", "Square root of every entry; its gradient at 0 is infinite.")
+cbrt = _entrywise("cbrt", "Cube root of every entry.")
+square = _entrywise("square", "Square of every entry.")
+reciprocal = _entrywise("reciprocal", "1 over every entry.")
+absolute = _entrywise("absolute", "Absolute value of every entry; its gradient at 0 is 0.")
+sin = _entrywise("sin", "Sine of every entry.")
+cos = _entrywise("cos", "Cosine of every entry.")
+tan = _entrywise("tan", "Tangent of every entry.")
+arcsin = _entrywise("arcsin", "Inverse sine of every entry.")
+arccos = _entrywise("arccos", "Inverse cosine of every entry.")
+arctan = _entrywise("arctan", "Inverse tangent of every entry.")
+sinh = _entrywise("sinh", "Hyperbolic sine of every entry.")
+cosh = _entrywise("cosh", "Hyperbolic cosine of every entry.")
+erf = _entrywise("erf", "Error function of every entry.")
+maximum = _binary("maximum", "The larger of two entries; where equal each gets half the gradient.")
+minimum = _binary("minimum", "The smaller of two entries; where equal each gets half the gradient.")
+logaddexp = _binary("logaddexp", "Logarithm of the sum of two exponentials.")
+arctan2 = _binary("arctan2", "The angle of the point (b, a).")
+power = _binary("power", "The first to the power of the second.")
+matmul = _binary("matmul", "Matrix product, by NumPy's rules for vectors and stacks of matrices.")
+
+sigmoid = _entrywise("sigmoid", "1 / (1 + e^-z) of every entry.")
+tanh = _entrywise("tanh", "Hyperbolic tangent of every entry.")
+relu = _entrywise("relu", "The larger of 0 and every entry; its slope at 0 is 0.")
+leaky_relu = _entrywise("leaky_relu", "Entries, the negative ones times 0.01.")
+elu = _entrywise("elu", "Entries, the negative ones e^z - 1.")
+selu = _entrywise("selu", "Scaled elu, which keeps mean 0 and variance 1 through layers.")
+softplus = _entrywise("softplus", "log(1 + e^z) of every entry.")
+softsign = _entrywise("softsign", "z / (1 + |z|) of every entry.")
+silu = _entrywise("silu", "z sigmoid(z) of every entry.")
+gelu = _entrywise("gelu", "z times the normal distribution function of z, of every entry.")
+step = _entrywise("step", "1 for entries of at least 0, otherwise 0; its slope is 0 everywhere.")
+identity = _entrywise("identity", "Every entry as it is.")
+
+
+def activate(z: Operand, activation: str) -> Tensor:
+    """``g(z)`` for a registered activation; see ``nablas.activations()``."""
+    if activation not in _core.activations():
+        choices = ", ".join(_core.activations())
+        raise ValueError(f"activation: expected one of {choices}, got {activation!r}")
+    return apply(activation, as_tensor(z))
+
+
+def softmax(x: Operand, axis: int = -1) -> Tensor:
+    """Exponentials that sum to 1 along an axis."""
+    return as_tensor(x).softmax(axis)
+
+
+def log_softmax(x: Operand, axis: int = -1) -> Tensor:
+    """Logarithm of `softmax`, computed without it."""
+    return as_tensor(x).log_softmax(axis)
+
+
+def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Logarithm of the sum of exponentials over the given axes."""
+    return apply("logsumexp", as_tensor(x), axis, keepdims)
+
+
+def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Sum over the given axes."""
+    return apply("sum", as_tensor(x), axis, keepdims)
+
+
+def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Mean over the given axes."""
+    return apply("mean", as_tensor(x), axis, keepdims)
+
+
+def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Largest entry over the given axes; ties share the gradient equally."""
+    return apply("max", as_tensor(x), axis, keepdims)
+
+
+def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Smallest entry over the given axes; ties share the gradient equally."""
+    return apply("min", as_tensor(x), axis, keepdims)
+
+
+def cumsum(x: Operand, axis: int | None = None) -> Tensor:
+    """Running sum along an axis."""
+    return as_tensor(x).cumsum(axis)
+
+
+def norm(
+    x: Operand,
+    ord: float = 2,
+    axis: Axis = None,
+    keepdims: bool = False,
+) -> Tensor:
+    """Vector norm over the given axes.
+
+    Parameters
+    ----------
+    x : Tensor
+    ord : 1, 2 or inf
+        Sum of absolute values, Euclidean, or largest absolute value.
+    axis : int or tuple of int, optional
+    keepdims : bool
+
+    Returns
+    -------
+    Tensor
+        The gradient at an all-zero vector is 0.
+    """
+    tensor = as_tensor(x)
+    if ord == 2:
+        return apply("norm", tensor, axis, keepdims)
+    if ord == 1:
+        return apply("sum", apply("absolute", tensor), axis, keepdims)
+    if ord == np.inf:
+        return apply("max", apply("absolute", tensor), axis, keepdims)
+    raise ValueError(f"ord: expected 1, 2 or inf, got {ord!r}")
+
+
+def where(condition: Any, a: Operand, b: Operand) -> Tensor:
+    """Entries of `a` where the condition holds, of `b` elsewhere."""
+    test = condition.data if isinstance(condition, Tensor) else np.asarray(condition)
+    return apply("where", test, *_alike(a, b))
+
+
+def _alike(a: Operand, b: Operand) -> tuple[Any, Any]:
+    """Numbers take the dtype of the Tensor beside them."""
+    if isinstance(a, (int, float)) and isinstance(b, Tensor):
+        a = np.asarray(a, np.result_type(b.data, a))
+    if isinstance(b, (int, float)) and isinstance(a, Tensor):
+        b = np.asarray(b, np.result_type(a.data, b))
+    return a, b
+
+
+def clip(x: Operand, min: Operand = None, max: Operand = None) -> Tensor:
+    """Entries limited to an interval; the gradient passes inside it and at its ends."""
+    return as_tensor(x).clip(min, max)
+
+
+def reshape(x: Operand, shape: int | Sequence[int]) -> Tensor:
+    """The entries in another shape."""
+    return as_tensor(x).reshape(shape)
+
+
+def transpose(x: Operand, axes: Sequence[int] | None = None) -> Tensor:
+    """The axes in another order, reversed by default."""
+    return as_tensor(x).transpose(*(axes or ()))
+
+
+def broadcast_to(x: Operand, shape: Sequence[int]) -> Tensor:
+    """The entries repeated to fill a shape."""
+    return apply("broadcast_to", as_tensor(x), tuple(shape))
+
+
+def concatenate(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
+    """Tensors joined along an axis they have."""
+    return apply("concatenate", *(as_tensor(x) for x in tensors), axis)
+
+
+def stack(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
+    """Tensors of one shape joined along a new axis."""
+    return apply("stack", *(as_tensor(x) for x in tensors), axis)
+
+
+def piecewise_constant(function: Callable[..., Any], *inputs: Operand) -> Tensor:
+    """A function whose slope is 0 wherever it has one: the result is outside the graph."""
+    return wrap(function(*(x.data if isinstance(x, Tensor) else x for x in inputs)))
+
+
+ENTRYWISE = [name for name, rule in RULES.items() if isinstance(rule.forward, np.ufunc)]

@@ -1,0 +1,146 @@
+"""NumPy's own functions called on Tensors: the expected thing, or a word on what to call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import functions as f
+from .rules import RULES
+from .tensor import Tensor, apply, wrap
+
+_RECORDED = {
+    rule.forward: name for name, rule in RULES.items() if isinstance(rule.forward, np.ufunc)
+}
+_RECORDED |= {np.fabs: "absolute", np.matmul: "matmul", np.tanh: "tanh", np.float_power: "power"}
+_REDUCED = {np.add: "sum", np.maximum: "max", np.minimum: "min"}
+_TESTS = {
+    np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal, np.isfinite,
+    np.isinf, np.isnan, np.signbit, np.logical_and, np.logical_or, np.logical_not, np.logical_xor,
+}  # fmt: skip
+_PIECEWISE = {np.sign, np.floor, np.ceil, np.trunc, np.rint, np.floor_divide, np.heaviside}
+
+
+def _value(x: Any) -> Any:
+    return x.data if isinstance(x, Tensor) else x
+
+
+def call_ufunc(ufunc: np.ufunc, method: str, inputs: Any, settings: dict[str, Any]) -> Any:
+    """What ``ufunc(tensor)`` does; see `Tensor.__array_ufunc__`."""
+    out = settings.pop("out", None)
+    if method == "__call__" and not settings:
+        result = _called(ufunc, inputs)
+    elif method == "reduce" and ufunc in _REDUCED and settings.keys() <= {"axis", "keepdims"}:
+        result = apply(
+            _REDUCED[ufunc], inputs[0], settings.get("axis", 0), settings.get("keepdims", False)
+        )
+    elif settings:
+        raise TypeError(
+            f"numpy.{ufunc.__name__} of a Tensor: expected no {', '.join(settings)}; apply it to "
+            "x.detach() or x.data where no gradient is wanted"
+        )
+    else:
+        raise _no_rule(f"{ufunc.__name__}.{method}")
+    return result if out is None else _into(out[0], result)
+
+
+def _called(ufunc: np.ufunc, inputs: Any) -> Any:
+    name = _RECORDED.get(ufunc)
+    if name is not None:
+        return (
+            apply(name, *(x if isinstance(x, Tensor) else np.asarray(x) for x in inputs))
+            if (any(isinstance(x, (list, tuple)) for x in inputs))
+            else apply(name, *inputs)
+        )
+    if ufunc in _TESTS:
+        return ufunc(*(_value(x) for x in inputs))
+    if ufunc is np.positive:
+        return inputs[0]
+    if ufunc in _PIECEWISE:
+        return f.piecewise_constant(ufunc, *inputs)
+    raise _no_rule(ufunc.__name__)
+
+
+def _into(out: Any, result: Any) -> Any:
+    """`out` holding the result, if no gradient is lost that way."""
+    if isinstance(result, Tensor) and result.requires_grad:
+        raise TypeError("out: expected none, since the result is part of the graph")
+    if isinstance(out, Tensor):
+        out[...] = result
+        return out
+    out[...] = _value(result)
+    return out
+
+
+def _no_rule(name: str) -> TypeError:
+    return TypeError(
+        f"numpy.{name} has no gradient rule in nablas.autograd: write it from operations that "
+        "have one or as a Function, or apply it to x.detach() or x.data where no gradient is wanted"
+    )
+
+
+def _sum_like(name: str) -> Callable[..., Tensor]:
+    def function(a: Any, axis: Any = None, out: None = None, keepdims: bool = False) -> Tensor:
+        if out is not None:
+            raise TypeError("out: expected none on Tensors")
+        return apply(name, f.as_tensor(a), axis, keepdims)
+
+    return function
+
+
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
+    if ord is not None and axis is None and _value(x).ndim > 1:
+        raise TypeError("numpy.linalg.norm of a Tensor: expected vector norms; give an axis")
+    return f.norm(x, 2 if ord in (None, "fro") else ord, axis, keepdims)
+
+
+def _dot(a: Any, b: Any) -> Any:
+    a, b = f.as_tensor(a), f.as_tensor(b)
+    if a.ndim == 0 or b.ndim == 0:
+        return a * b
+    if b.ndim > 2:
+        raise _no_rule("dot of more than two axes")
+    return a @ b
+
+
+def _like(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x, *rest, **settings: function(_value(x), *rest, **settings)
+
+
+def _flip(x: Any, axis: Any = None) -> Any:
+    axes = range(x.ndim) if axis is None else [a % x.ndim for a in np.atleast_1d(axis)]
+    return x[tuple(slice(None, None, -1 if i in axes else None) for i in range(x.ndim))]
+
+
+_FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+    np.sum: _sum_like("sum"), np.mean: _sum_like("mean"), np.max: _sum_like("max"),
+    np.min: _sum_like("min"), np.amax: _sum_like("max"), np.amin: _sum_like("min"),
+    np.var: lambda x, axis=None, *, keepdims=False, ddof=0: x.var(axis, keepdims, ddof=ddof),
+    np.std: lambda x, axis=None, *, keepdims=False, ddof=0: x.std(axis, keepdims, ddof=ddof),
+    np.where: f.where, np.clip: f.clip, np.cumsum: f.cumsum, np.linalg.norm: _norm,
+    np.reshape: f.reshape, np.transpose: f.transpose, np.broadcast_to: f.broadcast_to,
+    np.ravel: lambda x: x.flatten(), np.squeeze: lambda x, axis=None: x.squeeze(axis),
+    np.expand_dims: lambda x, axis: x.reshape(np.expand_dims(x.data, axis).shape),
+    np.swapaxes: lambda x, a, b: x.swapaxes(a, b), np.flip: _flip,
+    np.concatenate: f.concatenate, np.stack: f.stack, np.dot: _dot,
+    np.outer: lambda a, b: f.as_tensor(a).reshape(-1, 1) * f.as_tensor(b).reshape(-1),
+    np.argmax: _like(np.argmax), np.argmin: _like(np.argmin), np.argsort: _like(np.argsort),
+    np.shape: _like(np.shape), np.ndim: _like(np.ndim), np.size: _like(np.size),
+    np.round: lambda x, decimals=0: wrap(np.round(x.data, decimals)),
+    np.array_equal: lambda a, b: np.array_equal(_value(a), _value(b)),
+    np.allclose: lambda a, b, *rest, **s: np.allclose(_value(a), _value(b), *rest, **s),
+    np.isclose: lambda a, b, *rest, **s: np.isclose(_value(a), _value(b), *rest, **s),
+    np.zeros_like: lambda x, **s: wrap(np.zeros_like(x.data, **s)),
+    np.ones_like: lambda x, **s: wrap(np.ones_like(x.data, **s)),
+    np.array_repr: lambda x, *_: repr(x), np.array_str: lambda x, *_: repr(x),
+}  # fmt: skip
+
+
+def call_function(function: Callable[..., Any], inputs: Any, settings: Any) -> Any:
+    """What ``numpy.function(tensor)`` does; see `Tensor.__array_function__`."""
+    known = _FUNCTIONS.get(function)
+    if known is None:
+        raise _no_rule(function.__name__)
+    return known(*inputs, **settings)

@@ -1,0 +1,248 @@
+"""What Python's syntax and a Tensor's methods call; each is a line of the table in `rules`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .recording import next_number, recording
+from .rules import RULES
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+Axis = int | tuple[int, ...] | None
+
+
+def _binary(name: str, reflected: bool = False) -> Any:
+    operation = RULES[name]
+    compute = operation.forward
+
+    def method(self: Tensor, other: Any) -> Tensor:
+        # `tensor.record` written out for two inputs, for this is where an expression's time goes
+        cls = type(self)
+        if isinstance(other, cls):
+            result = compute(self.data, other.data)
+            tracked = self.requires_grad or other.requires_grad
+            inputs = (
+                self if self.requires_grad else self.data,
+                other if other.requires_grad else other.data,
+            )
+        else:
+            if not isinstance(other, (float, int, np.ndarray, np.number)):
+                if not isinstance(other, (list, tuple)):
+                    return NotImplemented  # type: ignore[no-any-return]
+                other = cls(other).data
+            tracked = self.requires_grad
+            if reflected:
+                result, inputs = compute(other, self.data), (other, self)
+            else:
+                result, inputs = compute(self.data, other), (self, other)
+        tensor = object.__new__(cls)
+        tensor.data = result if type(result) is np.ndarray else np.asarray(result)
+        tensor.grad = None
+        if tracked and recording():
+            tensor.requires_grad, tensor._node = True, (operation, inputs, next_number())
+        else:
+            tensor.requires_grad, tensor._node = False, None
+        return tensor
+
+    return method
+
+
+def _of_one(name: str) -> Callable[..., Tensor]:
+    """An operation of one Tensor and constants."""
+    operation = RULES[name]
+    compute = operation.forward
+
+    def method(self: Tensor, *constants: Any) -> Tensor:
+        result = compute(self.data, *constants)
+        tensor = object.__new__(type(self))
+        tensor.data = result if type(result) is np.ndarray else np.asarray(result)
+        tensor.grad = None
+        if self.requires_grad and recording():
+            tensor.requires_grad = True
+            tensor._node = operation, (self, *constants), next_number()
+        else:
+            tensor.requires_grad, tensor._node = False, None
+        return tensor
+
+    return method
+
+
+def _entrywise(name: str, doc: str) -> Any:
+    method = _of_one(name)
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = doc
+    return method
+
+
+def _reduction(name: str, doc: str) -> Any:
+    of_one = _of_one(name)
+
+    def method(self: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return of_one(self, axis, keepdims)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"{doc} over the given axes, all of them by default."
+    return method
+
+
+_getitem, _reshape, _transpose = _of_one("getitem"), _of_one("reshape"), _of_one("transpose")
+
+
+def _compare(function: Callable[..., Any]) -> Any:
+    def method(self: Tensor, other: Any) -> Any:
+        return function(self.data, other.data if isinstance(other, type(self)) else other)
+
+    return method
+
+
+def _in_place(function: Callable[..., Any], otherwise: str) -> Any:
+    def method(self: Tensor, other: Any) -> Tensor:
+        theirs = isinstance(other, type(self)) and other.requires_grad
+        if recording() and (theirs or self._node is not None):
+            return getattr(self, otherwise)(other)  # type: ignore[no-any-return]
+        with self._editing():
+            value = other.data if isinstance(other, type(self)) else other
+            function(self.data, value, out=self.data, casting="same_kind")
+        return self
+
+    return method
+
+
+class Operators:
+    """The operators and named methods of `Tensor`."""
+
+    __slots__ = ()
+
+    __add__, __radd__ = _binary("add"), _binary("add", True)
+    __sub__, __rsub__ = _binary("subtract"), _binary("subtract", True)
+    __mul__, __rmul__ = _binary("multiply"), _binary("multiply", True)
+    __truediv__, __rtruediv__ = _binary("divide"), _binary("divide", True)
+    __pow__, __rpow__ = _binary("power"), _binary("power", True)
+    __matmul__, __rmatmul__ = _binary("matmul"), _binary("matmul", True)
+    __iadd__ = _in_place(np.add, "__add__")
+    __isub__ = _in_place(np.subtract, "__sub__")
+    __imul__ = _in_place(np.multiply, "__mul__")
+    __itruediv__ = _in_place(np.divide, "__truediv__")
+    __lt__, __le__ = _compare(np.less), _compare(np.less_equal)
+    __gt__, __ge__ = _compare(np.greater), _compare(np.greater_equal)
+    __eq__, __ne__ = _compare(np.equal), _compare(np.not_equal)
+    __hash__ = object.__hash__
+    __neg__, __abs__ = _of_one("negative"), _of_one("absolute")
+
+    exp = _entrywise("exp", "E to the power of every entry.")
+    log = _entrywise("log", "Natural logarithm of every entry.")
+    sqrt = _entrywise("sqrt", "Square root of every entry.")
+    square = _entrywise("square", "Square of every entry.")
+    sin = _entrywise("sin", "Sine of every entry.")
+    cos = _entrywise("cos", "Cosine of every entry.")
+    tanh = _entrywise("tanh", "Hyperbolic tangent of every entry.")
+    sigmoid = _entrywise("sigmoid", "1 / (1 + e^-x) of every entry.")
+    relu = _entrywise("relu", "The larger of 0 and every entry.")
+    abs = _entrywise("absolute", "Absolute value of every entry.")
+
+    sum = _reduction("sum", "Sum")
+    mean = _reduction("mean", "Mean")
+    max = _reduction("max", "Maximum (gradient shared equally among ties)")
+    min = _reduction("min", "Minimum (gradient shared equally among ties)")
+    norm = _reduction("norm", "Euclidean norm")
+    logsumexp = _reduction("logsumexp", "Logarithm of the sum of exponentials")
+
+    if TYPE_CHECKING:
+        _apply: Callable[..., Tensor]
+        data: np.ndarray[Any, Any]
+        requires_grad: bool
+
+    def __pos__(self) -> Tensor:
+        return self  # type: ignore[return-value]
+
+    def var(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
+        """Variance over the given axes; the divisor is the count minus `ddof`."""
+        away: Any = self - self.mean(axis, True)
+        total: Tensor = (away * away).sum(axis, keepdims)
+        return total / (self.data.size / max(total.size, 1) - ddof)  # type: ignore[no-any-return]
+
+    def std(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
+        """Standard deviation over the given axes; see `var`."""
+        return self.var(axis, keepdims, ddof=ddof).sqrt()  # type: ignore[no-any-return]
+
+    def cumsum(self, axis: int | None = None) -> Tensor:
+        """Running sum along an axis; of the flattened entries without one."""
+        return self.reshape(-1).cumsum(0) if axis is None else self._apply("cumsum", self, axis)
+
+    def softmax(self, axis: int = -1) -> Tensor:
+        """Exponentials that sum to 1 along an axis."""
+        return self._apply("softmax", self, axis)
+
+    def log_softmax(self, axis: int = -1) -> Tensor:
+        """Logarithm of `softmax`, computed without it."""
+        return self._apply("log_softmax", self, axis)
+
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        """Entries limited to an interval; the gradient passes inside it and at its ends."""
+        low, high = -np.inf if min is None else min, np.inf if max is None else max
+        if isinstance(low, type(self)) or isinstance(high, type(self)):
+            upper = self._apply("maximum", self, low)
+            return self._apply("minimum", upper, high)
+        return self._apply("clip", self, low, high)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The entries in another shape, given as integers or one tuple."""
+        target = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
+        return _reshape(self, target)
+
+    def flatten(self) -> Tensor:
+        """The entries in one axis."""
+        return self.reshape(-1)
+
+    def squeeze(self, axis: Axis = None) -> Tensor:
+        """The Tensor without axes of length 1."""
+        return self.reshape(self.data.squeeze(axis).shape)
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """The axes in another order, reversed by default."""
+        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+        order = tuple(order) or range(self.data.ndim)[::-1]
+        axes = tuple(a % max(self.data.ndim, 1) for a in order)
+        return _transpose(self, axes)
+
+    def swapaxes(self, first: int, second: int) -> Tensor:
+        """Two axes exchanged."""
+        order = list(range(self.data.ndim))
+        order[first], order[second] = order[second], order[first]
+        return self.transpose(order)
+
+    def astype(self, dtype: Any) -> Tensor:
+        """The values in another dtype."""
+        return self._apply("astype", self, np.dtype(dtype))
+
+    def argmax(self, axis: int | None = None) -> Any:
+        """Index of the largest entry, as NumPy gives it."""
+        return self.data.argmax(axis)
+
+    def argmin(self, axis: int | None = None) -> Any:
+        """Index of the smallest entry, as NumPy gives it."""
+        return self.data.argmin(axis)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        if isinstance(index, tuple):
+            index = tuple(i.data if isinstance(i, type(self)) else i for i in index)
+        elif isinstance(index, type(self)):
+            index = index.data
+        return _getitem(self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if recording() and isinstance(value, type(self)) and value.requires_grad:
+            raise RuntimeError(
+                "assigning a Tensor that requires a gradient would lose the gradient; compute "
+                "the whole with where, concatenate or stack"
+            )
+        with self._editing():  # type: ignore[attr-defined]
+            self.data[index] = value.data if isinstance(value, type(self)) else value
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self.data)))

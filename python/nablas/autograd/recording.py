@@ -1,0 +1,69 @@
+"""Whether operations are recorded, in which order, and what was edited in place meanwhile."""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+_mode: ContextVar[bool] = ContextVar("recording", default=True)
+recording = _mode.get
+next_number = itertools.count(1).__next__  # one clock for operations and edits
+
+
+@contextmanager
+def _set_recording(on: bool) -> Iterator[None]:
+    token = _mode.set(on)
+    try:
+        yield
+    finally:
+        _mode.reset(token)
+
+
+def no_grad() -> Any:
+    """Nothing inside is recorded; ``with no_grad():`` or ``@no_grad()``."""
+    return _set_recording(False)
+
+
+def enable_grad() -> Any:
+    """Record again, inside `no_grad`; ``with enable_grad():`` or ``@enable_grad()``."""
+    return _set_recording(True)
+
+
+class Edits:
+    """Which memory was edited in place, and when.
+
+    Operations nobody edited under pay nothing: only one older than `last` is looked into.
+    """
+
+    def __init__(self) -> None:
+        self.last = 0
+        self._places: dict[int, tuple[int, weakref.ref[Array]]] = {}
+
+    def note(self, array: Array) -> None:
+        """The array has just been edited."""
+        while isinstance(array.base, np.ndarray):
+            array = array.base
+        self.last = next_number()
+        self._places[id(array)] = self.last, weakref.ref(array)
+        if len(self._places) > 1000:
+            self._places = {i: p for i, p in self._places.items() if p[1]() is not None}
+
+    def touched(self, array: Array, since: int) -> bool:
+        """Whether an edit later than `since` may have changed it."""
+        for number, place in list(self._places.values()):
+            edited = place() if number > since else None
+            if edited is not None and np.may_share_memory(edited, array):
+                return True
+        return False
+
+
+edits = Edits()

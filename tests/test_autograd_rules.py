@@ -1,0 +1,270 @@
+"""Every rule of the table against central differences, first and second derivatives.
+
+A new operation needs a line in CASES; `test_every_operation_has_a_case` says so. Each line is the
+function and, for shapes, one of the lists below; inputs avoid kinks unless the test is about them.
+"""
+
+import numpy as np
+import pytest
+
+import nablas as nb
+from nablas import autograd as ag
+from nablas.autograd import Tensor, gradcheck, gradgradcheck
+from nablas.autograd.fused import _DELTAS
+from nablas.autograd.rules import RULES, SLOPES
+from nablas.reference import losses
+
+ONE = [
+    (), (1,), (3,), (0,), (2, 3), (1, 3), (3, 1), (0, 3), (3, 0), (2, 0, 3), (1, 1), (2, 2, 2),
+    (2, 1, 2), (5,), (4, 2), (1, 2, 1, 2), (6,), (2, 2), (1, 1, 1), (3, 2), (0, 0),
+]  # fmt: skip
+TWO = [
+    ((), ()), ((1,), ()), ((), (3,)), ((3,), (3,)), ((3,), (1,)), ((1,), (3,)), ((0,), (0,)),
+    ((0,), (1,)), ((2, 3), (2, 3)), ((2, 3), (3,)), ((3,), (2, 3)), ((2, 3), (1, 3)),
+    ((2, 1), (1, 3)), ((2, 3), ()), ((0, 3), (3,)), ((2, 0), (1, 0)), ((2, 1, 2), (3, 1)),
+    ((1, 1), (2, 2, 1)), ((4,), (4,)), ((1, 0), (3, 1)), ((2, 2, 2), (2, 2, 2)), ((1,), (1,)),
+]  # fmt: skip
+AXES = [
+    ((), None), ((3,), None), ((3,), 0), ((3,), -1), ((1,), 0), ((2, 3), None), ((2, 3), 0),
+    ((2, 3), 1), ((2, 3), (0, 1)), ((2, 3), -1), ((1, 3), 0), ((3, 1), 1), ((2, 3, 2), None),
+    ((2, 3, 2), 0), ((2, 3, 2), 1), ((2, 3, 2), (0, 2)), ((2, 1, 2), (1, 2)), ((4,), (0,)),
+    ((2, 2), -2), ((1, 1), None), ((3, 0), None), ((0, 3), 1), ((0,), 0), ((2, 0), 1),
+]  # fmt: skip
+FILLED = [(shape, axis) for shape, axis in AXES if 0 not in shape] + [
+    ((5,), 0),
+    ((1, 2), 1),
+    ((2, 2, 1), 2),
+    ((0, 3), 1),
+]
+LINED = [(shape, axis if isinstance(axis, int) else -1) for shape, axis in FILLED if shape]
+PRODUCTS = [
+    ((2, 3), (3, 4)), ((1, 3), (3, 1)), ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)),
+    ((2, 2, 3), (3, 2)), ((2, 3), (2, 3, 2)), ((2, 2, 3), (2, 3, 1)), ((1, 2, 3), (2, 3, 2)),
+    ((2, 1, 2, 2), (2, 2, 1)), ((0, 3), (3, 2)), ((2, 0), (0, 3)), ((2, 3), (3, 0)), ((0,), (0,)),
+    ((3,), (2, 3, 2)), ((2, 2, 3), (3,)), ((1,), (1,)), ((1, 1), (1, 1)), ((4, 2), (2, 2)),
+    ((0, 2, 3), (3, 2)), ((5, 1), (1, 5)),
+]  # fmt: skip
+INDICES = [
+    ((4,), 1), ((4,), -1), ((4,), slice(1, 3)), ((4,), slice(None, None, -1)), ((4,), slice(0, 0)),
+    ((4,), ...), ((4,), None), ((4,), [0, 0, 2]), ((4,), np.array([3, 1])), ((4,), np.array([True, False, True, True])),
+    ((3, 4), 1), ((3, 4), (1, 2)), ((3, 4), (slice(None), 2)), ((3, 4), (..., slice(1, None, 2))),
+    ((3, 4), ([0, 1, 0], [1, 1, 1])), ((3, 4), (slice(None), [2, 2])), ((3, 4), np.zeros((3, 4), bool)),
+    ((3, 4), (None, 0)), ((3, 4), np.array([[0, 1], [1, 1]])), ((2, 2, 2), (0, ..., 1)),
+    ((0, 3), (slice(None), 1)), ((), ()), ((3, 4), (np.array([[0], [2]]), np.array([0, 3]))),
+]  # fmt: skip
+RESHAPES = [
+    ((6,), (2, 3)), ((2, 3), (6,)), ((2, 3), -1), ((2, 3), (3, -1)), ((), (1,)), ((1,), ()), ((), (1, 1)),
+    ((0,), (0, 3)), ((0, 3), (0,)), ((4,), (2, 2)), ((2, 2), (4, 1)), ((8,), (2, 2, 2)), ((2, 2, 2), (4, 2)),
+    ((1, 3), (3,)), ((3, 1), (1, 3)), ((2, 3), (2, 3)), ((5,), (5,)), ((2, 2, 2), (8,)), ((12,), (3, 4)),
+    ((3, 4), (2, 6)), ((0, 0), (0,)),
+]  # fmt: skip
+ORDERS = [
+    ((), ()), ((3,), (0,)), ((2, 3), (1, 0)), ((2, 3), (0, 1)), ((2, 3), (-1, 0)), ((1, 3), (1, 0)),
+    ((0, 3), (1, 0)), ((2, 3, 2), (0, 2, 1)), ((2, 3, 2), (2, 0, 1)), ((2, 3, 2), (1, 2, 0)),
+    ((2, 3, 2), (2, 1, 0)), ((2, 3, 2), (1, 0, 2)), ((1, 1), (1, 0)), ((2, 2), (1, 0)), ((4, 1), (1, 0)),
+    ((2, 0, 1), (2, 0, 1)), ((1, 2, 1, 2), (3, 2, 1, 0)), ((1, 2, 1, 2), (0, 2, 1, 3)), ((5,), (-1,)),
+    ((3, 3), (1, 0)), ((2, 1, 2), (1, 2, 0)),
+]  # fmt: skip
+WIDER = [(a, np.broadcast_shapes(a, b)) for a, b in TWO]
+JOINED = [
+    ([(2,), (3,)], 0), ([(2,)], 0), ([(0,), (3,)], 0), ([(2, 3), (1, 3)], 0), ([(2, 3), (2, 1)], 1),
+    ([(2, 3), (2, 2)], -1), ([(1, 1)] * 3, 0), ([(1, 1)] * 3, 1), ([(2, 0), (2, 1)], 1), ([(0,), (0,)], 0),
+    ([(2, 2, 1), (2, 2, 2)], 2), ([(1, 2, 2), (2, 2, 2)], 0), ([(2, 1, 2), (2, 2, 2)], 1), ([(4,), (1,), (2,)], 0),
+    ([(3, 2), (3, 2)], 1), ([(3, 2), (3, 2)], 0), ([(5,), (5,)], -1), ([(1,), (1,), (1,), (1,)], 0),
+    ([(2, 3), (0, 3)], 0), ([(3, 1), (3, 4)], 1), ([(2, 2)], 1),
+]  # fmt: skip
+STACKED = [
+    ([()] * 3, 0), ([(2,)] * 2, 0), ([(2,)] * 2, 1), ([(2,)] * 2, -1), ([(2, 3)], 0), ([(2, 3)] * 2, 1),
+    ([(2, 3)] * 2, 2), ([(0,)] * 2, 0), ([(0,)] * 2, 1), ([(1,)], 0), ([(1, 1)] * 2, 1), ([(3,)] * 4, 0),
+    ([(2, 0)] * 2, 0), ([(2, 2, 1)] * 2, 3), ([(2, 2, 1)] * 2, 0), ([()], 0), ([(4,)] * 2, -2), ([(2, 1)] * 3, 1),
+    ([(3, 2)] * 2, -1), ([(5,)], 1), ([(1, 2)] * 2, -3),
+]  # fmt: skip
+
+POSITIVE = {"log", "log2", "log10", "log1p", "sqrt", "power", "cbrt"}
+INSIDE = {"arcsin", "arccos"}
+
+
+def numbers(shape, seed, name=""):
+    """Distinct numbers away from 0, from -2 to 2; positive, or between ±0.9, where needed."""
+    rng = np.random.default_rng(seed)
+    count = int(np.prod(shape))
+    values = np.linspace(0.3, 1.9, count) * rng.choice([-1, 1], count) + rng.uniform(
+        -0.02, 0.02, count
+    )
+    if name in POSITIVE:
+        values = np.abs(values)
+    if name in INSIDE:
+        values = values / 2.2
+    return rng.permutation(values).reshape(shape)
+
+
+def leaf(shape, seed, name=""):
+    return Tensor(numbers(shape, seed, name), requires_grad=True)
+
+
+def cases():
+    """(operation, function, shapes of its inputs) of every case."""
+    binary = {
+        "add",
+        "subtract",
+        "multiply",
+        "divide",
+        "power",
+        "logaddexp",
+        "arctan2",
+        "maximum",
+        "minimum",
+    }
+    for name, operation in RULES.items():
+        if name in binary:
+            for a, b in TWO:
+                yield name, lambda x, y, f=operation.forward: f(x, y), (a, b)
+        elif isinstance(operation.forward, np.ufunc):
+            for shape in ONE:
+                yield name, lambda x, f=operation.forward: f(x), (shape,)
+    for name in ["erf", *nb.activations()]:
+        for shape in ONE:
+            yield name, getattr(ag, name), (shape,)
+    for name in ["sum", "mean", "norm", "cumsum"]:
+        for i, (shape, axis) in enumerate(AXES):
+            if name == "cumsum":
+                axis = axis if isinstance(axis, int) else None
+                yield name, lambda x, a=axis: ag.cumsum(x, a), (shape,)
+            elif name == "sum" or 0 not in shape:
+                yield name, lambda x, n=name, a=axis, k=bool(i % 2): getattr(x, n)(a, k), (shape,)
+    for name in ["max", "min", "logsumexp", "mean", "norm"]:
+        for i, (shape, axis) in enumerate(FILLED):
+            yield name, lambda x, n=name, a=axis, k=bool(i % 2): getattr(x, n)(a, k), (shape,)
+    for name in ["softmax", "log_softmax"]:
+        for shape, axis in LINED:
+            yield name, lambda x, n=name, a=axis: getattr(x, n)(a), (shape,)
+    for a, b in PRODUCTS:
+        yield "matmul", lambda x, y: x @ y, (a, b)
+    for a, b in TWO:
+        test = np.random.default_rng(3).random(np.broadcast_shapes(a, b)) < 0.5
+        yield "where", lambda x, y, c=test: ag.where(c, x, y), (a, b)
+    for shape in ONE:
+        yield "clip", lambda x: x.clip(-0.7, 1.1), (shape,)
+        yield "astype", lambda x: x.astype(float), (shape,)
+    for shape, index in INDICES:
+        yield "getitem", lambda x, i=index: x[i], (shape,)
+        part = np.zeros(shape)[index].shape
+        yield "scatter", lambda x, i=index, s=shape: x._apply("scatter", x, i, s), (part,)
+    for name, lists in [("reshape", RESHAPES), ("transpose", ORDERS), ("broadcast_to", WIDER)]:
+        for shape, setting in lists:
+            yield name, lambda x, n=name, s=setting: getattr(ag, n)(x, s), (shape,)
+    for shapes, axis in JOINED:
+        yield "concatenate", lambda *x, a=axis: ag.concatenate(x, a), shapes
+    for shapes, axis in STACKED:
+        yield "stack", lambda *x, a=axis: ag.stack(x, a), shapes
+
+
+CASES = {}
+for _name, _function, _shapes in cases():
+    CASES.setdefault(_name, []).append((_function, _shapes))
+
+
+def test_every_operation_has_a_case_in_twenty_shapes():
+    assert CASES.keys() == RULES.keys()
+    assert {name: len(found) for name, found in CASES.items() if len(found) < 20} == {}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradients_and_second_gradients(name):
+    for i, (function, shapes) in enumerate(CASES[name]):
+        inputs = [leaf(shape, 10 * i + k, name) for k, shape in enumerate(shapes)]
+        assert gradcheck(function, inputs), shapes
+        assert gradgradcheck(function, inputs), shapes
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if n not in ("step", "floor")])
+def test_a_wrong_rule_is_found(name, monkeypatch):
+    operation = RULES[name]
+    function, shapes = next(c for c in CASES[name] if np.prod(c[1][0]) > 1)
+    inputs = [leaf(shape, k, name) for k, shape in enumerate(shapes)]
+    if operation.joint is None:
+        wrong = tuple(
+            lambda *a, rule=rule: None if (g := rule(*a)) is None else 1.01 * g
+            for rule in operation.rules
+        )
+        monkeypatch.setattr(operation, "rules", wrong)
+    else:
+        monkeypatch.setattr(
+            operation, "joint", lambda *a, rule=operation.joint: [1.01 * g for g in rule(*a)]
+        )
+    with pytest.raises(RuntimeError, match=r"expected .* by central differences, got"):
+        gradcheck(function, inputs)
+
+
+@pytest.mark.parametrize("name", SLOPES)
+def test_slopes_for_higher_derivatives_are_the_kernels(name):
+    z = np.linspace(-4, 4, 81)
+    kept = z if nb.activations()[name] == "preactivation" else nb.kernels.activate(z, name)
+    np.testing.assert_allclose(
+        SLOPES[name](kept) * np.ones(81), nb.kernels.slope(kept, name), rtol=1e-12, atol=1e-15
+    )
+    np.testing.assert_allclose(
+        SLOPES[name](Tensor(kept)) * np.ones(81),
+        nb.reference.slope(kept, name),
+        rtol=1e-9,
+        atol=1e-12,
+    )
+
+
+def targets_for(name, n, outputs, rng):
+    if name == "cross_entropy":
+        return rng.integers(0, outputs, n) if n % 2 else rng.dirichlet(np.ones(outputs), n)
+    if name == "binary_cross_entropy":
+        return rng.integers(0, 2, (n, outputs)).astype(float)
+    return rng.integers(0, 4, (n, outputs)).astype(float)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", _DELTAS)
+def test_losses(name, weighted):
+    assert _DELTAS.keys() == nb.losses().keys()
+    for i in range(20):
+        n, outputs = 1 + i % 4, 1 + i // 4
+        rng = np.random.default_rng(i)
+        z = leaf((n, outputs), i)
+        y = targets_for(name, n, outputs, rng)
+        weight = rng.random(n) + 0.1 if weighted else None
+        loss = lambda z, y=y, w=weight: getattr(ag, name)(z, y, sample_weight=w)  # noqa: E731
+        value = losses.BY_NAME[name](z.data, y, sample_weight=weight)[0]
+        np.testing.assert_allclose(loss(z).item(), value, rtol=1e-12)
+        assert gradcheck(loss, z)
+        assert gradgradcheck(loss, z)
+
+
+@pytest.mark.parametrize("name", nb.activations())
+def test_dense(name):
+    for i in range(20):
+        n, inputs, outputs = i % 4, 1 + i % 3, 1 + i // 5
+        x, w = leaf((n, inputs), i), leaf((inputs + 1, outputs), i + 1)
+        layer = lambda x, w: ag.dense(x, w, name)  # noqa: E731
+        written_out = ag.activate(x @ w[1:] + w[0], name)
+        np.testing.assert_allclose(layer(x, w).data, written_out.data, rtol=1e-12, atol=1e-14)
+        assert gradcheck(layer, [x, w])
+        assert gradgradcheck(layer, [x, w])
+        assert gradcheck(lambda w, x=x: ag.dense(x.detach(), w, name), w)
+        assert gradcheck(lambda x, w=w: ag.dense(x, w.detach(), name), x)
+
+
+def test_gradients_at_kinks_and_ties():
+    def slope(function, at):
+        x = Tensor(np.array(at, float), requires_grad=True)
+        function(x).sum().backward()
+        return x.grad.data.tolist()
+
+    assert slope(abs, [0, -1, 1]) == [0, -1, 1]
+    assert slope(ag.relu, [0, -1, 1]) == [0, 0, 1]
+    assert slope(lambda x: x.max(), [1, 3, 3]) == [0, 0.5, 0.5]
+    assert slope(lambda x: x.min(0), [[1, 3], [1, 2]]) == [[0.5, 0], [0.5, 1]]
+    assert slope(lambda x: ag.maximum(x, 1.0), [0, 1, 2]) == [0, 0.5, 1]
+    assert slope(lambda x: x.clip(0, 1), [-1, 0, 1, 2]) == [0, 1, 1, 0]
+    assert slope(lambda x: x.norm(), [0, 0]) == [0, 0]
+    assert slope(lambda x: x**0, [0, 2]) == [0, 0]
+    assert slope(lambda x: x**2, [0, 2]) == [0, 4]
+    assert slope(lambda x: x**1, [0, -2]) == [1, 1]
+    assert slope(lambda x: 0.0**x, [2.0, 3.0]) == [0, 0]
+    assert slope(lambda x: ag.where(x > 0, x, 0).sqrt() * 0 + x, [1.0, 4.0]) == [1, 1]
