@@ -5,7 +5,7 @@ import json
 
 import nablas as nb
 
-from . import alone, cases, report
+from . import alone, cases, expressions, report
 from .harness import CONTENDERS, Bench
 
 SECTIONS = {
@@ -13,6 +13,7 @@ SECTIONS = {
     "kernels": ("products", "multiply", cases.PRODUCTS),
     "inference": ("inference", "infer", cases.INFERENCE),
     "epochs": ("epochs of fit", "fit", cases.FITS),
+    "autograd": ("autograd", "differentiate", expressions.CASES),
 }
 ALONE = {
     "import": lambda: {
@@ -27,13 +28,14 @@ QUICK = {
     "kernels": cases.PRODUCTS[:3],
     "inference": cases.INFERENCE[:1],
     "epochs": [cases.Fit((64, 64, 10), 200, name="200 rows")],
+    "autograd": expressions.CASES[:2],
 }
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "sections", nargs="*", help=f"of {', '.join([*SECTIONS, *ALONE])} (default: the first four)"
+        "sections", nargs="*", help=f"of {', '.join([*SECTIONS, *ALONE])} (default: the first five)"
     )
     parser.add_argument("--threads", type=int, default=nb.num_threads())
     parser.add_argument("--rounds", type=int, default=9, help="turns of each contender")

@@ -5,6 +5,7 @@ import numpy as np
 import nablas as nb
 
 from .cases import RATE
+from .expressions import LABELS, answer, timed
 from .peers import _batches, _checked, _repeat, flatten
 
 
@@ -46,6 +47,19 @@ class PyTorch:
         return lambda z, y: (
             nn.functional.binary_cross_entropy_with_logits(z, y, reduction="sum") / len(z)
         )
+
+    def differentiate(self, case):
+        torch = self.torch
+        if type(self) is not PyTorch:
+            return None
+        leaves = [torch.from_numpy(a).requires_grad_() for a in case.leaves()]
+        labels = torch.from_numpy(LABELS)
+
+        def cross_entropy(z, _):
+            return torch.nn.functional.cross_entropy(z, labels)
+
+        setting = (case, torch, leaves, cross_entropy)
+        return timed(*setting), lambda: answer(*setting, lambda t: t.numpy())
 
     def train(self, case):
         x, y = (self.torch.from_numpy(a) for a in case.data())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -80,8 +81,8 @@ def scatter(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
 
 def split(g: Any, sizes: list[int], axis: int) -> list[Any]:
     """Consecutive parts of `g` along an axis."""
-    before, ends = (slice(None),) * (axis % g.ndim), np.cumsum([0, *sizes]).tolist()
-    return [g[(*before, slice(a, b))] for a, b in zip(ends, ends[1:], strict=False)]
+    before, ends = (slice(None),) * (axis % g.ndim), [0, *itertools.accumulate(sizes)]
+    return [g[(*before, slice(a, b))] for a, b in itertools.pairwise(ends)]
 
 
 def unstack(g: Any, count: int, axis: int) -> list[Any]:

@@ -241,7 +241,7 @@ def draw(
     leaves = [x for y in computed for x in y._node[1] if isinstance(x, Tensor)]  # type: ignore[index]
     gradients: dict[Tensor, Any] = {}
     if tensor.size == 1 and computed:
-        gradients = flow({tensor: np.ones_like(tensor.data)}, wanted=[*computed, *leaves])
+        gradients = flow({tensor: np.ones_like(tensor.data)}, wanted={*computed, *leaves})
     known = {id(x): name for name, x in (names or {}).items()}
     known |= {id(x.data): name for name, x in (names or {}).items() if isinstance(x, Tensor)}
     nodes: list[GraphNode] = []

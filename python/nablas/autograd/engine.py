@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ._arrays import unbroadcast
-from .recording import edits, enable_grad, no_grad
+from .recording import edits, reset_recording, set_recording
 from .rules import Operation
 from .tensor import Tensor, as_data, retained, wrap
 
@@ -34,7 +34,7 @@ def reachable(roots: Iterable[Tensor]) -> list[Tensor]:
 def flow(
     seeds: dict[Tensor, Any],
     *,
-    wanted: Sequence[Tensor] | None = None,
+    wanted: Set[Tensor] | None = None,
     create_graph: bool = False,
     free: bool = False,
 ) -> dict[Tensor, Any]:
@@ -45,62 +45,73 @@ def flow(
     """
     order = reachable(seeds)
     gradients, result = dict(seeds), {}
-    keep: set[Tensor] | None = None
-    if wanted is not None:
-        keep = set(wanted)
-        ways = set(wanted)
-        for y in reversed(order):
-            if y not in ways and any(isinstance(x, Tensor) and x in ways for x in y._node[1]):  # type: ignore[index]
-                ways.add(y)
+    ways = None if wanted is None else _ways(order, wanted)
+    if ways is not None:
         order = [y for y in order if y in ways]
-    with enable_grad() if create_graph else no_grad():
+    token = set_recording(create_graph)
+    try:
         for y in order:
             g = gradients.pop(y, None)
             if g is None:
                 continue
-            if keep is not None and y in keep:
+            if wanted is not None and y in wanted:
                 result[y] = g
-            operation, inputs, number = y._node  # type: ignore[misc]
-            if operation is _FREED:
-                raise RuntimeError(
-                    "the graph was freed by an earlier backward; pass retain_graph=True to that one"
-                )
-            if edits.last > number:
-                _check_untouched(y)
-            arguments: Sequence[Any]
-            out: Any
-            if create_graph or operation.on_tensors:
-                arguments, out = inputs, y
-            else:
-                arguments = [x.data if isinstance(x, Tensor) else x for x in inputs]
-                out = y.data
-            if operation.joint is not None:
-                flags = [isinstance(x, Tensor) and (keep is None or x in ways) for x in inputs]
-                parts = operation.joint(g, out, flags, *arguments)
-            else:
-                parts = None
-            for i, x in enumerate(inputs):
-                if not isinstance(x, Tensor) or (keep is not None and x not in ways):
-                    continue
-                part = operation.rules[i](g, out, *arguments) if parts is None else parts[i]
-                if part is None:
-                    continue
+            for x, part in _pull(y, g, create_graph, ways):
+                before = gradients.get(x)
+                gradients[x] = part if before is None else before + part
+            if retained and id(y) in retained:
+                _accumulate(y, g)
+    finally:
+        reset_recording(token)
+    if free:
+        for y in order:
+            y._node = _FREED, (), 0
+    for x, g in gradients.items():
+        if wanted is None or x in wanted:
+            result[x] = g
+    return result
+
+
+def _ways(order: list[Tensor], wanted: Set[Tensor]) -> set[Tensor]:
+    """The wanted and all that was computed from them."""
+    ways = set(wanted)
+    for y in reversed(order):
+        if any(isinstance(x, Tensor) and x in ways for x in y._node[1]):  # type: ignore[index]
+            ways.add(y)
+    return ways
+
+
+def _pull(
+    y: Tensor, g: Any, create_graph: bool, ways: set[Tensor] | None
+) -> list[tuple[Tensor, Any]]:
+    """One operation's inputs, each with the gradient that reaches it through `y`."""
+    operation, inputs, number = y._node  # type: ignore[misc]
+    if operation is _FREED:
+        raise RuntimeError(
+            "the graph was freed by an earlier backward; pass retain_graph=True to that one"
+        )
+    if edits.last > number:
+        _check_untouched(y)
+    arguments: Sequence[Any] = inputs
+    out: Any = y
+    if not (create_graph or operation.on_tensors):
+        arguments, out = [x.data if isinstance(x, Tensor) else x for x in inputs], y.data
+    parts = None
+    if operation.joint is not None:
+        flags = [isinstance(x, Tensor) and (ways is None or x in ways) for x in inputs]
+        parts = operation.joint(g, out, flags, *arguments)
+    pulled = []
+    for i, x in enumerate(inputs):
+        if isinstance(x, Tensor) and (ways is None or x in ways):
+            part = operation.rules[i](g, out, *arguments) if parts is None else parts[i]
+            if part is not None:
                 data = x.data
                 if part.shape != data.shape:
                     part = unbroadcast(part, data.shape)
                 if part.dtype != data.dtype:
                     part = part.astype(data.dtype)
-                before = gradients.get(x)
-                gradients[x] = part if before is None else before + part
-            if retained and id(y) in retained:
-                _accumulate(y, g)
-    for x, g in gradients.items():
-        if keep is None or x in keep:
-            result[x] = g
-    if free:
-        for y in order:
-            y._node = (_FREED, (), y._node[2])  # type: ignore[index]
-    return result
+                pulled.append((x, part))
+    return pulled
 
 
 def _check_untouched(y: Tensor) -> None:
@@ -136,7 +147,8 @@ def _seed(output: Tensor, gradient: ArrayLike | Tensor | None, create_graph: boo
                 f"gradient: expected one of shape {output.shape}, since only a single number has "
                 "one by default"
             )
-        gradient = np.ones_like(output.data)
+        one = np.ones(output.data.shape, output.data.dtype)
+        return wrap(one) if create_graph else one
     given = gradient if isinstance(gradient, Tensor) else wrap(as_data(gradient))
     if given.shape != output.shape:
         raise ValueError(f"gradient: expected shape {output.shape}, got {given.shape}")
@@ -154,8 +166,7 @@ def backward(
     seeds = {output: _seed(output, gradient, create_graph)}
     free = not (create_graph if retain_graph is None else retain_graph)
     for x, g in flow(seeds, create_graph=create_graph, free=free).items():
-        with enable_grad() if create_graph else no_grad():
-            _accumulate(x, g)
+        _accumulate(x, g)
 
 
 def grad(
@@ -206,7 +217,7 @@ def grad(
         seed = _seed(root, gradient, create_graph)
         seeds[root] = seeds[root] + seed if root in seeds else seed
     free = not (create_graph if retain_graph is None else retain_graph)
-    found = flow(seeds, wanted=wanted, create_graph=create_graph, free=free)
+    found = flow(seeds, wanted=set(wanted), create_graph=create_graph, free=free)
     if not allow_unused:
         for i, x in enumerate(wanted):
             if x not in found:

@@ -196,12 +196,12 @@ def broadcast_to(x: Operand, shape: Sequence[int]) -> Tensor:
 
 def concatenate(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
     """Tensors joined along an axis they have."""
-    return apply("concatenate", *(as_tensor(x) for x in tensors), axis)
+    return apply("concatenate", axis, *[as_tensor(x) for x in tensors])
 
 
 def stack(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
     """Tensors of one shape joined along a new axis."""
-    return apply("stack", *(as_tensor(x) for x in tensors), axis)
+    return apply("stack", axis, *[as_tensor(x) for x in tensors])
 
 
 def piecewise_constant(function: Callable[..., Any], *inputs: Operand) -> Tensor:

@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 _mode: ContextVar[bool] = ContextVar("recording", default=True)
-recording = _mode.get
+recording, set_recording, reset_recording = _mode.get, _mode.set, _mode.reset
 next_number = itertools.count(1).__next__  # one clock for operations and edits
 
 
 @contextmanager
 def _set_recording(on: bool) -> Iterator[None]:
-    token = _mode.set(on)
+    token = set_recording(on)
     try:
         yield
     finally:
-        _mode.reset(token)
+        reset_recording(token)
 
 
 def no_grad() -> Any:

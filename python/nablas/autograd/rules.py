@@ -80,6 +80,9 @@ def _looked_at(rule: Rule, before: int) -> frozenset[int]:
     return frozenset(places)
 
 
+_add: Any = np.add.reduce  # without NumPy's Python detour of np.sum
+_max: Any = np.maximum.reduce
+_min: Any = np.minimum.reduce
 _LN2, _LN10, _ROOT_PI_2 = math.log(2), math.log(10), 2 / math.sqrt(math.pi)
 
 RULES: dict[str, Operation] = {
@@ -148,7 +151,7 @@ RULES: dict[str, Operation] = {
     "clip": Operation(np.clip, lambda g, _y, x, low, high: g * ((x >= low) & (x <= high))),
     # ---- reductions: inputs (x, axis, keepdims) ----------------------------------------------
     "sum": Operation(
-        lambda x, axis, keepdims: np.add.reduce(x, axis=axis, keepdims=keepdims),
+        lambda x, axis, keepdims: _add(x, axis, None, None, keepdims),
         lambda g, _y, _x, axis, keepdims: spread(g, _x.shape, axis, keepdims),
         symbol="Σ",
     ),
@@ -157,11 +160,11 @@ RULES: dict[str, Operation] = {
         lambda g, y, _x, axis, keepdims: spread(g * (y.size / max(_x.size, 1)), _x.shape, axis, keepdims),
     ),
     "max": Operation(
-        lambda x, axis, keepdims: np.maximum.reduce(x, axis=axis, keepdims=keepdims),
+        lambda x, axis, keepdims: _max(x, axis, None, None, keepdims),
         lambda g, y, x, axis, keepdims: _to_extremes(g, y, x, axis, keepdims),
     ),
     "min": Operation(
-        lambda x, axis, keepdims: np.minimum.reduce(x, axis=axis, keepdims=keepdims),
+        lambda x, axis, keepdims: _min(x, axis, None, None, keepdims),
         lambda g, y, x, axis, keepdims: _to_extremes(g, y, x, axis, keepdims),
     ),
     "norm": Operation(
@@ -196,12 +199,12 @@ RULES: dict[str, Operation] = {
     "getitem": Operation(lambda x, index: x[index], lambda g, _y, _x, index: scatter(g, index, _x.shape), symbol="[ ]"),
     "scatter": Operation(scatter, lambda g, _y, _x, index, _shape: g[index]),
     "concatenate": Operation(
-        lambda *inputs: np.concatenate(inputs[:-1], inputs[-1]),
-        joint=lambda g, _y, _wanted, *_i: split(g, [x.shape[_i[-1]] for x in _i[:-1]], _i[-1]),
+        lambda axis, *arrays: np.concatenate(arrays, axis),
+        joint=lambda g, _y, _wanted, axis, *_arrays: [None, *split(g, [x.shape[axis] for x in _arrays], axis)],
     ),
     "stack": Operation(
-        lambda *inputs: np.stack(inputs[:-1], inputs[-1]),
-        joint=lambda g, _y, _wanted, *_i: unstack(g, len(_i) - 1, _i[-1]),
+        lambda axis, *arrays: np.stack(arrays, axis),
+        joint=lambda g, _y, _wanted, axis, *_arrays: [None, *unstack(g, len(_arrays), axis)],
     ),
     # ---- softmax along an axis ---------------------------------------------------------------
     "softmax": Operation(

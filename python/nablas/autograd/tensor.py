@@ -220,16 +220,18 @@ def record(operation: Operation, inputs: tuple[Any, ...], result: Any) -> Tensor
     """The Tensor of a result, in the graph if an input is and recording is on."""
     tensor = object.__new__(Tensor)
     tensor.data = result if type(result) is np.ndarray else np.asarray(result)
-    tensor.grad = None
+    tensor.grad, tensor.requires_grad, tensor._node = None, False, None
     if recording():
+        kept = []
         for x in inputs:
-            if isinstance(x, Tensor) and x.requires_grad:
-                kept = tuple(
-                    x.data if isinstance(x, Tensor) and not x.requires_grad else x for x in inputs
-                )
-                tensor.requires_grad, tensor._node = True, (operation, kept, next_number())
-                return tensor
-    tensor.requires_grad, tensor._node = False, None
+            if isinstance(x, Tensor):
+                if x.requires_grad:
+                    tensor.requires_grad = True
+                else:
+                    x = x.data
+            kept.append(x)
+        if tensor.requires_grad:
+            tensor._node = operation, tuple(kept), next_number()
     return tensor
 
 
