@@ -145,7 +145,7 @@ def test_the_stub_names_everything():
 
 
 def public_objects():
-    for module in (nb, kernels, nb.schedules, nb.io, nb.autograd):
+    for module in (nb, kernels, nb.schedules, nb.io, nb.autograd, nb.metrics, nb.plots):
         for name in getattr(module, "__all__", [n for n in vars(module) if not n.startswith("_")]):
             thing = getattr(module, name)
             if getattr(thing, "__module__", "").startswith("nablas") and not inspect.ismodule(

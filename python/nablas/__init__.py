@@ -4,7 +4,7 @@
 ``nablas.reference`` says in NumPy what each of them computes.
 """
 
-from . import _core, autograd, kernels, metrics, reference, schedules
+from . import _core, autograd, kernels, metrics, plots, reference, schedules
 from ._core import available_isas, isa, num_threads, set_num_threads
 from ._version import __version__
 from .callbacks import Callback, Checkpoint, EarlyStopping, FitState
@@ -50,6 +50,7 @@ __all__ = [
     "losses",
     "metrics",
     "num_threads",
+    "plots",
     "reference",
     "schedules",
     "set_num_threads",

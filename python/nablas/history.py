@@ -66,15 +66,6 @@ class History:
         ImportError
             Without matplotlib.
         """
-        from ._optional import require
+        from .plots import LossCurveDisplay
 
-        plt = require("matplotlib.pyplot", "plot")
-        if ax is None:
-            ax = plt.subplots()[1]
-        epochs = range(1, len(self) + 1)
-        ax.plot(epochs, self.loss, label="training")
-        if self.val_loss:
-            ax.plot(epochs, self.val_loss, label="validation")
-            ax.legend()
-        ax.set(xlabel="epoch", ylabel="loss", title="Loss by epoch")
-        return ax
+        return LossCurveDisplay.from_history(self, ax=ax).ax_

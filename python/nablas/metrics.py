@@ -1,4 +1,4 @@
-"""Scores of predictions."""
+"""Scores of predictions, by scikit-learn's conventions."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+Array = NDArray[Any]
 
-def _pair(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+
+def _pair(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
     truth, predicted = np.asarray(y_true), np.asarray(y_pred)
+    if truth.ndim == 0 or predicted.ndim == 0:
+        raise ValueError("y_true, y_pred: expected arrays, got a single value")
     if len(truth) != len(predicted):
         raise ValueError(f"y_true: expected {len(predicted)} rows like y_pred, got {len(truth)}")
     if len(truth) == 0:
@@ -17,13 +21,27 @@ def _pair(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[NDArray[Any], NDArray[A
     return truth, predicted
 
 
-def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+def _mean(values: Array, sample_weight: ArrayLike | None) -> float:
+    if sample_weight is None:
+        return float(np.mean(values))
+    weight = np.asarray(sample_weight, dtype=float)
+    if weight.shape != values.shape:
+        raise ValueError(f"sample_weight: expected shape {values.shape}, got {weight.shape}")
+    if not weight.sum() > 0:
+        raise ValueError("sample_weight: expected a sum above 0, got none")
+    return float(np.average(values, weights=weight))
+
+
+def accuracy(
+    y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> float:
     """Share of the samples that are predicted rightly, with all their labels.
 
     Parameters
     ----------
     y_true : array of shape (n,) or (n, labels), or one-hot (n, classes) beside classes (n,)
     y_pred : array of shape (n,) or (n, labels)
+    sample_weight : array of shape (n,), optional
 
     Returns
     -------
@@ -34,10 +52,34 @@ def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     if predicted.ndim == 1 and truth.ndim == 2 and truth.shape[1] > 1:
         truth = truth.argmax(axis=1)
     right = predicted == truth.reshape(predicted.shape)
-    return float(np.mean(right.reshape(len(right), -1).all(axis=1)))
+    return _mean(right.reshape(len(right), -1).all(axis=1), sample_weight)
 
 
-def r2(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+def subset_accuracy(
+    y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> float:
+    """Share of the samples whose whole set of labels is predicted rightly.
+
+    Parameters
+    ----------
+    y_true, y_pred : arrays of shape (n, labels)
+    sample_weight : array of shape (n,), optional
+
+    Returns
+    -------
+    float
+        From 0 to 1; scikit-learn's ``accuracy_score`` of label indicators.
+    """
+    truth, predicted = _pair(y_true, y_pred)
+    if truth.ndim != 2 or truth.shape != predicted.shape:
+        raise ValueError(
+            f"y_true: expected shape (n, labels) like y_pred, got {truth.shape} and "
+            f"{predicted.shape}"
+        )
+    return accuracy(truth, predicted, sample_weight=sample_weight)
+
+
+def r2(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
     """The coefficient of determination, averaged over outputs.
 
     ``1 - sum((y - h)²) / sum((y - mean(y))²)``; an output whose targets are all equal counts 1 if
@@ -46,6 +88,7 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     Parameters
     ----------
     y_true, y_pred : arrays of shape (n,) or (n, outputs)
+    sample_weight : array of shape (n,), optional
 
     Returns
     -------
@@ -57,8 +100,170 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike) -> float:
         raise ValueError(
             f"y_true: expected {predicted.shape[1]} columns like y_pred, got {truth.shape[1]}"
         )
-    unexplained = np.square(truth - predicted).sum(axis=0)
-    total = np.square(truth - truth.mean(axis=0)).sum(axis=0)
+    weight = np.ones(len(truth)) if sample_weight is None else np.asarray(sample_weight, float)
+    _mean(np.zeros(len(truth)), weight)
+    unexplained = weight @ np.square(truth - predicted)
+    total = weight @ np.square(truth - np.average(truth, axis=0, weights=weight))
     constant = total == 0
     score = 1 - unexplained / np.where(constant, 1, total)
     return float(np.where(constant, unexplained == 0, score).mean())
+
+
+def _probabilities(y_prob: Array) -> Array:
+    if y_prob.dtype.kind != "f":
+        y_prob = y_prob.astype(float)
+    outside = ~((y_prob >= 0) & (y_prob <= 1))
+    if outside.any():
+        place = tuple(int(i) for i in np.argwhere(outside)[0])
+        raise ValueError(f"y_prob: expected numbers from 0 to 1, got {y_prob[place]} at {place}")
+    tiny = np.finfo(y_prob.dtype).eps
+    return np.clip(y_prob, tiny, 1 - tiny).astype(float)
+
+
+def cross_entropy(
+    y_true: ArrayLike,
+    y_prob: ArrayLike,
+    *,
+    normalize: bool = True,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """``-sum(y log p)`` of each sample, averaged.
+
+    Probabilities are kept ``eps`` of their dtype away from 0 and 1, as in scikit-learn's
+    ``log_loss``.
+
+    Parameters
+    ----------
+    y_true : class indices (n,), or distributions (n, classes)
+    y_prob : array of shape (n, classes)
+        Probabilities.
+    normalize : bool
+        False gives the sum over the samples.
+    sample_weight : array of shape (n,), optional
+
+    Returns
+    -------
+    float
+        In nats.
+    """
+    truth, prob = _pair(y_true, y_prob)
+    if prob.ndim != 2:
+        raise ValueError(f"y_prob: expected shape (n, classes), got {prob.shape}")
+    if truth.ndim == 1:
+        if truth.dtype.kind not in "iub":
+            raise TypeError(f"y_true: expected class indices, got dtype {truth.dtype}")
+        bad = (truth < 0) | (truth >= prob.shape[1])
+        if bad.any():
+            first = int(bad.argmax())
+            raise ValueError(
+                f"y_true: expected classes from 0 to {prob.shape[1] - 1}, got {truth[first]} at "
+                f"{first}"
+            )
+        truth = np.eye(prob.shape[1])[truth.astype(np.int64)]
+    if truth.shape != prob.shape:
+        raise ValueError(f"y_true: expected shape {prob.shape} like y_prob, got {truth.shape}")
+    terms = -(truth * np.log(_probabilities(prob))).sum(axis=1)
+    mean = _mean(terms, sample_weight)
+    total = len(terms) if sample_weight is None else float(np.sum(sample_weight))
+    return mean if normalize else mean * total
+
+
+def binary_cross_entropy(
+    y_true: ArrayLike, y_prob: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> float:
+    """``-y log p - (1 - y) log(1 - p)``, summed over labels and averaged over samples.
+
+    Parameters
+    ----------
+    y_true : array of shape (n,) or (n, labels)
+        0 or 1, or probabilities.
+    y_prob : array of the same shape
+    sample_weight : array of shape (n,), optional
+
+    Returns
+    -------
+    float
+        In nats.
+    """
+    truth, prob = _pair(y_true, y_prob)
+    if truth.shape != prob.shape:
+        raise ValueError(f"y_true: expected shape {prob.shape} like y_prob, got {truth.shape}")
+    p = _probabilities(prob)
+    terms = -truth * np.log(p) - (1 - truth) * np.log1p(-p)
+    return _mean(terms.reshape(len(terms), -1).sum(axis=1), sample_weight)
+
+
+def _hits_at_k(y_true: ArrayLike, y_score: ArrayLike, k: int) -> tuple[Array, Array]:
+    """True labels among each sample's k best, and all true labels."""
+    truth, score = _pair(y_true, y_score)
+    if truth.ndim != 2 or truth.shape != score.shape:
+        raise ValueError(
+            f"y_true: expected shape (n, labels) like y_score, got {truth.shape} and {score.shape}"
+        )
+    if not np.isin(truth, (0, 1)).all():
+        raise ValueError("y_true: expected 0 or 1 for each label, got other values")
+    if not 1 <= k <= score.shape[1]:
+        raise ValueError(f"k: expected 1 to {score.shape[1]}, got {k}")
+    if np.isnan(score).any():
+        raise ValueError("y_score: expected numbers, got nan")
+    relevant = truth.astype(float)
+    last = -np.partition(-score.astype(float), k - 1, axis=1)[:, k - 1 : k]
+    above, tied = score > last, score == last
+    places = k - above.sum(axis=1)  # left for the tied
+    hits = (relevant * above).sum(axis=1)
+    hits += (relevant * tied).sum(axis=1) * places / tied.sum(axis=1)
+    return hits, relevant.sum(axis=1)
+
+
+def precision_at_k(
+    y_true: ArrayLike, y_score: ArrayLike, k: int, *, sample_weight: ArrayLike | None = None
+) -> float:
+    """Share of true labels among the k with the highest scores, averaged over samples.
+
+    Labels whose scores tie for the last places share them equally: the result is the mean over all
+    orders of the tied, so it depends neither on their order nor on chance.
+
+    Parameters
+    ----------
+    y_true : array of shape (n, labels)
+        0 or 1.
+    y_score : array of shape (n, labels)
+        Higher is more likely.
+    k : int
+        From 1 to the number of labels.
+    sample_weight : array of shape (n,), optional
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+    """
+    hits, _ = _hits_at_k(y_true, y_score, k)
+    return _mean(hits / k, sample_weight)
+
+
+def recall_at_k(
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    k: int,
+    *,
+    zero_division: float = 0.0,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """Share of a sample's true labels found among the k with the highest scores, averaged.
+
+    Parameters
+    ----------
+    y_true, y_score, k, sample_weight
+        As for `precision_at_k`, ties included.
+    zero_division : float
+        What a sample without any true label counts.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+    """
+    hits, relevant = _hits_at_k(y_true, y_score, k)
+    some = relevant > 0
+    return _mean(np.where(some, hits / np.where(some, relevant, 1), zero_division), sample_weight)

@@ -97,7 +97,7 @@ class GraphDrawing:
         if backend not in (None, "graphviz", "matplotlib"):
             raise ValueError(f"backend: expected graphviz or matplotlib, got {backend!r}")
         if backend == "graphviz" or (backend is None and _has_graphviz()):
-            graphviz = require("graphviz", "plot")
+            graphviz = require("graphviz", "lecture")
             return graphviz.Source(self.dot).pipe(format="svg").decode()  # type: ignore[no-any-return]
         buffer = io.StringIO()
         figure = require("matplotlib.figure", "plot").Figure(layout="constrained")
@@ -194,7 +194,7 @@ class GraphDrawing:
 
 def _has_graphviz() -> bool:
     try:
-        require("graphviz", "plot")
+        require("graphviz", "lecture")
     except ImportError:
         return False
     return shutil.which("dot") is not None

@@ -1,0 +1,45 @@
+"""What all Displays share."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._optional import require
+
+Array = NDArray[Any]
+
+# Okabe and Ito's colours: told apart by the colour-blind, and in grey by their brightness.
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000"]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
+
+
+def pyplot() -> Any:
+    """matplotlib.pyplot, or an ImportError that says what to install."""
+    return require("matplotlib.pyplot", "plot")
+
+
+class Display:
+    """Base: `plot` of a subclass draws on what `_start` gives."""
+
+    ax_: Any
+    figure_: Any
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw on a matplotlib Axes, a new one by default; returns the display."""
+        raise NotImplementedError
+
+    def _start(self, ax: Any, **settings: Any) -> Any:
+        if ax is None:
+            ax = pyplot().subplots(layout="constrained", **settings)[1]
+        self.ax_ = ax
+        self.figure_ = np.ravel(ax)[0].figure
+        return ax
+
+
+def hidden_names(net: Any) -> list[str]:
+    """How to call the layers of a network in a picture."""
+    last = len(net.sizes) - 1
+    return [f"layer {i}" if i < last else "output" for i in range(1, last + 1)]

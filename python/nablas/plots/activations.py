@@ -1,0 +1,105 @@
+"""Activation functions beside their slopes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from .. import _core, kernels
+from ._display import COLOURS, Array, Display
+
+
+class ActivationDisplay(Display):
+    """g(z) and g'(z), a small picture for each function.
+
+    Parameters
+    ----------
+    z : array of shape (n,)
+    values, slopes : mappings of a name to an array like z
+
+    Attributes
+    ----------
+    ax_ : array of matplotlib Axes
+    figure_ : matplotlib Figure
+    lines_ : mapping of a name to its two matplotlib lines
+    """
+
+    def __init__(self, z: Array, values: dict[str, Array], slopes: dict[str, Array]) -> None:
+        self.z, self.values, self.slopes = z, values, slopes
+
+    @classmethod
+    def from_names(
+        cls,
+        names: str | Sequence[str] | None = None,
+        *,
+        limits: tuple[float, float] = (-4.0, 4.0),
+        ax: Any = None,
+    ) -> Self:
+        """Compute by the kernels, and draw.
+
+        Parameters
+        ----------
+        names : str or sequence of str, optional
+            Of ``nablas.activations()``; all by default.
+        limits : (float, float)
+            Of z.
+        ax : Axes or array of Axes, optional
+            One for each name.
+
+        Returns
+        -------
+        ActivationDisplay
+        """
+        kept = _core.activations()
+        chosen = [names] if isinstance(names, str) else list(names or kept)
+        unknown = [name for name in chosen if name not in kept]
+        if unknown:
+            raise ValueError(f"names: expected some of {', '.join(kept)}, got {unknown[0]!r}")
+        z = np.linspace(*limits, 401)
+        values = {name: kernels.activate(z, name) for name in chosen}
+        slopes = {
+            name: kernels.slope(values[name] if kept[name] == "output" else z, name)
+            for name in chosen
+        }
+        return cls(z, values, slopes).plot(ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw on as many matplotlib Axes as there are functions, new ones by default."""
+        count = len(self.values)
+        columns = min(count, 4)
+        rows = -(-count // max(columns, 1))
+        size = (2.7 * columns + 0.4, 2.3 * rows + 0.4)
+        ax = self._start(ax, nrows=rows, ncols=columns, figsize=size, sharex=True, squeeze=False)
+        axes = np.ravel(ax)
+        if len(axes) < count:
+            raise ValueError(f"ax: expected {count} Axes, got {len(axes)}")
+        self.lines_ = {}
+        for place, (name, value) in zip(axes, self.values.items(), strict=False):
+            place.axhline(0, color="0.8", linewidth=0.8)
+            place.axvline(0, color="0.8", linewidth=0.8)
+            steps = np.abs(np.diff(value)).max() > 0.5 * max(np.ptp(value), 1e-9)
+            (function,) = place.plot(
+                self.z, np.where(_jumps(value), np.nan, value) if steps else value,
+                color=COLOURS[0], label="g(z)",
+            )  # fmt: skip
+            slope = np.where(_jumps(self.slopes[name]), np.nan, self.slopes[name])
+            (line,) = place.plot(self.z, slope, "--", color=COLOURS[1], label="g′(z)")
+            top = 3.0 if value.max() > 5 else max(1.15, value.max() * 1.1)
+            place.set(title=name, ylim=(min(-0.25, max(value.min() * 1.15, -3.0)), top))
+            self.lines_[name] = (function, line)
+        for place in axes[:count][-columns:]:
+            place.set_xlabel("z")
+            place.tick_params(labelbottom=True)
+        for place in axes[count:]:
+            place.set_visible(False)
+        axes[0].legend(fontsize=8, loc="upper left")
+        return self
+
+
+def _jumps(values: Array) -> Array:
+    """Where a function jumps, so that no line is drawn across."""
+    steps = np.abs(np.diff(values, prepend=values[:1]))
+    result: Array = steps > 0.2
+    return result

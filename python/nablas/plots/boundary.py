@@ -1,0 +1,187 @@
+"""Decision boundaries of two features."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ._display import COLOURS, MARKERS, Array, Display, pyplot
+
+_POINT: dict[str, Any] = {"s": 26, "edgecolor": "white", "linewidth": 0.7}
+
+
+def _responses(estimator: Any, points: Array) -> tuple[Array, bool]:
+    """Probabilities (n, classes), or (n, 1) values of something that does not classify."""
+    if hasattr(estimator, "predict_proba"):
+        return np.asarray(estimator.predict_proba(points)), True
+    if not hasattr(estimator, "forward"):
+        values = np.asarray(estimator.predict(points))
+        return values.reshape(len(points), -1), False
+    outputs = estimator.forward(points)
+    if estimator.output == "sigmoid" and outputs.shape[1] == 1:
+        return np.hstack([1 - outputs, outputs]), True
+    return outputs, estimator.output == "softmax"
+
+
+class DecisionBoundaryDisplay(Display):
+    """Regions of the predicted classes, shaded by probability, or a regression's values.
+
+    Parameters
+    ----------
+    xx0, xx1 : arrays of shape (resolution, resolution)
+        The grid.
+    response : array of shape (resolution, resolution, classes)
+        Probabilities; one value each for a regression.
+    classes : list
+        Names of the classes; empty for a regression.
+    points, codes : arrays of shape (n, 2) and (n,), optional
+        Drawn on top; `codes` are class indices or values.
+    names : (str, str)
+        Of the axes.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes and Figure
+    surface_ : matplotlib image or contour set
+    boundary_ : matplotlib contour sets
+    points_ : list of matplotlib collections
+    """
+
+    def __init__(
+        self,
+        xx0: Array,
+        xx1: Array,
+        response: Array,
+        *,
+        classes: list[Any],
+        points: Array | None = None,
+        codes: Array | None = None,
+        names: tuple[str, str] = ("feature 0", "feature 1"),
+    ) -> None:
+        self.xx0, self.xx1, self.response, self.classes = xx0, xx1, response, classes
+        self.points, self.codes, self.names = points, codes, names
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        grid_resolution: int = 200,
+        eps: float = 0.1,
+        names: tuple[str, str] = ("feature 0", "feature 1"),
+        ax: Any = None,
+    ) -> Self:
+        """Compute on a grid around the data, and draw.
+
+        Parameters
+        ----------
+        estimator : MLP, or anything with predict_proba or predict
+        X : array of shape (n, 2)
+        y : array of shape (n,), optional
+            The points' classes or values; without it none are drawn.
+        grid_resolution : int
+            Points along each axis.
+        eps : float
+            Margin around the data, as a part of their range.
+        names : (str, str)
+            Of the features.
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        DecisionBoundaryDisplay
+        """
+        points = np.asarray(X, dtype=float)
+        if points.ndim != 2 or points.shape[1] != 2:
+            raise ValueError(f"X: expected shape (n, 2), got {points.shape}")
+        low, high = points.min(axis=0), points.max(axis=0)
+        margin = np.where(high > low, high - low, 1) * eps
+        axes = [
+            np.linspace(a, b, grid_resolution)
+            for a, b in zip(low - margin, high + margin, strict=True)
+        ]
+        xx0, xx1 = np.meshgrid(*axes)
+        grid = np.column_stack([xx0.ravel(), xx1.ravel()])
+        response, classifies = _responses(estimator, grid)
+        classes: list[Any] = []
+        codes = None if y is None else np.asarray(y)
+        if classifies:
+            names_of = getattr(estimator, "classes_", getattr(estimator, "classes", None))
+            classes = list(range(response.shape[1])) if names_of is None else list(names_of)
+            if codes is not None:
+                codes = np.array([classes.index(label) for label in codes.tolist()])
+        elif response.shape[1] != 1:
+            raise ValueError(
+                f"estimator: expected one that classifies or has one output, got "
+                f"{response.shape[1]} outputs"
+            )
+        display = cls(
+            xx0,
+            xx1,
+            response.reshape(*xx0.shape, -1),
+            classes=classes,
+            points=None if y is None else points,
+            codes=codes,
+            names=names,
+        )
+        return display.plot(ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw on a matplotlib Axes, a new one by default."""
+        ax = self._start(ax)
+        if self.classes:
+            self._regions(ax)
+        else:
+            self._values(ax)
+        ax.set(
+            xlabel=self.names[0],
+            ylabel=self.names[1],
+            xlim=(self.xx0.min(), self.xx0.max()),
+            ylim=(self.xx1.min(), self.xx1.max()),
+            title="Decision boundary" if self.classes else "Prediction",
+        )
+        return self
+
+    def _regions(self, ax: Any) -> None:
+        colours = np.array([_rgb(COLOURS[i % len(COLOURS)]) for i in range(len(self.classes))])
+        best = self.response.argmax(axis=2)
+        chance = 1 / len(self.classes)
+        sure = np.clip((self.response.max(axis=2) - chance) / (1 - chance), 0, 1)[..., np.newaxis]
+        image = 1 - (0.12 + 0.5 * sure) * (1 - colours[best])
+        extent = (self.xx0.min(), self.xx0.max(), self.xx1.min(), self.xx1.max())
+        self.surface_ = ax.imshow(image, extent=extent, origin="lower", aspect="auto")
+        self.boundary_ = []
+        for i in np.unique(best) if len(np.unique(best)) > 1 else []:
+            # the largest of the others, so that the zero line runs between whole classes
+            margin = self.response[..., i] - np.delete(self.response, i, axis=2).max(axis=2)
+            self.boundary_.append(
+                ax.contour(self.xx0, self.xx1, margin, levels=[0], colors="black", linewidths=1.2)
+            )
+        self.points_ = []
+        if self.points is None or self.codes is None:
+            return
+        for i, label in enumerate(self.classes):
+            chosen = self.points[self.codes == i]
+            look = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+            self.points_.append(ax.scatter(*chosen.T, label=label, **look, **_POINT))
+        ax.legend(title="class", framealpha=0.9)
+
+    def _values(self, ax: Any) -> None:
+        values = self.response[..., 0]
+        self.surface_ = ax.contourf(self.xx0, self.xx1, values, levels=20, cmap="viridis")
+        self.boundary_, self.points_ = [], []
+        if self.points is not None:
+            look = {"c": self.codes, "cmap": "viridis", "norm": self.surface_.norm}
+            self.points_.append(ax.scatter(*self.points.T, **look, **_POINT))
+        self.figure_.colorbar(self.surface_, ax=ax, label="predicted value")
+
+
+def _rgb(colour: str) -> Array:
+    from matplotlib.colors import to_rgb
+
+    pyplot()
+    return np.array(to_rgb(colour))

@@ -1,0 +1,33 @@
+"""Confusion matrices, by scikit-learn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from .._optional import require
+
+
+def confusion_matrix(
+    net: Any, X: ArrayLike, y: ArrayLike, *, ax: Any = None, **settings: Any
+) -> Any:
+    """True classes against predicted ones.
+
+    Parameters
+    ----------
+    net : MLP or any classifier
+    X, y : arrays
+    ax : matplotlib Axes, optional
+    **settings
+        Of scikit-learn's ``ConfusionMatrixDisplay.from_predictions``: normalize, cmap, ...
+
+    Returns
+    -------
+    sklearn.metrics.ConfusionMatrixDisplay
+    """
+    metrics = require("sklearn.metrics", "sklearn")
+    settings = {"cmap": "Blues", "colorbar": False, **settings}
+    display = metrics.ConfusionMatrixDisplay.from_predictions(y, net.predict(X), ax=ax, **settings)
+    display.ax_.set_title("Confusion matrix")
+    return display

@@ -1,0 +1,74 @@
+"""Losses by epoch."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from ..history import History
+from ._display import COLOURS, Display
+
+
+class LossCurveDisplay(Display):
+    """Training and validation losses by epoch, the best validation epoch marked.
+
+    Parameters
+    ----------
+    loss : list of float
+    val_loss : list of float
+        May be empty.
+    log : bool
+        A logarithmic axis.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes and Figure
+    lines_ : list of matplotlib lines
+    """
+
+    def __init__(
+        self, loss: list[float], val_loss: list[float] | None = None, *, log: bool = False
+    ) -> None:
+        self.loss, self.val_loss, self.log = loss, val_loss or [], log
+
+    @classmethod
+    def from_history(cls, history: History, *, log: bool = False, ax: Any = None) -> Self:
+        """Draw what `MLP.fit` returned.
+
+        Parameters
+        ----------
+        history : History
+        log : bool
+            A logarithmic axis.
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        LossCurveDisplay
+        """
+        return cls(history.loss, history.val_loss, log=log).plot(ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw on a matplotlib Axes, a new one by default."""
+        ax = self._start(ax)
+        epochs = np.arange(1, len(self.loss) + 1)
+        self.lines_ = ax.plot(epochs, self.loss, color=COLOURS[0], label="training")
+        if self.val_loss:
+            self.lines_ += ax.plot(
+                epochs, self.val_loss, color=COLOURS[1], linestyle="--", label="validation"
+            )
+            best = int(np.argmin(self.val_loss))
+            self.lines_ += ax.plot(
+                best + 1,
+                self.val_loss[best],
+                "o",
+                color=COLOURS[1],
+                label=f"best: epoch {best + 1}",
+            )
+            ax.legend()
+        ax.set(xlabel="epoch", ylabel="loss", title="Loss by epoch")
+        if self.log:
+            ax.set_yscale("log")
+        ax.grid(alpha=0.3)
+        return self

@@ -1,0 +1,81 @@
+"""Sizes of the gradients, layer by layer."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ._display import COLOURS, Array, Display, hidden_names
+
+
+class GradientNormDisplay(Display):
+    """Root mean square of the gradient by each layer's weights and biases.
+
+    Layers of unlike sizes compare by the root mean square; vanishing and exploding gradients show
+    as a slope.
+
+    Parameters
+    ----------
+    by_weights, by_biases : arrays of shape (layers,)
+    names : list of str
+        Of the layers.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes and Figure
+    bars_ : matplotlib bar containers of weights and biases
+    """
+
+    def __init__(self, by_weights: Array, by_biases: Array, names: list[str]) -> None:
+        self.by_weights, self.by_biases, self.names = by_weights, by_biases, names
+
+    @classmethod
+    def from_estimator(
+        cls, net: Any, X: ArrayLike, y: ArrayLike, *, ax: Any = None, **settings: Any
+    ) -> Self:
+        """Compute the gradient on some data, and draw.
+
+        Parameters
+        ----------
+        net : MLP
+        X, y : arrays
+            As for `MLP.gradient`.
+        ax : matplotlib Axes, optional
+        **settings
+            `loss`, `sample_weight`, `l2` of `MLP.gradient`.
+
+        Returns
+        -------
+        GradientNormDisplay
+        """
+        pairs = net.gradients(X, y, **settings)
+        by_weights, by_biases = (
+            np.array([np.sqrt(np.mean(np.square(pair[i], dtype=float))) for pair in pairs])
+            for i in (0, 1)
+        )
+        return cls(by_weights, by_biases, hidden_names(net)).plot(ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw on a matplotlib Axes, a new one by default."""
+        ax = self._start(ax)
+        places = np.arange(len(self.names))
+        looks = [
+            (-0.2, self.by_weights, {"color": COLOURS[0], "label": "weights"}),
+            (0.2, self.by_biases, {"color": COLOURS[4], "label": "biases", "hatch": "//"}),
+        ]
+        self.bars_ = [
+            ax.bar(places + shift, norms, 0.38, edgecolor="white", **look)
+            for shift, norms, look in looks
+        ]
+        tilted = len(self.names) > 8
+        ax.set_xticks(
+            places, self.names, rotation=60 if tilted else 0, ha="right" if tilted else "center"
+        )
+        if np.any(self.by_weights > 0):
+            ax.set_yscale("log")
+        ax.set(ylabel="root mean square", title="Gradient by layer")
+        ax.legend()
+        ax.grid(axis="y", alpha=0.3)
+        return self

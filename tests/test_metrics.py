@@ -1,0 +1,87 @@
+"""Metrics beside scikit-learn's, and the rule for ties beside all orders."""
+
+import itertools
+
+import numpy as np
+import pytest
+from sklearn import metrics as theirs
+
+from nablas import metrics
+
+rng = np.random.default_rng(0)
+WEIGHTS = rng.random(40) + 0.1
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHTS])
+def test_the_same_as_scikit_learn(weight):
+    y, guess = rng.integers(0, 3, 40), rng.integers(0, 3, 40)
+    labels, marked = rng.integers(0, 2, (40, 3)), rng.integers(0, 2, (40, 3))
+    prob, values = rng.dirichlet(np.ones(3), 40), rng.normal(size=(40, 2))
+    w = {"sample_weight": weight}
+    assert metrics.accuracy(y, guess, **w) == pytest.approx(theirs.accuracy_score(y, guess, **w))
+    assert metrics.subset_accuracy(labels, marked, **w) == pytest.approx(
+        theirs.accuracy_score(labels, marked, **w)
+    )
+    assert metrics.r2(values, values[::-1], **w) == pytest.approx(
+        theirs.r2_score(values, values[::-1], **w)
+    )
+    assert metrics.cross_entropy(y, prob, **w) == pytest.approx(theirs.log_loss(y, prob, **w))
+    assert metrics.cross_entropy(np.eye(3)[y], prob, **w) == pytest.approx(
+        theirs.log_loss(y, prob, **w)
+    )
+    assert metrics.cross_entropy(y, prob, normalize=False, **w) == pytest.approx(
+        theirs.log_loss(y, prob, normalize=False, **w)
+    )
+    assert metrics.cross_entropy(y, np.eye(3)[guess], **w) == pytest.approx(
+        theirs.log_loss(y, np.eye(3)[guess], **w)
+    )
+    single = labels[:, 0]
+    assert metrics.binary_cross_entropy(single, prob[:, 0], **w) == pytest.approx(
+        theirs.log_loss(single, prob[:, 0], **w)
+    )
+    both = sum(theirs.log_loss(labels[:, i], prob[:, i], **w) for i in range(3))
+    assert metrics.binary_cross_entropy(labels, prob, **w) == pytest.approx(both)
+    for k in (1, 2):
+        top = theirs.top_k_accuracy_score(y, prob, k=k, **w)
+        assert metrics.recall_at_k(np.eye(3)[y], prob, k, **w) == pytest.approx(top)
+        assert metrics.precision_at_k(np.eye(3)[y], prob, k, **w) == pytest.approx(top / k)
+
+
+def test_ties_are_the_mean_over_all_orders():
+    truth = rng.integers(0, 2, (30, 5))
+    score = rng.integers(0, 3, (30, 5)).astype(float)  # many ties
+    for k in range(1, 6):
+        hits = np.zeros(30)
+        for order in itertools.permutations(range(5)):
+            columns = np.array(order)
+            best = columns[np.argsort(-score[:, columns], axis=1, kind="stable")[:, :k]]
+            hits += np.take_along_axis(truth, best, 1).sum(axis=1) / 120
+        assert metrics.precision_at_k(truth, score, k) == pytest.approx((hits / k).mean())
+        some = truth.sum(axis=1) > 0
+        recall = np.where(some, hits / np.maximum(truth.sum(axis=1), 1), 0)
+        assert metrics.recall_at_k(truth, score, k) == pytest.approx(recall.mean())
+        recall[~some] = 1
+        assert metrics.recall_at_k(truth, score, k, zero_division=1) == pytest.approx(recall.mean())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: metrics.accuracy([1], [1, 2]), "y_true: expected 2 rows"),
+        (lambda: metrics.accuracy([], []), "at least one row"),
+        (lambda: metrics.accuracy(1, 1), "expected arrays"),
+        (lambda: metrics.accuracy([1, 2], [1, 2], sample_weight=[1]), r"sample_weight: expected shape \(2,\)"),
+        (lambda: metrics.r2([1.0, 2], [1, 2], sample_weight=[0, 0]), "sum above 0"),
+        (lambda: metrics.subset_accuracy([1, 2], [1, 2]), r"shape \(n, labels\)"),
+        (lambda: metrics.cross_entropy([0, 3], [[0.5, 0.5]] * 2), "from 0 to 1, got 3 at 1"),
+        (lambda: metrics.cross_entropy([0, 1], [[0.5, 1.5]] * 2), r"got 1.5 at \(0, 1\)"),
+        (lambda: metrics.cross_entropy([0, 1], [0.5, 0.5]), r"shape \(n, classes\)"),
+        (lambda: metrics.binary_cross_entropy([0, 1], [[0.5, 0.5]] * 2), "like y_prob"),
+        (lambda: metrics.precision_at_k([[0, 1]], [[0.1, 0.2]], 3), "k: expected 1 to 2, got 3"),
+        (lambda: metrics.precision_at_k([[0, 2]], [[0.1, 0.2]], 1), "0 or 1"),
+        (lambda: metrics.precision_at_k([[0, 1]], [[0.1, np.nan]], 1), "nan"),
+    ],
+)  # fmt: skip
+def test_errors(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,220 @@
+"""Displays hold the right numbers and draw them; the drawings of computational graphs."""
+
+import shutil
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+import nablas as nb
+from nablas import autograd, plots
+from nablas.autograd import Tensor
+
+mpl.use("Agg")
+plt = pytest.importorskip("matplotlib.pyplot")
+rng = np.random.default_rng(0)
+X = rng.normal(size=(60, 2))
+Y = (X[:, 0] + X[:, 1] > 0).astype(int)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def net():
+    net = nb.MLP([2, 8, 2], "tanh", "softmax", seed=0)
+    net.fit(X, Y, epochs=60, optimizer=nb.Adam(0.02))
+    return net
+
+
+def test_decision_boundary(net):
+    display = plots.DecisionBoundaryDisplay.from_estimator(
+        net, X, Y, grid_resolution=30, names=("a", "b")
+    )
+    assert display.response.shape == (30, 30, 2)
+    np.testing.assert_allclose(display.response.sum(axis=2), 1, rtol=1e-5)
+    probability = net.forward(np.array([[display.xx0[4, 7], display.xx1[4, 7]]]))
+    np.testing.assert_allclose(display.response[4, 7], probability[0], rtol=1e-4)
+    assert [len(p.get_offsets()) for p in display.points_] == [(Y == 0).sum(), (Y == 1).sum()]
+    assert display.ax_.get_xlabel() == "a"
+    line = np.concatenate([p for c in display.boundary_ for p in c.get_paths()[0].vertices[None]])
+    assert abs(net.forward(line)[:, 0] - 0.5).max() < 0.1
+    other = plt.subplots()[1]
+    assert display.plot(other).ax_ is other
+
+
+def test_decision_boundary_of_other_models(net):
+    sigmoid = nb.MLP([2, 1], output="sigmoid", seed=0)
+    sigmoid.fit(X, Y, epochs=5)
+    assert plots.DecisionBoundaryDisplay.from_estimator(
+        sigmoid, X, Y, grid_resolution=5
+    ).response.shape == (5, 5, 2)
+    words = nb.MLP([2, 3], output="softmax", seed=0)
+    named = np.array(["no", "yes", "so"])[rng.integers(0, 3, 60)]
+    words.fit(X, named, epochs=1)
+    display = plots.DecisionBoundaryDisplay.from_estimator(words, X, named)
+    assert [t.get_text() for t in display.ax_.get_legend().get_texts()] == ["no", "so", "yes"]
+    regression = plots.DecisionBoundaryDisplay.from_estimator(nb.MLP([2, 1], seed=0), X, X[:, 0])
+    assert regression.classes == []
+    from sklearn.linear_model import LogisticRegression
+
+    assert plots.DecisionBoundaryDisplay.from_estimator(
+        LogisticRegression().fit(X, Y), X, Y
+    ).classes == [0, 1]
+    with pytest.raises(ValueError, match=r"X: expected shape \(n, 2\)"):
+        plots.DecisionBoundaryDisplay.from_estimator(net, X[:, :1])
+    with pytest.raises(ValueError, match="one output, got 3"):
+        plots.DecisionBoundaryDisplay.from_estimator(nb.MLP([2, 3]), X)
+
+
+def test_loss_curves():
+    history = nb.MLP([2, 2], output="softmax", seed=0).fit(X, Y, epochs=4, validation_data=(X, Y))
+    display = plots.LossCurveDisplay.from_history(history, log=True)
+    assert display.lines_[0].get_ydata().tolist() == history.loss
+    assert display.lines_[2].get_xdata()[0] == np.argmin(history.val_loss) + 1
+    assert history.plot().get_ylabel() == "loss"
+
+
+def test_loss_landscape(net):
+    before = net.parameters.copy()
+    display = plots.LossLandscapeDisplay.from_estimator(net, X, Y, resolution=5, l2=0.01)
+    assert display.values[2, 2] == pytest.approx(net.loss(X, Y, l2=0.01), rel=1e-5)
+    first, second = (plots.filter_normalised_direction(net, seed) for seed in (0, 1))
+    twin = nb.MLP([2, 8, 2], "tanh", "softmax")
+    twin.parameters[:] = before + 0.5 * first - 1.0 * second
+    assert display.values[0, 3] == pytest.approx(twin.loss(X, Y, l2=0.01), rel=1e-4)
+    assert (net.parameters == before).all()
+    for (dw, db), w, b in zip(net._views(first), net.weights, net.biases, strict=True):
+        np.testing.assert_allclose((dw**2).sum(0) + db**2, (w**2).sum(0) + b**2, rtol=1e-5)
+    surface = plots.LossLandscapeDisplay.from_estimator(
+        net, X, Y, resolution=5, kind="surface", log=True
+    )
+    assert surface.ax_.name == "3d"
+    line = plots.LossLandscapeDisplay.from_function(
+        lambda p: (p**2).sum(), [1.0, 0.0], [[1.0, 0.0]], resolution=3
+    )
+    assert line.values.tolist() == [0, 1, 4]
+    for settings, message in [
+        ({"directions": [first[:3]]}, "directions: expected shape"),
+        ({"directions": [first] * 3}, "one or two, got 3"),
+        ({"kind": "bars"}, "contour or surface"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            plots.LossLandscapeDisplay.from_estimator(net, X, Y, resolution=3, **settings)
+
+
+def test_activations():
+    display = plots.ActivationDisplay.from_names()
+    assert display.values.keys() == nb.activations().keys() == display.lines_.keys()
+    z = display.z
+    np.testing.assert_allclose(display.slopes["tanh"], 1 - np.tanh(z) ** 2, atol=1e-12)
+    np.testing.assert_allclose(
+        display.slopes["silu"], np.gradient(display.values["silu"], z), atol=1e-3
+    )
+    assert plots.ActivationDisplay.from_names("relu").ax_.size == 1
+    with pytest.raises(ValueError, match="'swish'"):
+        plots.ActivationDisplay.from_names("swish")
+    with pytest.raises(ValueError, match="expected 2 Axes, got 1"):
+        plots.ActivationDisplay.from_names(["relu", "elu"], ax=plt.subplots()[1])
+
+
+def test_network_diagram(net):
+    display = plots.NetworkDisplay.from_estimator(net)
+    np.testing.assert_array_equal(display.lines_.get_array()[:16], net.weights[0].ravel())
+    large = plots.NetworkDisplay.from_estimator(nb.MLP([40, 3, 1], seed=0))
+    assert len(large.lines_.get_segments()) == 10 * 3 + 3
+    assert "⋮" in [t.get_text() for t in large.ax_.texts]
+
+
+def test_weights_and_gradients(net):
+    display = plots.WeightHistogramDisplay.from_estimator(net)
+    heights = [sum(patch.get_height() for patch in ax.patches) for ax in np.ravel(display.ax_)]
+    assert heights == [16, 16]
+    gradients = plots.GradientNormDisplay.from_estimator(net, X, Y)
+    expected = [np.sqrt(np.mean(dw.astype(float) ** 2)) for dw, _ in net.gradients(X, Y)]
+    np.testing.assert_allclose(gradients.by_weights, expected)
+    assert [bar.get_height() for bar in gradients.bars_[0]] == gradients.by_weights.tolist()
+    with pytest.raises(ValueError, match="expected 2 Axes"):
+        plots.WeightHistogramDisplay.from_estimator(net, ax=plt.subplots()[1])
+
+
+def test_confusion_matrix(net):
+    display = plots.confusion_matrix(net, X, Y)
+    assert display.confusion_matrix.sum() == 60
+    assert np.trace(display.confusion_matrix) / 60 == pytest.approx(net.score(X, Y))
+
+
+# ---- graphs ----------------------------------------------------------------------------------
+
+
+def lecture_graph():
+    w = [Tensor(v, requires_grad=True) for v in (-3.0, 2.0, -3.0)]
+    x = [Tensor(v, requires_grad=True) for v in (-1.0, -2.0)]
+    f = 1 / (1 + np.exp(-(w[0] + w[1] * x[0] + w[2] * x[1])))
+    return f, {"w0": w[0], "w1": w[1], "w2": w[2], "x1": x[0], "x2": x[1]}
+
+
+def test_a_drawing_has_values_and_gradients():
+    f, names = lecture_graph()
+    drawing = autograd.draw(f, names)
+    found = {
+        node.label: round(float(node.gradient), 4) for node in drawing.nodes if node.label in names
+    }
+    assert found == {"w0": 0.1966, "w1": -0.1966, "w2": -0.3932, "x1": 0.3932, "x2": -0.5898}
+    labels = [node.label for node in drawing.nodes if node.computed]
+    assert labels == ["×", "+", "×", "+", "−", "exp", "+", "÷"]
+    assert [float(node.value) for node in drawing.nodes if node.computed][3] == 1
+    assert all(tensor.grad is None for tensor in names.values())
+    f.backward()
+    assert names["w0"].grad.item() == pytest.approx(0.1966, abs=1e-4)
+    with pytest.raises(RuntimeError, match="freed"):
+        autograd.draw(f)
+
+
+def test_drawings_in_every_form(tmp_path):
+    f, names = lecture_graph()
+    drawing = autograd.draw(f, names)
+    for ending in ("svg", "png", "dot", "pdf"):
+        drawing.save(tmp_path / f"graph.{ending}")
+        assert (tmp_path / f"graph.{ending}").stat().st_size > 500
+    assert "0.1966" in drawing.svg("matplotlib") or "<path" in drawing.svg("matplotlib")
+    assert drawing.dot.count("->") == 14
+    assert "<b>exp</b>" in drawing.dot
+    assert drawing._repr_svg_().lstrip().startswith("<?xml")
+    with pytest.raises(ValueError, match="backend"):
+        drawing.svg("paint")
+    x = Tensor(np.ones((3, 4)), requires_grad=True)
+    y = autograd.dense(x, np.ones((5, 2)), "tanh")[0].sum(0) ** 2
+    shapes = autograd.draw(y, {"x": x}).dot
+    assert "3×4" in shapes
+    assert "^2" in shapes
+    assert len(autograd.draw(x).nodes) == 1
+    for _ in range(500):
+        y = y + 1
+    with pytest.raises(ValueError, match="at most 400 operations"):
+        autograd.draw(y)
+
+
+@pytest.mark.skipif(not shutil.which("dot"), reason="needs Graphviz")
+def test_the_dot_text_is_valid():
+    f, names = lecture_graph()
+    done = subprocess.run(
+        ["dot", "-Tsvg"],
+        input=autograd.draw(f, names).dot,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "0.1966" in done.stdout
+    assert not done.stderr
+
+
+def test_no_picture_without_matplotlib(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r'pip install "nablas\[plot\]"'):
+        plots.LossCurveDisplay([1.0]).plot()
