@@ -57,15 +57,14 @@ class GraphDrawing:
         self._precision = precision
 
     def _text(self, array: Any) -> str:
+        """A number, or an array's shape."""
         if array is None:
             return ""
         a = np.asarray(array)
-        if a.size > 4:
+        if a.size != 1:
             return "×".join(str(n) for n in a.shape)
-        if a.size == 1:
-            number = f"{a.item():.{self._precision}f}"
-            return number.rstrip("0").rstrip(".") if "." in number else number
-        return np.array2string(a, precision=self._precision, suppress_small=True, separator=", ")
+        number = f"{a.item():.{self._precision}f}"
+        return number.rstrip("0").rstrip(".") if "." in number else number
 
     @property
     def dot(self) -> str:
@@ -133,30 +132,21 @@ class GraphDrawing:
         if ax is None:
             ax = require("matplotlib.pyplot", "plot").subplots()[1]
         places = self._layout()
-        wide = max(len(self._text(node.value)) for node in self.nodes) > 8
-        x_step, y_step = (2.2 if wide else 1.6), 1.3
+        x_step, y_step = 1.7, 1.3
         points = [(x * x_step, y * y_step) for x, y in places]
         ax.figure.set_size_inches(
             1.0 + 0.75 * (max(x for x, _ in points) + x_step),
             1.0 + 0.75 * (max(y for _, y in points) - min(y for _, y in points) + y_step),
         )
-        for node, (x, y) in zip(self.nodes, points, strict=True):
+        arrow = {"arrowstyle": "-|>", "color": _LINE, "lw": 0.9, "shrinkA": 17, "shrinkB": 17}
+        for i, node in enumerate(self.nodes):
             for j in node.inputs:
-                ax.annotate(
-                    "",
-                    (x, y),
-                    points[j],
-                    arrowprops={
-                        "arrowstyle": "-|>",
-                        "color": _LINE,
-                        "lw": 0.9,
-                        "shrinkA": 17,
-                        "shrinkB": 17,
-                    },
-                    zorder=1,
-                )
+                bent = places[i][0] - places[j][0] > 1  # round what lies between
+                curve = {"connectionstyle": f"arc3,rad={0.12 if bent else 0}"}
+                ax.annotate("", points[i], points[j], arrowprops=arrow | curve, zorder=1)
         for node, (x, y) in zip(self.nodes, points, strict=True):
-            box = {"boxstyle": "circle,pad=0.3" if node.computed else "round,pad=0.35"}
+            round_ = "circle,pad=0.3" if len(node.label) < 5 else "round,pad=0.4,rounding_size=0.9"
+            box = {"boxstyle": round_ if node.computed else "round,pad=0.35"}
             face = "#eef3fa" if node.computed else "white"
             ax.text(x, y, node.label, ha="center", va="center", fontsize=10, zorder=3,
                     bbox={**box, "facecolor": face, "edgecolor": _LINE})  # fmt: skip
@@ -271,6 +261,8 @@ def draw(
     for y in computed:
         operation, inputs, _ = y._node  # type: ignore[misc]
         counted = len(operation.rules) if operation.joint is None else len(inputs)
+        if operation.name == "power" and not isinstance(inputs[1], Tensor):
+            counted = 1  # the exponent is in the label
         shown = [
             x
             for x in inputs[:counted]

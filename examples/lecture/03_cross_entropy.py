@@ -1,0 +1,58 @@
+"""Cross-entropy: the binary table, distributions over classes, the Kullback-Leibler divergence."""
+
+import numpy as np
+from _common import main, panels, save
+
+from nablas import metrics
+
+TABLE = [(0.775, 1), (0.116, 0), (0.884, 1), (0.744, 0), (0.320, 0)]
+
+
+def run(folder):
+    p, y = np.array(TABLE).T
+    terms = -y * np.log(p) - (1 - y) * np.log(1 - p)
+    mean = metrics.binary_cross_entropy(y, p)
+    print("    p    y   -y log p - (1-y) log(1-p)")
+    for row in zip(p, y, terms, strict=True):
+        print("{:.3f}  {:.0f}   {:.4f}".format(*row))
+    print(f"mean     {mean:.4f}")
+
+    truth, guess = np.array([0.5, 0.3, 0.2]), np.array([0.2, 0.5, 0.3])
+    entropy = -(truth * np.log(truth)).sum()
+    divergence = (truth * np.log(truth / guess)).sum()
+    cross = metrics.cross_entropy([truth], [guess])
+    print(f"H(p, q) = {cross:.4f} = H(p) + KL(p ‖ q) = {entropy:.4f} + {divergence:.4f}")
+    one_hot = metrics.cross_entropy([[0, 1, 0]], [guess])
+    print(f"with a certain class H(p) = 0: cross-entropy = KL = -log q = {one_hot:.4f}")
+
+    figure, (left, right) = panels(2)
+    grid = np.linspace(0.005, 0.995, 400)
+    left.plot(grid, -np.log(grid), label="y = 1: −log p")
+    left.plot(grid, -np.log(1 - grid), "--", label="y = 0: −log(1 − p)")
+    left.plot(p, terms, "ko", markersize=5, label="the table")
+    left.set(
+        xlabel="predicted probability p", ylabel="cost", ylim=(0, 4), title="Binary cross-entropy"
+    )
+    left.legend()
+    mixes = np.linspace(0, 1, 200)
+    costs = [metrics.cross_entropy([truth], [(1 - t) * guess + t * truth]) for t in mixes]
+    right.plot(mixes, costs, label="H(p, q)")
+    right.axhline(entropy, color="0.4", linestyle="--", label="H(p)")
+    right.fill_between(mixes, entropy, costs, alpha=0.2, label="KL(p ‖ q)")
+    right.set(
+        xlabel="q from the guess (0) to p (1)", ylabel="nats", title="Cross-entropy and divergence"
+    )
+    right.legend()
+    save(figure, folder, "03_cross_entropy")
+    return {
+        "terms": terms,
+        "mean": mean,
+        "cross": cross,
+        "entropy": entropy,
+        "divergence": divergence,
+        "one_hot": one_hot,
+    }
+
+
+if __name__ == "__main__":
+    main(run, __doc__)
