@@ -4,7 +4,9 @@
 ``nablas.reference`` says in NumPy what each of them computes.
 """
 
-from . import _core, autograd, kernels, metrics, plots, reference, schedules
+from typing import TYPE_CHECKING, Any
+
+from . import _core, autograd, kernels, metrics, reference, schedules
 from ._core import available_isas, isa, num_threads, set_num_threads
 from ._version import __version__
 from .callbacks import Callback, Checkpoint, EarlyStopping, FitState
@@ -13,6 +15,17 @@ from .explain import Explanation
 from .history import History
 from .mlp import MLP
 from .optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+
+if TYPE_CHECKING:
+    from . import plots
+
+
+def __getattr__(name: str) -> Any:
+    if name == "plots":  # loaded when it is wanted: few processes draw
+        from importlib import import_module
+
+        return import_module(".plots", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def activations() -> dict[str, str]:

@@ -13,7 +13,6 @@ To add an operation: one line here and, if it is to be public, one in `functions
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -69,14 +68,13 @@ class Operation:
 
 
 def _looked_at(rule: Rule, before: int) -> frozenset[int]:
-    """Places a rule reads: 0 for the result, i for the input i - 1; 99 stands for all others."""
-    places = set()
-    for i, parameter in enumerate(inspect.signature(rule).parameters.values()):
-        if i and not parameter.name.startswith("_"):
-            if parameter.kind is parameter.VAR_POSITIONAL:
-                places |= set(range(i - before, 100))
-            else:
-                places.add(max(i - before, 0))
+    """Places a rule reads: 0 for the result, i for the input i - 1; up to 99 for ``*inputs``."""
+    code = rule.__code__
+    names = code.co_varnames[1 : code.co_argcount]
+    places = {max(i - before, 0) for i, n in enumerate(names, 1) if not n.startswith("_")}
+    takes_more = code.co_flags & 4  # has *names
+    if takes_more and not code.co_varnames[code.co_argcount].startswith("_"):
+        places |= set(range(code.co_argcount - before, 100))
     return frozenset(places)
 
 
