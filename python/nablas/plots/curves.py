@@ -6,7 +6,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..history import History
 from ._display import COLOURS, Display
 
 
@@ -33,7 +32,7 @@ class LossCurveDisplay(Display):
         self.loss, self.val_loss, self.log = loss, val_loss or [], log
 
     @classmethod
-    def from_history(cls, history: History, *, log: bool = False, ax: Any = None) -> Self:
+    def from_history(cls, history: Any, *, log: bool = False, ax: Any = None) -> Self:
         """Draw what `MLP.fit` returned.
 
         Parameters
