@@ -10,8 +10,9 @@ import numpy as np
 from .. import _core
 from .operators import Axis
 from .rules import RULES
-from .tensor import Tensor, apply, wrap
+from .tensor import Tensor, apply, record, wrap
 
+_CONCATENATE = RULES["concatenate"]
 Operand = Any  # Tensor, array or number
 
 
@@ -196,7 +197,9 @@ def broadcast_to(x: Operand, shape: Sequence[int]) -> Tensor:
 
 def concatenate(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
     """Tensors joined along an axis they have."""
-    return apply("concatenate", axis, *[as_tensor(x) for x in tensors])
+    inputs = [x if isinstance(x, Tensor) else Tensor(x) for x in tensors]
+    joined = np.concatenate([x.data for x in inputs], axis)
+    return record(_CONCATENATE, (axis, *inputs), joined)
 
 
 def stack(tensors: Sequence[Operand], axis: int = 0) -> Tensor:

@@ -80,10 +80,20 @@ def _entrywise(name: str, doc: str) -> Any:
 
 
 def _reduction(name: str, doc: str) -> Any:
-    of_one = _of_one(name)
+    operation = RULES[name]
+    compute = operation.forward
 
     def method(self: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return of_one(self, axis, keepdims)
+        result = compute(self.data, axis, keepdims)
+        tensor = object.__new__(type(self))
+        tensor.data = result if type(result) is np.ndarray else np.asarray(result)
+        tensor.grad = None
+        if self.requires_grad and recording():
+            tensor.requires_grad = True
+            tensor._node = operation, (self, axis, keepdims), next_number()
+        else:
+            tensor.requires_grad, tensor._node = False, None
+        return tensor
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"{doc} over the given axes, all of them by default."
