@@ -159,6 +159,63 @@ def test_graphs_need_no_garbage_collector():
         gc.enable()
 
 
+def test_freed_graphs_are_never_passed_over():
+    x = leaf([2.0])
+    h = x * x
+    h.sum().backward()
+    with pytest.raises(RuntimeError, match="freed"):
+        grad((h * x).sum(), x)
+    with pytest.raises(RuntimeError, match="freed"):
+        grad(h.sum(), x, allow_unused=True)
+    assert grad((h * 2).sum(), h)[0].item() == 2  # needs nothing below h
+
+
+def test_grad_leaves_retained_gradients_alone():
+    x = leaf([1.0, 2.0])
+    y = x * x
+    y.retain_grad()
+    grad(y.sum(), x, retain_graph=True)
+    assert y.grad is None
+    assert grad(y.sum(), x, [Tensor(1.0)])[0].data.tolist() == [2, 4]
+
+
+def test_recorded_gradients_have_memory_of_their_own():
+    a, b, seed = leaf([1.0, 2.0]), leaf([3.0, 4.0]), Tensor([1.0, 1.0])
+    (a + b).backward(seed, create_graph=True)
+    with no_grad():
+        a.grad *= 0
+    assert b.grad.data.tolist() == seed.data.tolist() == [1, 1]
+    first, second = grad((a + b).sum(), [a, b], create_graph=True)
+    with no_grad():
+        first *= 0
+    assert second.data.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        (slice(None), (0, 0, 1)),
+        (slice(None), range(-3, 0)),
+        ([0, 0],),
+        (np.array([1, 1]), slice(0, 2)),
+    ],
+)
+def test_entries_met_twice_count_twice(index):
+    x = leaf(np.ones((2, 3)))
+    x[index].sum().backward()
+    expected = np.zeros((2, 3))
+    np.add.at(expected, tuple(list(i) if isinstance(i, (range, tuple)) else i for i in index), 1)
+    assert (x.grad.data == expected).all()
+
+
+def test_an_index_may_be_edited_meanwhile():
+    x, order = leaf([1.0, 2.0, 3.0]), np.array([0, 1])
+    y = x[order].sum()
+    order[:] = 2
+    y.backward()
+    assert x.grad.data.tolist() == [1, 1, 0]
+
+
 # ---- modes -----------------------------------------------------------------------------------
 
 
@@ -181,6 +238,10 @@ def test_no_grad_detach_and_threads():
 
     assert not double(x).requires_grad
     assert not double(x).requires_grad
+    assert not no_grad(lambda t: t * 2)(x).requires_grad
+    with no_grad():
+        assert ag.jacobian(lambda t: t * t, [1.0, 2.0]).data.tolist() == [[2, 0], [0, 4]]
+        assert ag.gradcheck(lambda t: t * t, x)
     y = x * 3
     assert not y.detach().requires_grad
     (y.detach() * x).backward()

@@ -6,7 +6,6 @@ import pickle
 import numpy as np
 import pytest
 
-import nablas as nb
 from nablas import autograd as ag
 from nablas.autograd import Function, Tensor
 
@@ -62,6 +61,67 @@ def test_functions_with_their_own_rule():
     difference, _ = ScaledDifference.apply(a, Tensor([[0.0, 0.0]]), 2.0)
     difference.sum().backward()
     assert a.grad.data.tolist() == [[2, 2]]
+
+
+def test_results_keep_their_dtypes():
+    class WithIndex(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return [x * 2, Tensor(np.array([2**53 + 1, 0])), x.astype(float)]
+
+        @staticmethod
+        def backward(ctx, by_double, by_index, by_wide):
+            assert by_index.dtype == np.int64
+            return by_double * 2 + by_wide.astype(np.float32)
+
+    x = Tensor(np.ones(2, np.float32), requires_grad=True)
+    double, index, wide = WithIndex.apply(x)
+    assert (double.dtype, index.data[0], wide.dtype) == (np.float32, 2**53 + 1, np.float64)
+    assert not index.requires_grad
+    (double[index[1:]].sum() + wide.sum()).backward()
+    assert x.grad.data.tolist() == [3, 1]
+
+
+def test_a_backward_outside_the_graph_is_not_differentiated_silently():
+    class Cube(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.x = x.data
+            return x**3
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return Tensor(gradient.data * 3 * ctx.x**2)
+
+    x = leaf([3.0])
+    Cube.apply(x).sum().backward()
+    assert x.grad.item() == 27
+    with pytest.raises(RuntimeError, match="Cube.backward left the graph"):
+        ag.jvp(Cube.apply, [3.0], [1.0])
+
+
+def test_edits_of_what_a_function_saved():
+    saved = {}
+
+    class Square(Function):
+        @staticmethod
+        def forward(ctx, x, other):
+            saved["t"] = t = x * 2
+            ctx.save_for_backward(t)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * ctx.saved_tensors[0], None
+
+    x, other = leaf([3.0]), Tensor([1.0])
+    y = Square.apply(x, other)
+    other += 1  # was not saved
+    y.backward(retain_graph=True)
+    assert x.grad.item() == 6
+    saved["t"] += 100
+    with pytest.raises(RuntimeError, match="saved tensor 0 of shape"):
+        y.backward()
 
 
 def test_errors_of_functions():
@@ -147,7 +207,9 @@ def test_jacobian_hessian_and_products():
         lambda x: np.linalg.norm(x, axis=1), lambda x: np.linalg.norm(x), lambda x: np.float64(2) * x,
         lambda x: np.ones(3) - x, lambda x: np.maximum(x, 0), lambda x: np.expand_dims(x, 1), lambda x: np.flip(x, 1),
         lambda x: np.outer(x[0], x[1]), lambda x: np.squeeze(x[:1]), lambda x: np.swapaxes(x, 0, 1),
-        lambda x: np.cumsum(x, axis=1), lambda x: np.broadcast_to(x, (2, 2, 3)), lambda x: np.power(2.0, x),
+        lambda x: np.cumsum(x, axis=1), lambda x: np.moveaxis(x, 0, -1), lambda x: np.vstack([x, x[0]]),
+        lambda x: np.hstack([x, x]), lambda x: np.take(x, [0, 0, 2], axis=1), lambda x: np.concatenate([x, x], axis=None),
+        lambda x: np.linalg.norm(x, 'fro'), lambda x: np.broadcast_to(x, (2, 2, 3)), lambda x: np.power(2.0, x),
         lambda x: np.divide([1.0, 2.0, 3.0], x), lambda x: np.dot(2.0, x),
     ],
 )  # fmt: skip
@@ -214,37 +276,50 @@ def test_a_tensor_behaves_like_an_array():
         ag.mse(x, x)
 
 
-# ---- optimizers ------------------------------------------------------------------------------
+def test_dtypes_at_the_edges():
+    single = Tensor(np.zeros((2, 2), np.float32), requires_grad=True)
+    loss = ag.cross_entropy(single, [0, 1], sample_weight=np.array([1.0, 3.0]))
+    assert loss.dtype == np.float32
+    assert ag.mse(single, [[1, 2], [3, 4]]).item() == 7.5
+    half = Tensor(np.ones(2, np.float16), requires_grad=True)
+    y = ag.gelu(half)
+    assert y.dtype == np.float16
+    y.sum().backward()
+    assert half.grad.data.tolist() == pytest.approx([1.083] * 2, abs=1e-3)
+    assert Tensor(np.full(3000, 30, np.float16)).mean().item() == 30
+    assert ag.softmax(Tensor([1, 1])).data.tolist() == [0.5, 0.5]
+    assert ag.norm(Tensor(np.array([100, 100], np.int8))).item() == pytest.approx(141.4, abs=0.1)
+    assert not leaf([1.5]).astype(int).requires_grad
+    for other in (np.array([1j]), np.complex128(1j)):
+        for call in (lambda: leaf([1.0]) * other, lambda: np.multiply(other, leaf([1.0]))):  # noqa: B023
+            with pytest.raises(TypeError, match="real numbers"):
+                call()
 
 
-@pytest.mark.parametrize(
-    "optimizer",
-    [nb.SGD(0.05, momentum=0.9), nb.Adam(0.02), nb.AdamW(0.02), nb.RMSprop(0.01), nb.Adagrad(0.1)],
-)
-def test_parameters_follow_the_same_rules_as_the_network(optimizer):
-    rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(20, 3)), rng.integers(0, 4, 20)
-    net = nb.MLP([3, 5, 4], output="softmax", dtype="float64", activation="tanh", seed=0)
-    flat = Tensor(net.parameters.copy(), requires_grad=True)
-    step = optimizer.bind(flat)
-    for _ in range(5):
-        hidden = ag.dense(X, flat[:20].reshape(4, 5), "tanh")
-        ag.cross_entropy(ag.dense(hidden, flat[20:].reshape(6, 4)), y).backward()
-        step()
-        assert flat.grad is None
-    net.fit(X, y, optimizer=optimizer, batch_size=20, epochs=5, shuffle=False)
-    np.testing.assert_allclose(flat.data, net.parameters, rtol=1e-9, atol=1e-12)
+def test_second_derivatives_at_the_edges():
+    x = leaf([-800.0, 1.0])
+    (g,) = ag.grad(ag.silu(x).sum(), x, create_graph=True)
+    assert np.isfinite(ag.grad(g.sum(), x)[0].data).all()
+    a, b = leaf(3.0), leaf(0.0)
+    (g,) = ag.grad(a**b, a, create_graph=True)
+    assert ag.grad(g, b)[0].item() == pytest.approx(1 / 3)
+    constant = leaf([2.0, 2.0])
+    constant.std().backward()
+    assert constant.grad.data.tolist() == [0, 0]
+    infinite = leaf([np.inf, 1.0])
+    (infinite**0).sum().backward()
+    assert infinite.grad.data.tolist() == [0, 0]
 
 
-def test_optimizers_of_several_tensors():
-    a, b, unused = leaf(1.0), leaf([2.0, 3.0]), leaf(5.0)
-    step = nb.SGD(nb.schedules.ExponentialDecay(0.1, factor=0.5)).bind([a, b, unused])
-    for _ in range(2):
-        (a * b.sum()).backward()
-        step()
-    assert a.item() == pytest.approx(1 - 0.1 * 5 - 0.05 * (5 - 0.1 * 2 * 1))
-    assert unused.item() == 5
-    with pytest.raises(TypeError, match=r"requires_grad=True.* at 1"):
-        nb.SGD(0.1).bind([a, Tensor(1.0)])
-    with pytest.raises(TypeError, match="expected an array or Tensors"):
-        nb.SGD(0.1).bind([1.0])
+def test_axes_as_numpy_takes_them():
+    x = leaf(np.arange(6.0).reshape(2, 3))
+    assert np.transpose(x, np.array([1, 0])).shape == (3, 2)
+    assert x.mT.shape == (3, 2)
+    assert x.copy().tolist() == x.data.tolist()
+    for call in (lambda: x.transpose(3, 2), lambda: np.flip(x, 5)):
+        with pytest.raises(np.exceptions.AxisError):
+            call()
+    with pytest.raises(TypeError, match=r"numpy.sum of a Tensor: .*'dtype'"):
+        np.sum(x, dtype=float)
+    with pytest.raises(TypeError, match="vector norm"):
+        np.linalg.norm(x, 2, axis=(0, 1))

@@ -4,6 +4,8 @@ from cases import relative_error, rng
 
 import nablas as nb
 from nablas import _core, kernels, reference, schedules
+from nablas import autograd as ag
+from nablas.autograd import Tensor
 
 RULES = _core.optimizers()
 SETTINGS = {
@@ -188,3 +190,46 @@ def test_plateau():
     assert seen == [1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.3]
     plateau.begin()
     assert rates(plateau)[0] == 1.0
+
+
+# ---- of Tensors ------------------------------------------------------------------------------
+
+
+def leaf(values):
+    return Tensor(np.array(values, float), requires_grad=True)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [nb.SGD(0.05, momentum=0.9), nb.Adam(0.02), nb.AdamW(0.02), nb.RMSprop(0.01), nb.Adagrad(0.1)],
+)
+def test_parameters_follow_the_same_rules_as_the_network(optimizer):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 3)), rng.integers(0, 4, 20)
+    net = nb.MLP([3, 5, 4], output="softmax", dtype="float64", activation="tanh", seed=0)
+    flat = Tensor(net.parameters.copy(), requires_grad=True)
+    step = optimizer.bind(flat)
+    for _ in range(5):
+        hidden = ag.dense(X, flat[:20].reshape(4, 5), "tanh")
+        ag.cross_entropy(ag.dense(hidden, flat[20:].reshape(6, 4)), y).backward()
+        step()
+        assert flat.grad is None
+    net.fit(X, y, optimizer=optimizer, batch_size=20, epochs=5, shuffle=False)
+    np.testing.assert_allclose(flat.data, net.parameters, rtol=1e-9, atol=1e-12)
+
+
+def test_optimizers_of_several_tensors():
+    a, b, unused = leaf(1.0), leaf([2.0, 3.0]), leaf(5.0)
+    step = nb.SGD(nb.schedules.ExponentialDecay(0.1, factor=0.5)).bind([a, b, unused])
+    for _ in range(2):
+        (a * b.sum()).backward()
+        step()
+    assert a.item() == pytest.approx(1 - 0.1 * 5 - 0.05 * (5 - 0.1 * 2 * 1))
+    assert unused.item() == 5
+    with pytest.raises(TypeError, match=r"requires_grad=True.* at 1"):
+        nb.SGD(0.1).bind([a, Tensor(1.0)])
+    a.data, a.grad = np.array(2.0), Tensor(1.0)
+    with pytest.raises(RuntimeError, match="bind again"):
+        step()
+    with pytest.raises(TypeError, match="expected an array or Tensors"):
+        nb.SGD(0.1).bind([1.0])

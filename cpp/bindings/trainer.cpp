@@ -40,7 +40,7 @@ struct PyTrainer {
 template <class T>
 py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::array_t<double, py::array::c_style>& rates,
                     int64 batch, bool shuffle, std::uint64_t seed, std::uint32_t epoch,
-                    const std::vector<double>& dropout_rates, double l2, py::handle on_rows) {
+                    const std::vector<double>& dropout_rates, double l2, py::handle on_rows, bool l2_shared) {
   Data<T> data = dataset.data;
   const int64 rows = data.x.rows;
   if (rows < 1) value_error("X", "at least one row", "0 rows");
@@ -48,7 +48,8 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
   batch = std::min(batch, rows);
   const int64 batches = (rows + batch - 1) / batch;
   check_shape(rates, {batches}, "rates");
-  const Objective objective = dataset.objective(self.network, l2);
+  Objective objective = dataset.objective(self.network, l2);
+  objective.l2_shared = l2_shared;
   const Dropout dropout = self.dropout(dropout_rates, seed);
   const auto start = std::chrono::steady_clock::now();
   EpochState state;
@@ -75,8 +76,11 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const double loss =
       state.finite ? (state.weight_sum > 0 ? state.loss_sum / state.weight_sum : 0.0) : state.batch_loss;
-  return py::make_tuple(loss + (l2 != 0 && state.finite ? l2 * squared_weights(self.network) : 0.0), state.finite,
-                        seconds);
+  const bool penalised = l2 != 0 && state.finite;
+  // The mean over the batches of what each added: l2 over its own weight.
+  const double share = !l2_shared ? 1.0 : state.weight_sum > 0 ? static_cast<double>(batches) / state.weight_sum : 0.0;
+  const double penalty = penalised ? l2 * share * squared_weights(self.network) : 0.0;
+  return py::make_tuple(loss + penalty, state.finite, seconds);
 }
 
 template <class T>
@@ -89,7 +93,7 @@ void bind(py::module_& m, const std::string& suffix) {
            py::arg("optimizer"), py::arg("hyperparameters"))
       .def("run_epoch", &run_epoch<T>, py::arg("data"), py::kw_only(), py::arg("rates"), py::arg("batch_size"),
            py::arg("shuffle"), py::arg("seed"), py::arg("epoch"), py::arg("dropout"), py::arg("l2"),
-           py::arg("on_rows") = py::none())
+           py::arg("on_rows") = py::none(), py::arg("l2_shared") = false)
       .def(
           "forward_batch",
           [](Train& self, const Set& set, int64 begin, int64 end, py::handle order, const std::vector<double>& rates,

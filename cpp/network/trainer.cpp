@@ -116,6 +116,7 @@ void Trainer<T>::run_stretch(int threads, const Data<T>& data, const Objective& 
       dropout.first_row = range.begin - batch_begin;
       dropout.step = network_.updates + state.step - shared_state.step;
       const T scale = state.batch_weight > 0 ? T(1 / state.batch_weight) : T(0);
+      const double l2 = objective.l2_shared ? objective.l2 * scale : objective.l2;
       state.batch_loss += losses_and_deltas(team, objective, block, scale, dropout);
       state.finite = std::isfinite(state.batch_loss);
       if (!state.finite) break;
@@ -123,7 +124,7 @@ void Trainer<T>::run_stretch(int threads, const Data<T>& data, const Objective& 
       UpdateArguments<T> update = update_arguments(rates[state.step], state.step - shared_state.step);
       pass_.gradient(team, network_, block, first && last ? nullptr : gradient_.data(), !first, dropout,
                      [&](const Layer& layer, const Patch<T>& part) {
-                       if (last) update_part(update, layer, part, objective.l2);
+                       if (last) update_part(update, layer, part, l2);
                      });
       state.next_row = range.end;
       if (last) {

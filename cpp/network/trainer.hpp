@@ -10,6 +10,7 @@ struct Objective {
   int loss;     // index into the losses
   bool linked;  // the output's activation is the loss's own: loss and delta come from z
   double l2 = 0;
+  bool l2_shared = false;  // the penalty is divided by a batch's weight, as scikit-learn divides its own
 };
 
 struct OptimizerSetting {

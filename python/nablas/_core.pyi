@@ -143,6 +143,7 @@ class Trainer_float32:
         dropout: Sequence[float],
         l2: float,
         on_rows: Callable[[int], None] | None = None,
+        l2_shared: bool = False,
     ) -> tuple[float, bool, float]: ...
     def forward_batch(
         self,

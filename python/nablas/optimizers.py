@@ -87,10 +87,15 @@ class Optimizer:
                     f"parameters: expected an array or Tensors made with requires_grad=True, got "
                     f"{tensor!r:.60} at {i}"
                 )
-        rules = [self._rule(tensor.data) for tensor in tensors]
+        rules = [(tensor.data, self._rule(tensor.data)) for tensor in tensors]
 
         def update_all(rate: float, step: int) -> None:
-            for tensor, rule in zip(tensors, rules, strict=True):
+            for tensor, (array, rule) in zip(tensors, rules, strict=True):
+                if tensor.data is not array:
+                    raise RuntimeError(
+                        "parameters: expected their arrays to stay, got a new one in `data`; edit "
+                        "it in place, or bind again"
+                    )
                 if tensor.grad is not None:
                     rule(rate, step, tensor.grad.data)
                     tensor.mark_edited()

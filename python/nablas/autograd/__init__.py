@@ -41,10 +41,8 @@ from .functions import (
     logaddexp,
     logsumexp,
     matmul,
-    max,
     maximum,
     mean,
-    min,
     minimum,
     norm,
     power,
@@ -63,11 +61,19 @@ from .functions import (
     square,
     stack,
     step,
-    sum,
     tan,
     tanh,
     transpose,
     where,
+)
+from .functions import (
+    max as max,
+)
+from .functions import (
+    min as min,
+)
+from .functions import (
+    sum as sum,
 )
 from .fused import (
     binary_cross_entropy,
@@ -82,6 +88,7 @@ from .fused import (
 from .recording import enable_grad, no_grad
 from .tensor import Tensor
 
+# `import *` leaves the builtins max, min and sum alone.
 __all__ = [
     "Context",
     "Function",
@@ -130,10 +137,8 @@ __all__ = [
     "logsumexp",
     "mae",
     "matmul",
-    "max",
     "maximum",
     "mean",
-    "min",
     "minimum",
     "mse",
     "no_grad",
@@ -155,7 +160,6 @@ __all__ = [
     "square",
     "stack",
     "step",
-    "sum",
     "tan",
     "tanh",
     "transpose",

@@ -17,6 +17,18 @@ def fitted(x: Any) -> Any:
     return x if x.dtype.char in "fd" else x.astype(np.float64)
 
 
+def floating(x: Any) -> Any:
+    """Floating dtypes as they are, integers in float64."""
+    return x if x.dtype.kind == "f" else x.astype(np.float64)
+
+
+def by_kernel(kernel: Any, x: Any, *settings: Any) -> Any:
+    """A kernel's result in the dtype of a floating input."""
+    if x.dtype.char in "fd":
+        return kernel(x, *settings)
+    return kernel(fitted(x), *settings).astype(floating(x).dtype)
+
+
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum over the axes that broadcasting added or stretched."""
     if g.shape == shape:
@@ -50,6 +62,7 @@ def spread(g: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
 
 def norm(x: Any, axis: Any, keepdims: bool) -> Any:
     """Euclidean norm, scaled by the largest entry where squares would overflow or vanish."""
+    x = floating(x)
     size = np.sqrt((x * x).sum(axis=axis, keepdims=keepdims))
     if x.size and not np.all((size > 1e-15) & (size < 1e15)):
         top = np.maximum.reduce(np.absolute(x), axis=axis, keepdims=True)
@@ -59,11 +72,11 @@ def norm(x: Any, axis: Any, keepdims: bool) -> Any:
     return size
 
 
-def lowered(exponent: Any) -> Any:
-    """One less, but 1 for exponents of 0, whose derivative is 0 everywhere."""
-    if isinstance(exponent, (int, float)):
-        return exponent - 1 if exponent else 1
-    return np.where(exponent == 0, 1, exponent - 1)
+def power_slope(a: Any, b: Any) -> Any:
+    """The derivative of ``a ** b`` by a, which is 0 everywhere for a b of 0."""
+    if isinstance(b, (int, float)):
+        return b * a ** (b - 1) if b else 0.0
+    return b * np.where((a == 0) & (b == 0), 1, a) ** (b - 1)
 
 
 def scatter(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
@@ -71,12 +84,18 @@ def scatter(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
     if not isinstance(g, (ndarray, np.generic)):
         return g._apply("scatter", g, index, shape)
     full = np.zeros(shape, g.dtype)
-    parts = index if isinstance(index, tuple) else (index,)
-    if any(isinstance(part, (ndarray, list)) and np.asarray(part).dtype != bool for part in parts):
-        np.add.at(full, index, g)
-    else:
+    if all(_once(part) for part in (index if isinstance(index, tuple) else (index,))):
         full[index] = g
+    else:
+        np.add.at(full, index, g)
     return full
+
+
+def _once(part: Any) -> bool:
+    """Whether this part of an index meets no entry twice."""
+    if isinstance(part, ndarray):
+        return bool(part.dtype == bool)
+    return part is None or part is ... or isinstance(part, (slice, int, np.integer))
 
 
 def split(g: Any, sizes: list[int], axis: int) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .engine import grad
-from .recording import enable_grad, no_grad
+from .recording import always_recorded, enable_grad, no_grad
 from .tensor import Tensor, wrap
 
 
@@ -54,6 +54,7 @@ def _analytical(y: Tensor, x: Tensor) -> np.ndarray[Any, Any]:
     return rows
 
 
+@always_recorded
 def gradcheck(
     function: Callable[..., Any],
     inputs: Any,
@@ -121,6 +122,7 @@ def _entry(flat: Any, tensor: Tensor) -> str:
     return str([int(i) for i in np.unravel_index(flat, tensor.shape)]) if tensor.ndim else ""
 
 
+@always_recorded
 def gradgradcheck(
     function: Callable[..., Any],
     inputs: Any,

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from .engine import grad
 from .functions import as_tensor, stack
+from .recording import always_recorded
 from .tensor import Tensor, as_data, wrap
 
 
@@ -36,6 +37,7 @@ def _by(y: Tensor, x: Tensor, gradient: Any, create_graph: bool) -> Tensor:
     return wrap(np.zeros_like(x.data)) if result is None else result
 
 
+@always_recorded
 def jacobian(
     function: Callable[[Tensor], Tensor], x: ArrayLike | Tensor, *, create_graph: bool = False
 ) -> Tensor:
@@ -65,6 +67,7 @@ def jacobian(
     return stack(rows).reshape(shape) if rows else wrap(np.zeros(shape, y.dtype))
 
 
+@always_recorded
 def hessian(function: Callable[[Tensor], Tensor], x: ArrayLike | Tensor) -> Tensor:
     """All second derivatives of a function whose result is a single number.
 
@@ -89,6 +92,7 @@ def hessian(function: Callable[[Tensor], Tensor], x: ArrayLike | Tensor) -> Tens
     return jacobian(slope, x)
 
 
+@always_recorded
 def vjp(
     function: Callable[[Tensor], Tensor], x: ArrayLike | Tensor, v: ArrayLike | Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -110,6 +114,7 @@ def vjp(
     return y.detach(), _by(y, point, v, False)
 
 
+@always_recorded
 def jvp(
     function: Callable[[Tensor], Tensor], x: ArrayLike | Tensor, v: ArrayLike | Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -134,6 +139,6 @@ def jvp(
     if direction.shape != point.shape:
         raise ValueError(f"v: expected shape {point.shape} like x, got {direction.shape}")
     y = _value(function, point)
-    u = Tensor(np.zeros_like(y.data), requires_grad=True)
+    u = Tensor(np.ones_like(y.data), requires_grad=True)  # any u will do
     back = _by(y, point, u, True)
     return y.detach(), _by(back, u, direction, False)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .._optional import require
-from .engine import flow, reachable
+from .engine import check_not_freed, flow, reachable
 from .tensor import Tensor
 
 MOST_NODES = 400
@@ -228,6 +228,8 @@ def draw(
     computed = list(reversed(reachable([tensor])))
     if len(computed) > MOST_NODES:
         raise ValueError(f"tensor: expected at most {MOST_NODES} operations, got {len(computed)}")
+    for y in computed:
+        check_not_freed(y)
     leaves = [x for y in computed for x in y._node[1] if isinstance(x, Tensor)]  # type: ignore[index]
     gradients: dict[Tensor, Any] = {}
     if tensor.size == 1 and computed:

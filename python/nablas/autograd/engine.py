@@ -17,13 +17,13 @@ _FREED = Operation(lambda: None)
 _FREED.name = "freed"
 
 
-def reachable(roots: Iterable[Tensor]) -> list[Tensor]:
-    """All computed Tensors the roots depend on, themselves included, latest first."""
+def reachable(roots: Iterable[Tensor], but: Set[Tensor] = frozenset()) -> list[Tensor]:
+    """All computed Tensors the roots depend on, latest first; not `but`, nor what only they do."""
     found: set[Tensor] = set()
     waiting = [root for root in roots if root._node is not None]
     while waiting:
         y = waiting.pop()
-        if y not in found:
+        if y not in found and y not in but:
             found.add(y)
             for x in y._node[1]:  # type: ignore[index]
                 if isinstance(x, Tensor) and x._node is not None:
@@ -45,9 +45,14 @@ def flow(
     """
     order = reachable(seeds)
     gradients, result = dict(seeds), {}
-    ways = None if wanted is None else _ways(order, wanted)
-    if ways is not None:
-        order = [y for y in order if y in ways]
+    ways = None
+    if wanted is not None:
+        if any(y._node[0] is _FREED for y in order):  # type: ignore[index]
+            for y in reachable(seeds, wanted):
+                check_not_freed(y)
+        ways = _ways(order, wanted)
+        order = [y for y in order if y in ways or y in wanted]
+    goals = None if wanted is None else ways | wanted  # type: ignore[operator]
     token = set_recording(create_graph)
     try:
         for y in order:
@@ -56,10 +61,12 @@ def flow(
                 continue
             if wanted is not None and y in wanted:
                 result[y] = g
-            for x, part in _pull(y, g, create_graph, ways):
+                if y not in ways:  # type: ignore[operator]
+                    continue
+            for x, part in _pull(y, g, create_graph, goals):
                 before = gradients.get(x)
                 gradients[x] = part if before is None else before + part
-            if retained and id(y) in retained:
+            if wanted is None and retained and id(y) in retained:
                 _accumulate(y, g)
     finally:
         reset_recording(token)
@@ -73,23 +80,30 @@ def flow(
 
 
 def _ways(order: list[Tensor], wanted: Set[Tensor]) -> set[Tensor]:
-    """The wanted and all that was computed from them."""
-    ways = set(wanted)
+    """All that was computed from the wanted."""
+    ways: set[Tensor] = set()
     for y in reversed(order):
-        if any(isinstance(x, Tensor) and x in ways for x in y._node[1]):  # type: ignore[index]
-            ways.add(y)
+        for x in y._node[1]:  # type: ignore[index]
+            if isinstance(x, Tensor) and (x in wanted or x in ways):
+                ways.add(y)
+                break
     return ways
 
 
-def _pull(
-    y: Tensor, g: Any, create_graph: bool, ways: set[Tensor] | None
-) -> list[tuple[Tensor, Any]]:
-    """One operation's inputs, each with the gradient that reaches it through `y`."""
-    operation, inputs, number = y._node  # type: ignore[misc]
-    if operation is _FREED:
+def check_not_freed(y: Tensor) -> None:
+    """RuntimeError for a node whose inputs an earlier pass let go."""
+    if y._node[0] is _FREED:  # type: ignore[index]
         raise RuntimeError(
             "the graph was freed by an earlier backward; pass retain_graph=True to that one"
         )
+
+
+def _pull(
+    y: Tensor, g: Any, create_graph: bool, goals: Set[Tensor] | None
+) -> list[tuple[Tensor, Any]]:
+    """One operation's inputs, each with the gradient that reaches it through `y`."""
+    operation, inputs, number = y._node  # type: ignore[misc]
+    check_not_freed(y)
     if edits.last > number:
         _check_untouched(y)
     arguments: Sequence[Any] = inputs
@@ -98,11 +112,11 @@ def _pull(
         arguments, out = [x.data if isinstance(x, Tensor) else x for x in inputs], y.data
     parts = None
     if operation.joint is not None:
-        flags = [isinstance(x, Tensor) and (ways is None or x in ways) for x in inputs]
+        flags = [isinstance(x, Tensor) and (goals is None or x in goals) for x in inputs]
         parts = operation.joint(g, out, flags, *arguments)
     pulled = []
     for i, x in enumerate(inputs):
-        if isinstance(x, Tensor) and (ways is None or x in ways):
+        if isinstance(x, Tensor) and (goals is None or x in goals):
             part = operation.rules[i](g, out, *arguments) if parts is None else parts[i]
             if part is not None:
                 data = x.data
@@ -129,10 +143,15 @@ def _check_untouched(y: Tensor) -> None:
 
 def _accumulate(x: Tensor, g: Any) -> None:
     """Add to `grad`, never sharing memory with another Tensor's."""
-    if isinstance(g, Tensor):
-        x.grad = g if x.grad is None else x.grad + g
+    if x.grad is None:
+        x.grad = _own(g)
     else:
-        x.grad = wrap(np.array(g) if x.grad is None else x.grad.data + g)
+        x.grad = x.grad + g if isinstance(g, Tensor) else wrap(x.grad.data + g)
+
+
+def _own(g: Any) -> Tensor:
+    """A gradient in memory of its own."""
+    return g.copy() if isinstance(g, Tensor) else wrap(np.array(g))
 
 
 def _seed(output: Tensor, gradient: ArrayLike | Tensor | None, create_graph: bool) -> Any:
@@ -205,7 +224,11 @@ def grad(
     """
     roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    given = [grad_outputs] if isinstance(outputs, Tensor) else grad_outputs
+    given = grad_outputs
+    if isinstance(outputs, Tensor) and not (
+        isinstance(given, (tuple, list)) and len(given) == 1 and isinstance(given[0], Tensor)
+    ):
+        given = [given]
     given = [None] * len(roots) if given is None else list(given)
     if len(given) != len(roots):
         raise ValueError(f"grad_outputs: expected {len(roots)} like outputs, got {len(given)}")
@@ -225,7 +248,4 @@ def grad(
                     f"inputs: the outputs do not depend on the one at {i}; pass allow_unused=True "
                     "to get None for it"
                 )
-    return tuple(
-        None if x not in found else found[x] if create_graph else wrap(np.array(found[x]))
-        for x in wanted
-    )
+    return tuple(None if x not in found else _own(found[x]) for x in wanted)

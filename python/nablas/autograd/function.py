@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .functions import as_tensor, concatenate
-from .recording import no_grad
+from .functions import as_tensor
+from .recording import edits, no_grad
 from .rules import Operation
 from .tensor import Tensor, record, wrap
 
@@ -84,22 +84,45 @@ class Function:
         ctx = Context(tuple(isinstance(x, Tensor) and x.requires_grad for x in inputs))
         with no_grad():
             results = cls.forward(ctx, *inputs)
-        several = isinstance(results, tuple)
+        several = isinstance(results, (tuple, list))
         tensors = [as_tensor(x) for x in (results if several else (results,))]
         if not any(ctx.needs_input_grad):
             ctx._results = tensors
             return tuple(tensors) if several else tensors[0]
         ctx._saved = tuple(_marked(x, tensors, inputs) for x in ctx._saved)
-        shapes = [x.shape for x in tensors]
-        flat = (
-            tensors[0]
-            if not several
-            else wrap(concatenate([x.detach().flatten() for x in tensors]).data)
-        )
-        operation = Operation(lambda: None, joint=_rule(cls, ctx, shapes if several else None))
+        operation = Operation(_no_forward)
         operation.name, operation.on_tensors = cls.__name__, True
-        node = record(operation, inputs, flat.data)
-        return tuple(_parts(node, shapes)) if several else node
+        if not several:
+            operation.joint = _rule(cls, ctx, None)
+            return record(operation, inputs, tensors[0].data)
+        pack = _Pack(tensors)
+        operation.joint = _rule(cls, ctx, pack)
+        return tuple(pack.split(record(operation, inputs, pack.flat)))
+
+
+def _no_forward() -> None:
+    """User-defined operations compute before they are recorded."""
+
+
+class _Pack:
+    """Several results, to the graph one flat Tensor; those of no floating dtype stay outside."""
+
+    def __init__(self, tensors: list[Tensor]) -> None:
+        self.tensors = tensors
+        floating = [x.data for x in tensors if x.dtype.kind == "f"]
+        self.flat = np.concatenate([x.ravel() for x in floating] or [np.zeros(0)])
+
+    def split(self, flat: Tensor) -> list[Tensor]:
+        """Each result (or gradient by it) as a piece of the flat one; zeros for those outside."""
+        parts, at = [], 0
+        for x in self.tensors:
+            if x.dtype.kind != "f":
+                parts.append(x)
+                continue
+            part = flat[at : at + x.size].reshape(x.shape)
+            parts.append(part if part.dtype == x.dtype else part.astype(x.dtype))
+            at += x.size
+        return parts
 
 
 def _marked(x: Any, results: list[Tensor], inputs: tuple[Any, ...]) -> Any:
@@ -109,38 +132,57 @@ def _marked(x: Any, results: list[Tensor], inputs: tuple[Any, ...]) -> Any:
     return x
 
 
-def _parts(flat: Any, shapes: list[tuple[int, ...]]) -> list[Any]:
-    """Several results are one flat Tensor to the graph; each is a piece of it."""
-    ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
-    return [flat[a:b].reshape(s) for a, b, s in zip(ends, ends[1:], shapes, strict=False)]
-
-
-def _rule(cls: type[Function], ctx: Context, shapes: list[tuple[int, ...]] | None) -> Any:
-    def joint(g: Any, y: Tensor, _wanted: Any, *inputs: Any) -> list[Any]:
+def _rule(cls: type[Function], ctx: Context, pack: _Pack | None) -> Any:
+    def joint(g: Any, y: Tensor, _wanted: Any, *_inputs: Any) -> list[Any]:
         recorded = isinstance(g, Tensor)
         gradient = g if recorded else wrap(g)
-        ctx._results = [y] if shapes is None else _parts(y, shapes)
+        ctx._results = [y] if pack is None else pack.split(y)
         try:
-            given = cls.backward(ctx, *([gradient] if shapes is None else _parts(gradient, shapes)))
+            _check_saved(cls, ctx, y)
+            by_results = [gradient] if pack is None else pack.split(gradient)
+            given = cls.backward(ctx, *by_results)
         finally:
             ctx._results = []
         parts = list(given) if isinstance(given, (tuple, list)) else [given]
-        if len(parts) != len(inputs):
-            raise RuntimeError(
-                f"{cls.__name__}.backward: expected {len(inputs)} gradients, one for each argument "
-                f"of apply, got {len(parts)}"
-            )
-        for i, (part, x) in enumerate(zip(parts, inputs, strict=True)):
-            if part is not None and isinstance(x, Tensor) and np.shape(_data(part)) != x.shape:
-                raise RuntimeError(
-                    f"{cls.__name__}.backward: expected shape {x.shape} for the gradient of "
-                    f"argument {i}, got {np.shape(_data(part))}"
-                )
-        if recorded:
-            return [None if part is None else as_tensor(part) for part in parts]
-        return [None if part is None else np.asarray(_data(part)) for part in parts]
+        _check_parts(cls, parts, _inputs)
+        if not recorded:
+            return [None if part is None else np.asarray(_data(part)) for part in parts]
+        tensors = [None if part is None else as_tensor(part) for part in parts]
+        if gradient.requires_grad:
+            for part in tensors:
+                if part is not None and not part.requires_grad and part.data.any():
+                    raise RuntimeError(
+                        f"{cls.__name__}.backward left the graph, so it cannot be differentiated "
+                        "again: compute with Tensors and what save_for_backward kept"
+                    )
+        return tensors
 
     return joint
+
+
+def _check_saved(cls: type[Function], ctx: Context, y: Tensor) -> None:
+    number = y._node[2]  # type: ignore[index]
+    if edits.last > number:
+        for i, x in enumerate(ctx.saved_tensors):
+            if isinstance(x, Tensor) and edits.touched(x.data, number):
+                raise RuntimeError(
+                    f"saved tensor {i} of shape {x.shape}, which the gradient of {cls.__name__!r} "
+                    "needs, was edited in place after the forward pass"
+                )
+
+
+def _check_parts(cls: type[Function], parts: list[Any], inputs: tuple[Any, ...]) -> None:
+    if len(parts) != len(inputs):
+        raise RuntimeError(
+            f"{cls.__name__}.backward: expected {len(inputs)} gradients, one for each argument "
+            f"of apply, got {len(parts)}"
+        )
+    for i, (part, x) in enumerate(zip(parts, inputs, strict=True)):
+        if part is not None and isinstance(x, Tensor) and np.shape(_data(part)) != x.shape:
+            raise RuntimeError(
+                f"{cls.__name__}.backward: expected shape {x.shape} for the gradient of "
+                f"argument {i}, got {np.shape(_data(part))}"
+            )
 
 
 def _data(x: Any) -> Any:

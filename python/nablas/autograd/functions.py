@@ -187,7 +187,7 @@ def reshape(x: Operand, shape: int | Sequence[int]) -> Tensor:
 
 def transpose(x: Operand, axes: Sequence[int] | None = None) -> Tensor:
     """The axes in another order, reversed by default."""
-    return as_tensor(x).transpose(*(axes or ()))
+    return as_tensor(x).transpose(*(() if axes is None else tuple(axes)))
 
 
 def broadcast_to(x: Operand, shape: Sequence[int]) -> Tensor:
@@ -195,9 +195,11 @@ def broadcast_to(x: Operand, shape: Sequence[int]) -> Tensor:
     return apply("broadcast_to", as_tensor(x), tuple(shape))
 
 
-def concatenate(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
-    """Tensors joined along an axis they have."""
+def concatenate(tensors: Sequence[Operand], axis: int | None = 0) -> Tensor:
+    """Tensors joined along an axis they have; flattened for None."""
     inputs = [x if isinstance(x, Tensor) else Tensor(x) for x in tensors]
+    if axis is None:
+        axis, inputs = 0, [x.flatten() for x in inputs]
     joined = np.concatenate([x.data for x in inputs], axis)
     return record(_CONCATENATE, (axis, *inputs), joined)
 

@@ -16,7 +16,7 @@ from .. import _core, kernels
 from ._arrays import product
 from .functions import as_tensor, concatenate
 from .rules import SLOPES, Operation
-from .tensor import Tensor, record
+from .tensor import Tensor, as_data, record
 
 # ---- dense layer: inputs (x, weights, activation, z or None) -----------------------------------
 
@@ -122,9 +122,10 @@ def _loss(name: str, formula: str, targets_are: str) -> Callable[..., Tensor]:
         if tensor.ndim == 1 and name != "cross_entropy":
             tensor = tensor.reshape(-1, 1)
         y = np.asarray(targets)
-        if y.ndim == 1 and name != "cross_entropy":
-            y = y.reshape(-1, 1)
-        weight = None if sample_weight is None else np.asarray(sample_weight, np.float64)
+        if name != "cross_entropy" or y.ndim > 1:
+            y = as_data(y).astype(tensor.dtype, copy=False)
+            y = y.reshape(-1, 1) if y.ndim == 1 else y
+        weight = None if sample_weight is None else np.asarray(sample_weight, tensor.dtype)
         value, delta = kernel(tensor.data, y, sample_weight=weight)
         result = np.asarray(value, tensor.dtype)
         return record(operation, (tensor, y, weight, delta), result)

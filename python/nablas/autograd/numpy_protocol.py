@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from . import functions as f
 from .rules import RULES
-from .tensor import Tensor, apply, wrap
+from .tensor import Tensor, apply, as_data, wrap
 
 _RECORDED = {
     rule.forward: name for name, rule in RULES.items() if isinstance(rule.forward, np.ufunc)
@@ -49,11 +50,8 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Any, settings: dict[str, An
 def _called(ufunc: np.ufunc, inputs: Any) -> Any:
     name = _RECORDED.get(ufunc)
     if name is not None:
-        return (
-            apply(name, *(x if isinstance(x, Tensor) else np.asarray(x) for x in inputs))
-            if (any(isinstance(x, (list, tuple)) for x in inputs))
-            else apply(name, *inputs)
-        )
+        plain = (Tensor, float, int)
+        return apply(name, *(x if isinstance(x, plain) else as_data(x) for x in inputs))
     if ufunc in _TESTS:
         return ufunc(*(_value(x) for x in inputs))
     if ufunc is np.positive:
@@ -91,8 +89,9 @@ def _sum_like(name: str) -> Callable[..., Tensor]:
 
 
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
-    if ord is not None and axis is None and _value(x).ndim > 1:
-        raise TypeError("numpy.linalg.norm of a Tensor: expected vector norms; give an axis")
+    matrix = isinstance(axis, tuple) or (axis is None and _value(x).ndim > 1)
+    if matrix and ord not in (None, "fro"):
+        raise TypeError("numpy.linalg.norm of a Tensor: expected a vector norm; give one axis")
     return f.norm(x, 2 if ord in (None, "fro") else ord, axis, keepdims)
 
 
@@ -105,11 +104,23 @@ def _dot(a: Any, b: Any) -> Any:
     return a @ b
 
 
+def _two_axes(x: Any) -> Tensor:
+    tensor = f.as_tensor(x)
+    return tensor if tensor.ndim > 1 else tensor.reshape(1, -1)
+
+
+def _moved(ndim: int, source: Any, destination: Any) -> list[int]:
+    """The order of the axes after numpy.moveaxis."""
+    lengths = np.moveaxis(np.broadcast_to(0, range(ndim)), source, destination).shape
+    return list(lengths)
+
+
 def _like(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, *rest, **settings: function(_value(x), *rest, **settings)
 
 
 def _flip(x: Any, axis: Any = None) -> Any:
+    np.flip(x.data, axis)  # for its errors
     axes = range(x.ndim) if axis is None else [a % x.ndim for a in np.atleast_1d(axis)]
     return x[tuple(slice(None, None, -1 if i in axes else None) for i in range(x.ndim))]
 
@@ -125,6 +136,13 @@ _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.expand_dims: lambda x, axis: x.reshape(np.expand_dims(x.data, axis).shape),
     np.swapaxes: lambda x, a, b: x.swapaxes(a, b), np.flip: _flip,
     np.concatenate: f.concatenate, np.stack: f.stack, np.dot: _dot,
+    np.vstack: lambda tensors: f.concatenate([_two_axes(x) for x in tensors]),
+    np.hstack: lambda tensors: f.concatenate(tensors, 0 if f.as_tensor(tensors[0]).ndim < 2 else 1),
+    np.moveaxis: lambda x, source, destination: x.transpose(_moved(x.ndim, source, destination)),
+    np.take: lambda x, indices, axis=None: (
+        x.flatten()[np.asarray(indices)] if axis is None
+        else x[(*[slice(None)] * (axis % x.ndim), np.asarray(indices))]
+    ),
     np.outer: lambda a, b: f.as_tensor(a).reshape(-1, 1) * f.as_tensor(b).reshape(-1),
     np.argmax: _like(np.argmax), np.argmin: _like(np.argmin), np.argsort: _like(np.argsort),
     np.shape: _like(np.shape), np.ndim: _like(np.ndim), np.size: _like(np.size),
@@ -143,4 +161,11 @@ def call_function(function: Callable[..., Any], inputs: Any, settings: Any) -> A
     known = _FUNCTIONS.get(function)
     if known is None:
         raise _no_rule(function.__name__)
+    try:
+        inspect.signature(known).bind(*inputs, **settings)
+    except TypeError as error:
+        raise TypeError(
+            f"numpy.{function.__name__} of a Tensor: {error}; apply it to x.detach() or x.data "
+            "where no gradient is wanted"
+        ) from None
     return known(*inputs, **settings)

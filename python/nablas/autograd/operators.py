@@ -31,8 +31,8 @@ def _binary(name: str, reflected: bool = False) -> Any:
                 other if other.requires_grad else other.data,
             )
         else:
-            if not isinstance(other, (float, int, np.ndarray, np.number)):
-                if not isinstance(other, (list, tuple)):
+            if not isinstance(other, (float, int)):
+                if not isinstance(other, (np.ndarray, np.generic, list, tuple)):
                     return NotImplemented  # type: ignore[no-any-return]
                 other = cls(other).data
             tracked = self.requires_grad
@@ -123,6 +123,9 @@ def _in_place(function: Callable[..., Any], otherwise: str) -> Any:
     return method
 
 
+_INDICES = (np.ndarray, list, tuple, range)  # and Tensors, which give their data by __array__
+
+
 class Operators:
     """The operators and named methods of `Tensor`."""
 
@@ -138,6 +141,7 @@ class Operators:
     __isub__ = _in_place(np.subtract, "__sub__")
     __imul__ = _in_place(np.multiply, "__mul__")
     __itruediv__ = _in_place(np.divide, "__truediv__")
+    __ipow__ = _in_place(np.power, "__pow__")
     __lt__, __le__ = _compare(np.less), _compare(np.less_equal)
     __gt__, __ge__ = _compare(np.greater), _compare(np.greater_equal)
     __eq__, __ne__ = _compare(np.equal), _compare(np.not_equal)
@@ -164,6 +168,7 @@ class Operators:
 
     if TYPE_CHECKING:
         _apply: Callable[..., Tensor]
+        _outside: Callable[[Any], Tensor]
         data: np.ndarray[Any, Any]
         requires_grad: bool
 
@@ -178,7 +183,9 @@ class Operators:
 
     def std(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
         """Standard deviation over the given axes; see `var`."""
-        return self.var(axis, keepdims, ddof=ddof).sqrt()  # type: ignore[no-any-return]
+        away: Any = self - self.mean(axis, True)
+        size: Tensor = away.norm(axis, keepdims)
+        return size / (self.data.size / max(size.size, 1) - ddof) ** 0.5  # type: ignore[no-any-return]
 
     def cumsum(self, axis: int | None = None) -> Tensor:
         """Running sum along an axis; of the flattened entries without one."""
@@ -217,7 +224,7 @@ class Operators:
         """The axes in another order, reversed by default."""
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
         order = tuple(order) or range(self.data.ndim)[::-1]
-        axes = tuple(a % max(self.data.ndim, 1) for a in order)
+        axes = tuple(int(a) + self.data.ndim if a < 0 else int(a) for a in order)
         return _transpose(self, axes)
 
     def swapaxes(self, first: int, second: int) -> Tensor:
@@ -226,8 +233,14 @@ class Operators:
         order[first], order[second] = order[second], order[first]
         return self.transpose(order)
 
+    def copy(self) -> Tensor:
+        """The same values in other memory, recorded."""
+        return self._apply("astype", self, self.data.dtype)
+
     def astype(self, dtype: Any) -> Tensor:
-        """The values in another dtype."""
+        """The values in another dtype; outside the graph if it is not a floating one."""
+        if np.dtype(dtype).kind != "f":
+            return self._outside(self.data.astype(dtype))
         return self._apply("astype", self, np.dtype(dtype))
 
     def argmax(self, axis: int | None = None) -> Any:
@@ -239,10 +252,13 @@ class Operators:
         return self.data.argmin(axis)
 
     def __getitem__(self, index: Any) -> Tensor:
+        # Copies, for the index is needed on the way back and arrays may be edited meanwhile.
         if isinstance(index, tuple):
-            index = tuple(i.data if isinstance(i, type(self)) else i for i in index)
-        elif isinstance(index, type(self)):
-            index = index.data
+            index = tuple(
+                np.array(i) if isinstance(i, (*_INDICES, type(self))) else i for i in index
+            )
+        elif isinstance(index, (*_INDICES, type(self))):
+            index = np.array(index)
         return _getitem(self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:

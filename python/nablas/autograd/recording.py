@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+F = TypeVar("F", bound=Callable[..., Any])
 
 _mode: ContextVar[bool] = ContextVar("recording", default=True)
 recording, set_recording, reset_recording = _mode.get, _mode.set, _mode.reset
@@ -28,14 +29,19 @@ def _set_recording(on: bool) -> Iterator[None]:
         reset_recording(token)
 
 
-def no_grad() -> Any:
-    """Nothing inside is recorded; ``with no_grad():`` or ``@no_grad()``."""
-    return _set_recording(False)
+def no_grad(function: F | None = None) -> Any:
+    """Nothing inside is recorded; ``with no_grad():`` or ``@no_grad``."""
+    return _set_recording(False) if function is None else _set_recording(False)(function)
 
 
-def enable_grad() -> Any:
-    """Record again, inside `no_grad`; ``with enable_grad():`` or ``@enable_grad()``."""
-    return _set_recording(True)
+def enable_grad(function: F | None = None) -> Any:
+    """Record again, inside `no_grad`; ``with enable_grad():`` or ``@enable_grad``."""
+    return _set_recording(True) if function is None else _set_recording(True)(function)
+
+
+def always_recorded(function: F) -> F:
+    """`enable_grad` around a function, for those that differentiate by themselves."""
+    return cast(F, enable_grad(function))
 
 
 class Edits:

@@ -21,12 +21,13 @@ import numpy as np
 
 from .. import _core, kernels
 from ._arrays import (
+    by_kernel,
     expand,
-    fitted,
-    lowered,
+    floating,
     matmul_left,
     matmul_right,
     norm,
+    power_slope,
     product,
     scatter,
     split,
@@ -91,8 +92,8 @@ RULES: dict[str, Operation] = {
     "divide": Operation(np.divide, lambda g, _y, _a, b: g / b, lambda g, y, _a, b: -g * y / b, symbol="÷"),
     "power": Operation(
         np.power,
-        lambda g, _y, a, b: g * (b * a ** lowered(b)),
-        lambda g, y, a, _b: g * y * np.log(np.where(a == 0, 1, a)),
+        lambda g, _y, a, b: g * power_slope(a, b),
+        lambda g, y, a, b: g * y * np.log(np.where((a == 0) & (b >= 0), 1, a)),
         symbol="^",
     ),
     "negative": Operation(np.negative, lambda g, *_: -g, symbol="−"),
@@ -126,7 +127,7 @@ RULES: dict[str, Operation] = {
     ),
     "sinh": Operation(np.sinh, lambda g, _y, x: g * np.cosh(x)),
     "cosh": Operation(np.cosh, lambda g, _y, x: g * np.sinh(x)),
-    "erf": Operation(lambda x: kernels.erf(fitted(x)), lambda g, _y, x: g * (_ROOT_PI_2 * np.exp(-x * x))),
+    "erf": Operation(lambda x: by_kernel(kernels.erf, x), lambda g, _y, x: g * (_ROOT_PI_2 * np.exp(-x * x))),
     # ---- choice: equal shares where two are equal --------------------------------------------
     "maximum": Operation(
         np.maximum,
@@ -238,11 +239,11 @@ SLOPES: dict[str, Callable[[Any], Any]] = {
 def _normal(z: Any) -> Any:
     """The normal distribution function."""
     x = z / math.sqrt(2)
-    return 0.5 + 0.5 * (kernels.erf(x) if isinstance(x, np.ndarray) else x._apply("erf", x))
+    return 0.5 + 0.5 * (by_kernel(kernels.erf, x) if type(x) is np.ndarray else x._apply("erf", x))
 
 
 def _logistic(z: Any) -> Any:
-    return 1 / (1 + np.exp(-z))
+    return by_kernel(kernels.sigmoid, z) if type(z) is np.ndarray else z.sigmoid()
 
 
 def _to_extremes(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
@@ -252,6 +253,8 @@ def _to_extremes(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 
 
 def _mean(x: Any, axis: Any, keepdims: bool) -> Any:
+    if x.dtype.char == "e":  # sums of float16 overflow; NumPy's mean adds in float32
+        return np.mean(x, axis=axis, keepdims=keepdims)
     total = x.sum(axis=axis, keepdims=keepdims)
     return total / (x.size / max(total.size, 1)) if x.size else total * np.nan
 
@@ -259,11 +262,13 @@ def _mean(x: Any, axis: Any, keepdims: bool) -> Any:
 def _softmax(x: np.ndarray[Any, Any], axis: int) -> np.ndarray[Any, Any]:
     if x.ndim == 2 and axis in (-1, 1) and x.dtype.char in "fd":
         return kernels.softmax(x)
+    x = floating(x)
     e = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf))
     return e / e.sum(axis=axis, keepdims=True)  # type: ignore[no-any-return]
 
 
 def _logsumexp(x: np.ndarray[Any, Any], axis: Any, keepdims: bool) -> Any:
+    x = floating(x)
     top = x.max(axis=axis, keepdims=True, initial=-np.inf)
     top = np.where(np.isfinite(top), top, 0).astype(x.dtype, copy=False)
     with np.errstate(divide="ignore"):
@@ -275,12 +280,12 @@ def _activation(name: str, slope_of: str) -> Operation:
     from_output, slope = slope_of == "output", SLOPES[name]
 
     def delta(g: Any, kept: Any) -> Any:
-        if type(g) is np.ndarray and g.dtype == kept.dtype:
+        if type(g) is np.ndarray and g.dtype == kept.dtype and g.dtype.char in "fd":
             return kernels.hadamard_delta(g, kept, name)
         return g * slope(kept)
 
     rule = (lambda g, y, _z: delta(g, y)) if from_output else (lambda g, _y, z: delta(g, z))
-    return Operation(lambda z: kernels.activate(fitted(z), name), rule)
+    return Operation(lambda z: by_kernel(kernels.activate, z, name), rule)
 
 
 RULES |= {

@@ -63,6 +63,10 @@ class Tensor(Operators):
     def _apply(name: str, *inputs: Any) -> Tensor:
         return apply(name, *inputs)
 
+    @staticmethod
+    def _outside(array: Array) -> Tensor:
+        return wrap(array)
+
     # ---- graph ---------------------------------------------------------------------------------
 
     def backward(
@@ -139,11 +143,18 @@ class Tensor(Operators):
     ndim = property(lambda self: self.data.ndim, doc="The number of axes.")
     size = property(lambda self: self.data.size, doc="The number of entries.")
     dtype = property(lambda self: self.data.dtype, doc="The dtype of the values.")
+    mT = property(  # noqa: N815, NumPy's name
+        lambda self: self.swapaxes(-1, -2), doc="The last two axes exchanged."
+    )
     T = property(lambda self: self.transpose(), doc="All axes reversed.")
 
     def item(self) -> float:
         """The only entry as a Python number."""
         return self.data.item()  # type: ignore[no-any-return]
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
+        return self.data.tolist()
 
     def numpy(self) -> Array:
         """The values; for a Tensor that requires a gradient call `detach` first."""
