@@ -15,13 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core, _data, _losses
 from ._progress import Report, progress_bar
-from .callbacks import Callback, FitState, is_true
+from .callbacks import Callback, FitState, check_monitors, is_true
 from .history import History
+from .optimizers import Optimizer, as_optimizer
 from .schedules import Plan
 
 if TYPE_CHECKING:
     from .mlp import MLP
-    from .optimizers import Optimizer
 
 Array = NDArray[Any]
 
@@ -116,6 +116,7 @@ class Fit:
     metric: str
     callbacks: Sequence[Callback]
     progress: bool
+    l2_shared: bool = False  # divide l2 by each batch's weight
 
     def run(self) -> History:
         """All epochs; whatever ends them, callbacks with `on_fit_end` are told."""
@@ -197,6 +198,7 @@ class Fit:
             dropout=self.dropout,
             l2=self.l2,
             on_rows=on_rows,
+            l2_shared=self.l2_shared,
         )
 
     def _python_epoch(
@@ -216,9 +218,68 @@ class Fit:
             if not (math.isfinite(value) and np.isfinite(gradient).all()):
                 return value, False, time.perf_counter() - start
             self.trainer.backward_batch(gradient, self.dropout, self.seed)
-            self.trainer.update(rate, self.l2)
+            self.trainer.update(rate, self.l2 / (end - begin) if self.l2_shared else self.l2)
             total += value * (end - begin)
-        return total / rows + self.net._penalty(self.l2), True, time.perf_counter() - start
+        penalty = self.net._penalty(self.l2) * (len(rates) / rows if self.l2_shared else 1)
+        return total / rows + penalty, True, time.perf_counter() - start
+
+
+def make_fit(
+    net: MLP,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    optimizer: Optimizer | str | None,
+    loss: str | _losses.LossFunction | None,
+    batch_size: int,
+    epochs: int,
+    shuffle: bool,
+    seed: int | None,
+    validation_data: Sequence[Any] | None,
+    sample_weight: ArrayLike | None,
+    l2: float,
+    dropout: float | Sequence[float],
+    callbacks: Sequence[Callback],
+    progress: bool,
+    l2_shared: bool = False,
+) -> Fit:
+    """A `Fit` of checked arguments; those of `MLP.fit`."""
+    x, targets, data, classes = prepare(net, X, y, sample_weight, loss, None)
+    _data.check_finite(x, net.dtype)
+    if len(x) == 0:
+        raise ValueError("X: expected at least one row, got 0")
+    resolved = _losses.resolve(loss, net.output)
+    if not isinstance(shuffle, (bool, np.bool_)):
+        raise TypeError(f"shuffle: expected True or False, got {type(shuffle).__name__}")
+    check_monitors(callbacks, validation_data is not None)
+    chosen = as_optimizer(optimizer)
+    trained = net._trained_with
+    if trained is None or trained[0] is not chosen:
+        trained = chosen, net._trainer(net._core, chosen.name, {**chosen.hyperparameters})
+    fit = Fit(
+        net=net,
+        optimizer=chosen,
+        trainer=trained[1],
+        data=data,
+        targets=targets,
+        loss=resolved,
+        batch_size=min(_data.whole("batch_size", batch_size, 1), len(x)),
+        epochs=_data.whole("epochs", epochs, 0),
+        shuffle=bool(shuffle),
+        seed=net.seed if seed is None else _data.whole("seed", seed, 0),
+        l2=_data.penalty(l2),
+        dropout=dropout_rates(dropout, len(net.sizes) - 2),
+        validation=validation(net, validation_data, resolved, classes),
+        metric=net._metric,
+        callbacks=callbacks,
+        progress=progress,
+        l2_shared=l2_shared,
+    )
+    net.classes = classes
+    if trained is not net._trained_with:
+        chosen.schedule.begin()
+        net._trained_with = trained
+    return fit
 
 
 def _summary(history: History) -> str:

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _data, _losses, metrics
-from ._data import whole
-from ._training import Fit, dropout_rates, prepare, validation
-from .callbacks import Callback, check_monitors
+from ._training import make_fit, prepare
+from .callbacks import Callback
 from .explain import Explanation, explain
 from .history import History
 from .network import Network
-from .optimizers import Optimizer, as_optimizer
+from .optimizers import Optimizer
 
 Array = NDArray[Any]
 
@@ -113,41 +112,23 @@ class MLP(Network):
         FloatingPointError
             When the loss is not finite. The last finite weights are kept; they may be far off.
         """
-        x, targets, data, classes = prepare(self, X, y, sample_weight, loss, None)
-        _data.check_finite(x, self.dtype)
-        if len(x) == 0:
-            raise ValueError("X: expected at least one row, got 0")
-        resolved = _losses.resolve(loss, self.output)
-        if not isinstance(shuffle, (bool, np.bool_)):
-            raise TypeError(f"shuffle: expected True or False, got {type(shuffle).__name__}")
-        check_monitors(callbacks, validation_data is not None)
-        chosen = as_optimizer(optimizer)
-        trained = self._trained_with
-        if trained is None or trained[0] is not chosen:
-            trained = chosen, self._trainer(self._core, chosen.name, {**chosen.hyperparameters})
-        fit = Fit(
-            net=self,
-            optimizer=chosen,
-            trainer=trained[1],
-            data=data,
-            targets=targets,
-            loss=resolved,
-            batch_size=min(whole("batch_size", batch_size, 1), len(x)),
-            epochs=whole("epochs", epochs, 0),
-            shuffle=bool(shuffle),
-            seed=self.seed if seed is None else whole("seed", seed, 0),
-            l2=_data.penalty(l2),
-            dropout=dropout_rates(dropout, len(self.sizes) - 2),
-            validation=validation(self, validation_data, resolved, classes),
-            metric=self._metric,
+        return make_fit(
+            self,
+            X,
+            y,
+            optimizer=optimizer,
+            loss=loss,
+            batch_size=batch_size,
+            epochs=epochs,
+            shuffle=shuffle,
+            seed=seed,
+            validation_data=validation_data,
+            sample_weight=sample_weight,
+            l2=l2,
+            dropout=dropout,
             callbacks=callbacks,
             progress=progress,
-        )
-        self.classes = classes
-        if trained is not self._trained_with:
-            chosen.schedule.begin()
-            self._trained_with = trained
-        return fit.run()
+        ).run()
 
     def predict(self, X: ArrayLike) -> Array:
         """Classes or values.

@@ -1,0 +1,10 @@
+"""scikit-learn's neural networks on the nablas engine: change one import.
+
+``from nablas.sklearn import MLPClassifier`` in place of ``from sklearn.neural_network import
+MLPClassifier``; what is new beside it is in `docs/from-scikit-learn.md`.
+"""
+
+from .classifier import MLPClassifier
+from .regressor import MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor"]

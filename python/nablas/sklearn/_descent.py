@@ -1,0 +1,205 @@
+"""Mini-batch descent of an estimator, by the loop of `MLP.fit`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import train_test_split
+
+from .. import optimizers, schedules
+from .._training import Fit, dropout_rates, make_fit
+from ..mlp import MLP
+from ._parameters import hyperparameters
+from ._sparse import SparseFit, SparseRows
+from ._stopping import Stopping
+
+_NAMED = {
+    "cosine": schedules.Cosine,
+    "one_cycle": schedules.OneCycle,
+    "plateau": schedules.ReduceOnPlateau,
+}
+
+
+class Rule(optimizers.Optimizer):
+    """An optimizer of the core by name; bounds were checked with the estimator's parameters."""
+
+    def __init__(self, name: str, rate: Any, settings: dict[str, float]) -> None:
+        self.name = name  # type: ignore[misc]
+        super().__init__(rate, **settings)
+
+
+class InverseScaling(schedules.Schedule):
+    """``initial / (t + 1)^power``, t the samples seen before the epoch."""
+
+    def __init__(self, initial: float, power: float, rows: int) -> None:
+        super().__init__(initial)
+        self.power, self.rows = power, rows
+
+    def rates(self, steps: Any, plan: schedules.Plan) -> Any:
+        """As `Schedule.rates`."""
+        epochs = steps // plan.steps_per_epoch
+        return self.initial / np.power(epochs * self.rows + 1.0, self.power)
+
+
+def _schedule(estimator: Any, rows: int) -> Any:
+    kind, rate = estimator.learning_rate, estimator.learning_rate_init
+    if isinstance(kind, schedules.Schedule):
+        return kind
+    if kind == "invscaling" and estimator.solver == "sgd":
+        return InverseScaling(rate, estimator.power_t, rows)
+    return _NAMED[kind](rate) if kind in _NAMED else rate
+
+
+def _batch_size(estimator: Any, rows: int) -> int:
+    if estimator.batch_size == "auto":
+        return min(200, rows)
+    if estimator.batch_size > rows:
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+            stacklevel=6,
+        )
+    return min(int(estimator.batch_size), rows)
+
+
+def _hold_out(estimator: Any, X: Any, y: Any, weight: Any, rng: Any) -> tuple[Any, Any, Any, Any]:
+    """Training rows, their weights, and the validation share."""
+    arrays = [X, y] if weight is None else [X, y, weight]
+    parts = train_test_split(
+        *arrays,
+        random_state=rng,
+        test_size=estimator.validation_fraction,
+        stratify=estimator._strata(y),
+    )
+    X, X_val, y, y_val = parts[:4]
+    weight, weight_val = parts[4:] or (None, None)
+    if X_val.shape[0] < 2:
+        raise ValueError(
+            "The validation set is too small. Increase 'validation_fraction' or the size of your "
+            "dataset."
+        )
+    return X, y, weight, (X_val, y_val, weight_val)
+
+
+def _validation_score(estimator: Any, net: MLP, held_out: Any) -> Callable[[], float]:
+    """A function that scores the held-out rows."""
+    X, y, weight = held_out
+    if estimator.scoring is None:
+        return lambda: float(estimator._score(X, y, weight))
+    if estimator.scoring == "loss":
+        if callable(estimator._loss()) or hasattr(X, "tocsr"):
+            raise ValueError("scoring: expected a scorer with such a loss or X, got 'loss'")
+        data = net._dataset(net._core, X, y, weight, estimator._loss())
+        return lambda: -net._core.evaluate(data, 0.0)
+    scorer, truth = check_scoring(estimator, estimator.scoring), estimator._decoded(y)
+    return lambda: float(scorer(estimator, X, truth))
+
+
+def descend(
+    estimator: Any,
+    net: MLP,
+    X: Any,
+    y: Any,
+    weight: Any,
+    rng: Any,
+    incremental: bool,
+    held_out: Any,
+) -> None:
+    """Train until the estimator's rules say stop.
+
+    Parameters
+    ----------
+    X, y, weight : arrays as the core takes them; X may be a CSR matrix
+    rng : RandomState
+    incremental : bool
+        One epoch, with the optimizer's states of the one before.
+    held_out : (X, y), optional
+        Validation data the user gave.
+    """
+    if held_out is not None:
+        held_out = (*held_out, None)
+    elif estimator.early_stopping:
+        X, y, weight, held_out = _hold_out(estimator, X, y, weight, rng)
+    rows = X.shape[0]
+    batch = _batch_size(estimator, rows)
+    if not incremental or estimator._optimizer is None:
+        estimator._optimizer = Rule(
+            estimator.solver, _schedule(estimator, rows), hyperparameters(estimator)
+        )
+    estimator.n_iter_ = 0
+    score = _validation_score(estimator, net, held_out) if estimator.early_stopping else None
+    adjust = estimator._reported_loss(net, rows, batch)
+    stopping = Stopping(estimator, estimator._optimizer, score, rows, adjust)
+    settings: dict[str, Any] = {
+        "batch_size": batch,
+        "epochs": 1 if incremental else estimator.max_iter,
+        "shuffle": bool(estimator.shuffle),
+        "seed": int(rng.randint(2**31 - 1)),
+        "l2": 0.5 * float(estimator.alpha),
+        "callbacks": [stopping, *(estimator.callbacks or [])],
+        "progress": bool(estimator.progress),
+        "l2_shared": True,
+    }
+    fit = (_sparse_fit if hasattr(X, "tocsr") else _dense_fit)(
+        estimator, net, X, y, weight, held_out, settings
+    )
+    try:
+        history = fit.run()
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=5)
+    else:
+        if not incremental and len(history) == estimator.max_iter and not stopping.ended:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the "
+                "optimization hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+    if estimator.early_stopping:
+        stopping.restore_best(net.parameters)
+
+
+def _dense_fit(
+    estimator: Any, net: MLP, X: Any, y: Any, weight: Any, held_out: Any, settings: dict[str, Any]
+) -> Fit:
+    seen = None if held_out is None or hasattr(held_out[0], "tocsr") else held_out[:2]
+    return make_fit(
+        net,
+        X,
+        y,
+        optimizer=estimator._optimizer,
+        loss=estimator._loss(),
+        validation_data=seen,
+        sample_weight=weight,
+        dropout=estimator.dropout,
+        **settings,
+    )
+
+
+def _sparse_fit(
+    estimator: Any, net: MLP, X: Any, y: Any, weight: Any, held_out: Any, settings: dict[str, Any]
+) -> Fit:
+    loss = estimator._loss()
+    if callable(loss):
+        raise ValueError("loss: expected one of the core's with sparse X, got a function")
+    trained = net._trained_with
+    if trained is None or trained[0] is not estimator._optimizer:
+        trainer = net._trainer(net._core, estimator.solver, hyperparameters(estimator))
+        net._trained_with = trained = (estimator._optimizer, trainer)
+    rows: Any = SparseRows(X, y, weight)
+    return SparseFit(
+        net=net,
+        optimizer=estimator._optimizer,
+        trainer=trained[1],
+        data=rows,
+        targets=y,
+        loss=loss,
+        dropout=dropout_rates(estimator.dropout, len(net.sizes) - 2),
+        validation=None,
+        metric=net._metric,
+        **settings,
+    )

@@ -1,0 +1,105 @@
+"""Parameters: scikit-learn's names and bounds, and what they are called in the core."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+
+from .. import _core, schedules
+
+_ALIASES = {"logistic": "sigmoid"}
+ACTIVATIONS = {*_core.activations(), "logistic"}
+SOLVERS = {
+    "sgd": "sgd",
+    "adam": "adam",
+    "adamw": "adamw",
+    "rmsprop": "rmsprop",
+    "adagrad": "adagrad",
+}
+
+CONSTRAINTS: dict[str, list[Any]] = {
+    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "activation": [StrOptions(ACTIVATIONS), list, tuple],
+    "solver": [StrOptions({"lbfgs", *SOLVERS})],
+    "alpha": [Interval(Real, 0, None, closed="left")],
+    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "learning_rate": [
+        StrOptions({"constant", "invscaling", "adaptive", "cosine", "one_cycle", "plateau"}),
+        schedules.Schedule,
+    ],
+    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+    "power_t": [Interval(Real, 0, None, closed="left")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "shuffle": ["boolean"],
+    "random_state": ["random_state"],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "verbose": ["verbose"],
+    "warm_start": ["boolean"],
+    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "nesterovs_momentum": ["boolean"],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    "beta_1": [Interval(Real, 0, 1, closed="left")],
+    "beta_2": [Interval(Real, 0, 1, closed="left")],
+    "epsilon": [Interval(Real, 0, None, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+    "max_fun": [Interval(Integral, 1, None, closed="left")],
+    "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "scoring": [str, callable, None],
+    "callbacks": [list, tuple, None],
+    "progress": ["boolean"],
+    "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+}
+
+
+def keep(estimator: Any, parameters: dict[str, Any]) -> None:
+    """Set what `__init__` was given as attributes, as scikit-learn wants it."""
+    for name, value in parameters.items():
+        if name not in ("self", "__class__"):
+            setattr(estimator, name, value)
+
+
+def core_activation(name: str) -> str:
+    """The core's name of an activation."""
+    return _ALIASES.get(name, name)
+
+
+def hidden_activations(activation: Any, layers: int) -> list[str]:
+    """The core's names, one for each hidden layer."""
+    names = [activation] * layers if isinstance(activation, str) else list(activation)
+    if len(names) != layers:
+        raise ValueError(f"activation: expected {layers} names, got {len(names)}")
+    for name in names:
+        if name not in ACTIVATIONS:
+            raise ValueError(
+                f"activation: expected some of {', '.join(sorted(ACTIVATIONS))}, got {name!r}"
+            )
+    return [core_activation(name) for name in names]
+
+
+def hyperparameters(estimator: Any) -> dict[str, float]:
+    """The optimizer's, as the core calls them."""
+    solver = estimator.solver
+    if solver == "sgd":
+        nesterov = estimator.nesterovs_momentum and estimator.momentum > 0
+        return {"momentum": float(estimator.momentum), "nesterov": float(nesterov)}
+    if solver in ("adam", "adamw"):
+        moments = {
+            "beta1": float(estimator.beta_1),
+            "beta2": float(estimator.beta_2),
+            "eps": float(estimator.epsilon),
+        }
+        return moments | (
+            {"weight_decay": float(estimator.weight_decay)} if solver == "adamw" else {}
+        )
+    if solver == "rmsprop":
+        return {
+            "momentum": float(estimator.momentum),
+            "rho": float(estimator.beta_2),
+            "eps": float(estimator.epsilon),
+        }
+    return {"eps": float(estimator.epsilon)}

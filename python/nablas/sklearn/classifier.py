@@ -1,0 +1,276 @@
+"""`MLPClassifier`."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.validation import validate_data
+
+from .. import metrics
+from ._base import BaseMLP, _stochastic
+from ._network import _FLOATS, Array
+from ._parameters import CONSTRAINTS, keep
+from ._threads import threads
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    """scikit-learn's `MLPClassifier`, faster, and a superset.
+
+    All parameters up to `max_fun` and all attributes are scikit-learn's and mean the same.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int
+    activation : str or list of str
+        "identity", "logistic", "tanh", "relu" or any of ``nablas.activations()``; one for each
+        hidden layer if a list.
+    solver : str
+        "lbfgs", "sgd", "adam"; also "adamw", "rmsprop", "adagrad".
+    alpha : float
+        L2 penalty: ``alpha / 2`` times the sum of squared weights over the batch's weight is added.
+    batch_size : int or "auto"
+    learning_rate : str or Schedule
+        "constant", "invscaling", "adaptive" (the last two with sgd); also "cosine", "one_cycle",
+        "plateau", or a schedule of ``nablas.schedules``, which brings its own rate.
+    learning_rate_init, power_t : float
+    max_iter : int
+    shuffle : bool
+    random_state : int, RandomState or None
+    tol : float
+    verbose, warm_start : bool
+    momentum : float
+    nesterovs_momentum, early_stopping : bool
+    validation_fraction, beta_1, beta_2, epsilon : float
+    n_iter_no_change, max_fun : int
+    loss : "log_loss" or function
+        A function ``(probabilities, targets) -> (value, gradient)``.
+    label_smoothing : float
+        Share of each target that is spread over all classes.
+    class_weight : dict, "balanced" or None
+    dropout : float or list of float
+        Probability of dropping a hidden unit's output; one for each hidden layer if a list.
+    weight_decay : float
+        Of solver "adamw".
+    scoring : str, function or None
+        What early stopping watches: a scorer of scikit-learn, "loss", or None for accuracy.
+    callbacks : list of functions, optional
+        Called after every epoch with a ``nablas.FitState``.
+    progress : bool
+        Draw a progress bar (needs rich).
+    n_threads : int, optional
+        Threads of `fit` and of the outputs.
+
+    Attributes
+    ----------
+    classes_ : array or list of arrays
+    coefs_, intercepts_ : lists of arrays
+        Views of the network's parameters.
+    loss_, best_loss_ : float
+    loss_curve_, validation_scores_, validation_loss_curve_ : lists of float
+    best_validation_score_ : float or None
+    n_features_in_, n_iter_, n_layers_, n_outputs_, t_ : int
+    out_activation_ : str
+    """
+
+    _parameter_constraints = CONSTRAINTS | {
+        "loss": [StrOptions({"log_loss"}), callable],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: Any = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: Any = 10,
+        max_fun: int = 15000,
+        loss: Any = "log_loss",
+        label_smoothing: float = 0.0,
+        class_weight: Any = None,
+        dropout: Any = 0.0,
+        weight_decay: float = 0.01,
+        scoring: Any = None,
+        callbacks: Any = None,
+        progress: bool = False,
+        n_threads: int | None = None,
+    ) -> None:
+        keep(self, locals())
+
+    @available_if(_stochastic)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
+        """One epoch more.
+
+        Parameters
+        ----------
+        X, y, sample_weight : arrays
+            As for `fit`.
+        classes : array of shape (n_classes,), optional
+            All classes there will be; needed by the first call.
+
+        Returns
+        -------
+        self
+        """
+        if _check_partial_fit_first_call(self, classes):
+            known = y if type_of_target(y).startswith("multilabel") else classes
+            self._label_binarizer = LabelBinarizer().fit(known)
+        with threads(self.n_threads):
+            return self._fit(X, y, sample_weight, True, (None, None))
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+        X, y = validate_data(
+            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=_FLOATS, reset=reset
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
+            self._label_binarizer = LabelBinarizer().fit(y)
+            self.classes_ = self._label_binarizer.classes_
+        else:
+            self._check_classes(unique_labels(y), incremental)
+        if self._label_binarizer.y_type_ == "multiclass" and len(self.classes_) > 2:
+            codes = np.searchsorted(self.classes_, y)
+            if self.label_smoothing == 0 and not callable(self.loss):
+                return X, codes
+            targets = np.eye(len(self.classes_))[codes]
+        else:
+            targets = np.asarray(self._label_binarizer.transform(y), dtype=float)
+        k = targets.shape[1]
+        share = 1 / k if self._label_binarizer.y_type_ == "multiclass" and k > 1 else 0.5
+        smoothed = (1 - self.label_smoothing) * targets + self.label_smoothing * share
+        return X, smoothed.astype(X.dtype)
+
+    def _check_classes(self, seen: Any, incremental: bool) -> None:
+        if self.warm_start and not incremental:
+            if set(seen) != set(self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in the previous "
+                    f"call to fit. Previously got {self.classes_}, `y` has {seen}"
+                )
+        elif len(np.setdiff1d(seen, self.classes_, assume_unique=True)):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
+                f"'y' has {seen}."
+            )
+
+    def _outputs(self, y: Any) -> tuple[int, str]:
+        if self._label_binarizer.y_type_ == "multiclass" and len(self.classes_) > 2:
+            return len(self.classes_), "softmax"
+        return y.shape[1], "logistic"
+
+    def _example_targets(self, n_outputs: int) -> Any:
+        return np.arange(max(n_outputs, 2))
+
+    def _loss(self) -> Any:
+        if callable(self.loss):
+            return self.loss
+        return "cross_entropy" if self.out_activation_ == "softmax" else "binary_cross_entropy"
+
+    def _codes(self, y: Any) -> Any:
+        """Class indices, or 0 and 1 of each label, of encoded targets."""
+        if y.ndim == 1:
+            return y
+        return y.argmax(axis=1) if self.out_activation_ == "softmax" else y > 0.5
+
+    def _decoded(self, y: Any) -> Any:
+        return self._labels(self._codes(y))
+
+    def _strata(self, y: Any) -> Any:
+        """Classes to keep the proportions of; none for multi-label."""
+        if y.ndim == 2 and y.shape[1] > 1 and self.out_activation_ != "softmax":
+            return None
+        return self._codes(y)
+
+    def _with_class_weight(self, y: Any, weight: Any) -> Any:
+        if self.class_weight is None:
+            return weight
+        ours = compute_sample_weight(self.class_weight, self._decoded(y))
+        return ours if weight is None else weight * ours
+
+    def _score(self, X: Any, y: Any, sample_weight: Any) -> float:
+        outputs = self._forward(X, check_input=False)
+        if not np.isfinite(outputs).all():
+            return np.nan
+        return metrics.accuracy(self._codes(y), self._best(outputs), sample_weight=sample_weight)
+
+    def _best(self, outputs: Array) -> Array:
+        """Class indices, or 0 and 1 of each label, of outputs."""
+        best: Array = outputs.argmax(axis=1) if self.out_activation_ == "softmax" else outputs > 0.5
+        return best
+
+    def _labels(self, codes: Any) -> Any:
+        """Labels of class indices, or of 0 and 1."""
+        if codes.ndim == 1:
+            return self.classes_[codes]
+        if codes.shape[1] == 1:
+            if len(self.classes_) == 1:
+                return np.full(len(codes), self.classes_[0])
+            return self.classes_[codes[:, 0].astype(int)]
+        return codes.astype(int)
+
+    def predict(self, X: Any) -> Array:
+        """The most probable classes, or all labels more probable than not.
+
+        Parameters
+        ----------
+        X : array or CSR/CSC matrix of shape (n, features)
+
+        Returns
+        -------
+        array of shape (n,) or (n, labels)
+        """
+        return self._labels(self._best(self._forward(X)))
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities of the classes, or of each label.
+
+        Parameters
+        ----------
+        X : array or CSR/CSC matrix of shape (n, features)
+
+        Returns
+        -------
+        array of shape (n, classes) or (n, labels)
+        """
+        outputs = self._forward(X)
+        return np.hstack([1 - outputs, outputs]) if self.n_outputs_ == 1 else outputs
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Logarithms of `predict_proba`."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
