@@ -134,7 +134,7 @@ class BaseMLP(HasNetwork, ABC):
             self.validation_scores_: list[float] | None = [] if self.early_stopping else None
             self.best_validation_score_ = -np.inf if self.early_stopping else None
             self.best_loss_ = None if self.early_stopping else np.inf
-        self._optimizer: Rule | None = None
+        self._optimizer: Rule | None = None  # made by the first descent
 
     def _hidden(self) -> list[int]:
         given = self.hidden_layer_sizes

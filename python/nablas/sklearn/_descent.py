@@ -34,24 +34,24 @@ class Rule(optimizers.Optimizer):
 
 
 class InverseScaling(schedules.Schedule):
-    """``initial / (t + 1)^power``, t the samples seen before the epoch."""
+    """``initial / (t_ + 1)^power``, constant within an epoch."""
 
-    def __init__(self, initial: float, power: float, rows: int) -> None:
-        super().__init__(initial)
-        self.power, self.rows = power, rows
+    def __init__(self, estimator: Any) -> None:
+        super().__init__(estimator.learning_rate_init)
+        self._estimator = estimator
 
     def rates(self, steps: Any, plan: schedules.Plan) -> Any:
         """As `Schedule.rates`."""
-        epochs = steps // plan.steps_per_epoch
-        return self.initial / np.power(epochs * self.rows + 1.0, self.power)
+        rate = self.initial / (self._estimator.t_ + 1.0) ** self._estimator.power_t
+        return np.full(len(steps), rate)
 
 
-def _schedule(estimator: Any, rows: int) -> Any:
+def _schedule(estimator: Any) -> Any:
     kind, rate = estimator.learning_rate, estimator.learning_rate_init
     if isinstance(kind, schedules.Schedule):
         return kind
     if kind == "invscaling" and estimator.solver == "sgd":
-        return InverseScaling(rate, estimator.power_t, rows)
+        return InverseScaling(estimator)
     return _NAMED[kind](rate) if kind in _NAMED else rate
 
 
@@ -126,9 +126,9 @@ def descend(
         X, y, weight, held_out = _hold_out(estimator, X, y, weight, rng)
     rows = X.shape[0]
     batch = _batch_size(estimator, rows)
-    if not incremental or estimator._optimizer is None:
+    if not incremental or getattr(estimator, "_optimizer", None) is None:
         estimator._optimizer = Rule(
-            estimator.solver, _schedule(estimator, rows), hyperparameters(estimator)
+            estimator.solver, _schedule(estimator), hyperparameters(estimator)
         )
     estimator.n_iter_ = 0
     score = _validation_score(estimator, net, held_out) if estimator.early_stopping else None
@@ -151,6 +151,12 @@ def descend(
         history = fit.run()
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=5)
+    except FloatingPointError as error:
+        if stopping.best_parameters is None:
+            raise
+        estimator.validation_scores_.append(float("nan"))
+        message = f"{error}; the weights of the best validation score are restored"
+        warnings.warn(message, ConvergenceWarning, stacklevel=5)
     else:
         if not incremental and len(history) == estimator.max_iter and not stopping.ended:
             warnings.warn(

@@ -37,13 +37,12 @@ class Stopping:
     ) -> None:
         self.estimator, self.optimizer, self.score = estimator, optimizer, score
         self.rows, self.adjust_loss = rows, adjust_loss
-        self.epochs, self.without_improvement = 0, 0
+        estimator._no_improvement_count = 0
         self.best_parameters: Any = None
         self.ended = False
 
     def __call__(self, state: FitState) -> bool:
         est = self.estimator
-        self.epochs += 1
         est.loss_ = self.adjust_loss(state.history.loss[-1])
         est.loss_curve_.append(est.loss_)
         est.t_ += self.rows
@@ -53,11 +52,12 @@ class Stopping:
         if est.verbose:
             print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
         improved = self._improved_loss() if self.score is None else self._improved_score(state)
-        self.without_improvement = 0 if improved else self.without_improvement + 1
-        if self.without_improvement <= est.n_iter_no_change:
+        est._no_improvement_count = 0 if improved else est._no_improvement_count + 1
+        if est._no_improvement_count <= est.n_iter_no_change:
             return False
         self.ended = self._stop_or_slow_down()
-        self.without_improvement = 0
+        if not self.ended:
+            est._no_improvement_count = 0
         return self.ended
 
     def _improved_loss(self) -> bool:

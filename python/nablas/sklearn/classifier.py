@@ -249,7 +249,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         array of shape (n,) or (n, labels)
         """
-        return self._labels(self._best(self._forward(X)))
+        labels: Array = self._labels(self._best(self._forward(X)))
+        return labels
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities of the classes, or of each label.
@@ -268,7 +269,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithms of `predict_proba`."""
         with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+            logarithms: Array = np.log(self.predict_proba(X))
+        return logarithms
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
