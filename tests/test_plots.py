@@ -191,7 +191,7 @@ def test_drawings_in_every_form(tmp_path):
     x = Tensor(np.ones((3, 4)), requires_grad=True)
     y = autograd.dense(x, np.ones((5, 2)), "tanh")[0].sum(0) ** 2
     shapes = autograd.draw(y, {"x": x}).dot
-    assert "3×4" in shapes
+    assert "(3,4)" in shapes
     assert "^2" in shapes
     assert len(autograd.draw(x).nodes) == 1
     for _ in range(500):

@@ -83,6 +83,20 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
   return py::make_tuple(loss + penalty, state.finite, seconds);
 }
 
+// The data in the order given, which `held` keeps alive.
+template <class T>
+Data<T> batch_data(const Dataset<T>& set, int64 begin, int64 end, py::handle order, py::array_t<int64>& held) {
+  const int64 rows = set.data.x.rows;
+  if (begin < 0 || end <= begin || end > rows)
+    value_error("begin, end", "a range of rows within the data", std::to_string(begin) + ", " + std::to_string(end));
+  Data<T> data = set.data;
+  if (!order.is_none()) {
+    held = label_array(as_array(order, "order"), rows, rows, "order");
+    data.order = held.data();
+  }
+  return data;
+}
+
 template <class T>
 void bind(py::module_& m, const std::string& suffix) {
   using Net = Network<T>;
@@ -98,16 +112,8 @@ void bind(py::module_& m, const std::string& suffix) {
           "forward_batch",
           [](Train& self, const Set& set, int64 begin, int64 end, py::handle order, const std::vector<double>& rates,
              std::uint64_t seed) {
-            const int64 rows = set.data.x.rows;
-            if (begin < 0 || end <= begin || end > rows)
-              value_error("begin, end", "a range of rows within the data",
-                          std::to_string(begin) + ", " + std::to_string(end));
-            Data<T> data = set.data;
             py::array_t<int64> held;
-            if (!order.is_none()) {
-              held = label_array(as_array(order, "order"), rows, rows, "order");
-              data.order = held.data();
-            }
+            const Data<T> data = batch_data(set, begin, end, order, held);
             const Dropout dropout = self.dropout(rates, seed);
             py::array_t<T> out(
                 {static_cast<py::ssize_t>(end - begin), static_cast<py::ssize_t>(self.network.outputs())});
@@ -118,6 +124,27 @@ void bind(py::module_& m, const std::string& suffix) {
             std::copy_n(self.trainer->forward_batch(data, {begin, end}, dropout),
                         (end - begin) * self.network.outputs(), to);
             return out;
+          },
+          py::arg("data"), py::arg("begin"), py::arg("end"), py::arg("order"), py::arg("dropout"), py::arg("seed"))
+      .def(
+          "gradient_batch",
+          [](Train& self, const Set& set, int64 begin, int64 end, py::handle order, const std::vector<double>& rates,
+             std::uint64_t seed) {
+            py::array_t<int64> held;
+            const Data<T> data = batch_data(set, begin, end, order, held);
+            const Objective objective = set.objective(self.network, 0);
+            const Dropout dropout = self.dropout(rates, seed);
+            double loss = 0, weight = 0;
+            {
+              py::gil_scoped_release release;
+              const std::lock_guard<std::mutex> lock(self.network.mutex);
+              self.trainer->prepare(end - begin, dropout.rates != nullptr);
+              weight = sum_of_weights(data, {begin, end});
+              loss = self.trainer->add_gradient(data, objective, {begin, end}, weight > 0 ? 1 / weight : 0.0, dropout,
+                                                begin);
+            }
+            const py::array_t<T> gradient(self.network.parameter_count, self.trainer->gradient(), py::cast(&self));
+            return py::make_tuple(loss, weight, gradient);
           },
           py::arg("data"), py::arg("begin"), py::arg("end"), py::arg("order"), py::arg("dropout"), py::arg("seed"))
       .def(

@@ -170,15 +170,19 @@ void Trainer<T>::update_part(UpdateArguments<T>& arguments, const Layer& layer, 
 }
 
 template <class T>
-double Trainer<T>::add_gradient(const Data<T>& data, const Objective& objective, Range rows, double scale) {
+double Trainer<T>::add_gradient(const Data<T>& data, const Objective& objective, Range rows, double scale,
+                                const Dropout& all_dropout, int64 origin) {
   double total = 0;
   parallel(threads(rows.end - rows.begin), [&](const Team& team) {
     int64 at = rows.begin;
+    Dropout dropout = all_dropout;
     do {  // at least once: no rows have a gradient, too, zero
+      dropout.first_row = at - origin;
       const Block<T> block = pass_.block(network_, data, {at, std::min(at + block_, rows.end)});
-      const double loss = losses_and_deltas(team, objective, block, T(scale), {});
+      const double loss = losses_and_deltas(team, objective, block, T(scale), dropout);
       if (team.rank == 0) total += loss;
-      pass_.gradient(team, network_, block, gradient_.data(), at > 0, {}, [](const Layer&, const Patch<T>&) {});
+      pass_.gradient(team, network_, block, gradient_.data(), at > origin, dropout,
+                     [](const Layer&, const Patch<T>&) {});
       team.barrier();
       at = block.rows.end;
     } while (at < rows.end);

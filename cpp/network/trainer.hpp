@@ -40,9 +40,10 @@ class Trainer {
   bool run_epoch(const Data<T>&, const Objective&, int64 batch, const double* rates, const Dropout&, double seconds,
                  EpochState& state);
 
-  // Adds the rows' share of the loss's gradient to `gradient()`, which the rows from 0 on begin anew; returns the sum
-  // of their weighted losses. `scale` is one over the weight of all rows.
-  double add_gradient(const Data<T>&, const Objective&, Range rows, double scale);
+  // Adds the rows' share of the loss's gradient to `gradient()`, which the rows from `origin` on begin anew; returns
+  // the sum of their weighted losses. `scale` is one over the weight of all rows.
+  double add_gradient(const Data<T>&, const Objective&, Range rows, double scale, const Dropout& = {},
+                      int64 origin = 0);
   // The gradient of the penalty.
   void add_penalty(double l2);
 

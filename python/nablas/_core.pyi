@@ -154,6 +154,15 @@ class Trainer_float32:
         dropout: Sequence[float],
         seed: int,
     ) -> Array: ...
+    def gradient_batch(
+        self,
+        data: Dataset_float32,
+        begin: int,
+        end: int,
+        order: NDArray[np.int64] | None,
+        dropout: Sequence[float],
+        seed: int,
+    ) -> tuple[float, float, Array]: ...
     def backward_batch(self, gradient: Array, dropout: Sequence[float], seed: int) -> None: ...
     def update(self, learning_rate: float, l2: float) -> None: ...
     @property

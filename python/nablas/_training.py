@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _core, _data, _losses
+from . import _core, _data, _losses, _stepwise
 from ._progress import Report, progress_bar
 from .callbacks import Callback, FitState, check_monitors, is_true
 from .history import History
@@ -117,6 +116,7 @@ class Fit:
     callbacks: Sequence[Callback]
     progress: bool
     l2_shared: bool = False  # divide l2 by each batch's weight
+    adjust: Callable[[Array, float], None] | None = None  # edits (gradient, weight) of each batch
 
     def run(self) -> History:
         """All epochs; whatever ends them, callbacks with `on_fit_end` are told."""
@@ -187,7 +187,9 @@ class Fit:
     ) -> tuple[float, bool, float]:
         epoch = self.net._epochs_done
         if callable(self.loss):
-            return self._python_epoch(self.loss, rates, epoch)
+            return _stepwise.with_loss(self, self.loss, rates, epoch)
+        if self.adjust is not None:
+            return _stepwise.with_adjusted_gradients(self, self.adjust, rates, epoch)
         return self.trainer.run_epoch(
             self.data,
             rates=rates,
@@ -200,28 +202,6 @@ class Fit:
             on_rows=on_rows,
             l2_shared=self.l2_shared,
         )
-
-    def _python_epoch(
-        self, loss: _losses.LossFunction, rates: NDArray[np.float64], epoch: int
-    ) -> tuple[float, bool, float]:
-        """As the core's epoch, with the loss in Python between forward and backward."""
-        start, total, rows = time.perf_counter(), 0.0, self.data.rows
-        order = _core.permutation(rows, seed=self.seed, epoch=epoch) if self.shuffle else None
-        for step, rate in enumerate(rates):
-            begin = step * self.batch_size
-            end = min(begin + self.batch_size, rows)
-            outputs = self.trainer.forward_batch(
-                self.data, begin, end, order, self.dropout, self.seed
-            )
-            batch = slice(begin, end) if order is None else order[begin:end]
-            value, gradient = _losses.call(loss, outputs, self.targets[batch])
-            if not (math.isfinite(value) and np.isfinite(gradient).all()):
-                return value, False, time.perf_counter() - start
-            self.trainer.backward_batch(gradient, self.dropout, self.seed)
-            self.trainer.update(rate, self.l2 / (end - begin) if self.l2_shared else self.l2)
-            total += value * (end - begin)
-        penalty = self.net._penalty(self.l2) * (len(rates) / rows if self.l2_shared else 1)
-        return total / rows + penalty, True, time.perf_counter() - start
 
 
 def make_fit(

@@ -62,7 +62,7 @@ class GraphDrawing:
             return ""
         a = np.asarray(array)
         if a.size != 1:
-            return "×".join(str(n) for n in a.shape)
+            return str(a.shape).replace(" ", "")
         number = f"{a.item():.{self._precision}f}"
         return number.rstrip("0").rstrip(".") if "." in number else number
 

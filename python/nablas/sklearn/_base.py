@@ -168,6 +168,7 @@ class BaseMLP(HasNetwork, ABC):
             held_out = self._validate_input(*validation, incremental=True, reset=False)
         try:
             if self.solver == "lbfgs":
+                self._check_lbfgs()
                 minimise(self, net, X, y, weight, self._loss())
             else:
                 descend(self, net, X, y, weight, rng, incremental, held_out)
@@ -176,6 +177,21 @@ class BaseMLP(HasNetwork, ABC):
         if not np.isfinite(net.parameters).all():
             raise ValueError(NOT_FINITE)
         return self
+
+    def _check_lbfgs(self) -> None:
+        """L-BFGS follows the plain gradient; what belongs to descent would be passed over."""
+        unused = {
+            "dropout": 0.0,
+            "l1": 0.0,
+            "clip_norm": None,
+            "callbacks": None,
+            "progress": False,
+        }
+        for name, default in unused.items():
+            if getattr(self, name) != default:
+                raise ValueError(f"{name}: expected {default} with solver='lbfgs'")
+        if callable(self._loss()):
+            raise ValueError("loss: expected one of the core's with solver='lbfgs', got a function")
 
     def _with_class_weight(self, y: Any, weight: Any) -> Any:
         return weight

@@ -173,7 +173,7 @@ def _dense_fit(
     estimator: Any, net: MLP, X: Any, y: Any, weight: Any, held_out: Any, settings: dict[str, Any]
 ) -> Fit:
     seen = None if held_out is None or hasattr(held_out[0], "tocsr") else held_out[:2]
-    return make_fit(
+    fit = make_fit(
         net,
         X,
         y,
@@ -184,6 +184,28 @@ def _dense_fit(
         dropout=estimator.dropout,
         **settings,
     )
+    if estimator.l1 or estimator.clip_norm is not None:
+        if callable(fit.loss):
+            raise ValueError(
+                "l1, clip_norm: expected a loss of the core's with them, got a function"
+            )
+        fit.adjust = _adjuster(estimator, net)
+    return fit
+
+
+def _adjuster(estimator: Any, net: MLP) -> Callable[[Any, float], None]:
+    """Adds the gradient of the l1 penalty, then limits the gradient's norm."""
+
+    def adjust(gradient: Any, weight: float) -> None:
+        if estimator.l1:
+            for (dw, _), w in zip(net._views(gradient), net.weights, strict=True):
+                dw += estimator.l1 / (weight or 1.0) * np.sign(w)
+        if estimator.clip_norm is not None:
+            norm = float(np.linalg.norm(gradient))
+            if norm > estimator.clip_norm:
+                gradient *= estimator.clip_norm / norm
+
+    return adjust
 
 
 def _sparse_fit(
@@ -192,6 +214,8 @@ def _sparse_fit(
     loss = estimator._loss()
     if callable(loss):
         raise ValueError("loss: expected one of the core's with sparse X, got a function")
+    if estimator.l1 or estimator.clip_norm is not None:
+        raise ValueError("l1, clip_norm: expected a dense X with them, got a sparse one")
     trained = net._trained_with
     if trained is None or trained[0] is not estimator._optimizer:
         trainer = net._trainer(net._core, estimator.solver, hyperparameters(estimator))

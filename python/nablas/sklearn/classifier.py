@@ -58,6 +58,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     class_weight : dict, "balanced" or None
     dropout : float or list of float
         Probability of dropping a hidden unit's output; one for each hidden layer if a list.
+    l1 : float
+        L1 penalty: `l1` times the sum of the weights' absolute values over the batch's weight.
+    clip_norm : float, optional
+        The gradient of a batch is scaled down to this Euclidean norm.
     weight_decay : float
         Of solver "adamw".
     scoring : str, function or None
@@ -117,6 +121,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         label_smoothing: float = 0.0,
         class_weight: Any = None,
         dropout: Any = 0.0,
+        l1: float = 0.0,
+        clip_norm: float | None = None,
         weight_decay: float = 0.01,
         scoring: Any = None,
         callbacks: Any = None,

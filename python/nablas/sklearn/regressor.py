@@ -64,6 +64,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Of loss "quantile".
     dropout : float or list of float
         Probability of dropping a hidden unit's output; one for each hidden layer if a list.
+    l1 : float
+        L1 penalty: `l1` times the sum of the weights' absolute values over the batch's weight.
+    clip_norm : float, optional
+        The gradient of a batch is scaled down to this Euclidean norm.
     weight_decay : float
         Of solver "adamw".
     scoring : str, function or None
@@ -120,6 +124,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         max_fun: int = 15000,
         quantile: float = 0.5,
         dropout: Any = 0.0,
+        l1: float = 0.0,
+        clip_norm: float | None = None,
         weight_decay: float = 0.01,
         scoring: Any = None,
         callbacks: Any = None,
