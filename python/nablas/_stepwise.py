@@ -46,7 +46,7 @@ def with_loss(fit: Fit, loss: _losses.LossFunction, rates: Array, epoch: int) ->
 def with_adjusted_gradients(
     fit: Fit, adjust: Callable[[Array, float], None], rates: Array, epoch: int
 ) -> Epoch:
-    """As the core's epoch, with each batch's gradient (penalty included) edited before its update."""
+    """As the core's epoch, each gradient (penalty included) edited before its update."""
     start, total, weights, shares = time.perf_counter(), 0.0, 0.0, 0.0
     order, batches = _batches(fit, epoch)
     for rate, (begin, end) in zip(rates, batches, strict=True):
