@@ -5,6 +5,13 @@ MLPClassifier``; what is new beside it is in `docs/from-scikit-learn.md`.
 """
 
 from .classifier import MLPClassifier
+from .linear import LinearRegression, LogisticRegression, Perceptron
 from .regressor import MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = [
+    "LinearRegression",
+    "LogisticRegression",
+    "MLPClassifier",
+    "MLPRegressor",
+    "Perceptron",
+]

@@ -173,12 +173,15 @@ def _dense_fit(
     estimator: Any, net: MLP, X: Any, y: Any, weight: Any, held_out: Any, settings: dict[str, Any]
 ) -> Fit:
     seen = None if held_out is None or hasattr(held_out[0], "tocsr") else held_out[:2]
+    loss = estimator._loss()
+    if callable(loss) and weight is not None:
+        loss, y, seen, weight = _weighted(loss), np.column_stack([y, weight]), None, None
     fit = make_fit(
         net,
         X,
         y,
         optimizer=estimator._optimizer,
-        loss=estimator._loss(),
+        loss=loss,
         validation_data=seen,
         sample_weight=weight,
         dropout=estimator.dropout,
@@ -191,6 +194,11 @@ def _dense_fit(
             )
         fit.adjust = _adjuster(estimator, net)
     return fit
+
+
+def _weighted(loss: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that finds the weights in the last column of the targets."""
+    return lambda outputs, targets: loss(outputs, targets[:, :-1], sample_weight=targets[:, -1])
 
 
 def _adjuster(estimator: Any, net: MLP) -> Callable[[Any, float], None]:

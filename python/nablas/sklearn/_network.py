@@ -22,6 +22,8 @@ _TRANSIENT = ("_net", "_optimizer")  # rebuilt from the coefficients when wanted
 class HasNetwork(BaseEstimator):
     """Outputs, hidden activations and input gradients of a fitted estimator."""
 
+    _accept_sparse: Any = ("csr", "csc")
+
     def _adopt(self, net: MLP) -> None:
         """Let a network be this estimator's."""
         self._net = net
@@ -66,7 +68,9 @@ class HasNetwork(BaseEstimator):
         """The outputs, (n, outputs); sparse rows a block at a time."""
         check_is_fitted(self)
         if check_input:
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=_FLOATS, reset=False)
+            X = validate_data(
+                self, X, accept_sparse=self._accept_sparse, dtype=_FLOATS, reset=False
+            )
         net = self._network()
         with threads(self.n_threads):
             if not hasattr(X, "tocsr"):
@@ -91,6 +95,15 @@ class HasNetwork(BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, dtype=_FLOATS, reset=False)
         return [a for _, a in self._layers(X)]
+
+    def _z(self, X: Any) -> Array:
+        """The last layer's preactivations."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=self._accept_sparse, dtype=_FLOATS, reset=False)
+        if not hasattr(X, "tocsr"):
+            return self._layers(X)[-1][0]
+        rows = (rows for _, rows in blocks(X.tocsr(), block_rows(X)))
+        return np.concatenate([self._layers(part)[-1][0] for part in rows])
 
     def _layers(self, X: Array) -> list[tuple[Array, Array]]:
         """Each layer's z and a."""

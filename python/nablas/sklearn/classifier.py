@@ -52,7 +52,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     validation_fraction, beta_1, beta_2, epsilon : float
     n_iter_no_change, max_fun : int
     loss : "log_loss" or function
-        A function ``(probabilities, targets) -> (value, gradient)``.
+        A function ``(probabilities, targets) -> (value, gradient)``, with a keyword
+        `sample_weight` if weights are used.
     label_smoothing : float
         Share of each target that is spread over all classes.
     class_weight : dict, "balanced" or None
@@ -155,7 +156,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
         X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=_FLOATS, reset=reset
+            self,
+            X,
+            y,
+            accept_sparse=self._accept_sparse,
+            multi_output=True,
+            dtype=_FLOATS,
+            reset=reset,
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)

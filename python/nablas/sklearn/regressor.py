@@ -37,7 +37,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     loss : str or function
         "squared_error" (half of it, summed over outputs), "poisson" (half the deviance, exponential
         output); also "absolute_error" or "mae", "huber", "quantile", or a function
-        ``(outputs, targets) -> (value, gradient)``.
+        ``(outputs, targets) -> (value, gradient)``, with a keyword `sample_weight` if weights are
+        used.
     hidden_layer_sizes : int or sequence of int
     activation : str or list of str
         "identity", "logistic", "tanh", "relu" or any of ``nablas.activations()``; one for each
@@ -136,7 +137,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
         X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=True,
+            self, X, y, accept_sparse=self._accept_sparse, multi_output=True, y_numeric=True,
             dtype=_FLOATS, reset=reset,
         )  # fmt: skip
         y = y.astype(X.dtype, copy=False)
@@ -188,11 +189,17 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return outputs.ravel() if outputs.shape[1] == 1 else outputs
 
 
-def _pinball(quantile: float) -> Callable[[Array, Array], tuple[float, Array]]:
-    def loss(outputs: Array, targets: Array) -> tuple[float, Array]:
+def _pinball(quantile: float) -> Callable[..., tuple[float, Array]]:
+    def loss(
+        outputs: Array, targets: Array, sample_weight: Array | None = None
+    ) -> tuple[float, Array]:
         below = targets > outputs
         away = targets - outputs
-        value = np.where(below, quantile * away, (quantile - 1) * away).mean()
-        return float(value), np.where(below, -quantile, 1 - quantile) / away.size
+        share = np.full((len(away), 1), 1 / away.size)
+        if sample_weight is not None:
+            total = sample_weight.sum() * away.shape[1]
+            share = sample_weight[:, np.newaxis] / (total if total > 0 else 1)
+        value = (np.where(below, quantile * away, (quantile - 1) * away) * share).sum()
+        return float(value), np.where(below, -quantile, 1 - quantile) * share
 
     return loss

@@ -1,0 +1,268 @@
+"""What the estimators have beyond scikit-learn's: each test fails if its option does nothing."""
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from sklearn import linear_model
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import nablas as nb
+from nablas.sklearn import (
+    LinearRegression,
+    LogisticRegression,
+    MLPClassifier,
+    MLPRegressor,
+    Perceptron,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+X, Y = load_iris(return_X_y=True)
+X = StandardScaler().fit_transform(X)
+SMALL = {"hidden_layer_sizes": (8,), "max_iter": 15, "random_state": 0, "learning_rate_init": 0.02}
+
+
+def fitted(**settings):
+    return MLPClassifier(**SMALL | settings).fit(X, Y)
+
+
+def weights(model):
+    return np.concatenate([w.ravel() for w in model.coefs_])
+
+
+@pytest.mark.filterwarnings("ignore")
+@parametrize_with_checks([LogisticRegression(), LinearRegression(), Perceptron()])
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"dropout": 0.5}, {"activation": ["gelu"]}, {"activation": "selu"}, {"l1": 1.0}, {"clip_norm": 0.01},
+        {"solver": "adamw", "weight_decay": 0.5}, {"solver": "rmsprop"}, {"solver": "adagrad"}, {"label_smoothing": 0.3},
+        {"learning_rate": "cosine"}, {"learning_rate": "one_cycle"}, {"learning_rate": nb.schedules.ExponentialDecay(0.02, factor=0.5)},
+        {"class_weight": {0: 10.0, 1: 1.0, 2: 0.1}}, {"loss": lambda p, t: (float(((p - t) ** 2).mean()), 2 * (p - t) / p.size)},
+    ],
+)  # fmt: skip
+def test_an_option_changes_the_training(settings):
+    assert np.abs(weights(fitted(**settings)) - weights(fitted())).max() > 1e-3
+
+
+def test_dropout_one_rate_a_layer():
+    two = {"hidden_layer_sizes": (8, 8)}
+    one, other = fitted(**two, dropout=[0.5, 0.0]), fitted(**two, dropout=[0.0, 0.5])
+    assert np.abs(weights(one) - weights(other)).max() > 1e-3
+    with pytest.raises(ValueError, match="dropout: expected 1 rates, got 2"):
+        fitted(dropout=[0.1, 0.1])
+
+
+def test_activations_one_a_layer():
+    model = fitted(hidden_layer_sizes=(4, 4), activation=["tanh", "silu"])
+    first, second, outputs = model.activations(X)
+    z = np.tanh(X @ model.coefs_[0] + model.intercepts_[0]) @ model.coefs_[1] + model.intercepts_[1]
+    np.testing.assert_allclose(second, z * expit(z), rtol=1e-10)
+    np.testing.assert_allclose(outputs, model.predict_proba(X), rtol=1e-10)
+    assert first.shape == (150, 4)
+    with pytest.raises(ValueError, match="activation: expected 1 names, got 2"):
+        fitted(activation=["relu", "relu"])
+
+
+def test_l1_makes_weights_small():
+    assert (
+        np.abs(weights(fitted(l1=20.0, max_iter=100))).sum()
+        < 0.5 * np.abs(weights(fitted(max_iter=100))).sum()
+    )
+
+
+def test_clip_norm_bounds_the_step():
+    """A step of plain descent is the rate times the gradient: with one batch its norm is bounded."""
+    settings = {
+        "solver": "sgd",
+        "momentum": 0,
+        "batch_size": 150,
+        "max_iter": 1,
+        "learning_rate_init": 0.5,
+    }
+    moved = []
+    for clip in (None, 0.01):
+        start = MLPClassifier(**SMALL | settings).initialize(4, 3)
+        model = fitted(**settings, clip_norm=clip)
+        pairs = zip(model.coefs_ + model.intercepts_, start.coefs_ + start.intercepts_, strict=True)
+        moved.append(np.sqrt(sum(((a - b) ** 2).sum() for a, b in pairs)))
+    assert moved[0] > 0.05
+    assert moved[1] == pytest.approx(0.5 * 0.01, rel=1e-6)
+
+
+def test_gradients_without_adjustment_are_the_cores():
+    """The way by Python of l1 and clipping trains as the core does when neither bites."""
+    by_python = fitted(clip_norm=1e9, alpha=1.0, dropout=0.2, batch_size=40)
+    by_core = fitted(alpha=1.0, dropout=0.2, batch_size=40)
+    np.testing.assert_allclose(weights(by_python), weights(by_core), rtol=1e-9)
+    np.testing.assert_allclose(by_python.loss_curve_, by_core.loss_curve_, rtol=0.01)
+
+
+def test_label_smoothing_keeps_probabilities_from_the_ends():
+    long = {"max_iter": 300, "alpha": 0.0}
+    smooth, plain = (
+        fitted(**long, label_smoothing=e).predict_proba(X).max(axis=1) for e in (0.3, 0.0)
+    )
+    assert smooth.mean() < 0.9 < 0.95 < plain.mean()
+    binary = MLPClassifier(**SMALL | long, label_smoothing=0.3).fit(X, Y > 0)
+    assert binary.predict_proba(X).max(axis=1).mean() < 0.9
+    assert binary.predict(X).dtype == bool
+
+
+def test_class_weight_is_sample_weight():
+    weight = np.array([3.0, 1.0, 0.5])[Y]
+    ours = fitted(class_weight={0: 3.0, 1: 1.0, 2: 0.5})
+    plain = MLPClassifier(**SMALL).fit(X, Y, weight)
+    np.testing.assert_allclose(weights(ours), weights(plain), rtol=1e-9)
+    rare = np.concatenate([np.flatnonzero(Y < 2), np.flatnonzero(Y == 2)[:5]])
+    balanced = MLPClassifier(**SMALL, class_weight="balanced").fit(X[rare], Y[rare])
+    unbalanced = MLPClassifier(**SMALL).fit(X[rare], Y[rare])
+    assert (
+        balanced.predict_proba(X[Y == 2])[:, 2].mean()
+        > unbalanced.predict_proba(X[Y == 2])[:, 2].mean()
+    )
+
+
+@pytest.mark.parametrize("loss", ["mae", "absolute_error", "huber", "quantile"])
+def test_regression_losses(loss):
+    """With a bias only, the optimum is the median, the 90 % quantile, or near the median."""
+    rng = np.random.default_rng(0)
+    y = rng.exponential(size=400)
+    x = np.zeros((400, 1))
+    settings = {
+        "learning_rate_init": 0.02,
+        "max_iter": 400,
+        "tol": 0,
+        "random_state": 0,
+        "alpha": 0.0,
+        "n_iter_no_change": 400,
+    }
+    model = MLPRegressor(loss, (), quantile=0.9, **settings).fit(x, y)
+    got = model.predict(x[:1])[0]
+    if loss == "quantile":
+        assert got == pytest.approx(np.quantile(y, 0.9), abs=0.15)
+    elif loss == "huber":
+        assert np.median(y) < got < y.mean()
+    else:
+        assert got == pytest.approx(np.median(y), abs=0.1)
+    if loss == "quantile":
+        weighted = MLPRegressor(loss, (), quantile=0.9, **settings).fit(x, y, (y < 1).astype(float))
+        assert weighted.predict(x[:1])[0] < 1.1
+
+
+def test_validation_data_scoring_and_curves():
+    model = MLPClassifier(**SMALL | {"max_iter": 60}, early_stopping=True, scoring="loss")
+    model.fit(X[::2], Y[::2], X_val=X[1::2], y_val=Y[1::2])
+    assert len(model.validation_loss_curve_) == model.n_iter_
+    np.testing.assert_allclose(
+        model.validation_scores_, -np.array(model.validation_loss_curve_), rtol=1e-6
+    )
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    data = model._net._dataset(model._net._core, X[1::2], Y[1::2], None, "cross_entropy")
+    assert -model._net._core.evaluate(data, 0.0) == pytest.approx(model.best_validation_score_)
+    named = MLPClassifier(**SMALL, early_stopping=True, scoring="balanced_accuracy").fit(X, Y)
+    assert 0 <= named.best_validation_score_ <= 1
+    watched = MLPClassifier(**SMALL).fit(X, Y, X_val=X, y_val=Y)
+    assert watched.validation_scores_ is None
+    assert len(watched.validation_loss_curve_) == watched.n_iter_
+    with pytest.raises(ValueError, match="y_val: expected targets"):
+        MLPClassifier().fit(X, Y, X_val=X)
+
+
+def test_callbacks_and_progress(capsys):
+    seen = []
+    fitted(callbacks=[lambda state: seen.append(state.epoch) or state.epoch == 4], progress=True)
+    assert seen == [1, 2, 3, 4]
+    assert "epoch" in capsys.readouterr().err
+
+
+def test_threads():
+    before = nb.num_threads()
+    counts = []
+    fitted(n_threads=1, callbacks=[lambda state: counts.append(nb.num_threads()) and None])
+    assert set(counts) == {1}
+    assert nb.num_threads() == before
+
+
+def test_initialize_and_hidden_representations():
+    model = MLPClassifier((5,), random_state=0).initialize(4, 3)
+    assert [w.shape for w in model.coefs_] == [(4, 5), (5, 3)]
+    assert model.predict_proba(X).shape == (150, 3)
+    np.testing.assert_allclose(
+        weights(model), weights(MLPClassifier((5,), random_state=0).initialize(4, 3))
+    )
+    regressor = MLPRegressor(hidden_layer_sizes=(5,), random_state=0).initialize(4, 2, "float32")
+    assert regressor.predict(X.astype("f")).shape == (150, 2)
+
+
+@pytest.mark.parametrize("kind", ["classes", "binary", "values"])
+def test_input_gradients(kind):
+    y = {"classes": Y, "binary": Y > 0, "values": np.column_stack([X[:, 0] * X[:, 1], X[:, 2]])}[
+        kind
+    ]
+    cls = MLPRegressor if kind == "values" else MLPClassifier
+    model = cls(
+        hidden_layer_sizes=(6, 5), activation=["tanh", "gelu"], max_iter=20, random_state=0
+    ).fit(X, y)
+    outputs = lambda x: model._forward(x)  # noqa: E731
+    gradients = model.input_gradients(X[:5])
+    assert gradients.shape == (5, model.n_outputs_, 4)
+    for j in range(4):
+        step = np.zeros(4)
+        step[j] = 1e-6
+        differences = (outputs(X[:5] + step) - outputs(X[:5] - step)) / 2e-6
+        np.testing.assert_allclose(gradients[:, :, j], differences, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"dropout": 0.1}, {"l1": 1.0}, {"clip_norm": 1.0}, {"callbacks": [print]}, {"progress": True}],
+)
+def test_lbfgs_says_what_it_cannot_do(option):
+    with pytest.raises(ValueError, match=next(iter(option))):
+        MLPClassifier(solver="lbfgs", **option).fit(X, Y)
+
+
+# ---- linear models -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("y", [Y, (Y > 0).astype(int)], ids=["multinomial", "binary"])
+@pytest.mark.parametrize("C", [0.1, 10.0])
+def test_logistic_regression_is_scikit_learns(y, C):
+    ours = LogisticRegression(C, tol=1e-8, max_iter=2000).fit(X, y)
+    other = linear_model.LogisticRegression(C=C, tol=1e-8, max_iter=2000).fit(X, y)
+    np.testing.assert_allclose(ours.coef_, other.coef_, atol=2e-3 * np.abs(other.coef_).max())
+    np.testing.assert_allclose(ours.predict_proba(X), other.predict_proba(X), atol=1e-3)
+    assert ours.decision_function(X).shape == other.decision_function(X).shape
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+def test_linear_regression_is_least_squares(targets):
+    x, y = load_diabetes(return_X_y=True)
+    x, y = x * 20, np.column_stack([y, y[::-1]])[:, :targets].squeeze()
+    ours = LinearRegression(max_iter=10_000, tol=1e-9).fit(x, y)
+    other = linear_model.LinearRegression().fit(x, y)
+    np.testing.assert_allclose(ours.coef_, other.coef_, atol=0.02)
+    np.testing.assert_allclose(ours.intercept_, other.intercept_, rtol=1e-4)
+
+
+def test_perceptron():
+    y = (Y > 0).astype(int)
+    model = Perceptron(random_state=0, shuffle=False).fit(X, y)
+    assert model.score(X, y) == 1
+    assert not hasattr(model, "predict_proba")
+    w = np.concatenate([model.intercept_, model.coef_[0]])
+    start = MLPClassifier((), activation="identity", random_state=0).initialize(4, 2)
+    twin = np.concatenate([start.intercepts_[0], start.coefs_[0][:, 0]])
+    for _ in range(model.n_iter_):
+        for row, target in zip(np.column_stack([np.ones(150), X]), y, strict=True):
+            twin += (target - (row @ twin > 0)) * row
+    np.testing.assert_allclose(w, twin, rtol=1e-9)
+    three = Perceptron(random_state=0, max_iter=50).fit(X, Y)
+    assert three.coef_.shape == (3, 4)
+    assert three.decision_function(X).shape == (150, 3)
