@@ -5,6 +5,7 @@ MLPClassifier``; what is new beside it is in `docs/from-scikit-learn.md`.
 """
 
 from .classifier import MLPClassifier
+from .convert import from_sklearn, from_torch, to_onnx, to_sklearn, to_torch
 from .linear import LinearRegression, LogisticRegression, Perceptron
 from .regressor import MLPRegressor
 
@@ -14,4 +15,9 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "Perceptron",
+    "from_sklearn",
+    "from_torch",
+    "to_onnx",
+    "to_sklearn",
+    "to_torch",
 ]
