@@ -5,7 +5,7 @@ import json
 
 import nablas as nb
 
-from . import alone, cases, expressions, report
+from . import alone, cases, estimators, expressions, report
 from .harness import CONTENDERS, Bench
 
 SECTIONS = {
@@ -22,6 +22,8 @@ ALONE = {
     "memory": alone.memory,
     "growth": alone.growth,
     "threads": alone.threads,
+    "estimators": estimators.fits,
+    "search": estimators.search,
 }
 QUICK = {
     "steps": [cases.Train((4, 3), 32), cases.Train((64, 64, 10), 32, batches=20)],

@@ -181,6 +181,30 @@ def test_callbacks_and_progress(capsys):
     assert "epoch" in capsys.readouterr().err
 
 
+def test_scikit_learns_callbacks():
+    callback = pytest.importorskip("sklearn.callback")
+    seen = []
+
+    class Recorder:
+        def setup(self, estimator, context):
+            seen.append("setup")
+
+        def teardown(self, estimator, context):
+            seen.append("teardown")
+
+        def on_fit_task_begin(self, estimator, context):
+            seen.append(f"begin {context.task_name}")
+
+        def on_fit_task_end(self, estimator, context):
+            seen.append(f"end {context.task_name}")
+            return context.task_name == "epoch 3"
+
+    assert isinstance(Recorder(), callback.FitCallback)
+    MLPClassifier(**SMALL).set_callbacks(Recorder()).fit(X, Y)
+    epochs = [f"{when} epoch {i}" for i in (1, 2, 3) for when in ("begin", "end")]
+    assert seen == ["setup", "begin fit", *epochs, "end fit", "teardown"]
+
+
 def test_threads():
     before = nb.num_threads()
     counts = []

@@ -17,7 +17,7 @@ from ._progress import Report, progress_bar
 from .callbacks import Callback, FitState, check_monitors, is_true
 from .history import History
 from .optimizers import Optimizer, as_optimizer
-from .schedules import Plan
+from .schedules import Constant, Plan, Schedule
 
 if TYPE_CHECKING:
     from .mlp import MLP
@@ -138,12 +138,12 @@ class Fit:
         rows = self.data.rows
         batches = -(-rows // self.batch_size)
         plan = Plan(batches, batches * self.epochs)
+        constant: Schedule | None = None  # whose rates are those of the epoch before
         for epoch in range(self.epochs):
             schedule = self.optimizer.schedule  # a callback may have set another one
-            steps = np.arange(epoch * batches, (epoch + 1) * batches)
-            rates = np.ascontiguousarray(schedule.rates(steps, plan), dtype=np.float64)
-            if not (np.isfinite(rates).all() and (rates >= 0).all()):
-                raise ValueError(f"learning_rate: expected finite rates, got {rates.min()}")
+            if schedule is not constant:
+                rates = _rates(schedule, epoch * batches, batches, plan)
+                constant = schedule if type(schedule) is Constant else None
             on_rows = self._row_report(report, history, epoch, rows)
             loss, finite, seconds = self._epoch(rates, on_rows)
             if not finite:
@@ -202,6 +202,15 @@ class Fit:
             on_rows=on_rows,
             l2_shared=self.l2_shared,
         )
+
+
+def _rates(schedule: Schedule, first: int, count: int, plan: Plan) -> NDArray[np.float64]:
+    """The rates of an epoch's updates, or ValueError."""
+    steps = np.arange(first, first + count)
+    rates = np.ascontiguousarray(schedule.rates(steps, plan), dtype=np.float64)
+    if not (np.isfinite(rates).all() and (rates >= 0).all()):
+        raise ValueError(f"learning_rate: expected finite rates, got {rates.min()}")
+    return rates
 
 
 def make_fit(

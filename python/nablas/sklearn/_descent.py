@@ -14,6 +14,7 @@ from sklearn.model_selection import train_test_split
 from .. import optimizers, schedules
 from .._training import Fit, dropout_rates, make_fit
 from ..mlp import MLP
+from ._callbacks import Bridge
 from ._parameters import hyperparameters
 from ._sparse import SparseFit, SparseRows
 from ._stopping import Stopping
@@ -134,13 +135,17 @@ def descend(
     score = _validation_score(estimator, net, held_out) if estimator.early_stopping else None
     adjust = estimator._reported_loss(net, rows, batch)
     stopping = Stopping(estimator, estimator._optimizer, score, rows, adjust)
+    epochs = 1 if incremental else estimator.max_iter
+    callbacks = [stopping, *(estimator.callbacks or [])]
+    if not incremental and hasattr(estimator, "_skl_callbacks"):
+        callbacks.append(Bridge(estimator, epochs, X, y))
     settings: dict[str, Any] = {
         "batch_size": batch,
-        "epochs": 1 if incremental else estimator.max_iter,
+        "epochs": epochs,
         "shuffle": bool(estimator.shuffle),
         "seed": int(rng.randint(2**31 - 1)),
         "l2": 0.5 * float(estimator.alpha),
-        "callbacks": [stopping, *(estimator.callbacks or [])],
+        "callbacks": callbacks,
         "progress": bool(estimator.progress),
         "l2_shared": True,
     }

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import _core, kernels
 from ..mlp import MLP
+from ._callbacks import Support
 from ._parameters import core_activation, hidden_activations
 from ._sparse import block_rows, blocks
 from ._threads import threads
@@ -19,7 +20,7 @@ Array = NDArray[Any]
 _TRANSIENT = ("_net", "_optimizer")  # rebuilt from the coefficients when wanted
 
 
-class HasNetwork(BaseEstimator):
+class HasNetwork(Support, BaseEstimator):
     """Outputs, hidden activations and input gradients of a fitted estimator."""
 
     _accept_sparse: Any = ("csr", "csc")

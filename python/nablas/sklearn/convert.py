@@ -16,10 +16,11 @@ from ._parameters import core_activation
 from .classifier import MLPClassifier
 from .regressor import MLPRegressor
 
-_COPIED = """
-    n_features_in_ feature_names_in_ n_iter_ n_layers_ n_outputs_ t_ out_activation_ loss_ best_loss_
-    loss_curve_ validation_scores_ best_validation_score_ classes_ _label_binarizer
-""".split()
+_COPIED = [
+    *("n_features_in_", "feature_names_in_", "n_iter_", "n_layers_", "n_outputs_", "t_"),
+    *("out_activation_", "loss_", "best_loss_", "loss_curve_", "validation_scores_"),
+    *("best_validation_score_", "classes_", "_label_binarizer"),
+]
 
 
 def _transfer(fitted: Any, target: Any) -> Any:

@@ -1,0 +1,59 @@
+"""scikit-learn's own callbacks (1.9 on), told of every epoch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..callbacks import FitState
+
+try:
+    from sklearn.callback import CallbackSupportMixin as Support
+except ImportError:  # older scikit-learn
+
+    class Support:  # type: ignore[no-redef]
+        """Nothing to support."""
+
+
+class Bridge:
+    """A callback of `MLP.fit` that opens and closes scikit-learn's tasks around the epochs."""
+
+    def __init__(self, estimator: Any, epochs: int, X: Any, y: Any) -> None:
+        self.estimator, self.epochs = estimator, epochs
+        self.data = {"X": X, "y": y}
+        self.fit = estimator._init_callback_context(max_subtasks=epochs)
+        self.epoch: Any = None
+
+    def on_fit_begin(self, _net: Any) -> None:
+        """The fit and its first epoch begin."""
+        self.fit.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+        self._begin_epoch(1)
+
+    def _begin_epoch(self, number: int) -> None:
+        self.epoch = self.fit.subcontext(task_name=f"epoch {number}")
+        self.epoch.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def _end_epoch(self) -> bool:
+        task, self.epoch = self.epoch, None
+        state = {"n_iter_": self.estimator.n_iter_}
+        return bool(
+            task.call_on_fit_task_end(
+                estimator=self.estimator, reconstruction_attributes=state, **self.data
+            )
+        )
+
+    def __call__(self, state: FitState) -> bool:
+        stop = self._end_epoch() or state.stop
+        if not stop and state.epoch < self.epochs:
+            self._begin_epoch(state.epoch + 1)
+        return stop
+
+    def on_fit_end(self, _net: Any) -> None:
+        """The fit is over, however it ended."""
+        if self.epoch is not None:
+            self._end_epoch()
+        self.fit.call_on_fit_task_end(
+            estimator=self.estimator, reconstruction_attributes={}, **self.data
+        )
+
+
+__all__ = ["Bridge", "Support"]
