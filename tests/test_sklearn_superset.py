@@ -205,6 +205,29 @@ def test_scikit_learns_callbacks():
     assert seen == ["setup", "begin fit", *epochs, "end fit", "teardown"]
 
 
+def test_several_targets_of_several_classes():
+    words = np.array(["x", "y", "z", "w"])[np.digitize(X[:, 1], [-1, 0, 1])]
+    both = np.column_stack([np.array(["a", "b", "c"])[Y], words])
+    model = MLPClassifier(**SMALL | {"max_iter": 200}).fit(X, both)
+    assert [c.tolist() for c in model.classes_] == [["a", "b", "c"], ["w", "x", "y", "z"]]
+    first, second = model.predict_proba(X)
+    np.testing.assert_allclose(first.sum(axis=1), 1)
+    assert second.shape == (150, 4)
+    predicted = model.predict(X)
+    assert (predicted == both).mean(axis=0).min() > 0.9
+    logs = model.predict_log_proba(X)
+    np.testing.assert_allclose(np.exp(logs[1]), second)
+    weight = (Y < 2).astype(float)
+    ignoring = MLPClassifier(**SMALL | {"max_iter": 100}).fit(X, both, weight)
+    assert (ignoring.predict(X)[Y == 2, 0] == "c").mean() < 0.5
+    watched = MLPClassifier(**SMALL, early_stopping=True).fit(X, both)
+    assert 0 < watched.best_validation_score_ <= 1
+    with pytest.raises(ValueError, match="label_smoothing"):
+        MLPClassifier(label_smoothing=0.1).fit(X, both)
+    with pytest.raises(ValueError, match="loss: expected one of the core's"):
+        MLPClassifier(solver="lbfgs").fit(X, both)
+
+
 def test_threads():
     before = nb.num_threads()
     counts = []

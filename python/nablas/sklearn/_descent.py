@@ -178,6 +178,8 @@ def _dense_fit(
     estimator: Any, net: MLP, X: Any, y: Any, weight: Any, held_out: Any, settings: dict[str, Any]
 ) -> Fit:
     seen = None if held_out is None or hasattr(held_out[0], "tocsr") else held_out[:2]
+    if getattr(estimator, "_heads", None) is not None:
+        seen = None  # the network alone has no score for them
     loss = estimator._loss()
     if callable(loss) and weight is not None:
         loss, y, seen, weight = _weighted(loss), np.column_stack([y, weight]), None, None

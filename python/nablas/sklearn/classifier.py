@@ -8,21 +8,19 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
-from sklearn.utils.validation import validate_data
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 
 from .. import metrics
 from ._base import BaseMLP, _stochastic
-from ._network import _FLOATS, Array
+from ._labels import Labels
+from ._network import Array
 from ._parameters import CONSTRAINTS, keep
 from ._threads import threads
 
 
-class MLPClassifier(ClassifierMixin, BaseMLP):
+class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
     """scikit-learn's `MLPClassifier`, faster, and a superset.
 
     All parameters up to `max_fun` and all attributes are scikit-learn's and mean the same.
@@ -149,54 +147,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self
         """
         if _check_partial_fit_first_call(self, classes):
+            self._heads = None
             known = y if type_of_target(y).startswith("multilabel") else classes
             self._label_binarizer = LabelBinarizer().fit(known)
         with threads(self.n_threads):
             return self._fit(X, y, sample_weight, True, (None, None))
 
-    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=self._accept_sparse,
-            multi_output=True,
-            dtype=_FLOATS,
-            reset=reset,
-        )
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
-            self._label_binarizer = LabelBinarizer().fit(y)
-            self.classes_ = self._label_binarizer.classes_
-        else:
-            self._check_classes(unique_labels(y), incremental)
-        if self._label_binarizer.y_type_ == "multiclass" and len(self.classes_) > 2:
-            codes = np.searchsorted(self.classes_, y)
-            if self.label_smoothing == 0 and not callable(self.loss):
-                return X, codes
-            targets = np.eye(len(self.classes_))[codes]
-        else:
-            targets = np.asarray(self._label_binarizer.transform(y), dtype=float)
-        k = targets.shape[1]
-        share = 1 / k if self._label_binarizer.y_type_ == "multiclass" and k > 1 else 0.5
-        smoothed = (1 - self.label_smoothing) * targets + self.label_smoothing * share
-        return X, smoothed.astype(X.dtype)
-
-    def _check_classes(self, seen: Any, incremental: bool) -> None:
-        if self.warm_start and not incremental:
-            if set(seen) != set(self.classes_):
-                raise ValueError(
-                    "warm_start can only be used where `y` has the same classes as in the previous "
-                    f"call to fit. Previously got {self.classes_}, `y` has {seen}"
-                )
-        elif len(np.setdiff1d(seen, self.classes_, assume_unique=True)):
-            raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
-                f"'y' has {seen}."
-            )
-
     def _outputs(self, y: Any) -> tuple[int, str]:
+        if self._heads is not None:
+            return self._heads.outputs, "identity"
         if self._label_binarizer.y_type_ == "multiclass" and len(self.classes_) > 2:
             return len(self.classes_), "softmax"
         return y.shape[1], "logistic"
@@ -205,51 +164,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return np.arange(max(n_outputs, 2))
 
     def _loss(self) -> Any:
+        if self._heads is not None:
+            return self._heads.loss()
         if callable(self.loss):
             return self.loss
         return "cross_entropy" if self.out_activation_ == "softmax" else "binary_cross_entropy"
-
-    def _codes(self, y: Any) -> Any:
-        """Class indices, or 0 and 1 of each label, of encoded targets."""
-        if y.ndim == 1:
-            return y
-        return y.argmax(axis=1) if self.out_activation_ == "softmax" else y > 0.5
-
-    def _decoded(self, y: Any) -> Any:
-        return self._labels(self._codes(y))
-
-    def _strata(self, y: Any) -> Any:
-        """Classes to keep the proportions of; none for multi-label."""
-        if y.ndim == 2 and y.shape[1] > 1 and self.out_activation_ != "softmax":
-            return None
-        return self._codes(y)
-
-    def _with_class_weight(self, y: Any, weight: Any) -> Any:
-        if self.class_weight is None:
-            return weight
-        ours = compute_sample_weight(self.class_weight, self._decoded(y))
-        return ours if weight is None else weight * ours
 
     def _score(self, X: Any, y: Any, sample_weight: Any) -> float:
         outputs = self._forward(X, check_input=False)
         if not np.isfinite(outputs).all():
             return np.nan
         return metrics.accuracy(self._codes(y), self._best(outputs), sample_weight=sample_weight)
-
-    def _best(self, outputs: Array) -> Array:
-        """Class indices, or 0 and 1 of each label, of outputs."""
-        best: Array = outputs.argmax(axis=1) if self.out_activation_ == "softmax" else outputs > 0.5
-        return best
-
-    def _labels(self, codes: Any) -> Any:
-        """Labels of class indices, or of 0 and 1."""
-        if codes.ndim == 1:
-            return self.classes_[codes]
-        if codes.shape[1] == 1:
-            if len(self.classes_) == 1:
-                return np.full(len(codes), self.classes_[0])
-            return self.classes_[codes[:, 0].astype(int)]
-        return codes.astype(int)
 
     def predict(self, X: Any) -> Array:
         """The most probable classes, or all labels more probable than not.
@@ -265,7 +190,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         labels: Array = self._labels(self._best(self._forward(X)))
         return labels
 
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: Any) -> Any:
         """Probabilities of the classes, or of each label.
 
         Parameters
@@ -275,15 +200,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         array of shape (n, classes) or (n, labels)
+            A list of arrays, one for each target, for several targets of several classes.
         """
         outputs = self._forward(X)
+        if self._heads is not None:
+            return self._heads.probabilities(outputs)
         return np.hstack([1 - outputs, outputs]) if self.n_outputs_ == 1 else outputs
 
-    def predict_log_proba(self, X: Any) -> Array:
+    def predict_log_proba(self, X: Any) -> Any:
         """Logarithms of `predict_proba`."""
         with np.errstate(divide="ignore"):
-            logarithms: Array = np.log(self.predict_proba(X))
-        return logarithms
+            made = self.predict_proba(X)
+            return [np.log(p) for p in made] if isinstance(made, list) else np.log(made)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

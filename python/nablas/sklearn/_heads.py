@@ -1,0 +1,79 @@
+"""Several targets of several classes each: one network, a softmax for each target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import kernels
+
+Array = NDArray[Any]
+
+
+class Heads:
+    """Groups of outputs, one for each target.
+
+    Attributes
+    ----------
+    classes : list of arrays
+        Of each target.
+    """
+
+    def __init__(self, classes: Sequence[Array]) -> None:
+        self.classes = list(classes)
+        ends = np.cumsum([0, *(len(c) for c in self.classes)]).tolist()
+        self.columns = [slice(a, b) for a, b in zip(ends, ends[1:], strict=False)]
+
+    @classmethod
+    def of(cls, y: Array) -> Heads:
+        """Those that targets (n, targets) ask for."""
+        return cls([np.unique(column) for column in y.T])
+
+    @property
+    def outputs(self) -> int:
+        """Number of all outputs."""
+        return int(self.columns[-1].stop)
+
+    def encode(self, y: Array) -> Array:
+        """Class indices (n, targets); ValueError for labels that were not there before."""
+        codes = np.empty(y.shape, np.int64)
+        for i, classes in enumerate(self.classes):
+            found = np.searchsorted(classes, y[:, i]).clip(max=len(classes) - 1)
+            wrong = classes[found] != y[:, i]
+            if wrong.any():
+                raise ValueError(
+                    f"y: expected classes {classes.tolist()} in column {i}, got "
+                    f"{y[wrong.argmax(), i]!r}"
+                )
+            codes[:, i] = found
+        return codes
+
+    def decode(self, codes: Array) -> Array:
+        """Labels of class indices."""
+        return np.stack([c[codes[:, i]] for i, c in enumerate(self.classes)], axis=1)
+
+    def probabilities(self, z: Array) -> list[Array]:
+        """Of each target's classes."""
+        return [kernels.softmax(z[:, part]) for part in self.columns]
+
+    def best(self, z: Array) -> Array:
+        """Class indices (n, targets)."""
+        return np.stack([z[:, part].argmax(axis=1) for part in self.columns], axis=1)
+
+    def loss(self) -> Callable[..., tuple[float, Array]]:
+        """The sum of the targets' cross-entropies, from z."""
+
+        def loss(z: Array, codes: Array, sample_weight: Array | None = None) -> tuple[float, Array]:
+            total, gradient = 0.0, np.empty_like(z)
+            for i, part in enumerate(self.columns):
+                labels = codes[:, i].astype(np.int64)
+                value, gradient[:, part] = kernels.softmax_cross_entropy(
+                    z[:, part], labels, sample_weight=sample_weight
+                )
+                total += value
+            return total, gradient
+
+        return loss

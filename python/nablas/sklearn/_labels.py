@@ -1,0 +1,123 @@
+"""Labels of a classifier: to what the core trains on, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import type_of_target, unique_labels
+from sklearn.utils.validation import validate_data
+
+from ._heads import Heads
+from ._network import _FLOATS, Array, HasNetwork
+
+
+class Labels(HasNetwork):
+    """One class a row, two, many labels at once, or several targets of several classes."""
+
+    _heads: Heads | None = None
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=self._accept_sparse,
+            multi_output=True,
+            dtype=_FLOATS,
+            reset=reset,
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        fresh = not hasattr(self, "classes_") or (not self.warm_start and not incremental)
+        if type_of_target(y) == "multiclass-multioutput":
+            return X, self._codes_of_heads(y, fresh)
+        if fresh:
+            self._heads = None
+            self._label_binarizer = LabelBinarizer().fit(y)
+            self.classes_ = self._label_binarizer.classes_
+        else:
+            self._check_classes(unique_labels(y), incremental)
+        if self._label_binarizer.y_type_ == "multiclass" and len(self.classes_) > 2:
+            codes = np.searchsorted(self.classes_, y)
+            if self.label_smoothing == 0 and not callable(self.loss):
+                return X, codes
+            targets = np.eye(len(self.classes_))[codes]
+        else:
+            targets = np.asarray(self._label_binarizer.transform(y), dtype=float)
+        k = targets.shape[1]
+        share = 1 / k if self._label_binarizer.y_type_ == "multiclass" and k > 1 else 0.5
+        smoothed = (1 - self.label_smoothing) * targets + self.label_smoothing * share
+        return X, smoothed.astype(X.dtype)
+
+    def _codes_of_heads(self, y: Any, fresh: bool) -> Any:
+        """Class indices of several targets at once."""
+        if callable(self.loss) or self.label_smoothing > 0 or self.class_weight is not None:
+            raise ValueError(
+                "loss, label_smoothing, class_weight: expected their defaults with several targets "
+                "of several classes"
+            )
+        if fresh:
+            self._heads = Heads.of(y)
+            self.classes_ = self._heads.classes
+        if self._heads is None or y.shape[1] != len(self.classes_):
+            raise ValueError(
+                f"y: expected targets like those of the first fit, got shape {y.shape}"
+            )
+        return self._heads.encode(y)
+
+    def _check_classes(self, seen: Any, incremental: bool) -> None:
+        if self.warm_start and not incremental:
+            if set(seen) != set(self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in the previous "
+                    f"call to fit. Previously got {self.classes_}, `y` has {seen}"
+                )
+        elif len(np.setdiff1d(seen, self.classes_, assume_unique=True)):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
+                f"'y' has {seen}."
+            )
+
+    def _codes(self, y: Any) -> Any:
+        """Class indices, or 0 and 1 of each label, of encoded targets."""
+        if y.ndim == 1 or self._heads is not None:
+            return y
+        return y.argmax(axis=1) if self.out_activation_ == "softmax" else y > 0.5
+
+    def _decoded(self, y: Any) -> Any:
+        return self._labels(self._codes(y))
+
+    def _strata(self, y: Any) -> Any:
+        """Classes to keep the proportions of; none for multi-label."""
+        if y.ndim == 2 and y.shape[1] > 1 and self.out_activation_ != "softmax":
+            return None  # scikit-learn splits these at random, too
+        return self._codes(y)
+
+    def _with_class_weight(self, y: Any, weight: Any) -> Any:
+        if self.class_weight is None:
+            return weight
+        ours = compute_sample_weight(self.class_weight, self._decoded(y))
+        return ours if weight is None else weight * ours
+
+    def _best(self, outputs: Array) -> Array:
+        """Class indices, or 0 and 1 of each label, of outputs."""
+        if self._heads is not None:
+            return self._heads.best(outputs)
+        best: Array = outputs.argmax(axis=1) if self.out_activation_ == "softmax" else outputs > 0.5
+        return best
+
+    def _labels(self, codes: Any) -> Any:
+        """Labels of class indices, or of 0 and 1."""
+        if self._heads is not None:
+            return self._heads.decode(codes)
+        if codes.ndim == 1:
+            return self.classes_[codes]
+        if codes.shape[1] == 1:
+            if len(self.classes_) == 1:
+                return np.full(len(codes), self.classes_[0])
+            return self.classes_[codes[:, 0].astype(int)]
+        return codes.astype(int)
