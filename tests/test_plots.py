@@ -143,6 +143,24 @@ def test_weights_and_gradients(net):
         plots.WeightHistogramDisplay.from_estimator(net, ax=plt.subplots()[1])
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_displays_of_estimators():
+    from nablas.sklearn import MLPClassifier
+
+    for y in (Y, np.array(["no", "yes"])[Y], np.array(["a", "b", "c"])[rng.integers(0, 3, 60)]):
+        model = MLPClassifier((5,), max_iter=3, random_state=0).fit(X, y, X_val=X, y_val=y)
+        assert plots.DecisionBoundaryDisplay.from_estimator(
+            model, X, y, grid_resolution=5
+        ).classes == list(model.classes_)
+        assert len(plots.NetworkDisplay.from_estimator(model).weights) == 2
+        assert len(plots.WeightHistogramDisplay.from_estimator(model).weights) == 2
+        assert (plots.GradientNormDisplay.from_estimator(model, X, y).by_weights > 0).all()
+        landscape = plots.LossLandscapeDisplay.from_estimator(model, X, y, resolution=3)
+        assert landscape.values[1, 1] == pytest.approx(model.validation_loss_curve_[-1], rel=1e-5)
+        curves = plots.LossCurveDisplay.from_estimator(model)
+        assert (curves.loss, curves.val_loss) == (model.loss_curve_, model.validation_loss_curve_)
+
+
 def test_confusion_matrix(net):
     display = plots.confusion_matrix(net, X, Y)
     assert display.confusion_matrix.sum() == 60

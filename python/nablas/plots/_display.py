@@ -43,3 +43,17 @@ def hidden_names(net: Any) -> list[str]:
     """How to call the layers of a network in a picture."""
     last = len(net.sizes) - 1
     return [f"layer {i}" if i < last else "output" for i in range(1, last + 1)]
+
+
+def network_of(estimator: Any) -> Any:
+    """The network of an MLP or of one of the estimators of ``nablas.sklearn``."""
+    return estimator._network() if hasattr(estimator, "_network") else estimator
+
+
+def targets_of(estimator: Any, y: Any) -> Any:
+    """Targets as the network takes them: an estimator's labels become class indices."""
+    classes = getattr(estimator, "classes_", None)
+    if not isinstance(classes, np.ndarray) or np.ndim(y) != 1:
+        return y
+    codes = np.searchsorted(classes, np.asarray(y))
+    return codes if len(classes) > 2 else codes.astype(float)

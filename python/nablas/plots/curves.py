@@ -48,6 +48,24 @@ class LossCurveDisplay(Display):
         """
         return cls(history.loss, history.val_loss, log=log).plot(ax)
 
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, log: bool = False, ax: Any = None) -> Self:
+        """Draw the curves of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : one of ``nablas.sklearn`` or of scikit-learn, with a `loss_curve_`
+        log : bool
+            A logarithmic axis.
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        LossCurveDisplay
+        """
+        validation = getattr(estimator, "validation_loss_curve_", None)
+        return cls(estimator.loss_curve_, validation, log=log).plot(ax)
+
     def plot(self, ax: Any = None) -> Self:
         """Draw on a matplotlib Axes, a new one by default."""
         ax = self._start(ax)

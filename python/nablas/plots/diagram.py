@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ._display import Array, Display, pyplot
+from ._display import Array, Display, network_of, pyplot
 
 _SMALL: dict[str, Any] = {"fontsize": 7, "ha": "center", "va": "center"}
 _PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
@@ -50,7 +50,7 @@ class NetworkDisplay(Display):
 
         Parameters
         ----------
-        net : MLP
+        net : MLP or estimator
         most_units : int
             Of a layer; of larger ones the first and last are shown.
         show_values : bool, optional
@@ -61,6 +61,7 @@ class NetworkDisplay(Display):
         -------
         NetworkDisplay
         """
+        net = network_of(net)
         display = cls(
             list(net.weights), list(net.biases), list(net.activations), most_units=most_units
         )

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._display import COLOURS, Array, Display, hidden_names
+from ._display import COLOURS, Array, Display, hidden_names, network_of, targets_of
 
 
 class GradientNormDisplay(Display):
@@ -39,7 +39,7 @@ class GradientNormDisplay(Display):
 
         Parameters
         ----------
-        net : MLP
+        net : MLP or estimator
         X, y : arrays
             As for `MLP.gradient`.
         ax : matplotlib Axes, optional
@@ -50,6 +50,7 @@ class GradientNormDisplay(Display):
         -------
         GradientNormDisplay
         """
+        net, y = network_of(net), targets_of(net, y)
         pairs = net.gradients(X, y, **settings)
         by_weights, by_biases = (
             np.array([np.sqrt(np.mean(np.square(pair[i], dtype=float))) for pair in pairs])

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._display import COLOURS, Array, Display
+from ._display import COLOURS, Array, Display, network_of, targets_of
 
 
 def filter_normalised_direction(net: Any, seed: int = 0) -> Array:
@@ -78,7 +78,7 @@ class LossLandscapeDisplay(Display):
 
         Parameters
         ----------
-        net : MLP
+        net : MLP or estimator
             Stays as it is.
         X, y : arrays
             As for `MLP.loss`.
@@ -102,6 +102,7 @@ class LossLandscapeDisplay(Display):
         -------
         LossLandscapeDisplay
         """
+        net, y = network_of(net), targets_of(net, y)
         if directions is None:
             directions = [filter_normalised_direction(net, seed + i) for i in (0, 1)]
         twin = copy.deepcopy(net)

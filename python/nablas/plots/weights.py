@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ._display import COLOURS, Array, Display, hidden_names
+from ._display import COLOURS, Array, Display, hidden_names, network_of
 
 
 class WeightHistogramDisplay(Display):
@@ -33,7 +33,7 @@ class WeightHistogramDisplay(Display):
 
         Parameters
         ----------
-        net : MLP
+        net : MLP or estimator
         bins : int, optional
             Default: more for larger layers.
         ax : array of Axes, optional
@@ -43,6 +43,7 @@ class WeightHistogramDisplay(Display):
         -------
         WeightHistogramDisplay
         """
+        net = network_of(net)
         weights = [w.astype(float).ravel() for w in net.weights]
         return cls(weights, hidden_names(net)).plot(ax, bins=bins)
 
