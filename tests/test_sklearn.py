@@ -6,6 +6,7 @@ import warnings
 import joblib
 import numpy as np
 import pytest
+import sklearn
 from scipy import sparse
 from sklearn import neural_network as theirs
 from sklearn.base import clone
@@ -251,6 +252,26 @@ def test_in_the_company_of_scikit_learn():
         is not None
     )
     assert "MLPClassifier" in two._repr_html_()
+
+
+def test_metadata_routing():
+    weight = np.where(Y < 2, 1.0, 0.0)
+    settings = dict(hidden_layer_sizes=(8,), max_iter=60, random_state=0, learning_rate_init=0.02)
+    with sklearn.config_context(enable_metadata_routing=True):
+        routed = make_pipeline(
+            StandardScaler().set_fit_request(sample_weight=False),
+            MLPClassifier(**settings).set_fit_request(sample_weight=True),
+        )
+        routed.fit(X, Y, sample_weight=weight)
+    assert not (routed.predict(X) == 2).any()
+
+
+def test_pandas():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=list("abcd"))
+    model = MLPClassifier((4,), max_iter=3).fit(frame, pandas.Series(TARGETS["strings"]))
+    assert model.feature_names_in_.tolist() == list("abcd")
+    assert set(model.predict(frame)) <= {"a", "b", "c"}
 
 
 def test_data_frames():

@@ -33,7 +33,7 @@ class Labels(HasNetwork):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         fresh = not hasattr(self, "classes_") or (not self.warm_start and not incremental)
-        if type_of_target(y) == "multiclass-multioutput":
+        if y.ndim == 2 and type_of_target(y) == "multiclass-multioutput":
             return X, self._codes_of_heads(y, fresh)
         if fresh:
             self._heads = None
