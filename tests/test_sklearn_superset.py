@@ -273,6 +273,8 @@ def test_input_gradients(kind):
 def test_lbfgs_says_what_it_cannot_do(option):
     with pytest.raises(ValueError, match=next(iter(option))):
         MLPClassifier(solver="lbfgs", **option).fit(X, Y)
+    with pytest.raises(ValueError, match="X_val"):
+        MLPClassifier(solver="lbfgs").fit(X, Y, X_val=X, y_val=Y)
 
 
 # ---- linear models -----------------------------------------------------------------------------

@@ -168,7 +168,7 @@ class BaseMLP(HasNetwork, ABC):
             held_out = self._validate_input(*validation, incremental=True, reset=False)
         try:
             if self.solver == "lbfgs":
-                self._check_lbfgs()
+                self._check_lbfgs(held_out)
                 minimise(self, net, X, y, weight, self._loss())
             else:
                 descend(self, net, X, y, weight, rng, incremental, held_out)
@@ -178,8 +178,10 @@ class BaseMLP(HasNetwork, ABC):
             raise ValueError(NOT_FINITE)
         return self
 
-    def _check_lbfgs(self) -> None:
+    def _check_lbfgs(self, held_out: Any) -> None:
         """L-BFGS follows the plain gradient; what belongs to descent would be passed over."""
+        if held_out is not None:
+            raise ValueError("X_val: expected None with solver='lbfgs'")
         unused = {
             "dropout": 0.0,
             "l1": 0.0,
