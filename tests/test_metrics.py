@@ -64,6 +64,20 @@ def test_ties_are_the_mean_over_all_orders():
         assert metrics.recall_at_k(truth, score, k, zero_division=1) == pytest.approx(recall.mean())
 
 
+def test_dtypes_and_constant_targets():
+    for dtype in (np.uint8, bool, int, float):
+        truth = np.array([1, 0], dtype)
+        assert metrics.binary_cross_entropy(truth, [0.9, 0.1]) == pytest.approx(-np.log(0.9))
+    assert metrics.r2([0.1] * 3, [1.1] * 3) == 0
+    assert metrics.r2([0.1] * 3, [0.1] * 3) == 1
+    for call in (
+        lambda: metrics.accuracy(["a"], [0]),
+        lambda: metrics.binary_cross_entropy(["a"], [0.5]),
+    ):
+        with pytest.raises(TypeError):
+            call()
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -71,7 +85,12 @@ def test_ties_are_the_mean_over_all_orders():
         (lambda: metrics.accuracy([], []), "at least one row"),
         (lambda: metrics.accuracy(1, 1), "expected arrays"),
         (lambda: metrics.accuracy([1, 2], [1, 2], sample_weight=[1]), r"sample_weight: expected shape \(2,\)"),
-        (lambda: metrics.r2([1.0, 2], [1, 2], sample_weight=[0, 0]), "sum above 0"),
+        (lambda: metrics.r2([1.0, 2], [1, 2], sample_weight=[0, 0]), "some above it"),
+        (lambda: metrics.r2([1.0, 2], [1, 2], sample_weight=[1, np.inf]), "finite weights"),
+        (lambda: metrics.accuracy([[1, 1, 0], [0, 1, 1]], [0, 1]), "one-hot rows"),
+        (lambda: metrics.accuracy(np.zeros((2, 3)), np.zeros((2, 2))), r"shape \(2, 2\) like y_pred"),
+        (lambda: metrics.cross_entropy([[-0.1, 1.1]], [[0.5, 0.5]]), "probabilities"),
+        (lambda: metrics.binary_cross_entropy([2.0], [0.5]), "from 0 to 1"),
         (lambda: metrics.subset_accuracy([1, 2], [1, 2]), r"shape \(n, labels\)"),
         (lambda: metrics.cross_entropy([0, 3], [[0.5, 0.5]] * 2), "from 0 to 1, got 3 at 1"),
         (lambda: metrics.cross_entropy([0, 1], [[0.5, 1.5]] * 2), r"got 1.5 at \(0, 1\)"),

@@ -12,6 +12,11 @@ Array = NDArray[Any]
 
 def _pair(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
     truth, predicted = np.asarray(y_true), np.asarray(y_pred)
+    kinds = {"t" if a.dtype.kind in "UST" else "n" for a in (truth, predicted) if a.dtype != object}
+    if len(kinds) == 2:
+        raise TypeError(
+            "y_true, y_pred: expected both to be strings or both numbers, got a mixture"
+        )
     if truth.ndim == 0 or predicted.ndim == 0:
         raise ValueError("y_true, y_pred: expected arrays, got a single value")
     if len(truth) != len(predicted):
@@ -27,8 +32,8 @@ def _mean(values: Array, sample_weight: ArrayLike | None) -> float:
     weight = np.asarray(sample_weight, dtype=float)
     if weight.shape != values.shape:
         raise ValueError(f"sample_weight: expected shape {values.shape}, got {weight.shape}")
-    if not weight.sum() > 0:
-        raise ValueError("sample_weight: expected a sum above 0, got none")
+    if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0):
+        raise ValueError("sample_weight: expected finite weights of at least 0, some above it")
     return float(np.average(values, weights=weight))
 
 
@@ -50,7 +55,11 @@ def accuracy(
     """
     truth, predicted = _pair(y_true, y_pred)
     if predicted.ndim == 1 and truth.ndim == 2 and truth.shape[1] > 1:
+        if not ((truth == 0) | (truth == 1)).all() or not (truth.sum(axis=1) == 1).all():
+            raise ValueError("y_true: expected one-hot rows beside classes in y_pred, got others")
         truth = truth.argmax(axis=1)
+    if truth.size != predicted.size:
+        raise ValueError(f"y_true: expected shape {predicted.shape} like y_pred, got {truth.shape}")
     right = predicted == truth.reshape(predicted.shape)
     return _mean(right.reshape(len(right), -1).all(axis=1), sample_weight)
 
@@ -104,7 +113,7 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None 
     _mean(np.zeros(len(truth)), weight)
     unexplained = weight @ np.square(truth - predicted)
     total = weight @ np.square(truth - np.average(truth, axis=0, weights=weight))
-    constant = total == 0
+    constant = truth.max(axis=0) == truth.min(axis=0)
     score = 1 - unexplained / np.where(constant, 1, total)
     return float(np.where(constant, unexplained == 0, score).mean())
 
@@ -162,9 +171,11 @@ def cross_entropy(
         truth = np.eye(prob.shape[1])[truth.astype(np.int64)]
     if truth.shape != prob.shape:
         raise ValueError(f"y_true: expected shape {prob.shape} like y_prob, got {truth.shape}")
+    if not (truth >= 0).all():
+        raise ValueError("y_true: expected probabilities, got numbers below 0 or nan")
     terms = -(truth * np.log(_probabilities(prob))).sum(axis=1)
     mean = _mean(terms, sample_weight)
-    total = len(terms) if sample_weight is None else float(np.sum(sample_weight))
+    total = len(terms) if sample_weight is None else float(np.asarray(sample_weight).sum())
     return mean if normalize else mean * total
 
 
@@ -188,7 +199,11 @@ def binary_cross_entropy(
     truth, prob = _pair(y_true, y_prob)
     if truth.shape != prob.shape:
         raise ValueError(f"y_true: expected shape {prob.shape} like y_prob, got {truth.shape}")
-    p = _probabilities(prob)
+    if truth.dtype.kind not in "fiub":
+        raise TypeError(f"y_true: expected 0 or 1, got dtype {truth.dtype}")
+    p, truth = _probabilities(prob), truth.astype(float)
+    if not ((truth >= 0) & (truth <= 1)).all():
+        raise ValueError("y_true: expected numbers from 0 to 1, got others")
     terms = -truth * np.log(p) - (1 - truth) * np.log1p(-p)
     return _mean(terms.reshape(len(terms), -1).sum(axis=1), sample_weight)
 

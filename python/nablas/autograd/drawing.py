@@ -18,6 +18,7 @@ from .engine import check_not_freed, flow, reachable
 from .tensor import Tensor
 
 MOST_NODES = 400
+_ORDERED = ("−", "÷", "@", "^")  # whose operands a and b are told apart
 _VALUE, _GRADIENT, _LINE = "#1b7837", "#b2182b", "#555555"
 
 
@@ -63,7 +64,10 @@ class GraphDrawing:
         a = np.asarray(array)
         if a.size != 1:
             return str(a.shape).replace(" ", "")
-        number = f"{a.item():.{self._precision}f}"
+        value = a.item()
+        if value and not 10.0**-self._precision <= abs(value) < 1e6:
+            return f"{value:.{max(self._precision - 1, 0)}e}"
+        number = f"{value:.{self._precision}f}"
         return number.rstrip("0").rstrip(".") if "." in number else number
 
     @property
@@ -78,7 +82,11 @@ class GraphDrawing:
                 f'<font color="{_GRADIENT}">{escape(self._text(node.gradient)) or " "}</font>>'
                 f"{shape}];"
             )
-        lines += [f"  n{j} -> n{i};" for i, node in enumerate(self.nodes) for j in node.inputs]
+        for i, node in enumerate(self.nodes):
+            told = node.label in _ORDERED and len(node.inputs) == 2
+            for k, j in enumerate(node.inputs):
+                mark = f' [headlabel="{"ab"[k]}", fontsize=9]' if told else ""
+                lines.append(f"  n{j} -> n{i}{mark};")
         return "\n".join([*lines, "}"])
 
     def svg(self, backend: str | None = None) -> str:
@@ -109,9 +117,9 @@ class GraphDrawing:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the picture; the ending says what: .svg, .dot, or .png and .pdf by matplotlib."""
         target = Path(path)
-        if target.suffix == ".dot":
+        if target.suffix.lower() == ".dot":
             target.write_text(self.dot, encoding="utf-8")
-        elif target.suffix == ".svg":
+        elif target.suffix.lower() == ".svg":
             target.write_text(self.svg(), encoding="utf-8")
         else:
             figure = require("matplotlib.figure", "plot").Figure(layout="constrained")
@@ -129,18 +137,24 @@ class GraphDrawing:
         -------
         matplotlib Axes
         """
+        own = ax is None or len(ax.figure.axes) == 1
         if ax is None:
             ax = require("matplotlib.pyplot", "plot").subplots()[1]
         places = self._layout()
         x_step, y_step = 1.7, 1.3
         points = [(x * x_step, y * y_step) for x, y in places]
-        ax.figure.set_size_inches(
-            1.0 + 0.75 * (max(x for x, _ in points) + x_step),
-            1.0 + 0.75 * (max(y for _, y in points) - min(y for _, y in points) + y_step),
-        )
+        if own:  # other pictures in the same figure keep their sizes
+            ax.figure.set_size_inches(
+                1.0 + 0.75 * (max(x for x, _ in points) + x_step),
+                1.0 + 0.75 * (max(y for _, y in points) - min(y for _, y in points) + y_step),
+            )
         arrow = {"arrowstyle": "-|>", "color": _LINE, "lw": 0.9, "shrinkA": 17, "shrinkB": 17}
         for i, node in enumerate(self.nodes):
-            for j in node.inputs:
+            for k, j in enumerate(node.inputs):
+                if node.label in _ORDERED and len(node.inputs) == 2:
+                    (x0, y0), (x1, y1) = points[j], points[i]
+                    place = (x1 - 0.32 * (x1 - x0), y1 - 0.32 * (y1 - y0))
+                    ax.text(*place, "ab"[k], color=_LINE, fontsize=7, style="italic", zorder=2)
                 bent = places[i][0] - places[j][0] > 1  # round what lies between
                 curve = {"connectionstyle": f"arc3,rad={0.12 if bent else 0}"}
                 ax.annotate("", points[i], points[j], arrowprops=arrow | curve, zorder=1)
@@ -148,7 +162,7 @@ class GraphDrawing:
             round_ = "circle,pad=0.3" if len(node.label) < 5 else "round,pad=0.4,rounding_size=0.9"
             box = {"boxstyle": round_ if node.computed else "round,pad=0.35"}
             face = "#eef3fa" if node.computed else "white"
-            ax.text(x, y, node.label, ha="center", va="center", fontsize=10, zorder=3,
+            ax.text(x, y, node.label, parse_math=False, ha="center", va="center", fontsize=10, zorder=3,
                     bbox={**box, "facecolor": face, "edgecolor": _LINE})  # fmt: skip
             plain = {"ha": "center", "fontsize": 8, "zorder": 4}
             ax.text(x, y + 0.32, self._text(node.value), color=_VALUE, va="bottom", **plain)
@@ -225,6 +239,10 @@ def draw(
     >>> [node.label for node in drawing.nodes]
     ['x', 'w', '×', '1', '+']
     """
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"tensor: expected a Tensor, got {type(tensor).__name__}")
+    if precision < 0:
+        raise ValueError(f"precision: expected at least 0, got {precision}")
     computed = list(reversed(reachable([tensor])))
     if len(computed) > MOST_NODES:
         raise ValueError(f"tensor: expected at most {MOST_NODES} operations, got {len(computed)}")
