@@ -72,7 +72,36 @@ def test_decision_boundary_of_other_models(net):
         plots.DecisionBoundaryDisplay.from_estimator(nb.MLP([2, 3]), X)
 
 
+def test_decision_boundaries_that_are_easily_got_wrong(net):
+    from sklearn.linear_model import RidgeClassifier
+
+    display = plots.DecisionBoundaryDisplay
+    words = np.array(["no", "yes"])[Y]
+    ridge = display.from_estimator(RidgeClassifier().fit(X, words), X, words)
+    assert ridge.classes == ["no", "yes"]
+    assert set(np.unique(ridge.response)) == {0, 1}
+    for y in (Y[:, None], np.eye(2)[Y]):
+        assert (display.from_estimator(net, X, y, grid_resolution=3).codes == Y).all()
+    ten = nb.MLP([2, 10], output="softmax", seed=0)
+    looks = {
+        (p.get_facecolor().tobytes(), p.get_paths()[0].vertices.tobytes())
+        for p in display.from_estimator(ten, X, np.arange(60) % 10).points_
+    }
+    assert len(looks) == 10
+    constant = nb.MLP([2, 1], init="zeros")
+    assert display.from_estimator(constant, X, X[:, 0]).surface_.norm.vmax > 1
+    for settings, message in [
+        ({"X": X[:0]}, "at least one row"), ({"X": X * np.nan}, "finite"), ({"eps": -1}, "eps"), ({"grid_resolution": 1}, "grid_resolution"),
+        ({"y": Y[:5]}, "y: expected 60 rows"), ({"y": Y + 5}, r"y: expected labels among \[0, 1\], got .*5.* at 0"),
+        ({"ax": plt.figure().add_subplot(projection="3d")}, "plane Axes"),
+    ]:  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            display.from_estimator(net, **{"X": X, "y": Y} | settings)
+
+
 def test_loss_curves():
+    nan = plots.LossCurveDisplay(np.ones(4), np.array([1, np.nan, 0.3, 0.4]))
+    assert nan.plot().lines_[2].get_xdata()[0] == 3
     history = nb.MLP([2, 2], output="softmax", seed=0).fit(X, Y, epochs=4, validation_data=(X, Y))
     display = plots.LossCurveDisplay.from_history(history, log=True)
     assert display.lines_[0].get_ydata().tolist() == history.loss
@@ -103,9 +132,11 @@ def test_loss_landscape(net):
         ({"directions": [first[:3]]}, "directions: expected shape"),
         ({"directions": [first] * 3}, "one or two, got 3"),
         ({"kind": "bars"}, "contour or surface"),
+        ({"resolution": 1}, "resolution: expected at least 2"),
+        ({"kind": "surface", "ax": plt.subplots()[1]}, "3d"),
     ]:
         with pytest.raises(ValueError, match=message):
-            plots.LossLandscapeDisplay.from_estimator(net, X, Y, resolution=3, **settings)
+            plots.LossLandscapeDisplay.from_estimator(net, X, Y, **{"resolution": 3} | settings)
 
 
 def test_activations():
@@ -117,6 +148,10 @@ def test_activations():
         display.slopes["silu"], np.gradient(display.values["silu"], z), atol=1e-3
     )
     assert plots.ActivationDisplay.from_names("relu").ax_.size == 1
+    wide = plots.ActivationDisplay.from_names(["tanh", "exp", "step"], limits=(-100, 100))
+    assert np.isfinite(wide.lines_["tanh"][1].get_ydata()).all()
+    assert np.isfinite(display.lines_["exp"][1].get_ydata()).all()
+    assert np.isnan(wide.lines_["step"][0].get_ydata()).sum() == 1
     with pytest.raises(ValueError, match="'swish'"):
         plots.ActivationDisplay.from_names("swish")
     with pytest.raises(ValueError, match="expected 2 Axes, got 1"):

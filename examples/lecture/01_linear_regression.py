@@ -54,7 +54,8 @@ def run(folder):
 
     figure, (left, middle, right) = panels(3)
     order = np.argsort(raw[:, 0])
-    left.scatter(raw[:, 0], y, s=14, c=raw[:, 1], cmap="viridis_r")
+    dots = left.scatter(raw[:, 0], y, s=14, c=raw[:, 1], cmap="viridis_r")
+    figure.colorbar(dots, ax=left, label="distance (km)")
     typical = np.column_stack([np.ones(n), X[:, 0], np.zeros(n)])[order]
     left.plot(raw[order, 0], typical @ batch.x, color="#D55E00", label="at the mean distance")
     left.set(xlabel="covered area (m²)", ylabel="price (thousands)", title="Houses")

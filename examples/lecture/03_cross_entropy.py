@@ -21,9 +21,9 @@ def run(folder):
     entropy = -(truth * np.log(truth)).sum()
     divergence = (truth * np.log(truth / guess)).sum()
     cross = metrics.cross_entropy([truth], [guess])
-    print(f"H(p, q) = {cross:.4f} = H(p) + KL(p ‖ q) = {entropy:.4f} + {divergence:.4f}")
+    print(f"H(t, q) = {cross:.4f} = H(t) + KL(t ‖ q) = {entropy:.4f} + {divergence:.4f}")
     one_hot = metrics.cross_entropy([[0, 1, 0]], [guess])
-    print(f"with a certain class H(p) = 0: cross-entropy = KL = -log q = {one_hot:.4f}")
+    print(f"with a class known for sure H(t) = 0: cross-entropy = KL = -log q = {one_hot:.4f}")
 
     figure, (left, right) = panels(2)
     grid = np.linspace(0.005, 0.995, 400)
@@ -36,11 +36,13 @@ def run(folder):
     left.legend()
     mixes = np.linspace(0, 1, 200)
     costs = [metrics.cross_entropy([truth], [(1 - t) * guess + t * truth]) for t in mixes]
-    right.plot(mixes, costs, label="H(p, q)")
-    right.axhline(entropy, color="0.4", linestyle="--", label="H(p)")
-    right.fill_between(mixes, entropy, costs, alpha=0.2, label="KL(p ‖ q)")
+    right.plot(mixes, costs, label="H(t, q)")
+    right.axhline(entropy, color="0.4", linestyle="--", label="H(t)")
+    right.fill_between(mixes, entropy, costs, alpha=0.2, label="KL(t ‖ q)")
     right.set(
-        xlabel="q from the guess (0) to p (1)", ylabel="nats", title="Cross-entropy and divergence"
+        xlabel="q from the guess (0) to the truth t (1)",
+        ylabel="nats",
+        title="Cross-entropy and divergence",
     )
     right.legend()
     save(figure, folder, "03_cross_entropy")

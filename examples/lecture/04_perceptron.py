@@ -65,7 +65,7 @@ def run(folder):
     rates = {"step": 1.0, "sigmoid": 0.1, "identity": 0.01}
     for ax, (activation, rate) in zip(axes, rates.items(), strict=True):
         net = as_network(perceptron(X, y, activation, rate)[0], activation)
-        if activation == "step":
+        if activation == "identity":
             net = _Classifier(net)
         DecisionBoundaryDisplay.from_estimator(net, X, y, names=("x₁", "x₂"), ax=ax)
         ax.set_title(f"perceptron with {activation}")
@@ -74,16 +74,15 @@ def run(folder):
 
 
 class _Classifier:
-    """A step unit's 0 or 1 as the certainty of two classes."""
+    """A linear output as a classifier: class 1 above one half."""
 
     classes_ = (0, 1)
 
     def __init__(self, net):
         self.net = net
 
-    def predict_proba(self, X):
-        one = self.net.forward(X)
-        return np.hstack([1 - one, one])
+    def predict(self, X):
+        return (self.net.predict(X) > 0.5).astype(int)
 
 
 if __name__ == "__main__":

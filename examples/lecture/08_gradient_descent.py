@@ -46,7 +46,7 @@ def run(folder):
     right.set(xlabel="epoch", ylabel="loss", title="Learning rates, batches of 32")
     for ax in (left, middle, right):
         ax.set_yscale("log")
-        ax.legend()
+        ax.legend(fontsize=8, framealpha=0.6)
     save(figure, folder, "08_gradient_descent")
     return {
         "steps": steps,

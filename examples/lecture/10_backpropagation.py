@@ -1,7 +1,8 @@
 """Backpropagation through a 2-2-1 network with sigmoid units and the loss ½(h - y)²,
 four times: by hand formulas, `net.explain`, automatic differentiation, finite differences.
 
-In vectors: δ⁽²⁾ = (h - y) g′(z⁽²⁾), δ⁽¹⁾ = (W⁽²⁾)ᵀ δ⁽²⁾ ⊙ g′(z⁽¹⁾), ∂L/∂W⁽ˡ⁾ = a⁽ˡ⁻¹⁾ δ⁽ˡ⁾ᵀ.
+In column vectors, W as (outputs, inputs) without biases: δ⁽²⁾ = (h - y) g′(z⁽²⁾),
+δ⁽¹⁾ = (W⁽²⁾)ᵀ δ⁽²⁾ ⊙ g′(z⁽¹⁾), ∂L/∂W⁽ˡ⁾ = δ⁽ˡ⁾ a⁽ˡ⁻¹⁾ᵀ. nablas keeps W as (inputs, outputs).
 """
 
 import math
@@ -94,7 +95,7 @@ def by_differences(net, h=1e-6):
 
 
 def vector_form(numbers):
-    """δ⁽¹⁾ from δ⁽²⁾ in one line."""
+    """δ⁽¹⁾ from δ⁽²⁾ in one line; W2[1:] is (W⁽²⁾)ᵀ already."""
     a1, delta2 = np.array(numbers["a"][0]), np.array(numbers["delta"][1])
     return W2[1:] @ delta2 * (a1 * (1 - a1))
 

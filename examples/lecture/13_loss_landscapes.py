@@ -71,6 +71,7 @@ def run(folder):
         ax=surface,
     )
     surface.set_title("From the start, and to another minimum")
+    surface.set_box_aspect(None, zoom=0.85)
     save(figure, folder, "13_surface")
     return {
         "deviation": {width: float(losses.std()) for width, losses in finals.items()},

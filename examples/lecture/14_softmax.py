@@ -44,6 +44,8 @@ def run(folder):
         names = ("petal length (cm)", "petal width (cm)")
         DecisionBoundaryDisplay.from_estimator(net, X, y, names=names, ax=ax)
         ax.set_title(title)
+        for text, name in zip(ax.get_legend().get_texts(), data.target_names, strict=True):
+            text.set_text(name)
     confusion_matrix(linear, X, y, ax=axes[2], display_labels=data.target_names)
     save(figure, folder, "14_softmax")
     return {

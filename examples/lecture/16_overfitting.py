@@ -58,7 +58,7 @@ def run(folder):
 
     figure, (left, right) = panels(2, 5)
     LossCurveDisplay.from_history(history, log=True, ax=left)
-    left.axvline(stop.best_epoch, color="0.5", linestyle=":", label="early stopping")
+    left.axvline(stop.best_epoch, color="0.5", linestyle=":", label="early stopping goes back here")
     left.set_title("Overfitting: 96 units")
     left.legend()
     right.plot(WIDTHS, [rows[w][1] for w in WIDTHS], "o-", color="#D55E00", label="test")

@@ -18,7 +18,7 @@ from .engine import check_not_freed, flow, reachable
 from .tensor import Tensor
 
 MOST_NODES = 400
-_ORDERED = ("−", "÷", "@", "^")  # whose operands a and b are told apart
+_ORDERED = ("−", "÷", "@", "^")  # whose first and second operands are told apart
 _VALUE, _GRADIENT, _LINE = "#1b7837", "#b2182b", "#555555"
 
 
@@ -85,7 +85,7 @@ class GraphDrawing:
         for i, node in enumerate(self.nodes):
             told = node.label in _ORDERED and len(node.inputs) == 2
             for k, j in enumerate(node.inputs):
-                mark = f' [headlabel="{"ab"[k]}", fontsize=9]' if told else ""
+                mark = f' [headlabel="{"12"[k]}", fontsize=9]' if told else ""
                 lines.append(f"  n{j} -> n{i}{mark};")
         return "\n".join([*lines, "}"])
 
@@ -154,7 +154,7 @@ class GraphDrawing:
                 if node.label in _ORDERED and len(node.inputs) == 2:
                     (x0, y0), (x1, y1) = points[j], points[i]
                     place = (x1 - 0.32 * (x1 - x0), y1 - 0.32 * (y1 - y0))
-                    ax.text(*place, "ab"[k], color=_LINE, fontsize=7, style="italic", zorder=2)
+                    ax.text(*place, "12"[k], color=_LINE, fontsize=7, style="italic", zorder=2)
                 bent = places[i][0] - places[j][0] > 1  # round what lies between
                 curve = {"connectionstyle": f"arc3,rad={0.12 if bent else 0}"}
                 ax.annotate("", points[i], points[j], arrowprops=arrow | curve, zorder=1)
@@ -162,8 +162,9 @@ class GraphDrawing:
             round_ = "circle,pad=0.3" if len(node.label) < 5 else "round,pad=0.4,rounding_size=0.9"
             box = {"boxstyle": round_ if node.computed else "round,pad=0.35"}
             face = "#eef3fa" if node.computed else "white"
-            ax.text(x, y, node.label, parse_math=False, ha="center", va="center", fontsize=10, zorder=3,
-                    bbox={**box, "facecolor": face, "edgecolor": _LINE})  # fmt: skip
+            box |= {"facecolor": face, "edgecolor": _LINE}
+            middle = {"ha": "center", "va": "center", "fontsize": 10, "zorder": 3}
+            ax.text(x, y, node.label, parse_math=False, bbox=box, **middle)
             plain = {"ha": "center", "fontsize": 8, "zorder": 4}
             ax.text(x, y + 0.32, self._text(node.value), color=_VALUE, va="bottom", **plain)
             ax.text(x, y - 0.32, self._text(node.gradient), color=_GRADIENT, va="top", **plain)

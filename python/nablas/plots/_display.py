@@ -32,6 +32,7 @@ class Display:
         raise NotImplementedError
 
     def _start(self, ax: Any, **settings: Any) -> Any:
+        """The Axes to draw on: those given, or new ones."""
         if ax is None:
             ax = pyplot().subplots(layout="constrained", **settings)[1]
         self.ax_ = ax

@@ -79,15 +79,15 @@ class ActivationDisplay(Display):
         for place, (name, value) in zip(axes, self.values.items(), strict=False):
             place.axhline(0, color="0.8", linewidth=0.8)
             place.axvline(0, color="0.8", linewidth=0.8)
-            steps = np.abs(np.diff(value)).max() > 0.5 * max(np.ptp(value), 1e-9)
             (function,) = place.plot(
-                self.z, np.where(_jumps(value), np.nan, value) if steps else value,
-                color=COLOURS[0], label="g(z)",
-            )  # fmt: skip
+                self.z, np.where(_jumps(value), np.nan, value), color=COLOURS[0], label="g(z)"
+            )
             slope = np.where(_jumps(self.slopes[name]), np.nan, self.slopes[name])
             (line,) = place.plot(self.z, slope, "--", color=COLOURS[1], label="g′(z)")
-            top = 3.0 if value.max() > 5 else max(1.15, value.max() * 1.1)
-            place.set(title=name, ylim=(min(-0.25, max(value.min() * 1.15, -3.0)), top))
+            place.set_title(name)
+            if value.max() > 20 > value.min():  # an exponential: the rest would be flat
+                top = max(3.0, 3 * float(np.median(value)))
+                place.set_ylim(-0.08 * top, top)
             self.lines_[name] = (function, line)
         for place in axes[:count][-columns:]:
             place.set_xlabel("z")
@@ -99,7 +99,8 @@ class ActivationDisplay(Display):
 
 
 def _jumps(values: Array) -> Array:
-    """Where a function jumps, so that no line is drawn across."""
+    """Where a function jumps, so that no line is drawn across: steps far above their neighbours."""
     steps = np.abs(np.diff(values, prepend=values[:1]))
-    result: Array = steps > 0.2
+    around = np.maximum(np.roll(steps, 1), np.roll(steps, -1))
+    result: Array = (steps > 0.05 * np.ptp(values)) & (steps > 5 * around)
     return result

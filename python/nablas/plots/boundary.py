@@ -16,13 +16,31 @@ def _responses(estimator: Any, points: Array) -> tuple[Array, bool]:
     """Probabilities (n, classes), or (n, 1) values of something that does not classify."""
     if hasattr(estimator, "predict_proba"):
         return np.asarray(estimator.predict_proba(points)), True
+    if hasattr(estimator, "classes_"):  # certain of what it predicts
+        predicted = np.asarray(estimator.predict(points))
+        return (predicted.reshape(-1, 1) == np.asarray(estimator.classes_)).astype(float), True
     if not hasattr(estimator, "forward"):
         values = np.asarray(estimator.predict(points))
         return values.reshape(len(points), -1), False
     outputs = estimator.forward(points)
-    if estimator.output == "sigmoid" and outputs.shape[1] == 1:
+    if estimator.output in ("sigmoid", "step") and outputs.shape[1] == 1:
         return np.hstack([1 - outputs, outputs]), True
     return outputs, estimator.output == "softmax"
+
+
+def _class_codes(y: Array, classes: list[Any]) -> Array:
+    """Positions in `classes` of labels (n,), (n, 1) or one-hot (n, classes)."""
+    if y.ndim == 2 and y.shape[1] == len(classes) > 1:
+        best: Array = y.argmax(axis=1)
+        return best
+    known = {label: i for i, label in enumerate(classes)}
+    codes = [known.get(label, -1) for label in y.reshape(-1).tolist()]
+    if -1 in codes:
+        first = codes.index(-1)
+        raise ValueError(
+            f"y: expected labels among {classes}, got {y.reshape(-1)[first]!r} at {first}"
+        )
+    return np.array(codes)
 
 
 class DecisionBoundaryDisplay(Display):
@@ -98,6 +116,14 @@ class DecisionBoundaryDisplay(Display):
         points = np.asarray(X, dtype=float)
         if points.ndim != 2 or points.shape[1] != 2:
             raise ValueError(f"X: expected shape (n, 2), got {points.shape}")
+        if len(points) == 0 or not np.isfinite(points).all():
+            raise ValueError("X: expected at least one row, all finite")
+        if grid_resolution < 2 or not eps >= 0:
+            raise ValueError(
+                f"grid_resolution, eps: expected at least 2 and 0, got {grid_resolution}, {eps}"
+            )
+        if y is not None and len(np.asarray(y)) != len(points):
+            raise ValueError(f"y: expected {len(points)} rows like X, got {len(np.asarray(y))}")
         low, high = points.min(axis=0), points.max(axis=0)
         margin = np.where(high > low, high - low, 1) * eps
         axes = [
@@ -113,7 +139,7 @@ class DecisionBoundaryDisplay(Display):
             names_of = getattr(estimator, "classes_", getattr(estimator, "classes", None))
             classes = list(range(response.shape[1])) if names_of is None else list(names_of)
             if codes is not None:
-                codes = np.array([classes.index(label) for label in codes.tolist()])
+                codes = _class_codes(codes, classes)
         elif response.shape[1] != 1:
             raise ValueError(
                 f"estimator: expected one that classifies or has one output, got "
@@ -133,6 +159,8 @@ class DecisionBoundaryDisplay(Display):
     def plot(self, ax: Any = None) -> Self:
         """Draw on a matplotlib Axes, a new one by default."""
         ax = self._start(ax)
+        if hasattr(ax, "plot_surface"):
+            raise ValueError('ax: expected plane Axes, got ones with projection="3d"')
         if self.classes:
             self._regions(ax)
         else:
@@ -150,9 +178,16 @@ class DecisionBoundaryDisplay(Display):
         colours = np.array([_rgb(COLOURS[i % len(COLOURS)]) for i in range(len(self.classes))])
         best = self.response.argmax(axis=2)
         chance = 1 / len(self.classes)
-        sure = np.clip((self.response.max(axis=2) - chance) / (1 - chance), 0, 1)[..., np.newaxis]
+        sure = (self.response.max(axis=2) - chance) / max(1 - chance, 1e-9)
+        sure = np.clip(sure, 0, 1)[..., np.newaxis]
         image = 1 - (0.12 + 0.5 * sure) * (1 - colours[best])
-        extent = (self.xx0.min(), self.xx0.max(), self.xx1.min(), self.xx1.max())
+        half = [np.ptp(axis) / (len(axis) - 1) / 2 for axis in (self.xx0[0], self.xx1[:, 0])]
+        extent = (
+            self.xx0.min() - half[0],
+            self.xx0.max() + half[0],
+            self.xx1.min() - half[1],
+            self.xx1.max() + half[1],
+        )  # a pixel reaches half a cell around its point
         self.surface_ = ax.imshow(image, extent=extent, origin="lower", aspect="auto")
         self.boundary_ = []
         for i in np.unique(best) if len(np.unique(best)) > 1 else []:
@@ -166,16 +201,21 @@ class DecisionBoundaryDisplay(Display):
             return
         for i, label in enumerate(self.classes):
             chosen = self.points[self.codes == i]
-            look = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+            look = {
+                "color": COLOURS[i % len(COLOURS)],
+                "marker": MARKERS[(i + i // len(COLOURS)) % len(MARKERS)],
+            }
             self.points_.append(ax.scatter(*chosen.T, label=label, **look, **_POINT))
         ax.legend(title="class", framealpha=0.9)
 
     def _values(self, ax: Any) -> None:
         values = self.response[..., 0]
-        self.surface_ = ax.contourf(self.xx0, self.xx1, values, levels=20, cmap="viridis")
+        seen = values if self.codes is None else np.append(values, self.codes)
+        levels = np.linspace(seen.min(), seen.max() + 1e-9 * max(1.0, np.abs(seen).max()), 21)
+        self.surface_ = ax.contourf(self.xx0, self.xx1, values, levels=levels, cmap="viridis")
         self.boundary_, self.points_ = [], []
-        if self.points is not None:
-            look = {"c": self.codes, "cmap": "viridis", "norm": self.surface_.norm}
+        if self.points is not None and self.codes is not None:
+            look = {"c": np.ravel(self.codes), "cmap": "viridis", "norm": self.surface_.norm}
             self.points_.append(ax.scatter(*self.points.T, **look, **_POINT))
         self.figure_.colorbar(self.surface_, ax=ax, label="predicted value")
 

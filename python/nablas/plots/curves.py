@@ -29,7 +29,8 @@ class LossCurveDisplay(Display):
     def __init__(
         self, loss: list[float], val_loss: list[float] | None = None, *, log: bool = False
     ) -> None:
-        self.loss, self.val_loss, self.log = loss, val_loss or [], log
+        self.loss, self.val_loss = list(loss), list(() if val_loss is None else val_loss)
+        self.log = log
 
     @classmethod
     def from_history(cls, history: Any, *, log: bool = False, ax: Any = None) -> Self:
@@ -70,12 +71,13 @@ class LossCurveDisplay(Display):
         """Draw on a matplotlib Axes, a new one by default."""
         ax = self._start(ax)
         epochs = np.arange(1, len(self.loss) + 1)
-        self.lines_ = ax.plot(epochs, self.loss, color=COLOURS[0], label="training")
+        marker = "o" if len(epochs) == 1 else None
+        self.lines_ = ax.plot(epochs, self.loss, color=COLOURS[0], marker=marker, label="training")
         if self.val_loss:
             self.lines_ += ax.plot(
                 epochs, self.val_loss, color=COLOURS[1], linestyle="--", label="validation"
             )
-            best = int(np.argmin(self.val_loss))
+            best = int(np.argmin(np.nan_to_num(self.val_loss, nan=np.inf)))
             self.lines_ += ax.plot(
                 best + 1,
                 self.val_loss[best],

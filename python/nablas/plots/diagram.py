@@ -94,11 +94,15 @@ class NetworkDisplay(Display):
                     segments.append([start, end])
                     values.append(float(w[i, j]))
         width = 0.5 + 2.5 * np.abs(values) / top
+        ax.add_collection(
+            LineCollection(segments, colors="0.8", linewidths=width + 0.5, zorder=0)
+        )  # a grey edge, for a weight near 0 is white
         self.lines_ = LineCollection(
             segments, array=np.array(values), cmap=cmap, norm=norm, linewidths=width, zorder=1
         )
         ax.add_collection(self.lines_)
-        if show_values if show_values is not None else len(values) <= 12:
+        told = show_values if show_values is not None else len(values) <= 12
+        if told:
             for ((x0, y0), (x1, y1)), value in zip(segments, values, strict=True):
                 place = (x0 + 0.32 * (x1 - x0), y0 + 0.32 * (y1 - y0))
                 ax.text(*place, f"{value:.2f}", bbox=_PAPER, zorder=2, **_SMALL)
@@ -108,8 +112,10 @@ class NetworkDisplay(Display):
                 ax.add_patch(
                     plt.Circle((x, y), 0.28, facecolor=face, edgecolor="0.2", linewidth=1, zorder=3)
                 )
-                label = f"$x_{{{u + 1}}}$" if c == 0 else ""
-                ax.text(x, y, label, ha="center", va="center", fontsize=9, zorder=4)
+                if c == 0:
+                    ax.text(x, y, f"$x_{{{u + 1}}}$", ha="center", va="center", zorder=4)
+                elif told:
+                    ax.text(x, y, f"{self.biases[c - 1][u]:.2f}", zorder=4, **_SMALL)
             if len(column) < sizes[c]:
                 ax.text(2.4 * c, 0, "⋮", ha="center", va="center", fontsize=16)
             name = "inputs" if c == 0 else self.activations[c - 1]

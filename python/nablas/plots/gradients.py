@@ -76,6 +76,8 @@ class GradientNormDisplay(Display):
         )
         if np.any(self.by_weights > 0):
             ax.set_yscale("log")
+            least = min(v[v > 0].min(initial=np.inf) for v in (self.by_weights, self.by_biases))
+            ax.set_ylim(bottom=10.0 ** (np.floor(np.log10(least)) - 1))
         ax.set(ylabel="root mean square", title="Gradient by layer")
         ax.legend()
         ax.grid(axis="y", alpha=0.3)

@@ -144,7 +144,8 @@ class LossLandscapeDisplay(Display):
         LossLandscapeDisplay
         """
         start = np.asarray(centre, dtype=float)
-        ways = [np.asarray(d, dtype=float) for d in directions]
+        single = isinstance(directions, np.ndarray) and directions.shape == start.shape
+        ways = [np.asarray(d, dtype=float) for d in ([directions] if single else directions)]
         if len(ways) not in (1, 2):
             raise ValueError(f"directions: expected one or two, got {len(ways)}")
         for i, way in enumerate(ways):
@@ -152,6 +153,8 @@ class LossLandscapeDisplay(Display):
                 raise ValueError(
                     f"directions: expected shape {start.shape}, got {way.shape} at {i}"
                 )
+        if resolution < 2:
+            raise ValueError(f"resolution: expected at least 2, got {resolution}")
         if kind not in ("contour", "surface"):
             raise ValueError(f"kind: expected contour or surface, got {kind!r}")
         alphas = np.linspace(-span, span, resolution)
@@ -175,6 +178,8 @@ class LossLandscapeDisplay(Display):
             return self
         if kind == "surface":
             ax = self._start(ax, subplot_kw={"projection": "3d"})
+            if not hasattr(ax, "plot_surface"):
+                raise ValueError('ax: expected Axes with projection="3d" for kind="surface"')
             grid = np.meshgrid(self.alphas, self.alphas)
             self.artist_ = ax.plot_surface(*grid, heights, cmap="viridis", linewidth=0)
             ax.set_zlabel(label, labelpad=8)

@@ -49,18 +49,28 @@ class WeightHistogramDisplay(Display):
 
     def plot(self, ax: Any = None, *, bins: int | None = None) -> Self:
         """Draw on as many matplotlib Axes as there are layers, new ones by default."""
+        if bins is not None and bins < 1:
+            raise ValueError(f"bins: expected at least 1, got {bins}")
         count = len(self.weights)
-        size = (max(4.0, min(3.0 * count + 0.5, 14)), 3.0)
-        ax = self._start(ax, ncols=count, figsize=size, squeeze=False, sharex=True)
+        columns = min(count, 4)
+        rows = -(-count // columns)
+        size = (3.0 * columns + 0.5, 2.7 * rows + 0.3)
+        ax = self._start(ax, nrows=rows, ncols=columns, figsize=size, squeeze=False, sharex=True)
         axes = np.ravel(ax)
         if len(axes) < count:
             raise ValueError(f"ax: expected {count} Axes, got {len(axes)}")
         widest = max(float(np.abs(w).max(initial=0)) for w in self.weights) or 1.0
         for place, w, name in zip(axes, self.weights, self.names, strict=False):
-            count = bins or int(np.clip(2 * np.sqrt(w.size), 8, 60))
-            edges = np.linspace(-widest, widest, count + 1)
+            default = int(np.clip(2 * np.sqrt(w.size), 8, 60))
+            edges = np.linspace(-widest, widest, (default if bins is None else bins) + 1)
             place.hist(w, bins=list(edges), color=COLOURS[0], edgecolor="white", linewidth=0.3)
             place.axvline(0, color="0.4", linewidth=0.8)
-            place.set(title=f"{name}: {w.size} weights\ndeviation {w.std():.3g}", xlabel="weight")
+            many = "weight" if w.size == 1 else "weights"
+            place.set_title(f"{name}: {w.size} {many}\ndeviation {w.std():.3g}")
+        for place in axes[:count][-columns:]:
+            place.set_xlabel("weight")
+            place.tick_params(labelbottom=True)
+        for place in axes[count:]:
+            place.set_visible(False)
         axes[0].set_ylabel("number")
         return self
