@@ -115,7 +115,9 @@ class NetworkDisplay(Display):
                 if c == 0:
                     ax.text(x, y, f"$x_{{{u + 1}}}$", ha="center", va="center", zorder=4)
                 elif told:
-                    ax.text(x, y, f"{self.biases[c - 1][u]:.2f}", zorder=4, **_SMALL)
+                    bias = float(self.biases[c - 1][u])
+                    ink = "white" if abs(bias) > 0.6 * top else "black"
+                    ax.text(x, y, f"{bias:.2f}", zorder=4, color=ink, **_SMALL)
             if len(column) < sizes[c]:
                 ax.text(2.4 * c, 0, "⋮", ha="center", va="center", fontsize=16)
             name = "inputs" if c == 0 else self.activations[c - 1]
