@@ -127,6 +127,17 @@ def test_early_stopping_keeps_the_best_weights():
         assert model.set_params(max_iter=2, random_state=0).fit(X, Y).validation_scores_ is None
 
 
+def test_validation_shares_of_few_or_rare_classes():
+    rare = np.r_[:100, 149]  # one row of class 2
+    model = MLPClassifier((4,), early_stopping=True, max_iter=3, random_state=0).fit(
+        X[rare], Y[rare]
+    )
+    assert len(model.validation_scores_) == model.n_iter_
+    for settings in ({"validation_fraction": 0.001}, {}):
+        with pytest.raises(ValueError, match="validation set is too small"):
+            MLPClassifier(early_stopping=True, **settings).fit(X[:8], Y[:8])
+
+
 def test_partial_fit_and_warm_start():
     steps = MLPClassifier((5,), solver="sgd", momentum=0, shuffle=False, random_state=0)
     for _ in range(5):
