@@ -211,6 +211,18 @@ def test_jacobian_hessian_and_products():
         lambda x: np.hstack([x, x]), lambda x: np.take(x, [0, 0, 2], axis=1), lambda x: np.concatenate([x, x], axis=None),
         lambda x: np.linalg.norm(x, 'fro'), lambda x: np.broadcast_to(x, (2, 2, 3)), lambda x: np.power(2.0, x),
         lambda x: np.divide([1.0, 2.0, 3.0], x), lambda x: np.dot(2.0, x),
+        np.prod, lambda x: np.prod(x, axis=1), lambda x: np.prod(x, axis=-2, keepdims=True), lambda x: np.prod(x[:0], axis=0),
+        lambda x: np.multiply.reduce(x), lambda x: np.multiply.reduce(x, axis=1),
+        lambda x: np.einsum("ij,kj->ik", x, x), lambda x: np.einsum("ij->j", x, optimize=False), lambda x: np.average(x, 1),
+        lambda x: np.average(x, axis=1, weights=[1.0, 2.0, 3.0]), lambda x: np.average(x, weights=np.arange(6.0).reshape(2, 3)),
+        lambda x: np.average(x, axis=0, weights=x * x), lambda x: np.sort(x), lambda x: np.sort(x, axis=None), lambda x: np.sort(x, axis=0),
+        np.diff, lambda x: np.diff(x, axis=0), lambda x: np.diff(x, 2), np.ptp, lambda x: np.ptp(x, axis=0), np.trace, lambda x: np.trace(x, 1),
+        lambda x: np.pad(x, 1), lambda x: np.pad(x, ((0, 1), (2, 0)), mode="wrap"), lambda x: np.pad(x, 2, "reflect"),
+        lambda x: np.repeat(x, 2), lambda x: np.repeat(x, [1, 0, 2], axis=1), lambda x: np.tile(x, (2, 1, 2)),
+        lambda x: np.roll(x, 1), lambda x: np.rot90(x), np.fliplr, np.flipud, np.diagonal, np.diag, lambda x: np.diag(x[0], 1),
+        np.tril, lambda x: np.triu(x, 1), lambda x: np.split(x, 3, axis=1)[2], lambda x: np.array_split(x, 2, 1)[0],
+        lambda x: np.take_along_axis(x, np.array([[2, 0], [1, 1]]), 1), lambda x: np.delete(x, 1, 1), np.atleast_3d,
+        np.matrix_transpose, lambda x: np.hsplit(x, [1])[1], np.arcsinh, lambda x: np.hypot(x, 1.0),
     ],
 )  # fmt: skip
 def test_numpy_functions_of_tensors(call):
@@ -244,6 +256,26 @@ def test_numpy_functions_that_give_no_tensor_or_none():
         np.exp(x, out=out)
     np.exp(x.detach(), out=out)
     assert out[0] == np.exp(1.5)
+
+
+def test_products_and_contractions_at_their_edges():
+    x = leaf([[2.0, 0.0, 5.0], [0.0, 0.0, 3.0]])
+    ag.prod(x, 1).backward(np.ones(2))
+    assert x.grad.data.tolist() == [[0, 10, 0], [0, 0, 0]]
+    assert ag.prod(Tensor(3.0)).item() == 3
+    assert Tensor(np.arange(1.0, 8)).prod().item() == 5040
+    assert ag.prod(Tensor(np.array([200, 2], np.uint8))).item() == 400
+    assert ag.prod(Tensor(np.ones((0, 3)))).item() == 1
+    with pytest.raises(ValueError, match="no letter twice"):
+        ag.einsum("ii->", x)
+    with pytest.raises(ValueError, match="one term for each of 1 operands, got 'ij,jk'"):
+        ag.einsum("ij,jk", x)
+    with pytest.raises(ValueError, match="Output character k"):
+        ag.einsum("ij->k", x)
+    with pytest.raises(ValueError, match="mode"):
+        np.pad(x, 1, "linear_ramp")
+    with pytest.raises(TypeError, match="constant_values"):
+        np.pad(x, 1, constant_values=2)
 
 
 def test_a_tensor_behaves_like_an_array():

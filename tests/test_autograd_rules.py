@@ -44,6 +44,15 @@ PRODUCTS = [
     ((3,), (2, 3, 2)), ((2, 2, 3), (3,)), ((1,), (1,)), ((1, 1), (1, 1)), ((4, 2), (2, 2)),
     ((0, 2, 3), (3, 2)), ((5, 1), (1, 5)),
 ]  # fmt: skip
+CONTRACTIONS = [
+    ("ij,jk->ik", (2, 3), (3, 4)), ("ij,jk", (2, 3), (3, 2)), ("ij->ji", (2, 3)), ("ij->", (2, 3)),
+    ("ij->i", (2, 3)), ("i,i", (3,), (3,)), ("i,j->ij", (2,), (3,)), ("bi,bi->b", (2, 3), (2, 3)),
+    ("bij,bjk->bik", (2, 2, 3), (2, 3, 2)), ("ij,jk,kl->il", (2, 3), (3, 2), (2, 2)), ("...i,...i", (2, 3), (2, 3)),
+    ("...i,i->...", (2, 2, 3), (3,)), ("...ij,jk->...ik", (2, 3), (3, 2)), ("i...,...j->ij...", (2, 3), (3, 2)),
+    (",i->i", (), (3,)), ("ij,ij->", (2, 3), (2, 3)), ("ij,k->j", (2, 3), (2,)), ("ij,jk->ik", (0, 3), (3, 2)),
+    ("ij,jk->ik", (2, 0), (0, 2)), ("ij,jk->ik", (2, 1), (3, 2)), ("i,i->i", (1,), (3,)), ("ba", (2, 3)),
+    ("...", (2, 2)), ("a...,b...->ab", (2, 3), (2, 3)),
+]  # fmt: skip
 INDICES = [
     ((4,), 1), ((4,), -1), ((4,), slice(1, 3)), ((4,), slice(None, None, -1)), ((4,), slice(0, 0)),
     ((4,), ...), ((4,), None), ((4,), [0, 0, 2]), ((4,), np.array([3, 1])), ((4,), np.array([True, False, True, True])),
@@ -81,7 +90,8 @@ STACKED = [
 ]  # fmt: skip
 
 POSITIVE = {"log", "log2", "log10", "log1p", "sqrt", "power", "cbrt"}
-INSIDE = {"arcsin", "arccos"}
+INSIDE = {"arcsin", "arccos", "arctanh"}
+ABOVE_ONE = {"arccosh"}
 
 
 def numbers(shape, seed, name=""):
@@ -95,6 +105,8 @@ def numbers(shape, seed, name=""):
         values = np.abs(values)
     if name in INSIDE:
         values = values / 2.2
+    if name in ABOVE_ONE:
+        values = np.abs(values) + 1.2
     return rng.permutation(values).reshape(shape)
 
 
@@ -112,6 +124,7 @@ def cases():
         "power",
         "logaddexp",
         "arctan2",
+        "hypot",
         "maximum",
         "minimum",
     }
@@ -140,6 +153,8 @@ def cases():
             yield name, lambda x, n=name, a=axis: getattr(x, n)(a), (shape,)
     for a, b in PRODUCTS:
         yield "matmul", lambda x, y: x @ y, (a, b)
+    for subscripts, *shapes in CONTRACTIONS:
+        yield "einsum", lambda *x, s=subscripts: ag.einsum(s, *x), shapes
     for a, b in TWO:
         test = np.random.default_rng(3).random(np.broadcast_shapes(a, b)) < 0.5
         yield "where", lambda x, y, c=test: ag.where(c, x, y), (a, b)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import string
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,25 @@ def unstack(g: Any, count: int, axis: int) -> list[Any]:
     return [g[(*before, i)] for i in range(count)]
 
 
+def softmax(x: Any, axis: int) -> Any:
+    """Exponentials that sum to 1 along an axis."""
+    if x.ndim == 2 and axis in (-1, 1) and x.dtype.char in "fd":
+        return kernels.softmax(x)
+    x = floating(x)
+    e = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def log_sum_exp(x: Any, axis: Any, keepdims: bool) -> Any:
+    """Logarithm of the sum of exponentials."""
+    x = floating(x)
+    top = x.max(axis=axis, keepdims=True, initial=-np.inf)
+    top = np.where(np.isfinite(top), top, 0).astype(x.dtype, copy=False)
+    with np.errstate(divide="ignore"):
+        result = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top
+    return result if keepdims else result.reshape(np.add.reduce(x, axis=axis).shape)
+
+
 # ---- matrix products -------------------------------------------------------------------------
 
 
@@ -153,3 +173,52 @@ def matmul_right(g: Any, a: Any, b: Any) -> Any:
             (*a.shape[:-2], b.shape[0])
         )
     return product(a, g, True, False)
+
+
+def explicit_subscripts(subscripts: str, ndims: list[int]) -> str:
+    """Einstein's subscripts with "->" and letters in place of "..."."""
+    if not isinstance(subscripts, str):
+        raise TypeError(f"subscripts: expected a str, got {type(subscripts).__name__}")
+    inputs, arrow, out = subscripts.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    if len(terms) != len(ndims):
+        raise ValueError(
+            f"subscripts: expected one term for each of {len(ndims)} operands, got {subscripts!r}"
+        )
+    letters = [term.replace("...", "") for term in terms]
+    for term in letters:
+        if len(set(term)) < len(term):
+            raise ValueError(
+                f"subscripts: expected no letter twice in one operand, got {term!r}; take its "
+                "numpy.diagonal first"
+            )
+    if not arrow:
+        joined = "".join(letters)
+        out = "..." * ("..." in inputs) + "".join(c for c in sorted(joined) if joined.count(c) == 1)
+    free = [c for c in string.ascii_letters if c not in inputs]
+    added = [n - len(term) for n, term in zip(ndims, letters, strict=True)]
+    rest = "".join(free[: max(0, *added)])
+    terms = [t.replace("...", rest[len(rest) - n :]) for t, n in zip(terms, added, strict=True)]
+    return ",".join(terms) + "->" + out.replace("...", rest)
+
+
+def einsum_gradients(g: Any, wanted: Any, subscripts: str, arrays: Any) -> list[Any]:
+    """The gradients by the operands of an explicit `einsum`: g contracted with all the others."""
+    inputs, _, out = subscripts.partition("->")
+    terms = inputs.split(",")
+
+    def gradient(i: int) -> Any:
+        others = [
+            (out, g),
+            *((t, a) for k, (t, a) in enumerate(zip(terms, arrays, strict=True)) if k != i),
+        ]
+        full = {pair for term, array in others for pair in zip(term, array.shape, strict=True)}
+        # Axes that no other has at this length were summed alone: the gradient is constant there.
+        alone = [pair for pair in zip(terms[i], arrays[i].shape, strict=True) if pair not in full]
+        if alone:
+            letters, lengths = zip(*alone, strict=True)
+            others.append(("".join(letters), np.ones(lengths, g.dtype)))
+        call = ",".join(term for term, _ in others) + "->" + terms[i]
+        return np.einsum(call, *(array for _, array in others), optimize=True)
+
+    return [gradient(i) if needed else None for i, needed in enumerate(wanted)]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
+from ._arrays import explicit_subscripts
 from .operators import Axis
 from .rules import RULES
 from .tensor import Tensor, apply, record, wrap
@@ -57,6 +58,9 @@ tan = _entrywise("tan", "Tangent of every entry.")
 arcsin = _entrywise("arcsin", "Inverse sine of every entry.")
 arccos = _entrywise("arccos", "Inverse cosine of every entry.")
 arctan = _entrywise("arctan", "Inverse tangent of every entry.")
+arcsinh = _entrywise("arcsinh", "Inverse hyperbolic sine of every entry.")
+arccosh = _entrywise("arccosh", "Inverse hyperbolic cosine of every entry.")
+arctanh = _entrywise("arctanh", "Inverse hyperbolic tangent of every entry.")
 sinh = _entrywise("sinh", "Hyperbolic sine of every entry.")
 cosh = _entrywise("cosh", "Hyperbolic cosine of every entry.")
 erf = _entrywise("erf", "Error function of every entry.")
@@ -64,6 +68,7 @@ maximum = _binary("maximum", "The larger of two entries; where equal each gets h
 minimum = _binary("minimum", "The smaller of two entries; where equal each gets half the gradient.")
 logaddexp = _binary("logaddexp", "Logarithm of the sum of two exponentials.")
 arctan2 = _binary("arctan2", "The angle of the point (b, a).")
+hypot = _binary("hypot", "The length of the vector (a, b).")
 power = _binary("power", "The first to the power of the second.")
 matmul = _binary("matmul", "Matrix product, by NumPy's rules for vectors and stacks of matrices.")
 
@@ -127,6 +132,33 @@ def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def cumsum(x: Operand, axis: int | None = None) -> Tensor:
     """Running sum along an axis."""
     return as_tensor(x).cumsum(axis)
+
+
+def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Product over the given axes; its gradient is right at zeros, too."""
+    return as_tensor(x).prod(axis, keepdims)
+
+
+def einsum(subscripts: str, *operands: Operand) -> Tensor:
+    """Sums of products by Einstein's convention.
+
+    Parameters
+    ----------
+    subscripts : str
+        As NumPy's `einsum` reads them: "ij,jk->ik", "bi,bi->b", "...i,...i".
+    *operands : Tensors
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    ValueError
+        Where an operand has a letter twice: take its ``numpy.diagonal`` first.
+    """
+    tensors = [as_tensor(x) for x in operands]
+    return apply("einsum", explicit_subscripts(subscripts, [x.ndim for x in tensors]), *tensors)
 
 
 def norm(

@@ -16,7 +16,7 @@ _RECORDED = {
     rule.forward: name for name, rule in RULES.items() if isinstance(rule.forward, np.ufunc)
 }
 _RECORDED |= {np.fabs: "absolute", np.matmul: "matmul", np.tanh: "tanh", np.float_power: "power"}
-_REDUCED = {np.add: "sum", np.maximum: "max", np.minimum: "min"}
+_REDUCED = {np.add: f.sum, np.maximum: f.max, np.minimum: f.min, np.multiply: f.prod}
 _TESTS = {
     np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal, np.isfinite,
     np.isinf, np.isnan, np.signbit, np.logical_and, np.logical_or, np.logical_not, np.logical_xor,
@@ -34,9 +34,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Any, settings: dict[str, An
     if method == "__call__" and not settings:
         result = _called(ufunc, inputs)
     elif method == "reduce" and ufunc in _REDUCED and settings.keys() <= {"axis", "keepdims"}:
-        result = apply(
-            _REDUCED[ufunc], inputs[0], settings.get("axis", 0), settings.get("keepdims", False)
-        )
+        result = _REDUCED[ufunc](inputs[0], **({"axis": 0} | settings))
     elif settings:
         raise TypeError(
             f"numpy.{ufunc.__name__} of a Tensor: expected no {', '.join(settings)}; apply it to "
@@ -125,6 +123,49 @@ def _flip(x: Any, axis: Any = None) -> Any:
     return x[tuple(slice(None, None, -1 if i in axes else None) for i in range(x.ndim))]
 
 
+def _moving(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that only moves entries, or puts zeros between them, done with their numbers."""
+
+    def moved(x: Any, *rest: Any, **settings: Any) -> Any:
+        tensor = f.as_tensor(x)
+        numbers = np.arange(1, tensor.size + 1).reshape(tensor.shape)
+        entries = f.concatenate([np.zeros(1, tensor.dtype), tensor.flatten()])
+        found = function(numbers, *rest, **settings)
+        return [entries[i] for i in found] if isinstance(found, (list, tuple)) else entries[found]
+
+    return moved
+
+
+def _pad(x: Any, pad_width: Any, mode: str = "constant") -> Any:
+    moving = ("constant", "edge", "reflect", "symmetric", "wrap")
+    if mode not in moving:
+        raise ValueError(f"mode: expected one of {', '.join(moving)}, got {mode!r}")
+    return _moving(np.pad)(x, pad_width, mode)
+
+
+def _sort(x: Any, axis: int | None = -1) -> Any:
+    order = np.argsort(_value(x), axis, kind="stable")
+    return _moving(np.take_along_axis)(x, order, axis)
+
+
+def _diff(x: Any, n: int = 1, axis: int = -1) -> Any:
+    for _ in range(n):
+        last = x.swapaxes(axis, -1)
+        x = (last[..., 1:] - last[..., :-1]).swapaxes(axis, -1)
+    return x
+
+
+def _average(x: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Any:
+    if weights is None:
+        return f.mean(x, axis, keepdims)
+    if isinstance(axis, int) and np.ndim(_value(weights)) == 1:
+        weights = f.as_tensor(weights).reshape(
+            [-1 if i == axis % x.ndim else 1 for i in range(x.ndim)]
+        )
+    total = f.sum(f.broadcast_to(weights, x.shape), axis, keepdims)
+    return f.sum(x * weights, axis, keepdims) / total
+
+
 _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.sum: _sum_like("sum"), np.mean: _sum_like("mean"), np.max: _sum_like("max"),
     np.min: _sum_like("min"), np.amax: _sum_like("max"), np.amin: _sum_like("min"),
@@ -132,7 +173,8 @@ _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.std: lambda x, axis=None, *, keepdims=False, ddof=0: x.std(axis, keepdims, ddof=ddof),
     np.where: f.where, np.clip: f.clip, np.cumsum: f.cumsum, np.linalg.norm: _norm,
     np.reshape: f.reshape, np.transpose: f.transpose, np.broadcast_to: f.broadcast_to,
-    np.ravel: lambda x: x.flatten(), np.squeeze: lambda x, axis=None: x.squeeze(axis),
+    np.ravel: lambda x: x.flatten(), np.matrix_transpose: lambda x: x.swapaxes(-1, -2),
+    np.squeeze: lambda x, axis=None: x.squeeze(axis),
     np.expand_dims: lambda x, axis: x.reshape(np.expand_dims(x.data, axis).shape),
     np.swapaxes: lambda x, a, b: x.swapaxes(a, b), np.flip: _flip,
     np.concatenate: f.concatenate, np.stack: f.stack, np.dot: _dot,
@@ -152,7 +194,20 @@ _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.isclose: lambda a, b, *rest, **s: np.isclose(_value(a), _value(b), *rest, **s),
     np.zeros_like: lambda x, **s: wrap(np.zeros_like(x.data, **s)),
     np.ones_like: lambda x, **s: wrap(np.ones_like(x.data, **s)),
+    np.prod: lambda x, axis=None, *, keepdims=False: f.prod(x, axis, keepdims),
+    np.einsum: lambda subscripts, *operands, optimize=True: f.einsum(subscripts, *operands),
+    np.average: _average, np.sort: _sort, np.diff: _diff, np.pad: _pad,
+    np.ptp: lambda x, axis=None, *, keepdims=False: x.max(axis, keepdims) - x.min(axis, keepdims),
+    np.trace: lambda x, offset=0: _moving(np.diagonal)(x, offset).sum(-1),
     np.array_repr: lambda x, *_: repr(x), np.array_str: lambda x, *_: repr(x),
+}  # fmt: skip
+_FUNCTIONS |= {
+    function: _moving(function)
+    for function in (
+        np.repeat, np.tile, np.roll, np.rot90, np.fliplr, np.flipud, np.diagonal, np.diag, np.tril,
+        np.triu, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.take_along_axis,
+        np.delete, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.rollaxis,
+    )
 }  # fmt: skip
 
 

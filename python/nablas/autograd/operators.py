@@ -187,6 +187,24 @@ class Operators:
         size: Tensor = away.norm(axis, keepdims)
         return size / (self.data.size / max(size.size, 1) - ddof) ** 0.5  # type: ignore[no-any-return]
 
+    def prod(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """Product over the given axes, all of them by default."""
+        made: Any = np.prod(self.data, axis=axis, keepdims=keepdims)
+        if self.data.dtype.kind != "f":
+            return self._outside(made)
+        if self.data.size == 0:
+            return self.sum(axis, keepdims) + 1  # type: ignore[no-any-return]
+        ndim = self.data.ndim
+        axes = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        last = [a % ndim for a in axes if ndim]
+        order = [a for a in range(ndim) if a not in last] + last
+        y: Any = self.transpose(order).reshape(made.size, -1)
+        odd: Any = 1.0
+        while (count := y.shape[1]) > 1:  # one half times the other, an odd column aside
+            odd = odd * y[:, -1:] if count % 2 else odd
+            y = y[:, : count // 2] * y[:, count // 2 : count // 2 * 2]
+        return (y * odd).reshape(made.shape)  # type: ignore[no-any-return]
+
     def cumsum(self, axis: int | None = None) -> Tensor:
         """Running sum along an axis; of the flattened entries without one."""
         return self.reshape(-1).cumsum(0) if axis is None else self._apply("cumsum", self, axis)

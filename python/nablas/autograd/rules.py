@@ -22,14 +22,16 @@ import numpy as np
 from .. import _core, kernels
 from ._arrays import (
     by_kernel,
+    einsum_gradients,
     expand,
-    floating,
+    log_sum_exp,
     matmul_left,
     matmul_right,
     norm,
     power_slope,
     product,
     scatter,
+    softmax,
     split,
     spread,
     unstack,
@@ -125,8 +127,12 @@ RULES: dict[str, Operation] = {
         lambda g, _y, a, b: g * b / (a * a + b * b),
         lambda g, _y, a, b: -g * a / (a * a + b * b),
     ),
+    "hypot": Operation(np.hypot, lambda g, y, a, _b: g * a / y, lambda g, y, _a, b: g * b / y),
     "sinh": Operation(np.sinh, lambda g, _y, x: g * np.cosh(x)),
     "cosh": Operation(np.cosh, lambda g, _y, x: g * np.sinh(x)),
+    "arcsinh": Operation(np.arcsinh, lambda g, _y, x: g / np.sqrt(x * x + 1)),
+    "arccosh": Operation(np.arccosh, lambda g, _y, x: g / np.sqrt(x * x - 1)),
+    "arctanh": Operation(np.arctanh, lambda g, _y, x: g / (1 - x * x)),
     "erf": Operation(lambda x: by_kernel(kernels.erf, x), lambda g, _y, x: g * (_ROOT_PI_2 * np.exp(-x * x))),
     # ---- choice: equal shares where two are equal --------------------------------------------
     "maximum": Operation(
@@ -172,7 +178,7 @@ RULES: dict[str, Operation] = {
         symbol="‖x‖",
     ),
     "logsumexp": Operation(
-        lambda x, axis, keepdims: _logsumexp(x, axis, keepdims),
+        log_sum_exp,
         lambda g, y, x, axis, keepdims: (
             expand(g, x.shape, axis, keepdims) * np.exp(x - expand(y, x.shape, axis, keepdims))
         ),
@@ -187,6 +193,10 @@ RULES: dict[str, Operation] = {
         lambda g, _y, a, b: matmul_left(g, a, b),
         lambda g, _y, a, b: matmul_right(g, a, b),
         symbol="@",
+    ),
+    "einsum": Operation(
+        lambda subscripts, *arrays: np.einsum(subscripts, *arrays, optimize=True),
+        joint=lambda g, _y, wanted, subscripts, *arrays: [None, *einsum_gradients(g, wanted[1:], subscripts, arrays)],
     ),
     # ---- shapes ------------------------------------------------------------------------------
     "reshape": Operation(lambda x, shape: x.reshape(shape), lambda g, _y, _x, _s: g.reshape(_x.shape)),
@@ -207,11 +217,11 @@ RULES: dict[str, Operation] = {
     ),
     # ---- softmax along an axis ---------------------------------------------------------------
     "softmax": Operation(
-        lambda x, axis: _softmax(x, axis),
+        softmax,
         lambda g, y, _x, axis: y * (g - (g * y).sum(axis=axis, keepdims=True)),
     ),
     "log_softmax": Operation(
-        lambda x, axis: x - _logsumexp(x, axis, True),
+        lambda x, axis: x - log_sum_exp(x, axis, True),
         lambda g, y, _x, axis: g - np.exp(y) * g.sum(axis=axis, keepdims=True),
     ),
 }  # fmt: skip
@@ -257,23 +267,6 @@ def _mean(x: Any, axis: Any, keepdims: bool) -> Any:
         return np.mean(x, axis=axis, keepdims=keepdims)
     total = x.sum(axis=axis, keepdims=keepdims)
     return total / (x.size / max(total.size, 1)) if x.size else total * np.nan
-
-
-def _softmax(x: np.ndarray[Any, Any], axis: int) -> np.ndarray[Any, Any]:
-    if x.ndim == 2 and axis in (-1, 1) and x.dtype.char in "fd":
-        return kernels.softmax(x)
-    x = floating(x)
-    e = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf))
-    return e / e.sum(axis=axis, keepdims=True)  # type: ignore[no-any-return]
-
-
-def _logsumexp(x: np.ndarray[Any, Any], axis: Any, keepdims: bool) -> Any:
-    x = floating(x)
-    top = x.max(axis=axis, keepdims=True, initial=-np.inf)
-    top = np.where(np.isfinite(top), top, 0).astype(x.dtype, copy=False)
-    with np.errstate(divide="ignore"):
-        result = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top
-    return result if keepdims else result.reshape(np.add.reduce(x, axis=axis).shape)
 
 
 def _activation(name: str, slope_of: str) -> Operation:
