@@ -50,9 +50,9 @@ def test_scikit_learn_both_ways(kind):
     assert back.loss_ == fitted.loss_
     ours.partial_fit(X, TARGETS.get(kind, Y))
     assert ours.t_ > fitted.t_
-    with pytest.raises(ValueError, match="was fitted"):
+    with pytest.raises(ValueError, match="not fitted"):
         from_sklearn(theirs.MLPClassifier())
-    with pytest.raises(ValueError, match="was fitted"):
+    with pytest.raises(ValueError, match="not fitted"):
         to_sklearn(MLPClassifier())
 
 

@@ -170,7 +170,7 @@ def test_validation_data_scoring_and_curves():
     watched = MLPClassifier(**SMALL).fit(X, Y, X_val=X, y_val=Y)
     assert watched.validation_scores_ is None
     assert len(watched.validation_loss_curve_) == watched.n_iter_
-    with pytest.raises(ValueError, match="y_val: expected targets"):
+    with pytest.raises(ValueError, match="y_val: expected an array"):
         MLPClassifier().fit(X, Y, X_val=X)
 
 

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <string>
 #include <thread>
+#include <utility>
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -25,6 +26,7 @@ constexpr int spins_before_yield = 2000;
 std::atomic<bool> in_forked_child{false};
 std::atomic<int> requested_threads{0};
 std::atomic<int> openmp_limit_at_request{0};
+thread_local int own_threads = 0;
 
 // libgomp's worker threads do not survive fork and a region opened in the child waits for them forever,
 // so the child runs serially.
@@ -90,6 +92,7 @@ int num_threads() {
 #else
   return 1;
 #endif
+  if (own_threads > 0) return own_threads;
   const int limit = openmp_limit();
   if (const int requested = requested_threads.load(); requested > 0)
     return limit < openmp_limit_at_request.load() ? std::min(limit, requested) : requested;
@@ -102,6 +105,8 @@ void set_num_threads(int count) {
   openmp_limit_at_request.store(openmp_limit());
   requested_threads.store(count);
 }
+
+int set_own_threads(int count) { return std::exchange(own_threads, count); }
 
 int threads_for(double operations, double operations_per_thread) {
   if (operations < 2 * operations_per_thread) return 1;

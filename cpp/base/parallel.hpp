@@ -46,6 +46,8 @@ class Team {
 // use: affinity and the cgroup's quota. One in a forked child and inside another region.
 int num_threads();
 void set_num_threads(int count);
+// Of the calling thread's regions alone, before all else; 0 for none of its own. Returns what was set before.
+int set_own_threads(int count);
 
 // Multiply-adds (or similar) that one more thread must bring along to repay its wake-up, of up to 10 us, and to repay
 // two barriers in a region that is open already.

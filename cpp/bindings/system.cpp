@@ -121,6 +121,15 @@ Parameters
 count : int
     From 1 to 4096. A limit set later through OpenMP (``threadpool_limits``) still applies.)");
   m.def(
+      "set_own_threads",
+      [](int count) {
+        if (count < 0 || count > 4096) value_error("n_threads", "an integer from 1 to 4096", std::to_string(count));
+        return set_own_threads(count);
+      },
+      py::arg("count"),
+      "Use `count` threads in calls from this Python thread alone, 0 for no choice of its own; returns the one "
+      "before.");
+  m.def(
       "isa", [] { return kernels<float>().instruction_set; },
       R"(isa()
 --

@@ -40,7 +40,7 @@ struct PyTrainer {
 template <class T>
 py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::array_t<double, py::array::c_style>& rates,
                     int64 batch, bool shuffle, std::uint64_t seed, std::uint32_t epoch,
-                    const std::vector<double>& dropout_rates, double l2, py::handle on_rows, bool l2_shared) {
+                    const std::vector<double>& dropout_rates, double l2, py::handle on_rows, bool by_batch) {
   Data<T> data = dataset.data;
   const int64 rows = data.x.rows;
   if (rows < 1) value_error("X", "at least one row", "0 rows");
@@ -49,7 +49,7 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
   const int64 batches = (rows + batch - 1) / batch;
   check_shape(rates, {batches}, "rates");
   Objective objective = dataset.objective(self.network, l2);
-  objective.l2_shared = l2_shared;
+  objective.by_batch = by_batch;
   const Dropout dropout = self.dropout(dropout_rates, seed);
   const auto start = std::chrono::steady_clock::now();
   EpochState state;
@@ -74,13 +74,11 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
     if (!on_rows.is_none()) on_rows(state.next_row);
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const double loss =
-      state.finite ? (state.weight_sum > 0 ? state.loss_sum / state.weight_sum : 0.0) : state.batch_loss;
-  const bool penalised = l2 != 0 && state.finite;
-  // The mean over the batches of what each added: l2 over its own weight.
-  const double share = !l2_shared ? 1.0 : state.weight_sum > 0 ? static_cast<double>(batches) / state.weight_sum : 0.0;
-  const double penalty = penalised ? l2 * share * squared_weights(self.network) : 0.0;
-  return py::make_tuple(loss + penalty, state.finite, seconds);
+  if (!state.finite) return py::make_tuple(state.batch_loss, 0.0, false, seconds);
+  const double count = state.count > 0 ? state.count : 1;
+  const double penalised = by_batch ? l2 * state.penalties / count : l2;
+  const double penalty = penalised != 0 ? penalised * squared_weights(self.network) : 0.0;
+  return py::make_tuple(state.loss_sum / count, penalty, true, seconds);
 }
 
 // The data in the order given, which `held` keeps alive.
@@ -107,7 +105,7 @@ void bind(py::module_& m, const std::string& suffix) {
            py::arg("optimizer"), py::arg("hyperparameters"))
       .def("run_epoch", &run_epoch<T>, py::arg("data"), py::kw_only(), py::arg("rates"), py::arg("batch_size"),
            py::arg("shuffle"), py::arg("seed"), py::arg("epoch"), py::arg("dropout"), py::arg("l2"),
-           py::arg("on_rows") = py::none(), py::arg("l2_shared") = false)
+           py::arg("on_rows") = py::none(), py::arg("by_batch") = false)
       .def(
           "forward_batch",
           [](Train& self, const Set& set, int64 begin, int64 end, py::handle order, const std::vector<double>& rates,

@@ -115,9 +115,9 @@ void Trainer<T>::run_stretch(int threads, const Data<T>& data, const Objective& 
       }
       dropout.first_row = range.begin - batch_begin;
       dropout.step = network_.updates + state.step - shared_state.step;
-      const T scale = state.batch_weight > 0 ? T(1 / state.batch_weight) : T(0);
-      const double l2 = objective.l2_shared ? objective.l2 * scale : objective.l2;
-      state.batch_loss += losses_and_deltas(team, objective, block, scale, dropout);
+      const double share = state.batch_weight > 0 ? 1 / state.batch_weight : 0.0;
+      const double l2 = objective.by_batch ? objective.l2 * share : objective.l2;
+      state.batch_loss += losses_and_deltas(team, objective, block, T(share), dropout);
       state.finite = std::isfinite(state.batch_loss);
       if (!state.finite) break;
       if (team.rank == 0 && blocks % blocks_between_looks == 0) out_of_time = Pace::Clock::now() > deadline;
@@ -128,8 +128,10 @@ void Trainer<T>::run_stretch(int threads, const Data<T>& data, const Objective& 
                      });
       state.next_row = range.end;
       if (last) {
-        state.loss_sum += state.batch_loss;
-        state.weight_sum += state.batch_weight;
+        const double each = static_cast<double>(batch_end - batch_begin);
+        state.loss_sum += objective.by_batch ? state.batch_loss * share * each : state.batch_loss;
+        state.penalties += share * each;
+        state.count += objective.by_batch ? each : state.batch_weight;
         ++state.step;
       }
       team.barrier();

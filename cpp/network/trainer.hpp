@@ -10,7 +10,8 @@ struct Objective {
   int loss;     // index into the losses
   bool linked;  // the output's activation is the loss's own: loss and delta come from z
   double l2 = 0;
-  bool l2_shared = false;  // the penalty is divided by a batch's weight, as scikit-learn divides its own
+  // scikit-learn's way: the penalty is over each batch's weight, and the epoch's loss is the batches' by their rows.
+  bool by_batch = false;
 };
 
 struct OptimizerSetting {
@@ -18,11 +19,12 @@ struct OptimizerSetting {
   double hyperparameters[max_hyperparameters] = {};
 };
 
-// What one epoch has done so far. Steps are counted from 0; the losses exclude the l2 penalty.
+// What one epoch has done so far. Steps are counted from 0; the loss is `loss_sum` over `count`, without the penalty;
+// `penalties` are the rows' shares of it with `by_batch`.
 struct EpochState {
   int64 next_row = 0;  // of the visiting order
   int64 step = 0;      // batches finished in this epoch
-  double loss_sum = 0, weight_sum = 0;
+  double loss_sum = 0, penalties = 0, count = 0;
   double batch_loss = 0, batch_weight = 0;  // of the batch under way
   bool finite = true;                       // false: a batch's loss was not finite and its update was not made
 };

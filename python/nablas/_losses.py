@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from . import _core
 
 Array = NDArray[Any]
-LossFunction = Callable[[Array, Array], tuple[float, Array]]
+LossFunction = Callable[..., tuple[float, Array]]
 
 
 def default_loss(output: str) -> str:
@@ -39,9 +39,12 @@ def resolve(loss: str | LossFunction | None, output: str) -> str | LossFunction:
     return loss
 
 
-def call(loss: LossFunction, outputs: Array, targets: Array) -> tuple[float, Array]:
-    """Value and gradient of a user's loss, checked."""
-    result = loss(outputs, targets)
+def call(
+    loss: LossFunction, outputs: Array, targets: Array, weight: Array | None = None
+) -> tuple[float, Array]:
+    """Value and gradient of a user's loss, checked; weights go to its `sample_weight`."""
+    settings = {} if weight is None else {"sample_weight": weight}
+    result = loss(outputs, targets, **settings)
     if not (isinstance(result, tuple) and len(result) == 2):
         raise TypeError(f"loss: expected (value, gradient) from the function, got {result!r:.60}")
     value, gradient = float(result[0]), np.asarray(result[1], dtype=outputs.dtype)

@@ -115,8 +115,11 @@ class Fit:
     metric: str
     callbacks: Sequence[Callback]
     progress: bool
-    l2_shared: bool = False  # divide l2 by each batch's weight
-    adjust: Callable[[Array, float], None] | None = None  # edits (gradient, weight) of each batch
+    by_batch: bool = False  # scikit-learn's accounts: see Objective in the core
+    weight: Array | None = None  # of the rows, for a loss in Python
+    l1: float = 0.0
+    clip_norm: float | None = None
+    loss_scale: float = 1.0  # of the recorded loss, penalty excluded
 
     def run(self) -> History:
         """All epochs; whatever ends them, callbacks with `on_fit_end` are told."""
@@ -145,7 +148,7 @@ class Fit:
                 rates = _rates(schedule, epoch * batches, batches, plan)
                 constant = schedule if type(schedule) is Constant else None
             on_rows = self._row_report(report, history, epoch, rows)
-            loss, finite, seconds = self._epoch(rates, on_rows)
+            loss, penalty, finite, seconds = self._epoch(rates, on_rows)
             if not finite:
                 self.net._trained_with = None  # the optimizer's states went astray, too
                 raise FloatingPointError(
@@ -154,7 +157,7 @@ class Fit:
                     "gives new ones)"
                 )
             self.net._epochs_done += 1
-            history.loss.append(loss)
+            history.loss.append(loss * self.loss_scale + penalty)
             history.learning_rate.append(float(rates[-1]))
             history.seconds.append(seconds)
             if self.validation is not None:
@@ -184,12 +187,12 @@ class Fit:
 
     def _epoch(
         self, rates: NDArray[np.float64], on_rows: Callable[[int], None] | None
-    ) -> tuple[float, bool, float]:
+    ) -> _stepwise.Epoch:
         epoch = self.net._epochs_done
         if callable(self.loss):
             return _stepwise.with_loss(self, self.loss, rates, epoch)
-        if self.adjust is not None:
-            return _stepwise.with_adjusted_gradients(self, self.adjust, rates, epoch)
+        if self.l1 or self.clip_norm is not None:
+            return _stepwise.with_adjusted_gradients(self, rates, epoch)
         return self.trainer.run_epoch(
             self.data,
             rates=rates,
@@ -200,7 +203,7 @@ class Fit:
             dropout=self.dropout,
             l2=self.l2,
             on_rows=on_rows,
-            l2_shared=self.l2_shared,
+            by_batch=self.by_batch,
         )
 
 
@@ -218,19 +221,10 @@ def make_fit(
     X: ArrayLike,
     y: ArrayLike,
     *,
-    optimizer: Optimizer | str | None,
     loss: str | _losses.LossFunction | None,
-    batch_size: int,
-    epochs: int,
-    shuffle: bool,
-    seed: int | None,
     validation_data: Sequence[Any] | None,
     sample_weight: ArrayLike | None,
-    l2: float,
-    dropout: float | Sequence[float],
-    callbacks: Sequence[Callback],
-    progress: bool,
-    l2_shared: bool = False,
+    **settings: Any,
 ) -> Fit:
     """A `Fit` of checked arguments; those of `MLP.fit`."""
     x, targets, data, classes = prepare(net, X, y, sample_weight, loss, None)
@@ -238,33 +232,58 @@ def make_fit(
     if len(x) == 0:
         raise ValueError("X: expected at least one row, got 0")
     resolved = _losses.resolve(loss, net.output)
+    validated = validation(net, validation_data, resolved, classes)
+    fit = assemble(Fit, net, data, targets, resolved, validated, **settings)
+    net.classes = classes
+    return fit
+
+
+def assemble(
+    kind: type[Fit],
+    net: MLP,
+    data: Any,
+    targets: Array,
+    loss: str | _losses.LossFunction,
+    validation: Callable[[], tuple[float, float]] | None,
+    *,
+    optimizer: Optimizer | str | None,
+    batch_size: int,
+    epochs: int,
+    shuffle: bool,
+    seed: int | None,
+    l2: float,
+    dropout: float | Sequence[float],
+    callbacks: Sequence[Callback],
+    progress: bool,
+    **more: Any,
+) -> Fit:
+    """A `Fit` of checked data and of settings checked here; `more` are its other fields."""
     if not isinstance(shuffle, (bool, np.bool_)):
         raise TypeError(f"shuffle: expected True or False, got {type(shuffle).__name__}")
-    check_monitors(callbacks, validation_data is not None)
+    check_monitors(callbacks, validation is not None)
     chosen = as_optimizer(optimizer)
     trained = net._trained_with
     if trained is None or trained[0] is not chosen:
         trained = chosen, net._trainer(net._core, chosen.name, {**chosen.hyperparameters})
-    fit = Fit(
+    fit = kind(
         net=net,
         optimizer=chosen,
         trainer=trained[1],
         data=data,
         targets=targets,
-        loss=resolved,
-        batch_size=min(_data.whole("batch_size", batch_size, 1), len(x)),
+        loss=loss,
+        batch_size=min(_data.whole("batch_size", batch_size, 1), data.rows),
         epochs=_data.whole("epochs", epochs, 0),
         shuffle=bool(shuffle),
         seed=net.seed if seed is None else _data.whole("seed", seed, 0),
         l2=_data.penalty(l2),
         dropout=dropout_rates(dropout, len(net.sizes) - 2),
-        validation=validation(net, validation_data, resolved, classes),
+        validation=validation,
         metric=net._metric,
         callbacks=callbacks,
         progress=progress,
-        l2_shared=l2_shared,
+        **more,
     )
-    net.classes = classes
     if trained is not net._trained_with:
         chosen.schedule.begin()
         net._trained_with = trained

@@ -5,7 +5,9 @@ MLPClassifier``; what is new beside it is in `docs/from-scikit-learn.md`.
 """
 
 from .classifier import MLPClassifier
-from .convert import from_sklearn, from_torch, to_onnx, to_sklearn, to_torch
+from .convert import from_sklearn, to_sklearn
+from .convert_onnx import to_onnx
+from .convert_torch import from_torch, to_torch
 from .linear import LinearRegression, LogisticRegression, Perceptron
 from .regressor import MLPRegressor
 

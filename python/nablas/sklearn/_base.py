@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import _fit_context
+from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight
 
+from .._data import check_finite, whole
 from ..mlp import MLP
 from ._descent import Rule, descend
 from ._lbfgs import minimise
@@ -88,28 +90,17 @@ class BaseMLP(HasNetwork, ABC):
         with threads(self.n_threads):
             return self._fit(X, y, sample_weight, True, (None, None))
 
-    def initialize(self, n_features: int, n_outputs: int = 1, dtype: str = "float64") -> Self:
-        """Give the estimator its initial weights without any data.
-
-        Parameters
-        ----------
-        n_features, n_outputs : int
-            For a classifier of more than two classes `n_outputs` is their number, of two it is 1.
-        dtype : "float32" or "float64"
-
-        Returns
-        -------
-        self
-        """
-        y = self._example_targets(n_outputs)
-        X = np.zeros((len(y), n_features), dtype)
+    def _initialize(self, n_features: int, y: Any, dtype: str) -> Self:
+        """Initial weights for data of so many features and targets like y."""
+        self._validate_params()
+        if dtype not in ("float32", "float64"):
+            raise ValueError(f"dtype: expected 'float32' or 'float64', got {dtype!r}")
+        for name in ("coefs_", "classes_"):  # nothing of an earlier fit
+            self.__dict__.pop(name, None)
+        X = np.zeros((len(y), whole("n_features", n_features, 1)), dtype)
         X, y = self._validate_input(X, y, False, True)
         self._build(X, y, check_random_state(self.random_state))
         return self
-
-    @abstractmethod
-    def _example_targets(self, n_outputs: int) -> Any:
-        """A y that asks for so many outputs."""
 
     def _build(self, X: Any, y: Any, rng: Any) -> None:
         """A network with scikit-learn's initial weights, and empty curves."""
@@ -129,16 +120,24 @@ class BaseMLP(HasNetwork, ABC):
         self.n_layers_ = len(sizes)
         self.n_iter_ = self.t_ = 0
         if self.solver in SOLVERS:
-            self.loss_curve_: list[float] = []
-            self.validation_loss_curve_: list[float] = []
-            self.validation_scores_: list[float] | None = [] if self.early_stopping else None
-            self.best_validation_score_ = -np.inf if self.early_stopping else None
-            self.best_loss_ = None if self.early_stopping else np.inf
+            self._begin_curves()
         self._optimizer: Rule | None = None  # made by the first descent
+
+    def _begin_curves(self) -> None:
+        """Empty curves, nothing reached yet."""
+        self._no_improvement_count = 0
+        self.loss_curve_: list[float] = []
+        self.validation_loss_curve_: list[float] = []
+        self.validation_scores_: list[float] | None = [] if self.early_stopping else None
+        self.best_validation_score_ = -np.inf if self.early_stopping else None
+        self.best_loss_ = None if self.early_stopping else np.inf
 
     def _hidden(self) -> list[int]:
         given = self.hidden_layer_sizes
         sizes = list(given) if hasattr(given, "__iter__") else [given]
+        for size in sizes:
+            if not isinstance(size, Integral):
+                raise TypeError(f"hidden_layer_sizes: expected integers, got {size!r}")
         if any(size <= 0 for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
         return [int(size) for size in sizes]
@@ -146,7 +145,9 @@ class BaseMLP(HasNetwork, ABC):
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: tuple[Any, Any]
     ) -> Self:
-        self._hidden()
+        hidden = self._hidden()
+        if self.scoring not in (None, "loss"):
+            check_scoring(self, self.scoring)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
@@ -161,10 +162,17 @@ class BaseMLP(HasNetwork, ABC):
             self._build(X, y, rng)
         weight = self._with_class_weight(y, weight)
         net = self._network()
+        if (before := tuple(net.sizes[1:-1])) != tuple(hidden):
+            raise ValueError(
+                f"hidden_layer_sizes: expected {before} as in the fit before, got {tuple(hidden)}"
+            )
+        if not hasattr(X, "tocsr"):
+            check_finite(X, net.dtype)
         held_out = None
+        for name, one, other in (("X_val", *validation), ("y_val", *validation[::-1])):
+            if one is None and other is not None:
+                raise ValueError(f"{name}: expected an array beside the other, got None")
         if validation[0] is not None:
-            if validation[1] is None:
-                raise ValueError("y_val: expected targets beside X_val, got None")
             held_out = self._validate_input(*validation, incremental=True, reset=False)
         try:
             if self.solver == "lbfgs":
@@ -182,16 +190,9 @@ class BaseMLP(HasNetwork, ABC):
         """L-BFGS follows the plain gradient; what belongs to descent would be passed over."""
         if held_out is not None:
             raise ValueError("X_val: expected None with solver='lbfgs'")
-        unused = {
-            "dropout": 0.0,
-            "l1": 0.0,
-            "clip_norm": None,
-            "callbacks": None,
-            "progress": False,
-        }
-        for name, default in unused.items():
-            if getattr(self, name) != default:
-                raise ValueError(f"{name}: expected {default} with solver='lbfgs'")
+        for name in ("dropout", "l1", "clip_norm", "callbacks", "progress"):
+            if np.any(getattr(self, name)):
+                raise ValueError(f"{name}: expected none with solver='lbfgs'")
         if callable(self._loss()):
             raise ValueError("loss: expected one of the core's with solver='lbfgs', got a function")
 
@@ -208,6 +209,6 @@ class BaseMLP(HasNetwork, ABC):
         """Encoded targets as the user gave them."""
         return y
 
-    def _reported_loss(self, net: MLP, rows: int, batch: int) -> Callable[[float], float]:
-        """scikit-learn's loss from the engine's."""
-        return lambda loss: loss
+    def _loss_scale(self) -> float:
+        """scikit-learn's loss over the engine's."""
+        return 1.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,12 +11,14 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
 from .. import optimizers, schedules
-from .._training import Fit, dropout_rates, make_fit
+from .._losses import call, default_loss
+from .._training import Fit, assemble
 from ..mlp import MLP
 from ._callbacks import Bridge
 from ._parameters import hyperparameters
-from ._sparse import SparseFit, SparseRows
+from ._sparse import DataBlocks, SparseFit, SparseRows
 from ._stopping import Stopping
+from ._warnings import warn
 
 _NAMED = {
     "cosine": schedules.Cosine,
@@ -35,16 +36,17 @@ class Rule(optimizers.Optimizer):
 
 
 class InverseScaling(schedules.Schedule):
-    """``initial / (t_ + 1)^power``, constant within an epoch."""
+    """`initial`, and from the second epoch on ``initial / (t_ + 1)^power``."""
 
     def __init__(self, estimator: Any) -> None:
         super().__init__(estimator.learning_rate_init)
-        self._estimator = estimator
+        self._estimator, self._begun = estimator, False
 
     def rates(self, steps: Any, plan: schedules.Plan) -> Any:
         """As `Schedule.rates`."""
-        rate = self.initial / (self._estimator.t_ + 1.0) ** self._estimator.power_t
-        return np.full(len(steps), rate)
+        passed = self._estimator.t_ if self._begun else 0
+        self._begun = True
+        return np.full(len(steps), self.initial / (passed + 1.0) ** self._estimator.power_t)
 
 
 def _schedule(estimator: Any) -> Any:
@@ -60,10 +62,7 @@ def _batch_size(estimator: Any, rows: int) -> int:
     if estimator.batch_size == "auto":
         return min(200, rows)
     if estimator.batch_size > rows:
-        warnings.warn(
-            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
-            stacklevel=6,
-        )
+        warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
     return min(int(estimator.batch_size), rows)
 
 
@@ -96,18 +95,39 @@ def _hold_out(estimator: Any, X: Any, y: Any, weight: Any, rng: Any) -> tuple[An
     return X, y, weight, (X_val, y_val, weight_val)
 
 
-def _validation_score(estimator: Any, net: MLP, held_out: Any) -> Callable[[], float]:
-    """A function that scores the held-out rows."""
-    X, y, weight = held_out
-    if estimator.scoring is None:
-        return lambda: float(estimator._score(X, y, weight))
-    if estimator.scoring == "loss":
-        if callable(estimator._loss()) or hasattr(X, "tocsr"):
-            raise ValueError("scoring: expected a scorer with such a loss or X, got 'loss'")
-        data = net._dataset(net._core, X, y, weight, estimator._loss())
-        return lambda: -net._core.evaluate(data, 0.0)
-    scorer, truth = check_scoring(estimator, estimator.scoring), estimator._decoded(y)
-    return lambda: float(scorer(estimator, X, truth))
+def _validation(
+    estimator: Any, net: MLP, X: Any, y: Any, weight: Any
+) -> Callable[[], tuple[float, float]]:
+    """A function that gives the loss and the score of held-out rows."""
+    loss = estimator._loss()
+    data = None if callable(loss) else DataBlocks(net, X, y, weight, loss)
+
+    def value() -> float:
+        if data is None:
+            return call(loss, estimator._forward(X, check_input=False), y, weight)[0]
+        return sum(share * net._core.evaluate(block, 0.0) for block, share in data)
+
+    own_scorer = estimator.early_stopping and estimator.scoring not in (None, "loss")
+    scorer: Any = check_scoring(estimator, estimator.scoring) if own_scorer else None
+    truth = estimator._decoded(y) if own_scorer else None
+
+    def score() -> float:
+        if scorer is None:
+            return float(estimator._score(X, y, weight))
+        return _without_names(estimator, lambda: float(scorer(estimator, X, truth)))
+
+    scale = estimator._loss_scale()
+    return lambda: (scale * value(), score())
+
+
+def _without_names(estimator: Any, scored: Callable[[], float]) -> float:
+    """A scorer gets plain arrays, whose columns have no names to compare."""
+    names = estimator.__dict__.pop("feature_names_in_", None)
+    try:
+        return scored()
+    finally:
+        if names is not None:
+            estimator.feature_names_in_ = names
 
 
 def descend(
@@ -135,126 +155,81 @@ def descend(
         held_out = (*held_out, None)
     elif estimator.early_stopping:
         X, y, weight, held_out = _hold_out(estimator, X, y, weight, rng)
-    rows = X.shape[0]
-    batch = _batch_size(estimator, rows)
     if not incremental or getattr(estimator, "_optimizer", None) is None:
         estimator._optimizer = Rule(
             estimator.solver, _schedule(estimator), hyperparameters(estimator)
         )
     estimator.n_iter_ = 0
-    score = _validation_score(estimator, net, held_out) if estimator.early_stopping else None
-    adjust = estimator._reported_loss(net, rows, batch)
-    stopping = Stopping(estimator, estimator._optimizer, score, rows, adjust)
+    _curves_for(estimator)
+    stopping = Stopping(estimator, estimator._optimizer, net, X.shape[0])
     epochs = 1 if incremental else estimator.max_iter
     callbacks = [stopping, *(estimator.callbacks or [])]
     if not incremental and hasattr(estimator, "_skl_callbacks"):
         callbacks.append(Bridge(estimator, epochs, X, y))
-    settings: dict[str, Any] = {
-        "batch_size": batch,
-        "epochs": epochs,
-        "shuffle": bool(estimator.shuffle),
-        "seed": int(rng.randint(2**31 - 1)),
-        "l2": 0.5 * float(estimator.alpha),
-        "callbacks": callbacks,
-        "progress": bool(estimator.progress),
-        "l2_shared": True,
-    }
-    fit = (_sparse_fit if hasattr(X, "tocsr") else _dense_fit)(
-        estimator, net, X, y, weight, held_out, settings
+    random = bool(estimator.shuffle) or np.any(np.asarray(estimator.dropout) > 0)
+    loss = estimator._loss()
+    fit = assemble(
+        SparseFit if hasattr(X, "tocsr") else Fit,
+        net,
+        _data(estimator, net, X, y, weight, loss),
+        y,
+        loss,
+        None if held_out is None else _validation(estimator, net, *held_out),
+        optimizer=estimator._optimizer,
+        batch_size=_batch_size(estimator, X.shape[0]),
+        epochs=epochs,
+        shuffle=bool(estimator.shuffle),
+        seed=int(rng.randint(2**31 - 1)) if random else 0,
+        l2=0.5 * float(estimator.alpha),
+        dropout=estimator.dropout,
+        callbacks=callbacks,
+        progress=bool(estimator.progress),
+        by_batch=True,
+        weight=weight,
+        l1=float(estimator.l1),
+        clip_norm=estimator.clip_norm,
+        loss_scale=estimator._loss_scale(),
     )
     try:
         history = fit.run()
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=5)
+        warn("Training interrupted by user.")
     except FloatingPointError as error:
         if stopping.best_parameters is None:
             raise
         estimator.validation_scores_.append(float("nan"))
-        message = f"{error}; the weights of the best validation score are restored"
-        warnings.warn(message, ConvergenceWarning, stacklevel=5)
+        warn(f"{error}; the weights of the best validation score are restored", ConvergenceWarning)
     else:
         if not incremental and len(history) == estimator.max_iter and not stopping.ended:
-            warnings.warn(
+            warn(
                 f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the "
                 "optimization hasn't converged yet.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
     if estimator.early_stopping:
         stopping.restore_best(net.parameters)
 
 
-def _dense_fit(
-    estimator: Any, net: MLP, X: Any, y: Any, weight: Any, held_out: Any, settings: dict[str, Any]
-) -> Fit:
-    seen = None if held_out is None or hasattr(held_out[0], "tocsr") else held_out[:2]
-    if getattr(estimator, "_heads", None) is not None:
-        seen = None  # the network alone has no score for them
-    loss = estimator._loss()
-    if callable(loss) and weight is not None:
-        loss, y, seen, weight = _weighted(loss), np.column_stack([y, weight]), None, None
-    fit = make_fit(
-        net,
-        X,
-        y,
-        optimizer=estimator._optimizer,
-        loss=loss,
-        validation_data=seen,
-        sample_weight=weight,
-        dropout=estimator.dropout,
-        **settings,
-    )
-    if estimator.l1 or estimator.clip_norm is not None:
-        if callable(fit.loss):
-            raise ValueError(
-                "l1, clip_norm: expected a loss of the core's with them, got a function"
-            )
-        fit.adjust = _adjuster(estimator, net)
-    return fit
+def _curves_for(estimator: Any) -> None:
+    """Curves where an earlier fit by other rules left none."""
+    if not hasattr(estimator, "loss_curve_"):
+        estimator._begin_curves()
+    if estimator.early_stopping and estimator.best_validation_score_ is None:
+        estimator.validation_scores_, estimator.best_validation_score_ = [], -np.inf
+    if not estimator.early_stopping and estimator.best_loss_ is None:
+        estimator.best_loss_ = np.inf
 
 
-def _weighted(loss: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that finds the weights in the last column of the targets."""
-    return lambda outputs, targets: loss(outputs, targets[:, :-1], sample_weight=targets[:, -1])
-
-
-def _adjuster(estimator: Any, net: MLP) -> Callable[[Any, float], None]:
-    """Adds the gradient of the l1 penalty, then limits the gradient's norm."""
-
-    def adjust(gradient: Any, weight: float) -> None:
-        if estimator.l1:
-            for (dw, _), w in zip(net._views(gradient), net.weights, strict=True):
-                dw += estimator.l1 / (weight or 1.0) * np.sign(w)
-        if estimator.clip_norm is not None:
-            norm = float(np.linalg.norm(gradient))
-            if norm > estimator.clip_norm:
-                gradient *= estimator.clip_norm / norm
-
-    return adjust
-
-
-def _sparse_fit(
-    estimator: Any, net: MLP, X: Any, y: Any, weight: Any, held_out: Any, settings: dict[str, Any]
-) -> Fit:
-    loss = estimator._loss()
-    if callable(loss):
+def _data(estimator: Any, net: MLP, X: Any, y: Any, weight: Any, loss: Any) -> Any:
+    """What a `Fit` reads, or ValueError where an option cannot be had with it."""
+    sparse, own = hasattr(X, "tocsr"), callable(loss)
+    if sparse and own:
         raise ValueError("loss: expected one of the core's with sparse X, got a function")
-    if estimator.l1 or estimator.clip_norm is not None:
-        raise ValueError("l1, clip_norm: expected a dense X with them, got a sparse one")
-    trained = net._trained_with
-    if trained is None or trained[0] is not estimator._optimizer:
-        trainer = net._trainer(net._core, estimator.solver, hyperparameters(estimator))
-        net._trained_with = trained = (estimator._optimizer, trainer)
-    rows: Any = SparseRows(X, y, weight)
-    return SparseFit(
-        net=net,
-        optimizer=estimator._optimizer,
-        trainer=trained[1],
-        data=rows,
-        targets=y,
-        loss=loss,
-        dropout=dropout_rates(estimator.dropout, len(net.sizes) - 2),
-        validation=None,
-        metric=net._metric,
-        **settings,
-    )
+    if (sparse or own) and (estimator.l1 or estimator.clip_norm is not None):
+        what = "a dense X" if sparse else "a loss of the core's"
+        raise ValueError(f"l1, clip_norm: expected {what} with them")
+    if sparse:
+        return SparseRows(X, y, weight)
+    if own:
+        return net._dataset(net._core, X, None, None, default_loss(net.output))
+    return net._dataset(net._core, X, y, weight, loss)

@@ -39,6 +39,8 @@ class Heads:
 
     def encode(self, y: Array) -> Array:
         """Class indices (n, targets); ValueError for labels that were not there before."""
+        if y.shape[1:] != (len(self.classes),):
+            raise ValueError(f"y: expected shape (n, {len(self.classes)}), got {y.shape}")
         codes = np.empty(y.shape, np.int64)
         for i, classes in enumerate(self.classes):
             found = np.searchsorted(classes, y[:, i]).clip(max=len(classes) - 1)

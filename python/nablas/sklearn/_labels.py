@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_matrix
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
 from ._heads import Heads
-from ._network import _FLOATS, Array, HasNetwork
+from ._network import FLOATS, Array, HasNetwork
 
 
 class Labels(HasNetwork):
@@ -27,21 +28,25 @@ class Labels(HasNetwork):
             y,
             accept_sparse=self._accept_sparse,
             multi_output=True,
-            dtype=_FLOATS,
+            dtype=FLOATS,
             reset=reset,
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         fresh = not hasattr(self, "classes_") or (not self.warm_start and not incremental)
-        if y.ndim == 2 and type_of_target(y) == "multiclass-multioutput":
-            return X, self._codes_of_heads(y, fresh)
         if fresh:
-            self._heads = None
+            several = y.ndim == 2 and type_of_target(y) == "multiclass-multioutput"
+            self._heads = Heads.of(y) if several else None
+        if self._heads is not None:
+            return X, self._codes_of_heads(self._heads, y)
+        if fresh:
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         else:
-            self._check_classes(unique_labels(y), incremental)
+            self._check_classes(unique_labels(y))
         if self._label_binarizer.y_type_ == "multiclass" and len(self.classes_) > 2:
+            if y.ndim == 2:
+                raise ValueError("The object was not fitted with multilabel input.")
             codes = np.searchsorted(self.classes_, y)
             if self.label_smoothing == 0 and not callable(self.loss):
                 return X, codes
@@ -53,24 +58,18 @@ class Labels(HasNetwork):
         smoothed = (1 - self.label_smoothing) * targets + self.label_smoothing * share
         return X, smoothed.astype(X.dtype)
 
-    def _codes_of_heads(self, y: Any, fresh: bool) -> Any:
+    def _codes_of_heads(self, heads: Heads, y: Any) -> Any:
         """Class indices of several targets at once."""
         if callable(self.loss) or self.label_smoothing > 0 or self.class_weight is not None:
             raise ValueError(
                 "loss, label_smoothing, class_weight: expected their defaults with several targets "
                 "of several classes"
             )
-        if fresh:
-            self._heads = Heads.of(y)
-            self.classes_ = self._heads.classes
-        if self._heads is None or y.shape[1] != len(self.classes_):
-            raise ValueError(
-                f"y: expected targets like those of the first fit, got shape {y.shape}"
-            )
-        return self._heads.encode(y)
+        self.classes_ = heads.classes
+        return heads.encode(y)
 
-    def _check_classes(self, seen: Any, incremental: bool) -> None:
-        if self.warm_start and not incremental:
+    def _check_classes(self, seen: Any) -> None:
+        if self.warm_start:
             if set(seen) != set(self.classes_):
                 raise ValueError(
                     "warm_start can only be used where `y` has the same classes as in the previous "
@@ -100,8 +99,20 @@ class Labels(HasNetwork):
     def _with_class_weight(self, y: Any, weight: Any) -> Any:
         if self.class_weight is None:
             return weight
-        ours = compute_sample_weight(self.class_weight, self._decoded(y))
+        labels = self._decoded(y)
+        if labels.ndim == 2:
+            ours = compute_sample_weight(self.class_weight, labels)
+        else:
+            named = isinstance(self.class_weight, dict)
+            classes = self.classes_ if named else np.unique(labels)
+            each = compute_class_weight(
+                self.class_weight, classes=classes, y=labels, sample_weight=weight
+            )
+            ours = each[np.searchsorted(classes, labels)]
         return ours if weight is None else weight * ours
+
+    def _softmax_columns(self) -> list[slice]:
+        return super()._softmax_columns() if self._heads is None else self._heads.columns
 
     def _best(self, outputs: Array) -> Array:
         """Class indices, or 0 and 1 of each label, of outputs."""
@@ -120,4 +131,5 @@ class Labels(HasNetwork):
             if len(self.classes_) == 1:
                 return np.full(len(codes), self.classes_[0])
             return self.classes_[codes[:, 0].astype(int)]
-        return codes.astype(int)
+        labels = codes.astype(int)
+        return csr_matrix(labels) if self._label_binarizer.sparse_input_ else labels

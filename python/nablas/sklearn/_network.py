@@ -12,12 +12,24 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .. import _core, kernels
 from ..mlp import MLP
 from ._callbacks import Support
-from ._parameters import core_activation, hidden_activations
 from ._sparse import block_rows, blocks
 from ._threads import threads
 
 Array = NDArray[Any]
-_TRANSIENT = ("_net", "_optimizer")  # rebuilt from the coefficients when wanted
+_TRANSIENT = ("_net", "_views", "_optimizer")  # made anew from the coefficients
+FLOATS = (np.float64, np.float32)
+
+
+def _fill(views: list[Array], given: list[Array]) -> None:
+    """Values into views, which they may share memory with."""
+    wanted = [view.shape for view in views]
+    if [np.shape(value) for value in given] != wanted:
+        raise ValueError(
+            f"coefs_, intercepts_: expected arrays of shapes {wanted}, got "
+            f"{[np.shape(value) for value in given]}"
+        )
+    for view, value in zip(views, [np.array(value) for value in given], strict=True):
+        view[...] = value
 
 
 class HasNetwork(Support, BaseEstimator):
@@ -27,51 +39,53 @@ class HasNetwork(Support, BaseEstimator):
 
     def _adopt(self, net: MLP) -> None:
         """Let a network be this estimator's."""
-        self._net = net
         self.coefs_ = list(net.weights)
         self.intercepts_ = list(net.biases)
         self._views = [*self.coefs_, *self.intercepts_]
+        self._net = net
+
+    def _rebuild(self, activations: list[str]) -> None:
+        """A network of the given activations from `coefs_` and `intercepts_`."""
+        given = [*self.coefs_, *self.intercepts_]
+        sizes = [self.coefs_[0].shape[0], *(w.shape[1] for w in self.coefs_)]
+        dtype = np.result_type(*given, np.float32).name
+        *hidden, output = activations
+        net = MLP(sizes, hidden, output, dtype=dtype, seed=0, init="zeros")
+        _fill([*net.weights, *net.biases], given)
+        self._adopt(net)
 
     def _network(self) -> MLP:
         """The network, with whatever was put into `coefs_` and `intercepts_` meanwhile."""
         given = [*self.coefs_, *self.intercepts_]
-        if "_net" not in vars(self):
-            sizes = [self.coefs_[0].shape[0], *(w.shape[1] for w in self.coefs_)]
-            names = hidden_activations(self.activation, len(sizes) - 2)
-            dtype = np.result_type(*given, np.float32).name
-            net = MLP(
-                sizes,
-                names,
-                core_activation(self.out_activation_),
-                dtype=dtype,
-                seed=0,
-                init="zeros",
-            )
-        elif all(a is b for a, b in zip(given, self._views, strict=True)):
-            return self._net
-        else:
-            net = self._net
-        for view, value in zip([*net.weights, *net.biases], given, strict=True):
-            view[...] = value
-        self._adopt(net)
-        return net
+        if len(given) != len(self._views) or any(
+            a is not b for a, b in zip(given, self._views, strict=True)
+        ):
+            _fill([*self._net.weights, *self._net.biases], given)
+            self._adopt(self._net)
+        return self._net
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        for name in (*_TRANSIENT, "_views"):
+        if "_net" in state:
+            state["_activations"] = list(self._network().activations)
+        for name in _TRANSIENT:
             state.pop(name, None)
         for name in ("coefs_", "intercepts_"):
             if name in state:
                 state[name] = [np.array(a) for a in state[name]]
         return state
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        activations = state.pop("_activations", None)
+        super().__setstate__(state)
+        if activations is not None:
+            self._rebuild(activations)
+
     def _forward(self, X: Any, check_input: bool = True) -> Array:
         """The outputs, (n, outputs); sparse rows a block at a time."""
         check_is_fitted(self)
         if check_input:
-            X = validate_data(
-                self, X, accept_sparse=self._accept_sparse, dtype=_FLOATS, reset=False
-            )
+            X = validate_data(self, X, accept_sparse=self._accept_sparse, dtype=FLOATS, reset=False)
         net = self._network()
         with threads(self.n_threads):
             if not hasattr(X, "tocsr"):
@@ -94,17 +108,19 @@ class HasNetwork(Support, BaseEstimator):
         list of arrays of shape (n, units)
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=_FLOATS, reset=False)
-        return [a for _, a in self._layers(X)]
+        X = validate_data(self, X, dtype=FLOATS, reset=False)
+        with threads(self.n_threads):
+            return [a for _, a in self._layers(X)]
 
     def _z(self, X: Any) -> Array:
         """The last layer's preactivations."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=self._accept_sparse, dtype=_FLOATS, reset=False)
-        if not hasattr(X, "tocsr"):
-            return self._layers(X)[-1][0]
-        rows = (rows for _, rows in blocks(X.tocsr(), block_rows(X)))
-        return np.concatenate([self._layers(part)[-1][0] for part in rows])
+        X = validate_data(self, X, accept_sparse=self._accept_sparse, dtype=FLOATS, reset=False)
+        with threads(self.n_threads):
+            if not hasattr(X, "tocsr"):
+                return self._layers(X)[-1][0]
+            rows = (rows for _, rows in blocks(X.tocsr(), block_rows(X)))
+            return np.concatenate([self._layers(part)[-1][0] for part in rows])
 
     def _layers(self, X: Array) -> list[tuple[Array, Array]]:
         """Each layer's z and a."""
@@ -129,34 +145,40 @@ class HasNetwork(Support, BaseEstimator):
             Of the probabilities or values that come out, at each row.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=_FLOATS, reset=False)
-        net, layers = self._network(), self._layers(X)
-        kept_of = _core.activations()
+        X = validate_data(self, X, dtype=FLOATS, reset=False)
+        with threads(self.n_threads):
+            layers = self._layers(X)
+            columns = range(self._network().sizes[-1])
+            return np.stack([self._input_gradient(layers, k) for k in columns], axis=1)
+
+    def _softmax_columns(self) -> list[slice]:
+        """The outputs that are probabilities of one another's alternatives."""
+        return [slice(0, self._network().sizes[-1])] if self._network().output == "softmax" else []
+
+    def _input_gradient(self, layers: list[tuple[Array, Array]], k: int) -> Array:
+        """The derivatives of the output k by the features."""
+        net, kept_of = self._network(), _core.activations()
 
         def slope(i: int) -> Array:
-            z, a = layers[i]
             name = net.activations[i]
-            return kernels.slope(z if kept_of[name] == "preactivation" else a, name)
+            return kernels.slope(layers[i][kept_of[name] == "output"], name)
 
-        gradients = []
         last = len(layers) - 1
-        for k in range(net.sizes[-1]):
-            if net.output == "softmax":
-                p = layers[-1][1]
-                delta = -p * p[:, k : k + 1]
-                delta[:, k] += p[:, k]
-            else:
-                delta = np.zeros_like(layers[-1][1])
-                delta[:, k] = slope(last)[:, k]
-            for i in range(last, 0, -1):
-                delta = kernels.matmul(delta, net.weights[i], transpose_b=True) * slope(i - 1)
-            gradients.append(kernels.matmul(delta, net.weights[0], transpose_b=True))
-        return np.stack(gradients, axis=1)
+        delta = np.zeros_like(layers[last][0])
+        for group in self._softmax_columns():
+            if group.start <= k < group.stop:
+                p = kernels.softmax(layers[last][0][:, group])
+                own = p[:, [k - group.start]]
+                delta[:, group] = -p * own
+                delta[:, k] += own[:, 0]
+                break
+        else:
+            delta[:, k] = slope(last)[:, k]
+        for i in range(last, 0, -1):
+            delta = kernels.matmul(delta, net.weights[i], transpose_b=True) * slope(i - 1)
+        return kernels.matmul(delta, net.weights[0], transpose_b=True)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-_FLOATS = (np.float64, np.float32)

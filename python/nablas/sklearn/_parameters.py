@@ -10,15 +10,9 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from .. import _core, schedules
 
-_ALIASES = {"logistic": "sigmoid"}
+ALIASES = {"logistic": "sigmoid"}
 ACTIVATIONS = {*_core.activations(), "logistic"}
-SOLVERS = {
-    "sgd": "sgd",
-    "adam": "adam",
-    "adamw": "adamw",
-    "rmsprop": "rmsprop",
-    "adagrad": "adagrad",
-}
+SOLVERS = {"sgd", "adam", "adamw", "rmsprop", "adagrad"}  # besides "lbfgs"
 
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -54,7 +48,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "scoring": [str, callable, None],
     "callbacks": [list, tuple, None],
     "progress": ["boolean"],
-    "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+    "n_threads": [Interval(Integral, 1, 4096, closed="both"), None],
 }
 
 
@@ -67,7 +61,7 @@ def keep(estimator: Any, parameters: dict[str, Any]) -> None:
 
 def core_activation(name: str) -> str:
     """The core's name of an activation."""
-    return _ALIASES.get(name, name)
+    return ALIASES.get(name, name)
 
 
 def hidden_activations(activation: Any, layers: int) -> list[str]:

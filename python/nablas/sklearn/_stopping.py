@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..callbacks import FitState
 from ..optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from ..mlp import MLP
 
 LEAST_RATE = 1e-6  # below it an adaptive rate ends the fit
 
@@ -21,29 +23,22 @@ class Stopping:
     estimator : BaseMLP
     optimizer : Optimizer
         Its rate falls with ``learning_rate="adaptive"``.
-    score : function, optional
-        The validation score, where early stopping watches one.
+    net : MLP
     rows : int
         Training rows, for `t_`.
     """
 
-    def __init__(
-        self,
-        estimator: Any,
-        optimizer: Optimizer,
-        score: Callable[[], float] | None,
-        rows: int,
-        adjust_loss: Callable[[float], float],
-    ) -> None:
-        self.estimator, self.optimizer, self.score = estimator, optimizer, score
-        self.rows, self.adjust_loss = rows, adjust_loss
-        estimator._no_improvement_count = 0
-        self.best_parameters: Any = None
+    def __init__(self, estimator: Any, optimizer: Optimizer, net: MLP, rows: int) -> None:
+        self.estimator, self.optimizer, self.rows = estimator, optimizer, rows
+        self.watched = "val_loss" if estimator.scoring == "loss" else "val_score"
+        # A fit that goes on from an earlier one has to better its score.
+        went_before = estimator.early_stopping and estimator.best_validation_score_ > -np.inf
+        self.best_parameters: Any = net.parameters.copy() if went_before else None
         self.ended = False
 
     def __call__(self, state: FitState) -> bool:
         est = self.estimator
-        est.loss_ = self.adjust_loss(state.history.loss[-1])
+        est.loss_ = state.history.loss[-1]
         est.loss_curve_.append(est.loss_)
         est.t_ += self.rows
         est.n_iter_ += 1
@@ -51,7 +46,7 @@ class Stopping:
             est.validation_loss_curve_.append(state.history.val_loss[-1])
         if est.verbose:
             print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
-        improved = self._improved_loss() if self.score is None else self._improved_score(state)
+        improved = self._improved_score(state) if est.early_stopping else self._improved_loss()
         est._no_improvement_count = 0 if improved else est._no_improvement_count + 1
         if est._no_improvement_count <= est.n_iter_no_change:
             return False
@@ -68,7 +63,8 @@ class Stopping:
 
     def _improved_score(self, state: FitState) -> bool:
         est = self.estimator
-        value = self.score()  # type: ignore[misc]
+        value = state.history[self.watched][-1]
+        value = -value if self.watched == "val_loss" else value
         est.validation_scores_.append(value)
         if est.verbose:
             print(f"Validation score: {value:f}")
@@ -80,16 +76,12 @@ class Stopping:
 
     def _stop_or_slow_down(self) -> bool:
         est = self.estimator
-        what = "Training loss" if self.score is None else "Validation score"
+        what = "Validation score" if est.early_stopping else "Training loss"
         message = (
             f"{what} did not improve more than tol={est.tol:f} for {est.n_iter_no_change} "
             "consecutive epochs."
         )
-        adaptive = (
-            est.solver == "sgd"
-            and isinstance(est.learning_rate, str)
-            and est.learning_rate == "adaptive"
-        )
+        adaptive = est.solver == "sgd" and est.learning_rate == "adaptive"
         rate = self.optimizer.schedule.initial
         if not adaptive or rate <= LEAST_RATE:
             if est.verbose:

@@ -10,13 +10,12 @@ from .. import _core
 
 @contextmanager
 def threads(count: int | None) -> Iterator[None]:
-    """So many threads inside; None changes nothing."""
+    """So many threads in what this Python thread calls inside; None changes nothing."""
     if count is None:
         yield
         return
-    before = _core.num_threads()
-    _core.set_num_threads(count)
+    before = _core.set_own_threads(count)
     try:
         yield
     finally:
-        _core.set_num_threads(before)
+        _core.set_own_threads(before)

@@ -13,7 +13,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 
 from .. import metrics
+from .._data import whole
 from ._base import BaseMLP, _stochastic
+from ._heads import Heads
 from ._labels import Labels
 from ._network import Array
 from ._parameters import CONSTRAINTS, keep
@@ -139,19 +141,67 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
         ----------
         X, y, sample_weight : arrays
             As for `fit`.
-        classes : array of shape (n_classes,), optional
+        classes : array of shape (n_classes,), or a list of such for several targets, optional
             All classes there will be; needed by the first call.
 
         Returns
         -------
         self
         """
-        if _check_partial_fit_first_call(self, classes):
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight: expected a dict or None with partial_fit, which does not see all "
+                "data, got 'balanced'"
+            )
+        several = classes is not None and len(classes) > 0 and np.ndim(classes[0]) == 1
+        if several:
+            if not hasattr(self, "classes_"):
+                self._heads = Heads([np.unique(one) for one in classes])
+                self.classes_ = self._heads.classes
+        elif _check_partial_fit_first_call(self, classes):
             self._heads = None
             known = y if type_of_target(y).startswith("multilabel") else classes
             self._label_binarizer = LabelBinarizer().fit(known)
         with threads(self.n_threads):
             return self._fit(X, y, sample_weight, True, (None, None))
+
+    def initialize(
+        self, n_features: int, n_outputs: int = 1, dtype: str = "float64", *, classes: Any = None
+    ) -> Self:
+        """Give the estimator its initial weights without any data.
+
+        Parameters
+        ----------
+        n_features, n_outputs : int
+            More than two classes have an output each, two have one.
+        dtype : "float32" or "float64"
+        classes : array of shape (n_classes,), optional
+            Their names in place of ``0, 1, ...``, and their number.
+
+        Returns
+        -------
+        self
+        """
+        if classes is None:
+            classes = np.arange(max(whole("n_outputs", n_outputs, 1), 2))
+        return self._initialize(n_features, np.asarray(classes), dtype)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Share of the rows that are predicted rightly, with all their labels or targets.
+
+        Parameters
+        ----------
+        X : array or CSR/CSC matrix of shape (n, features)
+        y : array of shape (n,), (n, labels) or (n, targets)
+        sample_weight : array of shape (n,), optional
+
+        Returns
+        -------
+        float
+        """
+        if self._heads is None:
+            return float(super().score(X, y, sample_weight))
+        return metrics.accuracy(np.asarray(y), self.predict(X), sample_weight=sample_weight)
 
     def _outputs(self, y: Any) -> tuple[int, str]:
         if self._heads is not None:
@@ -159,9 +209,6 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
         if self._label_binarizer.y_type_ == "multiclass" and len(self.classes_) > 2:
             return len(self.classes_), "softmax"
         return y.shape[1], "logistic"
-
-    def _example_targets(self, n_outputs: int) -> Any:
-        return np.arange(max(n_outputs, 2))
 
     def _loss(self) -> Any:
         if self._heads is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
@@ -13,9 +13,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
 from .. import metrics
-from ..mlp import MLP
+from .._data import whole
 from ._base import BaseMLP
-from ._network import _FLOATS, Array
+from ._network import FLOATS, Array
 from ._parameters import CONSTRAINTS, keep
 
 _LOSSES = {
@@ -138,8 +138,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
         X, y = validate_data(
             self, X, y, accept_sparse=self._accept_sparse, multi_output=True, y_numeric=True,
-            dtype=_FLOATS, reset=reset,
+            dtype=FLOATS, reset=reset,
         )  # fmt: skip
+        if y.dtype.kind in "USOM":
+            raise ValueError(f"y: expected numbers, got dtype {y.dtype}")
         y = y.astype(X.dtype, copy=False)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
@@ -148,25 +150,29 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _outputs(self, y: Any) -> tuple[int, str]:
         return y.shape[1], "exp" if self.loss == "poisson" else "identity"
 
-    def _example_targets(self, n_outputs: int) -> Any:
-        return np.zeros((2, n_outputs)) if n_outputs > 1 else np.zeros(2)
+    def initialize(self, n_features: int, n_outputs: int = 1, dtype: str = "float64") -> Self:
+        """Give the estimator its initial weights without any data.
+
+        Parameters
+        ----------
+        n_features, n_outputs : int
+        dtype : "float32" or "float64"
+
+        Returns
+        -------
+        self
+        """
+        targets = np.zeros((2, whole("n_outputs", n_outputs, 1)))
+        return self._initialize(n_features, targets[:, 0] if n_outputs == 1 else targets, dtype)
 
     def _loss(self) -> Any:
         if self.loss == "quantile":
             return _pinball(self.quantile)
         return self.loss if callable(self.loss) else _LOSSES[self.loss]
 
-    def _reported_loss(self, net: MLP, rows: int, batch: int) -> Callable[[float], float]:
-        """scikit-learn averages over the outputs what the gradient sums over them."""
-        if self.loss not in ("squared_error", "poisson") or self.n_outputs_ == 1:
-            return lambda loss: loss
-        share = 0.5 * self.alpha * -(-rows // batch) / rows
-
-        def averaged(loss: float) -> float:
-            penalty = net._penalty(share)
-            return (loss - penalty) / self.n_outputs_ + penalty
-
-        return averaged
+    def _loss_scale(self) -> float:
+        """scikit-learn averages over the outputs the squares that the gradient sums over them."""
+        return 1 / self.n_outputs_ if self.loss == "squared_error" else 1.0
 
     def _score(self, X: Any, y: Any, sample_weight: Any) -> float:
         outputs = self._forward(X, check_input=False)
