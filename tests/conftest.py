@@ -2,6 +2,7 @@
 
 import pytest
 
+import nablas as nb
 from nablas import _core
 
 DEFAULT_ISA = _core.isa()
@@ -17,3 +18,11 @@ def isa(request):
 @pytest.fixture(params=["float32", "float64"])
 def dtype(request):
     return request.param
+
+
+@pytest.fixture
+def threads():
+    """Sets the number of threads until the test is over."""
+    before = nb.num_threads()
+    yield nb.set_num_threads
+    nb.set_num_threads(before)

@@ -35,13 +35,6 @@ def python(code, timeout=120, **environment):
     return done.stdout.strip()
 
 
-@pytest.fixture
-def threads():
-    before = nb.num_threads()
-    yield nb.set_num_threads
-    nb.set_num_threads(before)
-
-
 def trained_hash(dtype, dropout=0.0):
     """Wide enough that every team size up to 7 gets work in every phase; batches for both schedules, and in between."""
     x, y = rng(1).normal(size=(700, 300)).astype(dtype), rng(2).integers(0, 10, 700)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn import neural_network as theirs
 from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 import nablas as nb
@@ -61,6 +62,22 @@ def test_what_scikit_learn_does_not_have():
         to_sklearn(MLPClassifier(**SMALL, activation="gelu").fit(X, Y))
 
 
+def test_conversions_share_nothing_and_go_on():
+    fitted = theirs.MLPClassifier(**SMALL).fit(X, Y)
+    from_sklearn(fitted).partial_fit(X, Y)
+    assert len(fitted.loss_curve_) == 10
+    assert to_sklearn(MLPClassifier(**SMALL, tol=100.0).fit(X, Y)).partial_fit(X, Y).t_ == 1650
+    for stopping in (False, True):
+        settings = SMALL | {"warm_start": True, "early_stopping": stopping}
+        model = from_sklearn(theirs.MLPClassifier(**settings).fit(X, Y))
+        assert len(model.fit(X, Y, X_val=X, y_val=Y).validation_loss_curve_) == model.n_iter_
+    with pytest.raises(TypeError, match="got LogisticRegression"):
+        from_sklearn(LogisticRegression().fit(X, Y))
+
+    with pytest.raises(TypeError, match="one of nablas.sklearn, got MLPClassifier"):
+        to_sklearn(theirs.MLPClassifier())
+
+
 TORCH = [
     "identity",
     "logistic",
@@ -92,6 +109,65 @@ def test_torch_both_ways(activation):
     twin.partial_fit(X, Y)
 
 
+@pytest.mark.parametrize("outputs_of_two", [1, 2])
+def test_classes_in_any_order(outputs_of_two):
+    """A state_dict is a mapping of arrays; `classes_` are sorted and the outputs with them."""
+    rng = np.random.default_rng(0)
+    state = {"w": rng.normal(size=(3, 4)), "b": rng.normal(size=3)}
+    model = from_torch(state, classes=["b", "c", "a"])
+    want = nb.kernels.softmax(X @ state["w"].T + state["b"])
+    np.testing.assert_allclose(model.predict_proba(X), want[:, [2, 0, 1]], rtol=1e-12)
+    state = {name: values[:outputs_of_two] for name, values in state.items()}
+    z = X @ state["w"].T + state["b"]
+    want = nb.kernels.softmax(z if outputs_of_two == 2 else np.hstack([np.zeros_like(z), z]))
+    for names in (["a", "b"], ["b", "a"]):
+        model = from_torch(state, classes=names).set_params(learning_rate_init=0.05, random_state=0)
+        order = [names.index(name) for name in model.classes_]
+        np.testing.assert_allclose(model.predict_proba(X), want[:, order], rtol=1e-12)
+        for _ in range(100):
+            model.partial_fit(X, np.array(["a", "b"])[(Y > 0).astype(int)])
+        assert model.score(X, np.array(["a", "b"])[(Y > 0).astype(int)]) > 0.95
+    with pytest.raises(ValueError, match="distinct names"):
+        from_torch(state, classes=["a", "a"])
+
+
+class Layer:
+    """What `from_torch` looks at in a module of PyTorch."""
+
+    def __init__(self, **settings):
+        vars(self).update(settings)
+
+
+def layers(*kinds):
+    rng = np.random.default_rng(1)
+    made = []
+    for kind in kinds:
+        name, settings = kind if isinstance(kind, tuple) else (kind, {})
+        if isinstance(name, int):
+            name, settings = "Linear", {"weight": rng.normal(size=(name, 4)), "bias": np.ones(name)}
+        made.append(type(name, (Layer,), {})(**settings))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ([4, ("LeakyReLU", {"negative_slope": 0.3}), 3], "negative_slope 0.01, got 0.3"),
+        ([4, ("ELU", {"alpha": 2.0}), 3], "ELU with alpha 1.0, got 2.0"),
+        ([4, ("Softplus", {"beta": 3.0}), 3], "Softplus with beta 1, got 3.0"),
+        ([4, ("GELU", {"approximate": "tanh"}), 3], "approximate 'none', got 'tanh'"),
+        ([3, "Sigmoid"], "the ending softmax or none, got sigmoid"),
+        ([3, "ReLU"], "the ending softmax or none, got relu"),
+        ([4, "Conv2d", 3], "got Conv2d"),
+    ],
+)
+def test_what_cannot_be_had_from_torch(model, message):
+    with pytest.raises(ValueError, match=message):
+        from_torch(layers(*model), classes=[0, 1, 2])
+    with pytest.raises(ValueError, match="names for a model that ends in a softmax"):
+        from_torch(layers(3, "Softmax"))
+
+
 def test_torch_regressors_and_errors():
     torch = pytest.importorskip("torch")
     nn = torch.nn
@@ -118,23 +194,28 @@ def test_torch_regressors_and_errors():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("activation", [a for a in nb.activations() if a != "step"])
 def test_onnx(activation, dtype, tmp_path):
-    pytest.importorskip("onnx")
+    onnx = pytest.importorskip("onnx")
     onnxruntime = pytest.importorskip("onnxruntime")
-    if dtype == np.float64 and activation not in ("relu", "sigmoid", "tanh", "identity"):
-        pytest.skip("onnxruntime has no float64 kernel for it")
+    # onnxruntime has float64 kernels for these alone.
+    exact = dtype == np.float32 or activation in ("relu", "sigmoid", "tanh", "identity")
     x = X.astype(dtype)
     for model in (
         MLPClassifier(**SMALL, activation=activation).fit(x, Y),
         MLPRegressor(**SMALL, activation=activation).fit(x, Y),
         MLPClassifier(**SMALL, activation=activation).fit(x, TARGETS["multilabel"]),
     ):
+        for number in {"float32", x.dtype.name} if exact else {"float32"}:
+            to_onnx(model, tmp_path / "model.onnx", dtype=number)
+            session = onnxruntime.InferenceSession(
+                str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"]
+            )
+            (got,) = session.run(None, {"X": x.astype(number)})
+            tolerance = 2e-4 if number == "float32" else 1e-9
+            np.testing.assert_allclose(got, model._forward(x), rtol=tolerance, atol=1e-6)
         to_onnx(model, tmp_path / "model.onnx")
-        session = onnxruntime.InferenceSession(
-            str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"]
-        )
-        (got,) = session.run(None, {"X": x})
-        np.testing.assert_allclose(
-            got, model._forward(x), rtol=2e-4 if dtype == np.float32 else 1e-9, atol=1e-6
-        )
+        inputs = onnx.load(tmp_path / "model.onnx").graph.input
+        assert inputs[0].type.tensor_type.elem_type == onnx.helper.np_dtype_to_tensor_dtype(x.dtype)
+    with pytest.raises(ValueError, match="dtype: expected 'float32' or 'float64', got 'float16'"):
+        to_onnx(model, tmp_path / "model.onnx", dtype="float16")
     with pytest.raises(ValueError, match="'step'"):
         to_onnx(MLPClassifier(**SMALL, activation="step").fit(X, Y), tmp_path / "step.onnx")

@@ -8,7 +8,8 @@ from .classifier import MLPClassifier
 from .convert import from_sklearn, to_sklearn
 from .convert_onnx import to_onnx
 from .convert_torch import from_torch, to_torch
-from .linear import LinearRegression, LogisticRegression, Perceptron
+from .linear import LinearRegression, LogisticRegression
+from .perceptron import Perceptron
 from .regressor import MLPRegressor
 
 __all__ = [

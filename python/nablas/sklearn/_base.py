@@ -36,6 +36,12 @@ def _stochastic(estimator: Any) -> bool:
     return True
 
 
+def _floats(array: Any, net: MLP) -> Any:
+    """Targets or weights in the network's dtype; classes and None as they are."""
+    floating = array is not None and array.dtype.kind == "f"
+    return array.astype(net.dtype, copy=False) if floating else array
+
+
 class BaseMLP(HasNetwork, ABC):
     """Base of the estimators; see there."""
 
@@ -168,12 +174,14 @@ class BaseMLP(HasNetwork, ABC):
             )
         if not hasattr(X, "tocsr"):
             check_finite(X, net.dtype)
+        y, weight = _floats(y, net), _floats(weight, net)
         held_out = None
         for name, one, other in (("X_val", *validation), ("y_val", *validation[::-1])):
             if one is None and other is not None:
                 raise ValueError(f"{name}: expected an array beside the other, got None")
         if validation[0] is not None:
-            held_out = self._validate_input(*validation, incremental=True, reset=False)
+            X_val, y_val = self._validate_input(*validation, incremental=True, reset=False)
+            held_out = X_val.tocsr() if hasattr(X_val, "tocsr") else X_val, _floats(y_val, net)
         try:
             if self.solver == "lbfgs":
                 self._check_lbfgs(held_out)
@@ -201,7 +209,7 @@ class BaseMLP(HasNetwork, ABC):
 
     # ---- what descent asks ---------------------------------------------------------------------
 
-    def _strata(self, y: Any) -> Any:
+    def _strata(self, y: Any, held_out: int) -> Any:
         """What the validation share keeps the proportions of."""
         return None
 

@@ -66,32 +66,22 @@ def _batch_size(estimator: Any, rows: int) -> int:
     return min(int(estimator.batch_size), rows)
 
 
-def _possible(strata: Any, count: int) -> Any:
-    """The strata, or None where a class is too rare to be on both sides."""
-    if strata is None:
-        return None
-    members = np.unique(strata, return_counts=True)[1]
-    fits = members.min() >= 2 and len(members) <= min(count, len(strata) - count)
-    return strata if fits else None
-
-
 def _hold_out(estimator: Any, X: Any, y: Any, weight: Any, rng: Any) -> tuple[Any, Any, Any, Any]:
     """Training rows, their weights, and the validation share."""
-    count = int(np.ceil(estimator.validation_fraction * X.shape[0]))
-    if count < 2:
-        raise ValueError(
-            "The validation set is too small. Increase 'validation_fraction' or the size of your "
-            "dataset."
-        )
     arrays = [X, y] if weight is None else [X, y, weight]
     parts = train_test_split(
         *arrays,
         random_state=rng,
         test_size=estimator.validation_fraction,
-        stratify=_possible(estimator._strata(y), count),
+        stratify=estimator._strata(y, int(np.ceil(estimator.validation_fraction * X.shape[0]))),
     )
     X, X_val, y, y_val = parts[:4]
     weight, weight_val = parts[4:] or (None, None)
+    if X_val.shape[0] < 2:
+        raise ValueError(
+            "The validation set is too small. Increase 'validation_fraction' or the size of your "
+            "dataset."
+        )
     return X, y, weight, (X_val, y_val, weight_val)
 
 

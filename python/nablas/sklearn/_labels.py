@@ -90,11 +90,16 @@ class Labels(HasNetwork):
     def _decoded(self, y: Any) -> Any:
         return self._labels(self._codes(y))
 
-    def _strata(self, y: Any) -> Any:
-        """Classes to keep the proportions of; none for multi-label."""
-        if y.ndim == 2 and y.shape[1] > 1 and self.out_activation_ != "softmax":
-            return None  # scikit-learn splits these at random, too
-        return self._codes(y)
+    def _strata(self, y: Any, held_out: int) -> Any:
+        """Classes to keep the proportions of among so many held-out rows; None for no such."""
+        codes = self._codes(y)
+        if self.n_outputs_ == 1:
+            return codes
+        if codes.ndim == 2:
+            return None  # many labels, many targets: split at random
+        members = np.unique(codes, return_counts=True)[1]
+        enough = members.min() >= 2 and len(members) <= min(held_out, len(codes) - held_out)
+        return codes if enough else None
 
     def _with_class_weight(self, y: Any, weight: Any) -> Any:
         if self.class_weight is None:

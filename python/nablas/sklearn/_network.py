@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .. import _core, kernels
 from ..mlp import MLP
 from ._callbacks import Support
+from ._parameters import core_activation, hidden_activations
 from ._sparse import block_rows, blocks
 from ._threads import threads
 
@@ -56,6 +57,9 @@ class HasNetwork(Support, BaseEstimator):
 
     def _network(self) -> MLP:
         """The network, with whatever was put into `coefs_` and `intercepts_` meanwhile."""
+        if "_net" not in vars(self):  # an estimator put together by hand
+            hidden = hidden_activations(self.activation, len(self.coefs_) - 1)
+            self._rebuild([*hidden, core_activation(self.out_activation_)])
         given = [*self.coefs_, *self.intercepts_]
         if len(given) != len(self._views) or any(
             a is not b for a, b in zip(given, self._views, strict=True)

@@ -17,6 +17,6 @@ _INNER = tuple(
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the first caller outside scikit-learn and nablas."""
     frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_back.f_code.co_filename.startswith(_INNER):
+    while frame.f_code.co_filename.startswith(_INNER) and frame.f_back is not None:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)

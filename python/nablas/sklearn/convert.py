@@ -10,9 +10,9 @@ from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseMLP
-from ._parameters import ALIASES, core_activation, hidden_activations
+from ._parameters import ALIASES
 from .classifier import MLPClassifier
-from .linear import Perceptron
+from .perceptron import Perceptron
 from .regressor import MLPRegressor
 
 _COPIED = [
@@ -66,8 +66,7 @@ def from_sklearn(fitted: Any) -> Any:
     target: Any = MLPClassifier() if is_classifier(fitted) else MLPRegressor()
     target._begin_curves()
     _transfer(fitted, target)
-    hidden = hidden_activations(target.activation, len(target.coefs_) - 1)
-    target._rebuild([*hidden, core_activation(target.out_activation_)])
+    target._network()
     return target
 
 

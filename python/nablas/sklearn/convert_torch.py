@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 
 from .._optional import require
-from ._parameters import core_activation, hidden_activations
 from .classifier import MLPClassifier
 from .convert import fitted_network
 from .regressor import MLPRegressor
@@ -110,8 +109,7 @@ def from_torch(model: Any, *, classes: Any = None, activation: Any = "relu") -> 
     estimator.n_features_in_, estimator.n_outputs_ = arrays[0][0].shape[0], len(arrays[-1][1])
     estimator.n_layers_, estimator.n_iter_, estimator.t_ = len(arrays) + 1, 0, 0
     estimator._begin_curves()
-    hidden = hidden_activations(names, len(arrays) - 1)
-    estimator._rebuild([*hidden, core_activation(estimator.out_activation_)])
+    estimator._network()
     return estimator
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
+from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._network import Array
@@ -13,7 +14,7 @@ from ._parameters import CONSTRAINTS, keep
 from .classifier import MLPClassifier
 from .regressor import MLPRegressor
 
-_LINEAR = {
+LINEAR = {
     "max_iter": [Interval(Integral, 1, None, closed="left")],
     "tol": CONSTRAINTS["tol"],
     "n_iter_no_change": CONSTRAINTS["n_iter_no_change"],
@@ -53,7 +54,30 @@ class _OneLayer:
         return self.intercepts_[0]
 
 
-class LogisticRegression(_OneLayer, MLPClassifier):
+class LinearClassifier(_OneLayer, MLPClassifier):
+    """One class a row, of two at least."""
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+        X, y = super()._validate_input(X, column_or_1d(y, warn=True), incremental, reset)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                "This solver needs samples of at least 2 classes in the data, but the data "
+                f"contains only one class: {self.classes_[0]!r}"
+            )
+        return X, y
+
+    def decision_function(self, X: Any) -> Array:
+        """z: how far on which side, (n,) for two classes, (n, classes) for more."""
+        z = self._z(X)
+        return z.ravel() if z.shape[1] == 1 else z
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = False
+        return tags
+
+
+class LogisticRegression(LinearClassifier):
     """Logistic regression, multinomial for more than two classes, as scikit-learn's.
 
     Minimises ``C`` times the summed cross-entropy plus half the sum of squared weights.
@@ -82,7 +106,7 @@ class LogisticRegression(_OneLayer, MLPClassifier):
     n_features_in_, n_iter_ : int
     """
 
-    _parameter_constraints = _LINEAR | {
+    _parameter_constraints = LINEAR | {
         "C": [Interval(Real, 0, None, closed="right")],
         "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
         "learning_rate_init": CONSTRAINTS["learning_rate_init"],
@@ -112,16 +136,6 @@ class LogisticRegression(_OneLayer, MLPClassifier):
         """The penalty as the networks call it."""
         return 1 / float(self.C)
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = False
-        return tags
-
-    def decision_function(self, X: Any) -> Array:
-        """z: logits of the classes, (n,) for two of them."""
-        z = self._z(X)
-        return z.ravel() if z.shape[1] == 1 else z
-
 
 class LinearRegression(_OneLayer, MLPRegressor):
     """Least squares, by L-BFGS or by descent.
@@ -148,7 +162,7 @@ class LinearRegression(_OneLayer, MLPRegressor):
     n_features_in_, n_iter_ : int
     """
 
-    _parameter_constraints = _LINEAR | {
+    _parameter_constraints = LINEAR | {
         "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
         "alpha": CONSTRAINTS["alpha"],
         "learning_rate_init": CONSTRAINTS["learning_rate_init"],
@@ -171,121 +185,40 @@ class LinearRegression(_OneLayer, MLPRegressor):
     ) -> None:
         keep(self, locals())
 
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+        shape = np.asarray(y).shape
+        if reset:
+            self._flat = len(shape) < 2
+        if len(shape) == 2 and shape[1] == 1:
+            y = np.ravel(np.asarray(y))
+        return super()._validate_input(X, y, incremental, reset)
+
     @property
     def coef_(self) -> Array:
         """Weights: a view."""
-        return self.coefs_[0][:, 0] if self.n_outputs_ == 1 else self.coefs_[0].T
+        return self.coefs_[0][:, 0] if self._flat else self.coefs_[0].T
 
     @property
     def intercept_(self) -> Any:
         """Bias, or one for each target."""
-        return float(self.intercepts_[0][0]) if self.n_outputs_ == 1 else self.intercepts_[0]
+        return float(self.intercepts_[0][0]) if self._flat else self.intercepts_[0]
 
-
-def _rosenblatt(z: Array, targets: Array) -> tuple[float, Array]:
-    """The share of mistakes, and the "gradient" that makes a step the perceptron's correction."""
-    wrong = (z > 0).astype(z.dtype) - targets
-    return float(np.abs(wrong).mean()), wrong / len(z)
-
-
-class Perceptron(_OneLayer, MLPClassifier):
-    """Rosenblatt's perceptron: after each sample, ``w += eta0 (y - ŷ) x``.
-
-    More than two classes get a unit each, and the largest z decides.
-
-    Parameters
-    ----------
-    eta0 : float
-    max_iter : int
-    tol : float
-        End when the share of mistakes has not fallen by so much for `n_iter_no_change` epochs.
-    shuffle : bool
-    n_iter_no_change : int
-        Epochs of descent without improvement before the end.
-    random_state : int, RandomState or None
-    verbose, warm_start : bool
-    n_threads : int, optional
-
-    Attributes
-    ----------
-    classes_ : array
-    coef_ : array of shape (1, features) or (classes, features)
-    intercept_ : array of shape (1,) or (classes,)
-    n_features_in_, n_iter_ : int
-    """
-
-    _parameter_constraints = _LINEAR | {
-        "eta0": [Interval(Real, 0, None, closed="neither")],
-        "shuffle": ["boolean"],
-    }
-    solver, batch_size, momentum, nesterovs_momentum = "sgd", 1, 0.0, False
-    loss = staticmethod(_rosenblatt)
-    _accept_sparse = False
-
-    def __init__(
-        self,
-        *,
-        eta0: float = 1.0,
-        max_iter: int = 1000,
-        tol: float = 1e-3,
-        shuffle: bool = True,
-        n_iter_no_change: Any = 5,
-        random_state: Any = None,
-        verbose: bool = False,
-        warm_start: bool = False,
-        n_threads: int | None = None,
-    ) -> None:
-        keep(self, locals())
-
-    @property
-    def learning_rate_init(self) -> float:  # type: ignore[override]
-        """The rate as the networks call it."""
-        return float(self.eta0)
-
-    def fit(self, X: Any, y: Any) -> Self:
-        """Train on X and y; the rule knows no weights of samples.
+    def predict(self, X: Any) -> Array:
+        """The predicted values.
 
         Parameters
         ----------
-        X : array of shape (n, features)
-        y : array of shape (n,)
+        X : array or CSR/CSC matrix of shape (n, features)
 
         Returns
         -------
-        self
+        array
+            Of y's shape in `fit`: (n,) or (n, targets).
         """
-        super().fit(X, y)
-        return self
-
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
-        """One epoch more; the first call needs all classes there will be."""
-        super().partial_fit(X, y, classes=classes)
-        return self
-
-    def _outputs(self, y: Any) -> tuple[int, str]:
-        return y.shape[1], "identity"
-
-    def _loss(self) -> Any:
-        return _rosenblatt
-
-    def _best(self, outputs: Array) -> Array:
-        best: Array = outputs > 0 if outputs.shape[1] == 1 else outputs.argmax(axis=1)
-        return best
-
-    def _codes(self, y: Any) -> Any:
-        return (y[:, 0] > 0.5).astype(int) if y.shape[1] == 1 else y.argmax(axis=1)
-
-    def decision_function(self, X: Any) -> Array:
-        """z: how far on which side, (n,) for two classes."""
-        z = self._forward(X)
-        return z.ravel() if z.shape[1] == 1 else z
-
-    # A perceptron has no probabilities.
-    predict_proba = property()
-    predict_log_proba = property()
+        outputs = self._forward(X)
+        return outputs.ravel() if self._flat else outputs
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        tags.classifier_tags.multi_label = False
+        tags.target_tags.multi_output = True
         return tags
