@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from numbers import Integral, Real
 from typing import Any
 
@@ -26,20 +27,8 @@ LINEAR = {
 
 
 class _OneLayer:
-    """No hidden layer; everything the subclasses do not ask for at its default."""
+    """No hidden layer; whatever the subclasses do not ask for is at the networks' default."""
 
-    hidden_layer_sizes: Any = ()
-    activation: Any = "identity"
-    batch_size: Any = "auto"
-    learning_rate: Any = "constant"
-    learning_rate_init: float = 0.001
-    alpha: float = 0.0
-    power_t, momentum, beta_1, beta_2, epsilon = 0.5, 0.9, 0.9, 0.999, 1e-8
-    validation_fraction, max_fun = 0.1, 15000
-    shuffle = nesterovs_momentum = True
-    early_stopping = progress = False
-    dropout, l1, weight_decay, label_smoothing, quantile = 0.0, 0.0, 0.0, 0.0, 0.5
-    clip_norm = scoring = callbacks = class_weight = None
     coefs_: list[Array]
     intercepts_: list[Array]
 
@@ -52,6 +41,15 @@ class _OneLayer:
     def intercept_(self) -> Array:
         """Biases, (outputs,): a view."""
         return self.intercepts_[0]
+
+
+def _defaults(network: Any) -> dict[str, Any]:
+    return {name: p.default for name, p in inspect.signature(network).parameters.items()}
+
+
+_NO_LAYER = {"hidden_layer_sizes": (), "activation": "identity", "alpha": 0.0}
+for _name, _value in (_defaults(MLPClassifier) | _defaults(MLPRegressor) | _NO_LAYER).items():
+    setattr(_OneLayer, _name, _value)
 
 
 class LinearClassifier(_OneLayer, MLPClassifier):
@@ -132,7 +130,7 @@ class LogisticRegression(LinearClassifier):
         keep(self, locals())
 
     @property
-    def alpha(self) -> float:  # type: ignore[override]
+    def alpha(self) -> float:
         """The penalty as the networks call it."""
         return 1 / float(self.C)
 

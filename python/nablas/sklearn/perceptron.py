@@ -69,7 +69,7 @@ class Perceptron(LinearClassifier):
         keep(self, locals())
 
     @property
-    def learning_rate_init(self) -> float:  # type: ignore[override]
+    def learning_rate_init(self) -> float:
         """The rate as the networks call it."""
         return float(self.eta0)
 
