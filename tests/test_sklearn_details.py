@@ -207,17 +207,6 @@ def test_scorers_are_called_without_warnings_and_checked():
         MLPClassifier(**SMALL, scoring="nonsense").fit(X, Y)
 
 
-def test_a_schedule_begins_anew_with_sparse_rows():
-    rates = []
-    schedule = nb.schedules.ReduceOnPlateau(0.1, patience=0, min_delta=10.0)
-    watch = {"callbacks": [lambda state: rates.append(state.history.learning_rate[-1])]}
-    model = MLPClassifier(**SMALL | {"max_iter": 4}, learning_rate=schedule, **watch)
-    for _ in range(2):
-        model.fit(sparse.csr_matrix(X), Y)
-    assert rates[:4] == rates[4:]
-    assert rates[3] < rates[0]
-
-
 # ---- the network behind ------------------------------------------------------------------------
 
 

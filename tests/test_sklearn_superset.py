@@ -1,10 +1,14 @@
 """What the estimators have beyond scikit-learn's: each test fails if its option does nothing."""
 
+import warnings
+
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.special import expit
 from sklearn import linear_model
 from sklearn.datasets import load_diabetes, load_iris
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -315,3 +319,25 @@ def test_perceptron():
     three = Perceptron(random_state=0, max_iter=50).fit(X, Y)
     assert three.coef_.shape == (3, 4)
     assert three.decision_function(X).shape == (150, 3)
+
+
+@pytest.mark.parametrize(
+    "rate", ["cosine", "one_cycle", nb.schedules.WarmUp(nb.schedules.Cosine(0.1), steps=3)]
+)
+def test_a_schedule_that_ends_as_planned_does_not_warn(rate):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fitted(learning_rate=rate).n_iter_ == SMALL["max_iter"]
+        with pytest.raises(ConvergenceWarning):
+            fitted(learning_rate="plateau")
+
+
+def test_a_schedule_begins_anew_with_sparse_rows():
+    rates = []
+    schedule = nb.schedules.ReduceOnPlateau(0.1, patience=0, min_delta=10.0)
+    watch = {"callbacks": [lambda state: rates.append(state.history.learning_rate[-1])]}
+    model = MLPClassifier(**SMALL | {"max_iter": 4}, learning_rate=schedule, **watch)
+    for _ in range(2):
+        model.fit(sparse.csr_matrix(X), Y)
+    assert rates[:4] == rates[4:]
+    assert rates[3] < rates[0]

@@ -59,6 +59,10 @@ class Schedule:
     def begin(self) -> None:
         """Forget what was observed: a new training begins."""
 
+    def spans_fit(self) -> bool:
+        """Whether its course is over with the fit's last update."""
+        return False
+
     def __repr__(self) -> str:
         inner = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if not k.startswith("_"))
         return f"{type(self).__name__}({inner})"
@@ -105,6 +109,10 @@ class Cosine(Schedule):
             raise ValueError(f"final: expected a rate from 0 to {initial}, got {final}")
         self.final = float(final)
 
+    def spans_fit(self) -> bool:
+        """As `Schedule.spans_fit`."""
+        return True
+
     def rates(self, steps: Steps, plan: Plan) -> Rates:
         """As `Schedule.rates`."""
         done = np.minimum(steps / plan.total, 1.0)
@@ -136,6 +144,10 @@ class OneCycle(Schedule):
             raise ValueError(f"rising: expected a share between 0 and 1, got {rising}")
         self.peak, self.rising, self.final = float(peak), float(rising), peak * end_factor
 
+    def spans_fit(self) -> bool:
+        """As `Schedule.spans_fit`."""
+        return True
+
     def rates(self, steps: Steps, plan: Plan) -> Rates:
         """As `Schedule.rates`."""
         last = max(plan.total - 1, 1)
@@ -164,6 +176,10 @@ class WarmUp(Schedule):
     def observe(self, value: float) -> None:
         """As `Schedule.observe`."""
         self.schedule.observe(value)
+
+    def spans_fit(self) -> bool:
+        """As `Schedule.spans_fit`."""
+        return self.schedule.spans_fit()
 
     def begin(self) -> None:
         """As `Schedule.begin`."""

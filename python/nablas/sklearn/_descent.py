@@ -190,7 +190,8 @@ def descend(
         estimator.validation_scores_.append(float("nan"))
         warn(f"{error}; the weights of the best validation score are restored", ConvergenceWarning)
     else:
-        if not incremental and len(history) == estimator.max_iter and not stopping.ended:
+        planned = incremental or estimator._optimizer.schedule.spans_fit()
+        if not planned and len(history) == estimator.max_iter and not stopping.ended:
             warn(
                 f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the "
                 "optimization hasn't converged yet.",
