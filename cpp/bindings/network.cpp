@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "bindings/dataset.hpp"
+#include "bindings/slices.hpp"
 
 namespace nablas {
 namespace {
@@ -45,26 +46,6 @@ std::unique_ptr<Network<T>> make_network(const std::vector<int64>& sizes, const 
 template <class T>
 py::array_t<T> flat_view(T* data, int64 size, py::handle owner) {
   return py::array_t<T>({static_cast<py::ssize_t>(size)}, {static_cast<py::ssize_t>(sizeof(T))}, data, owner);
-}
-
-// Multiply-adds between two looks for pending signals (Ctrl-C): some 20 ms on one thread of a current processor.
-constexpr double operations_between_signals = 2e9;
-
-// work(rows) for consecutive parts of [0, rows), without the interpreter lock; signals are seen in between.
-template <class T, class Work>
-void in_slices(const Network<T>& network, int64 rows, double operations_factor, Work work) {
-  const double slice = operations_between_signals / (operations_factor * network.operations());
-  const int64 step = std::max<int64>(1, static_cast<int64>(slice) / 256) * 256;
-  int64 begin = 0;
-  do {
-    const Range part{begin, std::min(begin + step, rows)};
-    {
-      py::gil_scoped_release release;
-      work(part);
-    }
-    begin = part.end;
-    if (begin < rows && PyErr_CheckSignals() != 0) throw py::error_already_set();
-  } while (begin < rows);
 }
 
 template <class T>
@@ -124,29 +105,6 @@ void bind(py::module_& m, const std::string& suffix) {
             for (int64 i = 0; i < (count + loss_rows - 1) / loss_rows; ++i) total += losses.data()[i];
             const double weight = sum_of_weights(set.data, {0, count});
             return (weight > 0 ? total / weight : 0.0) + (l2 != 0 ? l2 * squared_weights(self) : 0.0);
-          },
-          py::arg("data"), py::arg("l2"))
-      .def(
-          "gradient",
-          [](Net& self, const Set& set, double l2) {
-            const Objective objective = set.objective(self, l2);
-            const int64 count = set.data.x.rows;
-            kernels<T>();
-            Trainer<T> trainer(self, {});
-            trainer.prepare(std::max<int64>(count, 1), false);
-            const double weight = sum_of_weights(set.data, {0, count});
-            double loss = 0;
-            in_slices(self, count, 3, [&](Range rows) {
-              loss += trainer.add_gradient(set.data, objective, rows, weight > 0 ? 1 / weight : 0.0);
-            });
-            if (weight > 0) loss /= weight;
-            if (l2 != 0) {
-              trainer.add_penalty(l2);
-              loss += l2 * squared_weights(self);
-            }
-            py::array_t<T> out(self.parameter_count);
-            std::copy_n(trainer.gradient(), self.parameter_count, out.mutable_data());
-            return py::make_tuple(loss, out);
           },
           py::arg("data"), py::arg("l2"));
   py::class_<Set>(m, ("Dataset_" + suffix).c_str())

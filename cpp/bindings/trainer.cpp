@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "bindings/dataset.hpp"
+#include "bindings/slices.hpp"
 
 namespace nablas {
 namespace {
@@ -81,6 +82,28 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
   return py::make_tuple(state.loss_sum / count, penalty, true, seconds);
 }
 
+// The mean loss over all rows and its gradient, the penalty in both.
+template <class T>
+py::tuple gradient(PyTrainer<T>& self, const Dataset<T>& set, double l2) {
+  Trainer<T>& trainer = *self.trainer;
+  const Objective objective = set.objective(self.network, l2);
+  const int64 count = set.data.x.rows;
+  kernels<T>();
+  trainer.prepare(std::max<int64>(count, 1), false);
+  const double weight = sum_of_weights(set.data, {0, count});
+  double loss = 0;
+  in_slices(self.network, count, 3, [&](Range rows) {
+    const std::lock_guard<std::mutex> lock(self.network.mutex);
+    loss += trainer.add_gradient(set.data, objective, rows, weight > 0 ? 1 / weight : 0.0);
+  });
+  if (weight > 0) loss /= weight;
+  if (l2 != 0) {
+    trainer.add_penalty(l2);
+    loss += l2 * squared_weights(self.network);
+  }
+  return py::make_tuple(loss, py::array_t<T>(self.network.parameter_count, trainer.gradient()));
+}
+
 // The data in the order given, which `held` keeps alive.
 template <class T>
 Data<T> batch_data(const Dataset<T>& set, int64 begin, int64 end, py::handle order, py::array_t<int64>& held) {
@@ -106,6 +129,7 @@ void bind(py::module_& m, const std::string& suffix) {
       .def("run_epoch", &run_epoch<T>, py::arg("data"), py::kw_only(), py::arg("rates"), py::arg("batch_size"),
            py::arg("shuffle"), py::arg("seed"), py::arg("epoch"), py::arg("dropout"), py::arg("l2"),
            py::arg("on_rows") = py::none(), py::arg("by_batch") = false)
+      .def("gradient", &gradient<T>, py::arg("data"), py::arg("l2"))
       .def(
           "forward_batch",
           [](Train& self, const Set& set, int64 begin, int64 end, py::handle order, const std::vector<double>& rates,

@@ -34,7 +34,7 @@ class Pace {
       phase_ = Phase::warm_up;
     Seconds limit = longest;
     if (phase_ == Phase::warm_up) limit = Seconds(0);  // one step all the same
-    if (phase_ == Phase::trial) limit = std::max(shortest_trial, 3 * step);
+    if (phase_ == Phase::trial) limit = std::max(shortest_trial, step);
     if (phase_ == Phase::onward && trial_at_ > now) limit = trial_at_ - now;
     const bool team = team_leads() == (phase_ == Phase::onward);
     return {team ? most : 1, now, std::min(limit, longest)};
@@ -50,7 +50,7 @@ class Pace {
     }
     const bool first = team_.count() == 0;
     (stretch.threads == 1 ? alone_ : team_) = step;
-    if (first) wait_ = std::max(first_wait, 20 * step);
+    if (first) wait_ = std::max(first_wait, 20.0 * (most_ - 1) * step);  // a trial may cost 2 (most - 1) steps
     if (first) trial_at_ = stretch.begin + wait_;
     if (phase_ == Phase::onward) return;
     phase_ = Phase::onward;

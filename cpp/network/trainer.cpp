@@ -175,7 +175,8 @@ template <class T>
 double Trainer<T>::add_gradient(const Data<T>& data, const Objective& objective, Range rows, double scale,
                                 const Dropout& all_dropout, int64 origin) {
   double total = 0;
-  parallel(threads(rows.end - rows.begin), [&](const Team& team) {
+  const Pace::Stretch stretch = pace_.next(threads(rows.end - rows.begin), Pace::Seconds(0));
+  parallel(stretch.threads, [&](const Team& team) {
     int64 at = rows.begin;
     Dropout dropout = all_dropout;
     do {  // at least once: no rows have a gradient, too, zero
@@ -189,6 +190,7 @@ double Trainer<T>::add_gradient(const Data<T>& data, const Objective& objective,
       at = block.rows.end;
     } while (at < rows.end);
   });
+  pace_.record(stretch, 1);
   return total;
 }
 

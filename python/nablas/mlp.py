@@ -202,7 +202,7 @@ class MLP(Network):
         if callable(loss):
             raise TypeError("loss: expected a name, got a function")
         data = prepare(self, X, y, sample_weight, loss, self.classes).data
-        return self._core.gradient(data, _data.penalty(l2))[1]
+        return self._trainer(self._core, "sgd", {}).gradient(data, _data.penalty(l2))[1]
 
     def gradients(self, X: ArrayLike, y: ArrayLike, **settings: Any) -> list[tuple[Array, Array]]:
         """`gradient` layer by layer, as pairs (by weights, by biases)."""

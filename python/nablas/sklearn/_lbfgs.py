@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from .._data import check_finite
 from ._sparse import DataBlocks
 from ._warnings import warn
 
 
+@cache  # to look for the libraries takes some milliseconds
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
 def minimise(estimator: Any, net: Any, X: Any, y: Any, weight: Any, loss: str) -> None:
     """Train a network on all rows at once; sets the estimator's `loss_` and `n_iter_`."""
     if not hasattr(X, "tocsr"):
         check_finite(X, net.dtype)
+    trainer = net._trainer(net._core, "sgd", {})  # for its gradients alone
     data = DataBlocks(net, X, y, weight, loss)
     l2 = 0.5 * estimator.alpha / data.total if data.total > 0 else 0.0
 
@@ -25,7 +32,7 @@ def minimise(estimator: Any, net: Any, X: Any, y: Any, weight: Any, loss: str) -
         net.parameters[:] = parameters
         value, gradient = 0.0, np.zeros(parameters.size)
         for block, share in data:  # each with its share of the penalty
-            one, slope = net._core.gradient(block, l2)
+            one, slope = trainer.gradient(block, l2)
             value += one * share
             gradient += slope * share
         return value, gradient
@@ -36,7 +43,7 @@ def minimise(estimator: Any, net: Any, X: Any, y: Any, weight: Any, loss: str) -
         "gtol": estimator.tol,
     }
     # Idle threads of SciPy's BLAS spin for a while and would keep the engine's off their cores.
-    with threadpool_limits(1, user_api="blas"):
+    with _libraries().limit(limits=1, user_api="blas"):
         result = scipy.optimize.minimize(
             value_and_gradient,
             net.parameters.astype(np.float64),
