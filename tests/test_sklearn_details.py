@@ -148,6 +148,12 @@ def test_what_a_fit_cannot_go_on_from():
         MLPClassifier(**SMALL, class_weight="balanced").partial_fit(X, Y, classes=[0, 1, 2])
 
 
+def test_validation_data_need_not_have_all_classes():
+    model = MLPClassifier(**SMALL, warm_start=True).fit(X, Y, X_val=X[:60], y_val=Y[:60])
+    model.fit(X, Y, X_val=X[:60], y_val=Y[:60])
+    assert len(model.validation_loss_curve_) == 20
+
+
 def test_a_warm_refit_keeps_the_best_weights():
     settings = SMALL | {"early_stopping": True, "warm_start": True, "max_iter": 40}
     model = MLPClassifier(**settings, learning_rate_init=0.05).fit(X, Y)

@@ -50,7 +50,9 @@ class BaseMLP(HasNetwork, ABC):
     # ---- what the subclasses say ---------------------------------------------------------------
 
     @abstractmethod
-    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+    def _validate_input(
+        self, X: Any, y: Any, incremental: bool, reset: bool, held_out: bool = False
+    ) -> tuple[Any, Any]:
         """X, and y as the core takes it: classes (n,) or targets (n, outputs)."""
 
     @abstractmethod
@@ -180,7 +182,7 @@ class BaseMLP(HasNetwork, ABC):
             if one is None and other is not None:
                 raise ValueError(f"{name}: expected an array beside the other, got None")
         if validation[0] is not None:
-            X_val, y_val = self._validate_input(*validation, incremental=True, reset=False)
+            X_val, y_val = self._validate_input(*validation, True, reset=False, held_out=True)
             held_out = X_val.tocsr() if hasattr(X_val, "tocsr") else X_val, _floats(y_val, net)
         try:
             if self.solver == "lbfgs":

@@ -21,7 +21,9 @@ class Labels(HasNetwork):
 
     _heads: Heads | None = None
 
-    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+    def _validate_input(
+        self, X: Any, y: Any, incremental: bool, reset: bool, held_out: bool = False
+    ) -> tuple[Any, Any]:
         X, y = validate_data(
             self,
             X,
@@ -43,7 +45,7 @@ class Labels(HasNetwork):
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         else:
-            self._check_classes(unique_labels(y))
+            self._check_classes(unique_labels(y), all_of_them=self.warm_start and not held_out)
         if self._label_binarizer.y_type_ == "multiclass" and len(self.classes_) > 2:
             if y.ndim == 2:
                 raise ValueError("The object was not fitted with multilabel input.")
@@ -68,8 +70,8 @@ class Labels(HasNetwork):
         self.classes_ = heads.classes
         return heads.encode(y)
 
-    def _check_classes(self, seen: Any) -> None:
-        if self.warm_start:
+    def _check_classes(self, seen: Any, all_of_them: bool) -> None:
+        if all_of_them:
             if set(seen) != set(self.classes_):
                 raise ValueError(
                     "warm_start can only be used where `y` has the same classes as in the previous "

@@ -55,8 +55,10 @@ for _name, _value in (_defaults(MLPClassifier) | _defaults(MLPRegressor) | _NO_L
 class LinearClassifier(_OneLayer, MLPClassifier):
     """One class a row, of two at least."""
 
-    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        X, y = super()._validate_input(X, column_or_1d(y, warn=True), incremental, reset)
+    def _validate_input(
+        self, X: Any, y: Any, incremental: bool, reset: bool, held_out: bool = False
+    ) -> tuple[Any, Any]:
+        X, y = super()._validate_input(X, column_or_1d(y, warn=True), incremental, reset, held_out)
         if len(self.classes_) < 2:
             raise ValueError(
                 "This solver needs samples of at least 2 classes in the data, but the data "
@@ -183,13 +185,15 @@ class LinearRegression(_OneLayer, MLPRegressor):
     ) -> None:
         keep(self, locals())
 
-    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+    def _validate_input(
+        self, X: Any, y: Any, incremental: bool, reset: bool, held_out: bool = False
+    ) -> tuple[Any, Any]:
         shape = np.asarray(y).shape
         if reset:
             self._flat = len(shape) < 2
         if len(shape) == 2 and shape[1] == 1:
             y = np.ravel(np.asarray(y))
-        return super()._validate_input(X, y, incremental, reset)
+        return super()._validate_input(X, y, incremental, reset, held_out)
 
     @property
     def coef_(self) -> Array:

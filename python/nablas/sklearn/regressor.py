@@ -135,7 +135,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ) -> None:
         keep(self, locals())
 
-    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+    def _validate_input(
+        self, X: Any, y: Any, incremental: bool, reset: bool, held_out: bool = False
+    ) -> tuple[Any, Any]:
         X, y = validate_data(
             self, X, y, accept_sparse=self._accept_sparse, multi_output=True, y_numeric=True,
             dtype=FLOATS, reset=reset,
