@@ -6,7 +6,6 @@ import threading
 import warnings
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn import linear_model, neural_network
@@ -202,6 +201,7 @@ def test_validation_data_of_every_kind_are_recorded():
 
 
 def test_scorers_are_called_without_warnings_and_checked():
+    pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(X, columns=list("abcd"))
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
