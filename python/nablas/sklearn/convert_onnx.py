@@ -39,8 +39,8 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], *, dtype: str | None =
         Of X, Y and the weights; by default the network's. onnxruntime computes relu, tanh, sigmoid,
         exp and softmax in float64, the other activations in float32 alone.
     """
-    onnx = require("onnx", "io")
     net = fitted_network(estimator)
+    onnx = require("onnx", "io")
     dtype = dtype or net.dtype
     if dtype not in ("float32", "float64"):
         raise ValueError(f"dtype: expected 'float32' or 'float64', got {dtype!r}")

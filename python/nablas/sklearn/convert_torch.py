@@ -40,8 +40,8 @@ def to_torch(estimator: Any) -> Any:
     torch.nn.Sequential
         Ends in the output activation: probabilities, counts or values come out.
     """
-    torch = require("torch", "bench")
     net = fitted_network(estimator)
+    torch = require("torch", "bench")
     layers = []
     for w, b, name in zip(net.weights, net.biases, net.activations, strict=True):
         layer = torch.nn.Linear(*w.shape, dtype=getattr(torch, net.dtype))
