@@ -200,3 +200,25 @@ def test_score_of_regression_is_r2():
     x, y = rng().normal(size=(40, 4)), rng(1).normal(size=(40, 3))
     net = nb.MLP([4, 3], seed=0)
     assert net.score(x, y) == pytest.approx(r2_score(y, net.predict(x)), rel=1e-6)
+
+
+def test_a_loss_function_with_weights_is_the_loss_by_name():
+    def half_squares(outputs, targets, sample_weight=None):
+        weight = np.ones(len(outputs)) if sample_weight is None else sample_weight
+        away, share = outputs - targets, (weight / weight.sum())[:, np.newaxis]
+        return float(0.5 * (away**2 * share).sum()), away * share
+
+    rng = np.random.default_rng(0)
+    x, y, weight = rng.normal(size=(50, 3)), rng.normal(size=(50, 2)), rng.random(50)
+    held_out = (x[:9], y[:9], weight[:9])
+    settings = {"batch_size": 20, "epochs": 5, "l2": 0.1, "seed": 1, "sample_weight": weight}
+    histories, nets = [], []
+    for loss in ("half_mse", half_squares):
+        net = nb.MLP([3, 4, 2], "tanh", dtype="float64", seed=0)
+        histories.append(net.fit(x, y, loss=loss, validation_data=held_out, **settings))
+        nets.append(net)
+    np.testing.assert_allclose(nets[1].parameters, nets[0].parameters, rtol=1e-10)
+    np.testing.assert_allclose(histories[1].loss, histories[0].loss, rtol=1e-12)
+    np.testing.assert_allclose(histories[1].val_loss, histories[0].val_loss, rtol=1e-12)
+    losses = [nets[0].loss(x, y, loss=f, sample_weight=weight) for f in ("half_mse", half_squares)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-12)

@@ -211,8 +211,10 @@ def test_use_is_checked():
         net.predict(WITH_NAN)
     with pytest.raises(ValueError, match="l2: expected a finite number of at least 0, got -5"):
         net.loss(X, Y, l2=-5)
-    with pytest.raises(ValueError, match="sample_weight: expected None with a loss function"):
+    with pytest.raises(TypeError, match="sample_weight"):
         net.loss(X, Y, loss=lambda h, t: (0.0, h), sample_weight=np.ones(6))
+    with pytest.raises(ValueError, match="sample_weight"):
+        net.loss(X, Y, loss=lambda h, t, sample_weight: (0.0, h), sample_weight=-np.ones(6))
     with pytest.raises(TypeError, match="loss: expected a name, got a function"):
         net.gradient(X, Y, loss=lambda h, t: (0.0, h))
     with pytest.raises(ValueError, match="y_true: expected 2 columns like y_pred, got 1"):

@@ -32,6 +32,7 @@ class Prepared(NamedTuple):
     targets: Array
     data: _core.Dataset_float32
     classes: list[str] | None
+    weight: Array | None
 
 
 def prepare(
@@ -46,15 +47,13 @@ def prepare(
     resolved = _losses.resolve(loss, net.output)
     own = callable(resolved)
     name = _losses.default_loss(net.output) if callable(resolved) else resolved
-    if own and sample_weight is not None:
-        raise ValueError("sample_weight: expected None with a loss function, got weights")
     x, targets = _data.as_matrix(X, net.dtype), np.asarray(y)
     weight = None if sample_weight is None else np.asarray(sample_weight, dtype=net.dtype)
     _data.check_rows(x, targets, weight)
     if not own:
         targets, classes = _data.as_targets(targets, name, net.sizes[-1], net.dtype, classes)
     data = net._dataset(net._core, x, None if own else targets, weight, name)
-    return Prepared(x, targets, data, classes)
+    return Prepared(x, targets, data, classes, weight)
 
 
 def validation(
@@ -72,14 +71,14 @@ def validation(
         )
     y, weight = given[1], given[2] if len(given) == 3 else None
     try:
-        x, targets, data, _ = prepare(net, given[0], y, weight, loss, classes)
+        x, targets, data, _, weight = prepare(net, given[0], y, weight, loss, classes)
         _data.check_finite(x, net.dtype)
         if len(x) == 0:
             raise ValueError("X: expected at least one row, got 0")
     except (TypeError, ValueError) as error:
         raise type(error)(f"validation_data, {error}") from error
     if callable(loss):
-        return lambda: (_losses.call(loss, net.forward(x), targets)[0], net.score(x, y))
+        return lambda: (_losses.call(loss, net.forward(x), targets, weight)[0], net.score(x, y))
     return lambda: (net._core.evaluate(data, 0.0), net.score(x, y))
 
 
@@ -227,13 +226,13 @@ def make_fit(
     **settings: Any,
 ) -> Fit:
     """A `Fit` of checked arguments; those of `MLP.fit`."""
-    x, targets, data, classes = prepare(net, X, y, sample_weight, loss, None)
+    x, targets, data, classes, weight = prepare(net, X, y, sample_weight, loss, None)
     _data.check_finite(x, net.dtype)
     if len(x) == 0:
         raise ValueError("X: expected at least one row, got 0")
     resolved = _losses.resolve(loss, net.output)
     validated = validation(net, validation_data, resolved, classes)
-    fit = assemble(Fit, net, data, targets, resolved, validated, **settings)
+    fit = assemble(Fit, net, data, targets, resolved, validated, weight=weight, **settings)
     net.classes = classes
     return fit
 

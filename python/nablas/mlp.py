@@ -81,7 +81,7 @@ class MLP(Network):
         loss : str or function, optional
             A name of ``nablas.losses()``, by default the one linked to the output activation, or
             ``(outputs, targets) -> (value, gradient)`` with the mean loss of a batch and its
-            gradient by the outputs.
+            gradient by the outputs; it has a keyword `sample_weight` if weights are given.
         batch_size, epochs : int
         shuffle : bool
             Visit the rows in a new random order every epoch.
@@ -183,9 +183,9 @@ class MLP(Network):
         l2: float = 0.0,
     ) -> float:
         """The objective on some data: mean loss plus l2 penalty; arguments as for `fit`."""
-        _, targets, data, _ = prepare(self, X, y, sample_weight, loss, self.classes)
+        _, targets, data, _, weight = prepare(self, X, y, sample_weight, loss, self.classes)
         if callable(loss):
-            value = _losses.call(loss, self.forward(X), targets)[0]
+            value = _losses.call(loss, self.forward(X), targets, weight)[0]
             return value + self._penalty(_data.penalty(l2))
         return self._core.evaluate(data, _data.penalty(l2))
 
