@@ -126,9 +126,9 @@ void bind(py::module_& m, const std::string& suffix) {
   py::class_<Train>(m, ("Trainer_" + suffix).c_str())
       .def(py::init<Net&, const std::string&, const py::dict&>(), py::keep_alive<1, 2>(), py::arg("network"),
            py::arg("optimizer"), py::arg("hyperparameters"))
-      .def("run_epoch", &run_epoch<T>, py::arg("data"), py::kw_only(), py::arg("rates"), py::arg("batch_size"),
-           py::arg("shuffle"), py::arg("seed"), py::arg("epoch"), py::arg("dropout"), py::arg("l2"),
-           py::arg("on_rows") = py::none(), py::arg("by_batch") = false)
+      .def("run_epoch", &run_epoch<T>, py::arg("data"), py::arg("rates"), py::arg("batch_size"), py::arg("shuffle"),
+           py::arg("seed"), py::arg("epoch"), py::arg("dropout"), py::arg("l2"), py::arg("on_rows") = py::none(),
+           py::arg("by_batch") = false)
       .def("gradient", &gradient<T>, py::arg("data"), py::arg("l2"))
       .def(
           "forward_batch",

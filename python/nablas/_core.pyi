@@ -134,7 +134,6 @@ class Trainer_float32:
     def run_epoch(
         self,
         data: Dataset_float32,
-        *,
         rates: NDArray[np.float64],
         batch_size: int,
         shuffle: bool,
