@@ -274,6 +274,8 @@ def test_products_and_contractions_at_their_edges():
         ag.einsum("ij->k", x)
     with pytest.raises(ValueError, match="mode"):
         np.pad(x, 1, "linear_ramp")
+    with pytest.raises(TypeError, match="numpy.atleast_1d of a Tensor: too many"):
+        np.atleast_1d(x, x)
     with pytest.raises(TypeError, match="constant_values"):
         np.pad(x, 1, constant_values=2)
 

@@ -194,6 +194,9 @@ _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.isclose: lambda a, b, *rest, **s: np.isclose(_value(a), _value(b), *rest, **s),
     np.zeros_like: lambda x, **s: wrap(np.zeros_like(x.data, **s)),
     np.ones_like: lambda x, **s: wrap(np.ones_like(x.data, **s)),
+    np.atleast_1d: lambda x: _moving(np.atleast_1d)(x),
+    np.atleast_2d: lambda x: _moving(np.atleast_2d)(x),
+    np.atleast_3d: lambda x: _moving(np.atleast_3d)(x),
     np.prod: lambda x, axis=None, *, keepdims=False: f.prod(x, axis, keepdims),
     np.einsum: lambda subscripts, *operands, optimize=True: f.einsum(subscripts, *operands),
     np.average: _average, np.sort: _sort, np.diff: _diff, np.pad: _pad,
@@ -206,7 +209,7 @@ _FUNCTIONS |= {
     for function in (
         np.repeat, np.tile, np.roll, np.rot90, np.fliplr, np.flipud, np.diagonal, np.diag, np.tril,
         np.triu, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.take_along_axis,
-        np.delete, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.rollaxis,
+        np.delete, np.rollaxis,
     )
 }  # fmt: skip
 
