@@ -1,7 +1,7 @@
 // Whether a team or one thread alone gets on faster just now.
 //
-// A team waits at its barriers for its slowest member. Where other processes want the same processors, or two of them
-// are halves of one core, that costs more than the team gains, and nothing but trying tells. So a team begins, and from
+// A team waits at its barriers for its slowest member. Where other processes want the same processors, or where two of
+// them share no cache, that costs more than the team gains, and nothing but trying tells. So a team begins, and from
 // time to time the other way is tried for a moment and the faster goes on. Results do not depend on the team, so
 // neither do they on this.
 #pragma once
