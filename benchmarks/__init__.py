@@ -1,6 +1,7 @@
-"""Benchmarks of nablas beside its peers: ``python -m benchmarks --help``.
+"""Benchmarks of nablas against other libraries: ``python -m benchmarks --help``.
 
-Each contender lives in a process of its own (`worker.py`) and they take turns, so that no library's threads disturb
-another's. An answer is checked against the NumPy reference before it is timed. Medians, spreads and ratios go to the
-screen, and with ``--out`` to JSON, Markdown and PNG.
+Each contender has its own process (`worker.py`), and only one runs at a time, so that no library's
+threads disturb another's. A contender's answer is checked against the NumPy reference before the
+contender is timed. Medians, spreads and ratios are printed, and with ``--out`` written as JSON,
+Markdown and PNG.
 """

@@ -1,4 +1,4 @@
-"""What nablas is measured for by itself: import, memory, growth, the second thread."""
+"""Measurements without contenders: import time, memory, growth of step times, second thread."""
 
 import itertools
 import statistics
@@ -15,7 +15,7 @@ from .cases import RATE
 
 
 def import_time(module, rounds=5):
-    """Median seconds that importing takes beyond starting the interpreter, and installed MB of the package itself."""
+    """Median seconds of an import beyond the interpreter's start, and the package's size in MB."""
 
     def seconds(code):
         times = []
@@ -33,7 +33,7 @@ def import_time(module, rounds=5):
 
 
 def step_time(sizes, batch, threads, least=0.05):
-    """Median microseconds of a step inside fit."""
+    """Median microseconds of a training step inside `fit`; leaves the number of threads set."""
     nb.set_num_threads(threads)
     rng = np.random.default_rng(0)
     rows = batch * max(2, min(100, 500_000 // (batch * sizes[0])))
@@ -47,7 +47,7 @@ def step_time(sizes, batch, threads, least=0.05):
 
 
 def threads(widths=(1, 4, 16, 64, 128), batches=(1, 8, 32, 128, 512)):
-    """The second thread's speed-up over widths and batches."""
+    """Speed-up by the second thread for each width and batch size."""
     most = min(2, nb.num_threads())
     out = []
     for width, batch in itertools.product(widths, batches):
@@ -61,7 +61,7 @@ def threads(widths=(1, 4, 16, 64, 128), batches=(1, 8, 32, 128, 512)):
 
 
 def growth():
-    """Log-log slopes of a step's time with width, depth and batch (1 thread)."""
+    """Log-log slopes of a step's time over width, depth and batch size, on one thread."""
     before = nb.num_threads()
     sweeps = {
         "width": [(w, [w, w, w, 10], 128) for w in (64, 128, 256, 512)],
@@ -93,7 +93,10 @@ print(peak() - before, net.parameters.size * 4)
 
 
 def memory():
-    """Peak memory of a fit beyond its data, as a multiple of what it must hold."""
+    """Peak memory of a fit beyond its data, in MB and as a multiple of the least it can need.
+
+    The least is parameters, gradient, optimizer state and activations.
+    """
     out = []
     for optimizer, states in (("nb.SGD(1e-4)", 0), ("nb.Adam(1e-4)", 2)):
         sizes, rows, batch = [2048, 2048, 2048, 10], 4096, 512

@@ -1,4 +1,4 @@
-"""What is measured: networks with their batch sizes, products, inference."""
+"""The cases: networks with their batch sizes, products, inference, fits."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ CHECKED_STEPS = 5
 
 @dataclass(frozen=True)
 class Train:
-    """Steps of one network; `optimizer` is sgd or adam."""
+    """Training steps of one network; `optimizer` is "sgd" or "adam"."""
 
     sizes: tuple[int, ...]
     batch: int
@@ -20,7 +20,7 @@ class Train:
     activation: str = "relu"
     output: str = "softmax"
     dtype: str = "float32"
-    batches: int = 0  # in an epoch; 0: chosen from the sizes
+    batches: int = 0  # batches in an epoch; 0: chosen from the sizes
 
     @property
     def name(self):
@@ -42,7 +42,7 @@ class Train:
 
     @property
     def flops(self):
-        """Of one step's products: forward, dW, and dX of all layers but the first."""
+        """Operations in one step's products: forward, dW, and dX of all layers but the first."""
         products = sum(a * b for a, b in zip(self.sizes, self.sizes[1:], strict=False))
         return 2 * self.batch * (3 * products - self.sizes[0] * self.sizes[1])
 
@@ -104,7 +104,7 @@ class Product:
 
 @dataclass(frozen=True)
 class Infer:
-    """Outputs of `rows` rows."""
+    """The forward pass of `rows` rows."""
 
     sizes: tuple[int, ...]
     rows: int
@@ -125,7 +125,7 @@ class Infer:
 
 @dataclass(frozen=True)
 class Fit:
-    """Epochs of a whole fit with shuffling and gathering, from a plain NumPy array."""
+    """Epochs of a fit on a NumPy array, with shuffling and gathering of the rows."""
 
     sizes: tuple[int, ...]
     rows: int

@@ -1,4 +1,4 @@
-"""The estimators beside scikit-learn's: time and quality of whole fits, and of a grid search."""
+"""The estimators and scikit-learn's: time and test score of fits, time of a grid search."""
 
 import statistics
 import time
@@ -13,7 +13,7 @@ SEEDS = 5
 
 
 def _mnist():
-    """The first 8,000 and last 2,000 images of MNIST's test split, where they lie beside the project."""
+    """The first 8,000 and last 2,000 images of MNIST's test split; None without the files."""
     import gzip
 
     folder = Path(__file__).parents[2] / "shared/data/mnist"
@@ -53,7 +53,7 @@ CASES = [
 
 
 def fits():
-    """For each case seconds and test scores over the seeds, fits taking turns."""
+    """For each case median seconds and mean test scores over the seeds; the libraries alternate."""
     import sklearn.neural_network as theirs
 
     import nablas.sklearn as ours
@@ -94,7 +94,7 @@ def fits():
 
 
 def search():
-    """Seconds of a grid search over 32 small nets with two jobs, three turns each."""
+    """Median seconds of a grid search over 32 settings with two jobs, from three runs each."""
     import sklearn.neural_network as theirs
     from sklearn.datasets import load_digits
     from sklearn.model_selection import GridSearchCV

@@ -1,4 +1,4 @@
-"""Small expressions with a recorded graph, in words that nablas.autograd and PyTorch share."""
+"""Small expressions with a recorded graph, in the API that nablas.autograd and PyTorch share."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ def chain(x, length):
 
 
 def network(library, x, w1, b1, w2, b2):
-    """784-like in small: 64-64-10, its logits, from operations one by one."""
+    """The logits of a 64-64-10 network, from primitive operations."""
     return library.relu(x @ w1 + b1) @ w2 + b2
 
 
@@ -45,7 +45,7 @@ EXPRESSIONS = {
 
 @dataclass(frozen=True)
 class Expression:
-    """Forward, or forward and backward from the sum of the results (the network: from its cross-entropy)."""
+    """Forward, or forward and backward of the sum of the result (network: of its cross-entropy)."""
 
     title: str
     backward: bool
@@ -65,7 +65,7 @@ class Expression:
         return value.sum() if self.backward and value.shape != () else value
 
     def expected(self):
-        """Values and gradients in float64 by nablas, whose rules the tests hold to central differences."""
+        """Result and gradients by nablas in float64; the tests check its rules by differences."""
         leaves = [autograd.Tensor(a, requires_grad=True) for a in self.leaves(np.float64)]
         return answer(self, autograd, leaves, autograd.cross_entropy, lambda t: t.data)
 
@@ -74,7 +74,7 @@ LABELS = np.random.default_rng(1).integers(0, 10, 32)
 
 
 def answer(case, library, leaves, cross_entropy, array):
-    """The result and, with backward, all gradients, flat."""
+    """The result and, with backward, all gradients, as one flat float64 array."""
     value = case.result(library, leaves, cross_entropy)
     parts = [array(value.detach())]
     if case.backward:
@@ -86,7 +86,7 @@ def answer(case, library, leaves, cross_entropy, array):
 
 
 def timed(case, library, leaves, cross_entropy):
-    """run(count)."""
+    """A function run(count) that computes the case `count` times and returns `count`."""
 
     def run(count):
         for _ in range(count):

@@ -1,4 +1,4 @@
-"""Contenders in processes of their own that take turns."""
+"""Contenders in their own processes, timed in turn."""
 
 import importlib.util
 import json
@@ -14,7 +14,8 @@ import nablas as nb
 from nablas import _core
 
 SECONDS_A_TURN = 0.08
-# Idle threads of OpenBLAS and others spin for a while after their turn and would take a core from the next contender.
+# Idle threads of OpenBLAS and others spin for a while and would take a core from the next
+# contender.
 SECONDS_BETWEEN_TURNS = 0.12
 WARM_UP_SECONDS = 0.1
 
@@ -38,7 +39,7 @@ def installed(name):
 
 @dataclass
 class Record:
-    """One line of the results: microseconds a unit, median and half the interquartile range."""
+    """One result: microseconds per unit, as median and half the interquartile range (`spread`)."""
 
     section: str
     case: str
@@ -46,9 +47,9 @@ class Record:
     threads: int
     microseconds: float
     spread: float
-    ratio: float  # to nablas: above 1, nablas is faster
+    ratio: float  # time over nablas's time: above 1, nablas is faster
     gflops: float
-    share: float  # of the most multiply-adds the threads can do
+    share: float  # of the peak GFLOP/s of this number of threads
 
 
 class Worker:
@@ -61,7 +62,7 @@ class Worker:
             environment[variable] = str(threads)
         command = [sys.executable, "-m", "benchmarks.worker", CONTENDERS[name][0], str(threads)]
         if threads == 1 and name.startswith("JAX") and sys.platform == "linux":
-            command = ["taskset", "-c", "0", *command]  # XLA has no other way
+            command = ["taskset", "-c", "0", *command]  # XLA has no setting for it
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -86,7 +87,7 @@ class Worker:
 
 
 class Bench:
-    """Runs sections and collects records and remarks."""
+    """Times cases with all contenders; collects records, and remarks on contenders left out."""
 
     def __init__(self, names, threads, rounds):
         self.threads, self.rounds = threads, rounds
@@ -99,7 +100,7 @@ class Bench:
         self.workers = [Worker(name, threads) for name in names if installed(name)]
 
     def compare(self, section, kind, case):
-        """One case among all who can do it."""
+        """Time one case with all contenders that can run it; returns its records."""
         able = {}
         for worker in self.workers:
             reply = worker.ask(do="prepare", kind=kind, case=pickle.dumps(case).hex())
@@ -114,7 +115,7 @@ class Bench:
                 time.sleep(SECONDS_BETWEEN_TURNS)
                 worker.ask(
                     do="run", count=max(1, counts[name] // 10)
-                )  # wakes its threads and caches
+                )  # wakes its threads and fills caches
                 reply = worker.ask(do="run", count=counts[name])
                 times[name].append(1e6 * reply["seconds"] / reply["units"])
         medians = {name: statistics.median(t) for name, t in times.items()}
@@ -132,7 +133,7 @@ class Bench:
         return [r for r in self.records if r.section == section and r.case == case.name]
 
     def _count(self, worker):
-        """Units that fill a turn, after some warming up."""
+        """The number of units that take SECONDS_A_TURN, measured during the warm-up."""
         count, seconds = 1, 0.0
         while seconds < WARM_UP_SECONDS:
             reply = worker.ask(do="run", count=count)

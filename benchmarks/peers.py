@@ -1,7 +1,8 @@
-"""The contenders. Each class trains, multiplies, infers or fits what it can; what it cannot, it leaves out.
+"""The contenders. A class has a method for each kind of case it supports.
 
-A method returns a function that does one unit of the case (a training step, a product, an inference, an epoch) as often
-as it is told, and a function that gives the answer to check.
+A method returns None for an unsupported case; otherwise run(count), which does at least one and
+about `count` units of the case (training steps, products, inferences, epochs) and returns how many,
+and a function that returns the answer to check, or None.
 """
 
 import numpy as np
@@ -81,7 +82,7 @@ class Nablas:
 
 
 class NumPy:
-    """The reference's formulas with a little care, as one would write them by hand."""
+    """The reference's formulas, partly in place, as written by hand."""
 
     def __init__(self, threads):
         import threadpoolctl

@@ -7,7 +7,7 @@ from .peers import _repeat, flatten
 
 
 class Jax:
-    """One jitted step at a time; SGD and Adam written out, arguments donated."""
+    """One jitted step at a time; SGD and Adam written out."""
 
     scans = False
 
@@ -119,7 +119,7 @@ class Jax:
         return _repeat(lambda: jitted(x).block_until_ready()), lambda: np.asarray(jitted(x))
 
     def fit(self, case):
-        """A shuffled epoch in one jit."""
+        """Shuffled epochs, each one jitted scan."""
         if not self.scans:
             return None
         jax, jnp = self.jax, self.jnp
@@ -147,6 +147,6 @@ class Jax:
 
 
 class JaxScan(Jax):
-    """All of an epoch in one jitted scan."""
+    """A whole epoch in one jitted scan."""
 
     scans = True

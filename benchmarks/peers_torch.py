@@ -10,7 +10,7 @@ from .peers import _batches, _checked, _repeat, flatten
 
 
 class PyTorch:
-    """Eager mode; the optimizer's implementation (foreach or fused) is the subclass's."""
+    """Eager mode with the foreach optimizer; subclasses change both."""
 
     optimizer_options = {"foreach": True}  # noqa: RUF012
     compiled = False
@@ -131,13 +131,13 @@ class PyTorch:
 
 
 class PyTorchFused(PyTorch):
-    """The fused optimizer."""
+    """Eager mode with the fused optimizer."""
 
     optimizer_options = {"fused": True}  # noqa: RUF012
 
 
 class TorchCompile(PyTorch):
-    """torch.compile of forward, loss and so backward; fused optimizer."""
+    """torch.compile of forward and loss, hence of backward; fused optimizer."""
 
     optimizer_options = {"fused": True}  # noqa: RUF012
     compiled = True
@@ -178,7 +178,7 @@ class OnnxRuntime:
 
 
 def expected_outputs(case):
-    """By the NumPy reference, in float64."""
+    """Outputs of the NumPy reference in float64."""
     net = case.network()
     twin = nb.reference.ReferenceNetwork(
         net.sizes, net.activations, net.parameters.astype(np.float64)

@@ -1,4 +1,4 @@
-"""Results as text, JSON, Markdown and a picture."""
+"""Results as text, JSON, Markdown and a plot."""
 
 import json
 import platform
@@ -14,7 +14,7 @@ PACKAGES = ["nablas", "numpy", "torch", "jax", "scikit-learn", "onnxruntime"]
 
 
 def machine():
-    """What the figures depend on."""
+    """Processor, instruction set and versions, on which the times depend."""
     try:
         text = Path("/proc/cpuinfo").read_text()
         processor = next(
@@ -40,7 +40,7 @@ def machine():
 
 
 def line(records):
-    """One case in one line of the screen."""
+    """One case as a line of text."""
     parts = []
     for r in records:
         ratio = "" if r.contender == "nablas" else f" ({r.ratio:.2f}x)"
@@ -51,7 +51,7 @@ def line(records):
 
 
 def markdown(records, facts, remarks):
-    """Tables of medians in µs, a section each; the ratio to nablas in brackets."""
+    """One table of medians in µs for each section; the ratio to nablas in brackets."""
     about = ", ".join(f"{k} {v}" for k, v in facts["versions"].items())
     lines = [f"{facts['processor']}, {facts['instruction_set']}, {facts['system']}; {about}.", ""]
     for section in dict.fromkeys(r.section for r in records):
@@ -81,7 +81,7 @@ def markdown(records, facts, remarks):
 
 
 def picture(records, path):
-    """Ratios to nablas of each section, on a logarithmic axis."""
+    """Plot each section's ratios to nablas on a logarithmic axis."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -106,7 +106,7 @@ def picture(records, path):
 
 
 def write(directory, records, facts, remarks, extra):
-    """results.json, results.md and results.png."""
+    """Write results.json, results.md and results.png."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     content = {"machine": facts, "records": as_dicts(records), "remarks": remarks, **extra}

@@ -1,7 +1,9 @@
-"""One contender in a process of its own: reads a line of JSON, answers with one.
+"""One contender in its own process: reads a line of JSON, answers with one.
 
-{"do": "prepare", "kind": "train", "case": [section, index]} -> {"error": null, "able": true}; the answer is checked here
-{"do": "run", "count": 100}                                  -> {"units": 100, "seconds": 0.01}
+{"do": "prepare", "kind": "train", "case": hex of a pickled case} -> {"able": true, "wrong": null}
+{"do": "run", "count": 100}                                       -> {"units": 100, "seconds": 0.01}
+
+"prepare" also checks the contender's answer; "wrong" is null or says why it is not timed.
 """
 
 import importlib
@@ -14,7 +16,7 @@ import traceback
 import numpy as np
 
 TOLERANCE = (
-    2e-3  # relative, of float32 results beside the float64 reference; float64 ones are far below
+    2e-3  # relative error of float32 results against the float64 reference; float64 is far below
 )
 
 
@@ -23,12 +25,12 @@ def worst(x):
 
 
 def root_mean_square(x):
-    """For Adam, whose first steps are signs: where a gradient is next to nothing, rounding decides its sign."""
+    """For Adam: the first step is the gradient's sign, which rounding decides near 0."""
     return np.sqrt(np.mean(x * x))
 
 
 def check(kind, case, got):
-    """None, or what is wrong with the answer."""
+    """None if the answer is right, otherwise the error as text."""
     from .peers_torch import expected_outputs
 
     if got is None or kind == "fit":
@@ -80,7 +82,7 @@ def main():
                 start = time.perf_counter()
                 units = run(order["count"])
                 reply = {"units": units, "seconds": time.perf_counter() - start}
-        except Exception as error:  # the report names what a peer could not do
+        except Exception as error:  # becomes a remark in the report
             reply = {"able": False, "wrong": f"{type(error).__name__}: {error}"[:200]}
             traceback.print_exc()
         print(json.dumps(reply), file=out, flush=True)

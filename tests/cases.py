@@ -1,8 +1,8 @@
 """Shapes, arrays and bounds that the tests share.
 
-Shapes come from the kernels' own tile sizes: 0, 1, one less, equal, one more, and ragged multiples, so a
-new tile size is tested at its edges without anyone writing a test. `assert_product` holds a matrix product to
-the bound of Higham's Accuracy and Stability of Numerical Algorithms, (3.13).
+Shapes come from the kernels' own tile sizes: 0, 1, one less, equal, one more, and ragged
+multiples, so a new tile size is tested at its edges without a new test. `assert_product` checks a
+matrix product against the bound of Higham's Accuracy and Stability of Numerical Algorithms, (3.13).
 """
 
 import itertools
@@ -12,9 +12,14 @@ from sklearn.datasets import load_iris
 
 import nablas as nb
 from nablas import _core
+from nablas._registry import LOSSES
 
 UNIT_ROUNDOFF = {"float32": 2.0**-24, "float64": 2.0**-53}
-BLOCK_DEPTH = 256  # of the kernels; depths around it join two blocks
+
+
+def thresholds(dtype):
+    """Sizes at which the kernels in use change their method."""
+    return _core.thresholds(dtype == "float64")
 
 
 def rng(seed=0):
@@ -27,17 +32,33 @@ def edge_sizes(tile):
 
 def product_shapes(dtype):
     """(n, k, m) around the tile of the instruction set in use."""
-    rows, columns = _core.tile_shape(dtype == "float64")
+    limits = thresholds(dtype)
+    rows, columns, depth = limits["tile_rows"], limits["tile_columns"], limits["block_depth"]
     shapes = list(itertools.product(edge_sizes(rows), [0, 1, 7], edge_sizes(columns)))
-    shapes += [
-        (rows + 1, k, columns + 1) for k in (BLOCK_DEPTH - 1, BLOCK_DEPTH, BLOCK_DEPTH + 1, 700)
-    ]
+    # one, two and three blocks of the depth, each at both ends
+    depths = {blocks * depth + more for blocks in (1, 2) for more in (-1, 0, 1)}
+    shapes += [(rows + 1, k, columns + 1) for k in sorted({*depths, depth // 2, 3 * depth - 5})]
     shapes += [(1, 64, 10), (17 * rows + 5, 33, 9 * columns + 5), (300, 20, 600)]
+    shapes += streamed_shapes(limits)
     return shapes
 
 
+def streamed_shapes(limits):
+    """Shapes on both sides of each threshold of the kernels that stream instead of tiling."""
+    few, width = limits["few_rows"], limits["stream_columns"]
+    long = limits["streamed_elements"] // width + 1  # depth times columns enough for streaming
+    little, least = limits["little_depth"], limits["least_depth"]
+    tall = limits["streamed_elements"] // 64 + 1
+    return [
+        *((n, long, width + more) for n in (1, few, few + 1) for more in (-1, 0, 1)),
+        (few, 2 * limits["streamed_elements"] // 40, 20),
+        *((tall, k, 64) for k in (least - 1, least, least + 1)),
+        (limits["uncached_elements"] // 900 + 1, little, 900),
+    ]
+
+
 def wide(array):
-    """For a reference with more digits than the array's dtype."""
+    """The array in a wider dtype, for references."""
     return array.astype(np.longdouble if array.dtype == np.float64 else np.float64)
 
 
@@ -47,7 +68,7 @@ def gamma(k, dtype):
 
 
 def product_error(c, a, b):
-    """The largest |C - AB| as a multiple of its bound; at most 1 for a right product."""
+    """The largest |C - AB| as a multiple of its bound; at most 1 for a correct product."""
     k, dtype = a.shape[1], c.dtype.name
     exact = wide(a) @ wide(b)
     bound = gamma(k + 2, dtype) * (np.abs(wide(a)) @ np.abs(wide(b)))
@@ -82,35 +103,56 @@ def strange_layouts(array):
     yield "misaligned", misaligned
 
 
-# Networks with one loss each: sizes, hidden activations, output, loss, target maker.
-def _one_hot(n, m):
-    return np.eye(m)[rng(1).integers(0, m, n)]
-
-
-NETWORKS = {
-    "cross_entropy": (
-        [7, 16, 16, 5],
-        ["relu", "tanh"],
-        "softmax",
-        lambda n: rng(1).integers(0, 5, n),
-    ),
-    "binary_cross_entropy": (
-        [7, 12, 3],
-        ["sigmoid"],
-        "sigmoid",
-        lambda n: rng(1).integers(0, 2, (n, 3)).astype(float),
-    ),
-    "mse": ([7, 9, 8, 2], ["elu", "gelu"], "identity", lambda n: rng(1).normal(size=(n, 2))),
-    "half_mse": ([7, 11, 2], ["softplus"], "tanh", lambda n: rng(1).normal(size=(n, 2))),
-    "mae": ([7, 10, 2], ["silu"], "identity", lambda n: rng(1).normal(size=(n, 2))),
-    "huber": ([7, 10, 4], ["selu"], "softmax", lambda n: _one_hot(n, 4)),
-    "poisson": (
-        [7, 8, 1],
-        ["softsign"],
-        "exp",
-        lambda n: rng(1).poisson(2.0, (n, 1)).astype(float),
-    ),
+# Networks with one loss each: sizes, hidden activations, output, target maker. A loss that is not named here gets
+# two hidden layers and its linked output, so a new one is tested before anyone writes it in.
+_NAMED = {
+    "cross_entropy": ([7, 16, 16, 5], ["relu", "tanh"], "softmax"),
+    "binary_cross_entropy": ([7, 12, 3], ["sigmoid"], "sigmoid"),
+    "mse": ([7, 9, 8, 2], ["elu", "gelu"], "identity"),
+    "half_mse": ([7, 11, 2], ["softplus"], "tanh"),
+    "mae": ([7, 10, 2], ["silu"], "identity"),
+    "huber": ([7, 10, 4], ["selu"], "softmax"),
+    "poisson": ([7, 8, 1], ["softsign"], "exp"),
 }
+
+
+def _network(loss):
+    link = LOSSES[loss].link
+    sizes, hidden, output = _NAMED.get(loss, ([7, 9, 6, 3], ["tanh", "sigmoid"], link))
+    return sizes, hidden, output, lambda n: loss_targets(loss, n, sizes[-1], labels=True)
+
+
+def loss_targets(loss, n, outputs, seed=1, labels=False):
+    """Targets within a loss's bounds; class indices for cross-entropy if `labels`, else distributions."""
+    entry, r = LOSSES[loss], rng(seed)
+    if entry.takes_labels and labels:
+        return r.integers(0, outputs, n)
+    if entry.takes_labels:
+        y = r.random((n, outputs))
+        return y / y.sum(axis=1, keepdims=True) if y.size else y
+    if entry.highest <= 1:
+        return r.integers(0, 2, (n, outputs)).astype(float)
+    if entry.lowest == 0:
+        return r.poisson(2.0, (n, outputs)).astype(float)
+    return r.normal(size=(n, outputs))
+
+
+def hyperparameter_settings(known):
+    """Every hyperparameter at its default, each alone at another value, and all at another."""
+    other = {}
+    for name, h in known.items():
+        if h.end <= 1 or (h.lowest == 0 and h.end == 2):  # a share, or a flag
+            other[name] = 1.0 if h.end == 2 else 0.3 if h.default != 0.3 else 0.6
+        else:
+            other[name] = 2.5 * h.default if h.default else 0.5
+    return [
+        {},
+        *({name: value} for name, value in other.items()),
+        *([other] if len(other) > 1 else []),
+    ]
+
+
+NETWORKS = {loss: _network(loss) for loss in LOSSES}
 
 
 def relative_error(got, want):

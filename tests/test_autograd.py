@@ -132,7 +132,7 @@ def test_a_million_operations_deep():
     for _ in range(1_000_000):
         y = -y
     middle = weakref.ref(y)
-    del y  # the whole chain, never differentiated
+    del y  # frees the whole chain, which was never differentiated
     assert middle() is None
 
 
@@ -167,7 +167,7 @@ def test_freed_graphs_are_never_passed_over():
         grad((h * x).sum(), x)
     with pytest.raises(RuntimeError, match="freed"):
         grad(h.sum(), x, allow_unused=True)
-    assert grad((h * 2).sum(), h)[0].item() == 2  # needs nothing below h
+    assert grad((h * 2).sum(), h)[0].item() == 2  # reads no node before h
 
 
 def test_grad_leaves_retained_gradients_alone():
@@ -327,7 +327,7 @@ def test_edits_that_would_falsify_the_graph_are_refused():
         Tensor([1.0, 2.0])[0] = x[0]
     y = x * 1
     same = y
-    y += 1  # a new Tensor under the same name, so that the graph stays true
+    y += 1  # a new Tensor under the same name: the graph still has the old values
     assert y.data.tolist() == [2, 3]
     assert same.data.tolist() == [1, 2]
     with no_grad():

@@ -1,4 +1,4 @@
-"""nablas.autograd beyond the graph: user's functions, derivatives of functions, NumPy, optimizers."""
+"""nablas.autograd: user-defined functions, derivatives of functions, NumPy on Tensors, dtypes."""
 
 import copy
 import pickle
@@ -14,7 +14,7 @@ def leaf(values, **settings):
     return Tensor(np.array(values, float), requires_grad=True, **settings)
 
 
-# ---- functions of the user's -----------------------------------------------------------------
+# ---- user-defined functions ------------------------------------------------------------------
 
 
 class Exp(Function):

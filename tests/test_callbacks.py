@@ -1,4 +1,4 @@
-"""Callbacks and schedules inside a fit, on histories written by hand where that says more."""
+"""Callbacks and schedules, inside a fit or on hand-written histories."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ import nablas as nb
 
 
 def play(callback, net, **columns):
-    """Calls a callback as a fit would, with these history columns; returns the epochs it saw."""
+    """Calls a callback as a fit would, with these history columns; returns the epochs it ran."""
     callback.on_fit_begin(net)
     history = nb.History()
     for epoch in range(1, len(next(iter(columns.values()))) + 1):
@@ -36,7 +36,7 @@ def play(callback, net, **columns):
 )
 def test_early_stopping(settings, column, values, stops, best):
     net, callback = small(), nb.EarlyStopping(**settings)
-    for _ in range(2):  # a second fit begins afresh
+    for _ in range(2):  # a second fit resets the callback
         assert play(callback, net, **{column: values}) == stops
         assert callback.best_epoch == best
         assert callback.best == values[best - 1]
@@ -74,13 +74,13 @@ def test_schedules_see_the_whole_fit():
 
 def test_plateaus_observe_the_validation_loss():
     x, y = iris()
-    plateau = nb.schedules.ReduceOnPlateau(0.1, factor=0.5, patience=1, min_delta=10)
+    plateau = nb.schedules.ReduceOnPlateau(0.1, factor=0.5, patience=2, min_delta=10)
     optimizer = nb.SGD(plateau)
     net = small()
     history = net.fit(x, y, epochs=7, optimizer=optimizer, validation_data=(x, y))
     np.testing.assert_allclose(history.learning_rate, [0.1, 0.1, 0.1, 0.05, 0.05, 0.025, 0.025])
-    assert net.fit(x, y, epochs=1, optimizer=optimizer).learning_rate != [0.1]  # goes on
-    assert small().fit(x, y, epochs=1, optimizer=optimizer).learning_rate == [0.1]  # begins
+    assert net.fit(x, y, epochs=1, optimizer=optimizer).learning_rate != [0.1]  # continues
+    assert small().fit(x, y, epochs=1, optimizer=optimizer).learning_rate == [0.1]  # restarts
 
 
 def test_a_callback_may_set_the_learning_rate():
@@ -110,7 +110,7 @@ def test_validation_with_weights():
 
 
 def test_dropout_masks_change_from_fit_to_fit():
-    """Also with a new optimizer each time; a saved network goes on where it was."""
+    """Also with a new optimizer for each fit; `updates` sets where the masks continue."""
     x, y = iris()
     net = small()
     changes = []
@@ -127,11 +127,11 @@ def test_dropout_masks_change_from_fit_to_fit():
             seed=1,
         )
         changes.append(net.parameters - before)
-    assert net._core.updates == 2
+    assert net.engine.updates == 2
     gradients = []
     for updates in (0, 1):
         twin = small(dtype="float64")
-        twin._core.updates = updates
+        twin.engine.updates = updates
         before = twin.parameters.copy()
         twin.fit(
             x,
@@ -156,7 +156,11 @@ def test_automatic_initialisation():
 
 def test_layers_cannot_be_replaced_by_accident():
     net = small()
-    with pytest.raises(TypeError):
-        net.weights[0] = np.zeros((4, 8))
+    net.weights[0] = np.ones((4, 8))
+    assert (net.parameters[8:40] == 1).all()
+    with pytest.raises(ValueError, match=r"\[0\]: expected shape \(4, 8\), got \(8, 4\)"):
+        net.weights[0] = np.zeros((8, 4))
+    with pytest.raises(ValueError, match="parameters: expected shape"):
+        net.parameters = np.zeros(3)
     with pytest.raises(TypeError):
         net.activations[0] = "tanh"

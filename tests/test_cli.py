@@ -64,7 +64,7 @@ def test_the_table_for_people(capsys):
 
 @pytest.fixture
 def mixed(tmp_path):
-    """A table with numbers, text and holes in both; the target follows from all of them."""
+    """A table with numbers and text, some missing; the target is a function of both columns."""
     r, n = rng(), 600
     size, colour = r.normal(50, 10, n), r.choice(["red", "green", "blue"], n)
     known = r.random(n) > 0.2

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from cases import assert_product, edge_sizes, relative_error, rng, strange_layouts
+from cases import assert_product, edge_sizes, relative_error, rng, strange_layouts, thresholds
 
 import nablas as nb
-from nablas import _core, kernels, reference
+from nablas import kernels, reference
 
 TOLERANCE = {"float32": 2e-6, "float64": 1e-14}
 NEEDS_Z = [name for name, kept in nb.activations().items() if kept == "preactivation"]
@@ -16,7 +16,8 @@ def layer(n, inputs, outputs, dtype):
 
 
 def grid(dtype):
-    rows, columns = _core.tile_shape(dtype == "float64")
+    limits = thresholds(dtype)
+    rows, columns = limits["tile_rows"], limits["tile_columns"]
     for n in edge_sizes(rows):
         for outputs in (1, columns - 1, columns + 1):
             yield n, 5, outputs

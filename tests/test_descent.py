@@ -82,7 +82,7 @@ def test_schedules_and_numpy_booleans_reach_the_descent():
         callback=lambda i, x, c: np.linalg.norm(x) < 0.5,
     )
     assert result.iterations == 4
-    plateau = nb.SGD(nb.schedules.ReduceOnPlateau(1.0, patience=0, factor=0.1, min_delta=0))
+    plateau = nb.SGD(nb.schedules.ReduceOnPlateau(1.0, patience=1, factor=0.1, min_delta=0))
     assert (
         nb.gradient_descent(lambda x: x @ x, lambda x: 2 * x, [1.0], optimizer=plateau).cost < 1e-9
     )

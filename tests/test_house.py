@@ -1,6 +1,5 @@
-"""The rules of the house, held by machine: floors, exports, lengths, names, documentation."""
+"""Rules for the source tree: include order, exports, file lengths, names, documentation."""
 
-import ast
 import inspect
 import re
 import shutil
@@ -11,13 +10,14 @@ from pathlib import Path
 import pytest
 
 import nablas as nb
-from nablas import _core, kernels, reference
+import nablas.sklearn
+from nablas import _core, kernels
 
 ROOT = Path(__file__).parents[1]
 FLOORS = ["base", "kernels", "network", "bindings"]
 SOURCES = sorted((ROOT / "cpp").rglob("*.[hc]pp"))
 PYTHON = sorted((ROOT / "python").rglob("*.py*"))
-LONGEST_FILE = 300
+LONGEST_FILE = 400
 
 
 def floor(path):
@@ -49,19 +49,6 @@ def test_what_lives_where(pattern, allowed):
             assert not re.search(pattern, code), f"{name}: {re.search(pattern, code)[0]}"
 
 
-def test_the_reference_knows_nothing_of_the_core():
-    for path in (ROOT / "python/nablas/reference").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom):
-                assert node.level <= 1, f"{path.name} imports from above"
-
-
-def test_only_the_command_line_imports_the_command_line():
-    for path in (ROOT / "python/nablas").glob("*.py"):
-        if path.name != "__main__.py":
-            assert not re.search(r"from \.cli|import cli", path.read_text()), path.name
-
-
 def test_file_lengths():
     for path in [
         *SOURCES,
@@ -69,7 +56,7 @@ def test_file_lengths():
         *(ROOT / "tests").glob("*.py"),
         *(ROOT / "benchmarks").glob("*.py"),
     ]:
-        limit = LONGEST_FILE + 60 if "tests" in path.parts else LONGEST_FILE
+        limit = LONGEST_FILE
         assert len(path.read_text().splitlines()) <= limit, path
 
 
@@ -123,42 +110,48 @@ print(sorted(name for name in loaded if not name.startswith("_")))
     assert done.stdout.strip() == "['nablas', 'numpy']"
 
 
-def test_kernels_and_reference_have_the_same_names_and_signatures():
-    for name in kernels.__all__:
-        oracle = getattr(reference, name)
-        got = inspect.signature(getattr(kernels, name)).parameters
-        assert list(got) == list(inspect.signature(oracle).parameters), name
-        assert [p.kind for p in got.values()] == [
-            p.kind for p in inspect.signature(oracle).parameters.values()
-        ]
+PUBLIC = [
+    nb, nb.autograd, nb.callbacks, nb.convert, nb.io, nb.kernels, nb.metrics, nb.optimizers, nb.plots,
+    nb.reference, nb.schedules, nablas.sklearn,
+]  # fmt: skip
 
 
-def test_the_stub_names_everything():
-    stub = {
-        node.name
-        if hasattr(node, "name")
-        else (node.targets[0].id if isinstance(node, ast.Assign) else node.target.id)
-        for node in ast.parse((ROOT / "python/nablas/_core.pyi").read_text()).body
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign))
-    }
-    assert {n for n in vars(_core) if not n.startswith("_")} == stub - {"Array"}
+@pytest.mark.parametrize("module", PUBLIC, ids=lambda module: module.__name__)
+def test_public_modules_say_what_is_public(module):
+    assert sorted(set(module.__all__)) == sorted(module.__all__)
+    assert dir(module) == sorted(module.__all__)
+    for name in module.__all__:
+        thing = getattr(module, name)
+        if inspect.isclass(thing) or inspect.isroutine(thing):
+            home = thing.__module__
+            assert home.startswith("nablas"), f"{module.__name__}.{name}"
+            assert "._" not in home, f"{module.__name__}.{name} says it is from {home}"
+
+
+def test_every_public_module_is_in_the_list():
+    named = {module.__name__ for module in PUBLIC}
+    for path in (ROOT / "python/nablas").iterdir():
+        name = path.stem
+        public = not name.startswith("_") and path.suffix in ("", ".py") and name != "cli"
+        if public and "__all__" in (path / "__init__.py" if path.is_dir() else path).read_text():
+            assert f"nablas.{name}" in named
+    for name in nb.__all__:
+        if inspect.ismodule(getattr(nb, name)):
+            assert f"nablas.{name}" in named
 
 
 def public_objects():
-    for module in (nb, kernels, nb.schedules, nb.io, nb.autograd, nb.metrics, nb.plots):
-        for name in getattr(module, "__all__", [n for n in vars(module) if not n.startswith("_")]):
+    for module in PUBLIC:
+        for name in module.__all__:
             thing = getattr(module, name)
-            if getattr(thing, "__module__", "").startswith("nablas") and not inspect.ismodule(
-                thing
-            ):
+            if inspect.isclass(thing) or inspect.isroutine(thing):
                 yield f"{module.__name__}.{name}", thing
 
 
 def test_public_names_are_documented():
     checked = 0
     for name, thing in public_objects():
-        doc = inspect.getdoc(thing)
-        assert doc, name
+        assert inspect.getdoc(thing), name
         checked += 1
         if inspect.isclass(thing):
             for attribute, member in vars(thing).items():
@@ -168,38 +161,12 @@ def test_public_names_are_documented():
         doc = getattr(kernels, function).__doc__
         assert "Parameters\n" in doc, function
         assert "Returns\n" in doc or function == "optimizer_update", function
+        assert "Raises\n" in doc, function
     assert checked > 40
 
 
-def test_every_registered_name_has_its_counterparts():
-    assert (
-        set(reference.activations.VALUES)
-        == set(reference.activations.SLOPES)
-        == set(nb.activations())
-    )
-    assert set(reference.losses.BY_NAME) == set(nb.losses())
-    assert set(reference.optimizers.RULES) == set(_core.optimizers())
-    classes = [
-        c
-        for c in vars(nb.optimizers).values()
-        if inspect.isclass(c) and issubclass(c, nb.Optimizer)
-    ]
-    assert {c.name for c in classes if c is not nb.Optimizer} == set(_core.optimizers())
-    for rule in classes:
-        if rule is not nb.Optimizer:
-            assert set(rule().hyperparameters) == set(_core.optimizers()[rule.name][0])
-
-
-def test_the_readme_and_the_package_agree():
-    text = (ROOT / "README.md").read_text()
-    for name in (*nb.activations(), *nb.losses(), *_core.initialisations()):
-        assert name in text, name
-    assert "[all]" in text
-    assert "pytest" in text
-
-
 def test_the_readmes_example_prints_what_it_says(tmp_path):
-    """Numbers may differ in their digits between machines; everything else may not."""
+    """Digits may differ between machines; the rest of the output must be equal."""
     blocks = re.findall(r"```(\w*)\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     example = next(text for kind, text in blocks if kind == "python")
     shown = next(text for kind, text in blocks if kind == "")
@@ -213,6 +180,6 @@ def test_the_readmes_example_prints_what_it_says(tmp_path):
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.stem)
 def test_the_documents_examples_run(page):
-    """Those marked ``python``, one after the other; fragments are marked ``py``."""
+    """Runs the blocks marked ``python`` as one script; fragments are marked ``py``."""
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
     subprocess.run([sys.executable, "-c", "\n".join(blocks)], capture_output=True, check=True)

@@ -7,7 +7,6 @@ import pytest
 from cases import rng
 
 import nablas as nb
-from nablas import io
 
 
 def trained(dtype="float32"):
@@ -25,7 +24,7 @@ def test_a_model_comes_back_as_it_was(tmp_path, dtype):
     np.testing.assert_array_equal(twin.parameters, net.parameters)
     np.testing.assert_array_equal(twin.predict(x), net.predict(x))
     y = np.array(list("abc") * 3)
-    for model in (net, twin):  # shuffling goes on where it was
+    for model in (net, twin):  # the loaded network continues with the same shuffles
         model.fit(x, y, epochs=2, optimizer=nb.SGD(0.1))
     np.testing.assert_array_equal(twin.parameters, net.parameters)
 
@@ -34,8 +33,11 @@ def test_extra_and_layout(tmp_path):
     from safetensors import safe_open
 
     path = tmp_path / "m.safetensors"
-    io.save(trained(), path, {"anything": [1, 2, {"x": None}]})
-    assert io.load(path, nb.MLP)[1] == {"anything": [1, 2, {"x": None}]}
+    trained().save(path, extra={"anything": [1, 2, {"x": None}]})
+    net = nb.MLP.load(path)
+    assert net.extra == {"anything": [1, 2, {"x": None}]}
+    net.save(path)
+    assert nb.MLP.load(path).extra == net.extra
     with safe_open(path, "numpy") as file:
         assert sorted(file.keys()) == [
             f"layers.{i}.{n}" for i in (0, 1) for n in ("bias", "weight")

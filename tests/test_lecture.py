@@ -1,4 +1,4 @@
-"""The scripts of the lecture run, save their pictures, and their numbers come out."""
+"""The scripts of the lecture run, save their pictures, and give the expected numbers."""
 
 import importlib.util
 import subprocess
@@ -17,7 +17,7 @@ pytest.importorskip("matplotlib")
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
-    """Runs the script of a number; checks that it printed and drew; gives what it returns."""
+    """Runs a script by its number; checks its output and pictures; returns what it returns."""
     monkeypatch.syspath_prepend(str(FOLDER))
 
     def runner(number):

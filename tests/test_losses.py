@@ -1,56 +1,52 @@
+from functools import partial
+
 import numpy as np
 import pytest
-from cases import rng
+from cases import hyperparameter_settings, loss_targets, rng
 
-import nablas as nb
 from nablas import kernels, reference
+from nablas._registry import LOSSES
 
-FUNCTION = {
-    "cross_entropy": "softmax_cross_entropy",
-    "binary_cross_entropy": "sigmoid_binary_cross_entropy",
-}
-LOSSES = list(nb.losses())
 SHAPES = [(0, 3), (1, 1), (5, 10), (31, 16), (32, 17), (33, 1), (65, 40), (3, 300)]
 TOLERANCE = {"float32": 3e-6, "float64": 1e-14}
+CASES = [
+    (loss, setting)
+    for loss, entry in LOSSES.items()
+    for setting in hyperparameter_settings(entry.hyperparameters)
+]
 
 
 def both(loss):
-    name = FUNCTION.get(loss, loss)
+    name = LOSSES[loss].function
     return getattr(kernels, name), getattr(reference, name)
 
 
 def targets(loss, shape, seed=7):
-    r = rng(seed)
-    if loss == "cross_entropy":
-        y = r.random(shape)
-        return y / y.sum(axis=1, keepdims=True) if y.size else y
-    if loss == "binary_cross_entropy":
-        return r.random(shape)
-    return r.poisson(2, shape).astype(float) if loss == "poisson" else r.normal(size=shape)
+    return loss_targets(loss, *shape, seed=seed)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(("loss", "setting"), CASES)
 @pytest.mark.parametrize("weighted", [False, True])
-def test_loss_and_delta(isa, dtype, loss, weighted):
+def test_loss_and_delta(isa, dtype, loss, setting, weighted):
     kernel, oracle = both(loss)
     for shape in SHAPES:
         z = (2 * rng(1).standard_normal(shape)).astype(dtype)
         y = targets(loss, shape).astype(dtype)
         weight = rng(2).random(shape[0]).astype(dtype) if weighted else None
-        value, delta = kernel(z, y, sample_weight=weight)
-        want, want_delta = oracle(z, y, sample_weight=weight)
+        value, delta = kernel(z, y, sample_weight=weight, **setting)
+        want, want_delta = oracle(z, y, sample_weight=weight, **setting)
         assert value == pytest.approx(want, rel=TOLERANCE[dtype], abs=TOLERANCE[dtype])
         assert delta.dtype == dtype
         np.testing.assert_allclose(
             delta, want_delta, rtol=1e-4 if dtype == "float32" else 1e-11, atol=TOLERANCE[dtype]
         )
-        kernel(z, y, sample_weight=weight, out=z)
+        kernel(z, y, sample_weight=weight, out=z, **setting)
         np.testing.assert_array_equal(z, delta)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_delta_is_the_derivative(isa, loss):
-    kernel, _ = both(loss)
+@pytest.mark.parametrize(("loss", "setting"), CASES)
+def test_delta_is_the_derivative(isa, loss, setting):
+    kernel = partial(both(loss)[0], **setting)
     z, y, weight, h = rng(3).normal(size=(6, 5)), targets(loss, (6, 5)), rng(4).random(6), 1e-6
     _, delta = kernel(z, y, sample_weight=weight)
     for i, j in np.ndindex(z.shape):
@@ -79,7 +75,7 @@ def test_labels_are_one_hot_targets(isa, dtype):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_extreme_outputs_stay_finite(isa, dtype, loss):
     kernel, _ = both(loss)
-    top = 50 if loss == "poisson" else 1e4
+    top = 50 if LOSSES[loss].link == "exp" else 1e4
     z = np.array([[top, -top, 0.0], [-top, top, top]], dtype)
     y = np.array([[0, 1, 0], [1, 0, 0]], dtype)
     value, delta = kernel(z, y)
@@ -157,3 +153,20 @@ def test_bad_weights():
         kernels.mse(z, y.astype("f"))
     with pytest.raises(ValueError, match="out: expected memory apart from targets"):
         kernels.mse(z, y, out=y)
+
+
+@pytest.mark.parametrize(
+    ("setting", "error", "message"),
+    [
+        ({"delta": 0.0}, ValueError, "delta: expected a number above 0, got 0.0"),
+        ({"delta": -1}, ValueError, "delta: expected a number above 0, got -1"),
+        ({"delta": np.nan}, ValueError, "delta: expected a finite number, got nan"),
+        ({"delta": "a"}, TypeError, "delta: expected a number, got str"),
+        ({"beta": 1.0}, TypeError, "huber: expected hyperparameters among delta, got 'beta'"),
+    ],
+)
+def test_bad_hyperparameters(setting, error, message):
+    with pytest.raises(error, match=message):
+        kernels.huber(np.zeros((2, 3)), np.zeros((2, 3)), **setting)
+    with pytest.raises(TypeError, match="mse: expected no hyperparameters, got 'delta'"):
+        kernels.mse(np.zeros((2, 3)), np.zeros((2, 3)), delta=1.0)

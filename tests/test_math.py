@@ -1,6 +1,6 @@
 """Accuracy of exp, log, tanh, sigmoid and erf over the whole range, in units in the last place.
 
-float32 is held against float64 functions on every exponent; float64 against mpmath on fewer points.
+float32 is compared with float64 functions on every exponent, float64 with mpmath on fewer points.
 `python tests/test_math.py` prints the table of docs/accuracy.md.
 """
 

@@ -1,4 +1,4 @@
-"""Metrics beside scikit-learn's, and the rule for ties beside all orders."""
+"""Metrics against scikit-learn's; the rule for ties against the mean over all orders."""
 
 import itertools
 

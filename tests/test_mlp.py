@@ -1,4 +1,4 @@
-"""The loop of a fit and what else a network can do."""
+"""The loop of `fit` and the other methods of `MLP`."""
 
 import pickle
 
@@ -8,7 +8,7 @@ from cases import iris, rng, small
 
 import nablas as nb
 
-# ---- the loop ------------------------------------------------------------------------------------
+# ---- the loop of fit -----------------------------------------------------------------------------
 
 
 def test_early_stopping_restores_the_best_weights():
@@ -148,7 +148,7 @@ def test_plot():
     assert ax.get_xlabel() == "epoch"
 
 
-# ---- the rest ------------------------------------------------------------------------------------
+# ---- other methods -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What `MLP` takes as data."""
+"""The inputs and targets that `MLP` accepts."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_input_dtypes_train_alike(digits, source):
     np.testing.assert_array_equal(net.parameters, want.parameters)
 
 
-@pytest.mark.parametrize("shuffle", [True, False])  # unshuffled rows may be read where they lie
+@pytest.mark.parametrize("shuffle", [True, False])  # unshuffled rows may be read in place
 def test_layouts_train_alike(digits, shuffle):
     x, y = digits[0][:200], digits[1][:200]
     want = nb.MLP([64, 8, 10], output="softmax", seed=0, dtype="float64")

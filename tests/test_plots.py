@@ -1,4 +1,4 @@
-"""Displays hold the right numbers and draw them; the drawings of computational graphs."""
+"""The numbers and plots of the displays, and the drawings of computational graphs."""
 
 import shutil
 import subprocess
@@ -118,7 +118,7 @@ def test_loss_landscape(net):
     twin.parameters[:] = before + 0.5 * first - 1.0 * second
     assert display.values[0, 3] == pytest.approx(twin.loss(X, Y, l2=0.01), rel=1e-4)
     assert (net.parameters == before).all()
-    for (dw, db), w, b in zip(net._views(first), net.weights, net.biases, strict=True):
+    for (dw, db), w, b in zip(net.engine.views(first), net.weights, net.biases, strict=True):
         np.testing.assert_allclose((dw**2).sum(0) + db**2, (w**2).sum(0) + b**2, rtol=1e-5)
     surface = plots.LossLandscapeDisplay.from_estimator(
         net, X, Y, resolution=5, kind="surface", log=True

@@ -36,12 +36,12 @@ def python(code, timeout=120, **environment):
 
 
 def trained_hash(dtype, dropout=0.0):
-    """Wide enough that every team size up to 7 gets work in every phase; batches for both schedules, and in between."""
+    """Layers wide enough for work on each of 7 threads; batches processed by rows and by layers."""
     x, y = rng(1).normal(size=(700, 300)).astype(dtype), rng(2).integers(0, 10, 700)
     weight = rng(3).random(700)
     net = nb.MLP([300, 200, 90, 10], ["relu", "gelu"], "softmax", dtype=dtype, seed=1)
     settings = {"seed": 1, "l2": 1e-4, "dropout": dropout, "sample_weight": weight}
-    for batch_size in (20, 100, 700):  # by layers for want of rows, by rows, by layers for its size
+    for batch_size in (20, 100, 700):  # by layers (few rows), by rows, by layers (large)
         history = net.fit(x, y, epochs=2, batch_size=batch_size, **settings)
     digest = hashlib.sha256(net.parameters.tobytes())
     digest.update(net.forward(x).tobytes())
@@ -83,13 +83,13 @@ def test_kernels_give_the_same_bits_for_any_number_of_threads(isa, dtype, thread
 
 
 def test_an_epoch_run_in_slices_is_the_same_epoch():
-    """An epoch longer than the time between signal checks returns in between; nothing shows."""
+    """A long epoch is run in slices, with signal checks in between; the result is the same."""
     x, y = rng(1).normal(size=(60_000, 300)), rng(2).integers(0, 10, 60_000)
     net = nb.MLP([300, 400, 10], output="softmax", dtype="float64", seed=1)
     twin = reference.ReferenceNetwork(net.sizes, net.activations, net.parameters.copy())
     stops = []
-    trainer = net._trainer(net._core, "sgd", {})
-    data = net._dataset(net._core, x, y, None, "cross_entropy")
+    trainer = net.engine.gradient_trainer()
+    data = net.engine.dataset(x, y, None, nb.Loss("cross_entropy"))
     settings = {"batch_size": 3000, "seed": 1, "shuffle": True, "l2": 0.0}
     trainer.run_epoch(
         data, rates=np.full(20, 0.1), epoch=0, dropout=[0.0, 0.0], on_rows=stops.append, **settings

@@ -6,7 +6,7 @@ from nablas.reference import random as reference_random
 
 
 def test_philox_known_answers():
-    """From the generator's authors (Random123, kat_vectors)."""
+    """Test vectors of the generator's authors (Random123, kat_vectors)."""
     ones = 0xFFFFFFFF
     cases = [
         ((0, 0, 0, 0), (0, 0), "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
@@ -45,7 +45,7 @@ def test_permutations_are_fair():
     assert (np.sort(orders, axis=1) == np.arange(4)).all()
     _, counts = np.unique(orders, axis=0, return_counts=True)
     assert len(counts) == 24
-    assert ((counts - 200) ** 2 / 200).sum() < 55  # chi-squared, 23 degrees: p = 0.0002
+    assert ((counts - 200) ** 2 / 200).sum() < 55  # chi-squared, 23 degrees of freedom: p = 0.0002
 
 
 def test_moments():

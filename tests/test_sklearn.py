@@ -1,4 +1,4 @@
-"""The estimators in scikit-learn's place: its own checks, its numbers, its habits."""
+"""The estimators against scikit-learn's: its estimator checks, its results, its behaviour."""
 
 import pickle
 import warnings
@@ -45,14 +45,14 @@ def test_parameters_and_defaults_are_a_superset(ours, other):
     assert {name: mine[name] for name in yours} == yours
 
 
-# ---- the same numbers: with L-BFGS both follow the same deterministic path ---------------------
+# ---- equal results: L-BFGS is deterministic, so both compute the same iterates -----------------
 
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("kind", TARGETS)
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
 def test_lbfgs_takes_scikit_learns_path(kind, activation, weighted):
-    """Five iterations; later a relu's kink may turn a rounding error into another path."""
+    """Five iterations; later, a rounding error at a relu's kink may change the iterates."""
     y = TARGETS[kind]
     weight = np.random.default_rng(0).random(len(y)) + 0.1 if weighted else None
     settings = dict(hidden_layer_sizes=(5, 3), activation=activation, solver="lbfgs", alpha=0.5, max_iter=5, random_state=1)  # fmt: skip
@@ -77,7 +77,7 @@ def test_lbfgs_of_regressors(loss, outputs):
     )
     ours = MLPRegressor(**settings).fit(x, y.squeeze())
     other = theirs.MLPRegressor(**settings).fit(x, y.squeeze())
-    if outputs == 1:  # with more, scikit-learn's value is not the integral of its gradient
+    if outputs == 1:  # with more, scikit-learn's gradient is not that of its loss
         assert ours.loss_ == pytest.approx(other.loss_, rel=1e-6)
         np.testing.assert_allclose(ours.predict(x), other.predict(x), rtol=1e-3)
     assert ours.predict(x).shape == other.predict(x).shape
@@ -86,14 +86,14 @@ def test_lbfgs_of_regressors(loss, outputs):
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_descent_without_shuffling_takes_scikit_learns_path(solver, weighted):
-    """The last batch is smaller: the penalty is shared over its own weight."""
+    """The last batch is smaller: its penalty is divided by its own weight."""
     weight = np.random.default_rng(0).random(len(Y)) + 0.1 if weighted else None
     settings = dict(hidden_layer_sizes=(4,), solver=solver, alpha=2.0, max_iter=6, batch_size=40, shuffle=False, random_state=0, learning_rate_init=0.01, epsilon=1e-12)  # fmt: skip
     ours = MLPClassifier(**settings).fit(X, Y, weight)
     other = theirs.MLPClassifier(**settings).fit(X, Y, weight)
     for a, b in zip(ours.coefs_, other.coefs_, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
-    # its curve takes each batch's loss before the step; ours adds the penalty of the epoch's end
+    # scikit-learn's curve has each batch's penalty before its step, ours that of the epoch's end
     np.testing.assert_allclose(ours.loss_curve_, other.loss_curve_, rtol=0.03)
     assert (ours.n_iter_, ours.t_) == (other.n_iter_, other.t_)
 
@@ -107,7 +107,7 @@ def test_learning_rates(learning_rate):
     np.testing.assert_allclose(ours.coefs_[0], other.coefs_[0], rtol=1e-4)
 
 
-# ---- habits ------------------------------------------------------------------------------------
+# ---- behaviour ---------------------------------------------------------------------------------
 
 
 def test_early_stopping_keeps_the_best_weights():
@@ -193,9 +193,9 @@ def test_verbose_prints_the_same_lines(capsys):
 
 @pytest.mark.parametrize("form", [sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array])
 def test_sparse_input(form, monkeypatch):
-    from nablas.sklearn import _sparse
+    from nablas.sklearn import _rows
 
-    monkeypatch.setattr(_sparse, "BYTES", 4 * 8 * 70)  # blocks of 70 rows, so that several are met
+    monkeypatch.setattr(_rows, "BYTES", 4 * 8 * 70)  # blocks of 70 rows, so there are several
     whole = []
     monkeypatch.setattr(sparse.csr_matrix, "todense", lambda self: whole.append(1))
     x = np.where(np.abs(X) > 0.5, X, 0)
@@ -227,7 +227,7 @@ def test_coefficients_are_the_network():
     model.coefs_[0][:] = 0  # in place
     model.intercepts_[0][:] = 0
     assert len(np.unique(model.predict_proba(X).round(12), axis=0)) == 1
-    model.coefs_[0] = np.ones((4, 4))  # put in anew
+    model.coefs_[0] = np.ones((4, 4))  # replaced
     assert len(np.unique(model.predict_proba(X).round(12), axis=0)) > 10
 
 

@@ -111,7 +111,7 @@ def test_torch_both_ways(activation):
 
 @pytest.mark.parametrize("outputs_of_two", [1, 2])
 def test_classes_in_any_order(outputs_of_two):
-    """A state_dict is a mapping of arrays; `classes_` are sorted and the outputs with them."""
+    """`classes_` are sorted, and the outputs are reordered with them."""
     rng = np.random.default_rng(0)
     state = {"w": rng.normal(size=(3, 4)), "b": rng.normal(size=3)}
     model = from_torch(state, classes=["b", "c", "a"])
@@ -132,7 +132,7 @@ def test_classes_in_any_order(outputs_of_two):
 
 
 class Layer:
-    """What `from_torch` looks at in a module of PyTorch."""
+    """The attributes of a PyTorch module that `from_torch` reads."""
 
     def __init__(self, **settings):
         vars(self).update(settings)
@@ -196,7 +196,7 @@ def test_torch_regressors_and_errors():
 def test_onnx(activation, dtype, tmp_path):
     onnx = pytest.importorskip("onnx")
     onnxruntime = pytest.importorskip("onnxruntime")
-    # onnxruntime has float64 kernels for these alone.
+    # onnxruntime has float64 kernels for only these.
     exact = dtype == np.float32 or activation in ("relu", "sigmoid", "tanh", "identity")
     x = X.astype(dtype)
     for model in (
@@ -215,7 +215,7 @@ def test_onnx(activation, dtype, tmp_path):
         to_onnx(model, tmp_path / "model.onnx")
         inputs = onnx.load(tmp_path / "model.onnx").graph.input
         assert inputs[0].type.tensor_type.elem_type == onnx.helper.np_dtype_to_tensor_dtype(x.dtype)
-    with pytest.raises(ValueError, match="dtype: expected 'float32' or 'float64', got 'float16'"):
+    with pytest.raises(ValueError, match="dtype: expected one of float32, float64, got 'float16'"):
         to_onnx(model, tmp_path / "model.onnx", dtype="float16")
     with pytest.raises(ValueError, match="'step'"):
         to_onnx(MLPClassifier(**SMALL, activation="step").fit(X, Y), tmp_path / "step.onnx")

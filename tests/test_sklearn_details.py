@@ -1,4 +1,4 @@
-"""Corners of the estimators, beside scikit-learn's own where it has them."""
+"""Edge cases of the estimators, against scikit-learn's where it has them."""
 
 import pickle
 import sys
@@ -41,13 +41,13 @@ def both(name, **settings):
     return getattr(nb.sklearn, name)(**settings), getattr(neural_network, name)(**settings)
 
 
-# ---- losses as scikit-learn reckons them -------------------------------------------------------
+# ---- losses as scikit-learn computes them ------------------------------------------------------
 
 
 @pytest.mark.parametrize("weight", [None, WEIGHT, np.full(150, 100.0)])
 @pytest.mark.parametrize("loss", ["log_loss", "squared_error", "poisson"])
 def test_losses_of_batches_of_unlike_weight_and_size(loss, weight):
-    # Small steps, for scikit-learn adds each batch's penalty and we that of the epoch's last weights.
+    # Small steps: scikit-learn adds each batch's penalty, nablas that of the epoch's last weights.
     settings = {"hidden_layer_sizes": (3,), "max_iter": 3, "learning_rate_init": 1e-6}
     settings |= {"alpha": 3.0, "batch_size": 40} | PLAIN
     y = Y if loss == "log_loss" else np.column_stack([Y, BINARY])
@@ -213,7 +213,7 @@ def test_scorers_are_called_without_warnings_and_checked():
         MLPClassifier(**SMALL, scoring="nonsense").fit(X, Y)
 
 
-# ---- the network behind ------------------------------------------------------------------------
+# ---- the estimator's network -------------------------------------------------------------------
 
 
 def test_coefficients_exchanged_or_of_another_shape():

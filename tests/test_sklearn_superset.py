@@ -81,7 +81,7 @@ def test_l1_makes_weights_small():
 
 
 def test_clip_norm_bounds_the_step():
-    """A step of plain descent is the rate times the gradient: with one batch its norm is bounded."""
+    """A step of plain SGD is the rate times the gradient, so with one batch its norm is bounded."""
     settings = {
         "solver": "sgd",
         "momentum": 0,
@@ -100,7 +100,7 @@ def test_clip_norm_bounds_the_step():
 
 
 def test_gradients_without_adjustment_are_the_cores():
-    """The way by Python of l1 and clipping trains as the core does when neither bites."""
+    """Batch-by-batch epochs (l1, clipping) train like the core if neither changes the gradient."""
     by_python = fitted(clip_norm=1e9, alpha=1.0, dropout=0.2, batch_size=40)
     by_core = fitted(alpha=1.0, dropout=0.2, batch_size=40)
     np.testing.assert_allclose(weights(by_python), weights(by_core), rtol=1e-9)
@@ -134,7 +134,7 @@ def test_class_weight_is_sample_weight():
 
 @pytest.mark.parametrize("loss", ["mae", "absolute_error", "huber", "quantile"])
 def test_regression_losses(loss):
-    """With a bias only, the optimum is the median, the 90 % quantile, or near the median."""
+    """With only a bias, the optimum is the median (mae), the 90 % quantile, or near the median."""
     rng = np.random.default_rng(0)
     y = rng.exponential(size=400)
     x = np.zeros((400, 1))
@@ -167,8 +167,8 @@ def test_validation_data_scoring_and_curves():
         model.validation_scores_, -np.array(model.validation_loss_curve_), rtol=1e-6
     )
     assert model.best_validation_score_ == max(model.validation_scores_)
-    data = model._net._dataset(model._net._core, X[1::2], Y[1::2], None, "cross_entropy")
-    assert -model._net._core.evaluate(data, 0.0) == pytest.approx(model.best_validation_score_)
+    data = model._net.engine.dataset(X[1::2], Y[1::2], None, nb.Loss("cross_entropy"))
+    assert -model._net.engine.evaluate(data) == pytest.approx(model.best_validation_score_)
     named = MLPClassifier(**SMALL, early_stopping=True, scoring="balanced_accuracy").fit(X, Y)
     assert 0 <= named.best_validation_score_ <= 1
     watched = MLPClassifier(**SMALL).fit(X, Y, X_val=X, y_val=Y)
@@ -334,7 +334,7 @@ def test_a_schedule_that_ends_as_planned_does_not_warn(rate):
 
 def test_a_schedule_begins_anew_with_sparse_rows():
     rates = []
-    schedule = nb.schedules.ReduceOnPlateau(0.1, patience=0, min_delta=10.0)
+    schedule = nb.schedules.ReduceOnPlateau(0.1, patience=1, min_delta=10.0)
     watch = {"callbacks": [lambda state: rates.append(state.history.learning_rate[-1])]}
     model = MLPClassifier(**SMALL | {"max_iter": 4}, learning_rate=schedule, **watch)
     for _ in range(2):

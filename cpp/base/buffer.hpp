@@ -24,7 +24,7 @@ class Buffer {
   }
   ~Buffer() { ::operator delete(data_, std::align_val_t{buffer_alignment}); }
 
-  // Grow to at least `size` elements; what was there is lost when it grows.
+  // Grows to at least `size` elements. Growing discards the contents. Throws std::bad_alloc.
   void reserve(int64 size) {
     if (size <= size_) return;
     if (static_cast<std::uint64_t>(size) > std::numeric_limits<std::int64_t>::max() / sizeof(T)) throw std::bad_alloc();

@@ -3,11 +3,11 @@
 
 namespace nablas {
 
-// The x86_64 levels are the psABI's; arm64 and generic stand for the compiler's default there.
+// The x86_64 levels are the psABI's; arm64 and generic are the compiler's default targets.
 enum class InstructionSet { generic, arm64, x86_64, x86_64_v3, x86_64_v4 };
 
-// cpuid says what the processor can do, xgetbv whether the system saves the wider registers. Asked only
-// about instruction sets that were built for this architecture.
+// cpuid tells what the processor supports, xgetbv whether the operating system saves the wider registers.
+// `level` must be built for this architecture.
 bool supported(InstructionSet level);
 
 }  // namespace nablas

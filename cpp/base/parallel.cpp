@@ -20,7 +20,7 @@
 namespace nablas {
 namespace {
 
-// Spins before yielding: some 20 us, longer than any phase of a small step.
+// Spins before yielding: about 20 us, longer than any phase of a small step.
 constexpr int spins_before_yield = 2000;
 
 std::atomic<bool> in_forked_child{false};
@@ -45,7 +45,7 @@ void relax() {
 #endif
 }
 
-// Processors granted by the cgroup's CPU quota (version 2, then 1), rounded up; a large number without one.
+// Processors granted by the cgroup's CPU quota (version 2, then 1), rounded up; `unlimited` without a quota.
 int read_cgroup_quota() {
   constexpr int unlimited = 1 << 20;
   double quota = -1, period = 0;

@@ -1,7 +1,7 @@
 // The one place that opens OpenMP regions, and the number of threads they get.
 //
-// A region runs one body on every thread of a team (single program, multiple data). The body takes its
-// share of each piece of work from its rank and meets the others at `barrier`. Shares decide only who
+// A region runs one body on every thread of a team (single program, multiple data). The body derives its
+// share of the work from its rank and synchronizes at `barrier`. Shares decide only which thread
 // computes an output, never how it is computed, so the results do not depend on the team's size.
 #pragma once
 
@@ -12,8 +12,8 @@
 
 namespace nablas {
 
-// Sense-counting barrier: it spins for a short while and then yields, so that a team larger than the
-// machine still makes progress.
+// Counting barrier, reusable by its round number. It spins `spins_before_yield` times and then yields, so that a
+// team with more threads than processors still makes progress.
 class Barrier {
  public:
   void wait(int team_size);
@@ -41,19 +41,19 @@ class Team {
   Barrier* barrier_;
 };
 
-// Threads a region may use now. `set_num_threads` is honoured until OpenMP's own limit falls below what
-// it was at that call (threadpoolctl); otherwise OMP_NUM_THREADS, or the processors this process may
-// use: affinity and the cgroup's quota. One in a forked child and inside another region.
+// Threads a region may use now: the count of `set_num_threads`, capped by OpenMP's limit if that has fallen since
+// the call (threadpoolctl). Without such a call, OpenMP's limit if OMP_NUM_THREADS is set, else the processors this
+// process may use (affinity and cgroup quota). 1 in a forked child, inside another region and without OpenMP.
 int num_threads();
 void set_num_threads(int count);
-// Of the calling thread's regions alone, before all else; 0 for none of its own. Returns what was set before.
+// Threads for regions opened by the calling thread; overrides set_num_threads. 0: no override. Returns the old value.
 int set_own_threads(int count);
 
-// Multiply-adds (or similar) that one more thread must bring along to repay its wake-up, of up to 10 us, and to repay
-// two barriers in a region that is open already.
+// Least multiply-adds (or similar) per thread: for a thread's wake-up, of up to 10 us, and for two barriers in a
+// region that is already open.
 constexpr double operations_per_wake_up = 1.5e6, operations_per_meeting = 2e5;
 
-// num_threads(), less where `operations` do not repay so many threads.
+// At most num_threads(), and at most operations / operations_per_thread; at least 1.
 int threads_for(double operations, double operations_per_thread = operations_per_wake_up);
 
 void run_team(int threads, void (*body)(void*, const Team&), void* context) noexcept;

@@ -2,7 +2,7 @@
 // (SC 2011): four random words from a 128-bit counter and a 64-bit key, no state.
 //
 // Every random number of nablas is word w of block (index, step, stream) under the key `seed`, so it depends on
-// what it is for and on nothing that happened before. docs/random.md lists the streams.
+// these coordinates alone, not on earlier draws. docs/random.md lists the streams.
 // Functions are static: this header is compiled into each instruction set's object.
 #pragma once
 
@@ -14,8 +14,8 @@ struct PhiloxBlock {
   std::uint32_t word[4];
 };
 
-// High byte of the stream: what the numbers are for; low bytes: the layer.
-constexpr std::uint32_t stream_initialisation = 0x01000000u, stream_shuffle = 0x02000000u, stream_dropout = 0x03000000u,
+// High byte of the stream: the purpose; low bytes: the layer, or the user's stream number.
+constexpr std::uint32_t stream_initialization = 0x01000000u, stream_shuffle = 0x02000000u, stream_dropout = 0x03000000u,
                         stream_user = 0x04000000u;
 
 static inline PhiloxBlock philox(std::uint64_t seed, std::uint64_t index, std::uint32_t step, std::uint32_t stream) {
@@ -36,7 +36,7 @@ static inline PhiloxBlock philox(std::uint64_t seed, std::uint64_t index, std::u
   return {{c0, c1, c2, c3}};
 }
 
-// 64-bit word `i` of a sequence: half a block each.
+// 64-bit word `i` of a sequence; a block holds two.
 static inline std::uint64_t philox_word64(std::uint64_t seed, std::uint64_t i, std::uint32_t step,
                                           std::uint32_t stream) {
   const PhiloxBlock block = philox(seed, i / 2, step, stream);

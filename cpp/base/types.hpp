@@ -1,4 +1,4 @@
-// Plain types that every floor shares. No functions here: this header is also included by objects
+// Plain types shared by all directories. No functions here: this header is also included by objects
 // that are compiled once per instruction set, and those must not define anything the linker could merge.
 #pragma once
 
@@ -19,19 +19,19 @@ enum class ElementType : int { float32, float64, boolean, uint8, int8, uint16, i
 constexpr int element_type_count = 11;
 
 // A read-only data matrix of any element type, strides in bytes (any sign, any size, also 0).
-struct Source {
+struct AnyMatrix {
   const void* data;
   ElementType type;
   int64 rows, columns;
   int64 row_bytes, column_bytes;
 };
 
-// A matrix of scalars with unit column stride; `row` is the distance between rows in elements.
+// A matrix of scalars with unit column stride; `rs` is the row stride in elements.
 template <class T>
 struct Matrix {
   T* data;
   int64 rows, columns;
-  int64 row;
+  int64 rs;
 };
 
 }  // namespace nablas

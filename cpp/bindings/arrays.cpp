@@ -26,7 +26,7 @@ bool is_native(const py::array& array) {
   return order == '=' || order == '|';
 }
 
-// The first and last byte an array touches.
+// The half-open range of bytes that an array spans.
 std::pair<const char*, const char*> extent(const py::array& array) {
   const char *low = static_cast<const char*>(array.data()), *high = low;
   for (py::ssize_t i = 0; i < array.ndim(); ++i) {
@@ -98,12 +98,12 @@ void check_finite_scalar(double value, const char* name) {
 
 Float float_type(const py::array& array, const char* name) {
   const auto* descriptor = py::detail::array_descriptor_proxy(py::detail::array_proxy(array.ptr())->descr);
-  if (descriptor->type_num == py::detail::npy_api::NPY_FLOAT_) return Float::single;
-  if (descriptor->type_num == py::detail::npy_api::NPY_DOUBLE_) return Float::full;
+  if (descriptor->type_num == py::detail::npy_api::NPY_FLOAT_) return Float::float32;
+  if (descriptor->type_num == py::detail::npy_api::NPY_DOUBLE_) return Float::float64;
   type_error(name, "float32 or float64", py::str(array.dtype()));
 }
 
-const char* float_name(Float type) { return type == Float::single ? "float32" : "float64"; }
+const char* float_name(Float type) { return type == Float::float32 ? "float32" : "float64"; }
 
 bool overlap(const py::array& a, const py::array& b) {
   if (a.size() == 0 || b.size() == 0) return false;
@@ -122,7 +122,7 @@ void check_size(const Shape& shape, int64 item_size, const char* name) {
     }
 }
 
-DataMatrix::DataMatrix(py::handle object, const char* name) : array_(as_array(object, name)) {
+AnyMatrixInput::AnyMatrixInput(py::handle object, const char* name) : array_(as_array(object, name)) {
   check_dimensions(array_, 2, name);
   ElementType type;
   if (!element_type(array_, type)) {
@@ -133,7 +133,7 @@ DataMatrix::DataMatrix(py::handle object, const char* name) : array_(as_array(ob
     if (!array_) throw py::error_already_set();
     type = ElementType::float64;
   }
-  source = {array_.data(), type, array_.shape(0), array_.shape(1), array_.strides(0), array_.strides(1)};
+  view = {array_.data(), type, array_.shape(0), array_.shape(1), array_.strides(0), array_.strides(1)};
 }
 
 py::array_t<int64> label_array(const py::array& labels, int64 rows, int64 classes, const char* name) {

@@ -1,4 +1,4 @@
-// NumPy arrays to views: every check of an argument and every message about one.
+// NumPy arrays to views: all argument checks and their messages.
 //
 // Messages read `argument: expected ..., got ...`. Shapes and values raise ValueError, dtypes TypeError.
 #pragma once
@@ -32,9 +32,9 @@ struct Shape {
 [[noreturn]] void value_error(const std::string& name, const std::string& expected, const std::string& got);
 [[noreturn]] void type_error(const std::string& name, const std::string& expected, const std::string& got);
 std::string shape_text(const py::array& array);
-std::string shape_text(const Shape& shape);  // -1 reads as n
+std::string shape_text(const Shape& shape);  // a negative length is shown as n
 
-// The object itself when it is an array, else what NumPy makes of it.
+// The object itself if it is an array, else converted by NumPy; TypeError if that fails.
 py::array as_array(py::handle object, const char* name);
 void check_dimensions(const py::array& array, int dimensions, const char* name);
 void check_shape(const py::array& array, const Shape& shape, const char* name);
@@ -58,7 +58,7 @@ inline bool is_plain(const py::array& array) {
   return (proxy->flags & plain) == plain && (order == '=' || order == '|');
 }
 
-enum class Float { single, full };
+enum class Float { float32, float64 };
 // float32 or float64 of any byte order; TypeError otherwise.
 Float float_type(const py::array& array, const char* name);
 const char* float_name(Float type);
@@ -66,11 +66,11 @@ const char* float_name(Float type);
 // f(T{}) for the array's scalar type.
 template <class F>
 auto visit_float(Float type, F&& f) {
-  return type == Float::single ? f(float{}) : f(double{});
+  return type == Float::float32 ? f(float{}) : f(double{});
 }
 
 template <class T>
-constexpr Float float_of = sizeof(T) == 4 ? Float::single : Float::full;
+constexpr Float float_of = sizeof(T) == 4 ? Float::float32 : Float::float64;
 
 bool overlap(const py::array& a, const py::array& b);
 // OverflowError where the number of bytes does not fit in int64.
@@ -105,8 +105,8 @@ class Input {
 
 using Arrays = std::initializer_list<const py::array*>;
 
-// A result: a new array, or `out`. When `out` is not contiguous native memory, overlaps an input listed in `apart`,
-// or one in `in_place` without being it, the kernel writes to a copy that `finish` brings back.
+// A result: a new array, or `out`. If `out` is not contiguous native memory, overlaps an input in `apart`, or overlaps
+// one in `in_place` without being the same memory, the kernel writes to new memory; `finish` copies it to `out`.
 template <class T>
 class Result {
  public:
@@ -138,18 +138,18 @@ class Result {
 };
 
 // A data matrix of any element type and strides, without a copy where its type is one that `gather` knows.
-class DataMatrix {
+class AnyMatrixInput {
  public:
-  DataMatrix(py::handle object, const char* name);
-  Source source;
+  AnyMatrixInput(py::handle object, const char* name);
+  AnyMatrix view;
 
  private:
   py::array array_;
 };
 
-// One class index in [0, classes) a row, as contiguous int64; names the first bad index.
+// One class index in [0, classes) per row, as contiguous int64; ValueError names the first one out of range.
 py::array_t<int64> label_array(const py::array& labels, int64 rows, int64 classes, const char* name);
-// Every entry within [lowest, highest]; names the first that is not.
+// Checks that every entry is in [lowest, highest]; ValueError names the first that is not.
 template <class T>
 void check_range(const Input<T>& values, double lowest, double highest, const char* name);
 

@@ -1,4 +1,4 @@
-// The rows that networks are trained and evaluated on, as Python hands them over.
+// Training and evaluation data from Python.
 #pragma once
 
 #include <limits>
@@ -11,14 +11,15 @@
 
 namespace nablas {
 
-// Rows to train on or to evaluate, checked once. Holds on to the arrays it reads.
+// Rows to train on or to evaluate, checked by the constructor. Keeps references to the arrays it reads.
 template <class T>
 struct Dataset {
   Dataset(const Network<T>& network, py::handle x, py::handle targets, py::handle sample_weight,
-          const std::string& loss)
+          const std::string& loss, const py::dict& hyperparameters)
       : x(x, "X"), loss(loss_index(loss)) {
     const LossEntry<T>& entry = any_kernels<T>().losses[this->loss];
-    data.x = this->x.source;
+    read_hyperparameters(entry, hyperparameters, this->hyperparameters);
+    data.x = this->x.view;
     const int64 rows = data.x.rows;
     inputs = network.inputs(), outputs = network.outputs();
     if (data.x.columns != network.inputs())
@@ -43,26 +44,24 @@ struct Dataset {
       data.weights = weights->data();
     }
   }
+  // Whether the loss fits the output was checked in Python (_losses.resolve).
   Objective objective(const Network<T>& network, double l2) const {
     const std::string link = any_kernels<T>().losses[loss].link;
-    const bool softmax = network.softmax_output();
     const std::string output =
-        softmax ? "softmax" : any_kernels<T>().activations[network.layers.back().activation].name;
+        network.softmax_output() ? "softmax" : any_kernels<T>().activations[network.layers.back().activation].name;
     if (data.targets == nullptr && data.labels == nullptr) value_error("y", "targets", "None");
     if (network.inputs() != inputs || network.outputs() != outputs)
       value_error("data", "data made for this network", "another network's");
-    if (output != link && link != "identity")
-      value_error("loss", "one that fits output '" + output + "'",
-                  std::string("'") + any_kernels<T>().losses[loss].name + "', which needs output '" + link + "'");
     check_finite_scalar(l2, "l2");
-    return {loss, output == link, l2};
+    return {loss, output == link, l2, hyperparameters};
   }
-  DataMatrix x;
+  AnyMatrixInput x;
   int loss;
+  double hyperparameters[max_hyperparameters] = {};  // of the loss
   int64 inputs = 0, outputs = 0;
   py::array_t<int64> labels;
   std::optional<Input<T>> targets, weights;
-  Data<T> data;
+  Samples<T> data;
 };
 
 }  // namespace nablas

@@ -8,7 +8,7 @@
 namespace nablas {
 namespace {
 
-// Multiply-adds below which handing back the interpreter lock costs more than it brings.
+// Multiply-adds from which the GIL is released; below, releasing it costs more than it gains.
 constexpr double operations_to_release = 2e4;
 
 // Scratch of the calling thread, kept between calls.
@@ -19,7 +19,7 @@ Workspaces<T>& scratch(int threads) {
   return workspaces;
 }
 
-// body(team, workspace) on as many threads as the work repays, without the interpreter lock when it is long.
+// body(team, workspace) on threads_for(operations) threads, without the GIL from operations_to_release on.
 template <class T, class Body>
 void run(double operations, Body body) {
   const int threads = threads_for(operations);
@@ -33,7 +33,7 @@ void run(double operations, Body body) {
   }
 }
 
-// An operand of matmul: any strides are taken as they are when they are whole elements of aligned native memory.
+// An operand of matmul: read without a copy if aligned, of native byte order and with strides of whole elements.
 template <class T>
 struct Operand {
   Operand(const py::array& array, const char* name, bool transposed) {
@@ -45,15 +45,15 @@ struct Operand {
     held = py::isinstance<py::array_t<T>>(array) && aligned && whole ? array : Input<T>(array, name).array();
     data = static_cast<const T*>(held.data());
     rows = held.shape(0), columns = held.shape(1);
-    row = held.strides(0) / static_cast<int64>(sizeof(T)), column = held.strides(1) / static_cast<int64>(sizeof(T));
+    rs = held.strides(0) / static_cast<int64>(sizeof(T)), cs = held.strides(1) / static_cast<int64>(sizeof(T));
     if (transposed) {
       std::swap(rows, columns);
-      std::swap(row, column);
+      std::swap(rs, cs);
     }
   }
   py::array held;
   const T* data;
-  int64 rows, columns, row, column;
+  int64 rows, columns, rs, cs;
 };
 
 py::array matmul(py::handle a_object, py::handle b_object, bool transpose_a, bool transpose_b, py::handle out) {
@@ -70,7 +70,7 @@ py::array matmul(py::handle a_object, py::handle b_object, bool transpose_a, boo
                       (transpose_a || transpose_b ? " (after transposition)" : ""),
                   std::to_string(b.rows));
     Result<T> result(out, {a.rows, b.columns}, "out", {&a.held, &b.held});
-    Gemm<T> g{a.rows, b.columns, a.columns, a.data, a.row, a.column, b.data, b.row, b.column, result.data(), b.columns};
+    Gemm<T> g{a.rows, b.columns, a.columns, a.data, a.rs, a.cs, b.data, b.rs, b.cs, result.data(), b.columns};
     run<T>(static_cast<double>(a.rows) * b.columns * a.columns,
            [&](const Team& team, T* workspace) { team_gemm(kernels<T>(), team, g, workspace); });
     return result.finish();
@@ -173,7 +173,7 @@ void bind_dense(py::module_& m) {
         R"(matmul(a, b, *, transpose_a=False, transpose_b=False, out=None)
 --
 
-The matrix product of two matrices, each transposed first if asked.
+The product of two matrices, each transposed first if requested.
 
 Parameters
 ----------
@@ -192,7 +192,7 @@ array of shape (n, m)
 Raises
 ------
 ValueError
-    For shapes that do not fit.
+    For shapes that do not match.
 TypeError
     For other dtypes, or two different ones.)");
   m.def("dense_forward", &dense_forward, py::arg("x"), py::arg("weights"), py::arg("activation") = "identity",
@@ -219,7 +219,7 @@ array of shape (n, outputs)
 Raises
 ------
 ValueError, TypeError
-    For shapes, names or dtypes that do not fit.)");
+    For shapes that do not match, unknown names, or other dtypes.)");
   m.def(
       "dense_backward", &dense_backward, py::arg("x"), py::arg("weights"), py::arg("delta"),
       py::arg("activation") = "identity", py::kw_only(), py::arg("preactivation") = py::none(),
@@ -227,28 +227,34 @@ ValueError, TypeError
       R"(dense_backward(x, weights, delta, activation="identity", *, preactivation=None, gradient_out=None, delta_out=None)
 --
 
-Backward through a dense layer: the gradient by its weights and the delta of the layer below.
+Backward pass of a dense layer: the gradient of its weights and the delta of the layer below.
 
 Parameters
 ----------
 x : array of shape (n, inputs)
-    What the layer read in the forward pass.
+    The layer's input in the forward pass.
 weights : array of shape (inputs + 1, outputs)
 delta : array of shape (n, outputs)
-    The loss's derivative by this layer's preactivation.
+    The loss's derivative with respect to this layer's preactivation.
 activation : str
     The activation that produced `x`; "identity" if `x` is data.
 preactivation : array of shape (n, inputs), optional
-    The z that `x` came from; needed where the slope is a function of it (silu, gelu).
+    The z of ``x = g(z)``; required if the slope of `activation` is a function of z (silu, gelu).
 gradient_out : array of shape (inputs + 1, outputs), optional
 delta_out : array of shape (n, inputs), optional
+    Receive the results.
 
 Returns
 -------
 gradient : array of shape (inputs + 1, outputs)
     Row 0: column sums of delta; below: ``x^T delta``.
 delta_below : array of shape (n, inputs)
-    ``(delta W^T) * slope``.)");
+    ``(delta W^T) * slope``.
+
+Raises
+------
+ValueError, TypeError
+    For shapes that do not match, unknown names, a missing preactivation, or other dtypes.)");
   m.def("softmax", &softmax, py::arg("z"), py::kw_only(), py::arg("out") = py::none(),
         R"(softmax(z, *, out=None)
 --
@@ -264,7 +270,12 @@ out : array of shape (n, classes), optional
 Returns
 -------
 array of shape (n, classes)
-    Every row sums to 1.)");
+    Every row sums to 1.
+
+Raises
+------
+ValueError, TypeError
+    For shapes that do not match, unknown names, or other dtypes.)");
 }
 
 }  // namespace nablas

@@ -6,7 +6,8 @@
 namespace nablas {
 namespace {
 
-// Nanoseconds an element of a transcendental function costs, about; decides on threads and the lock.
+// Approximate cost of a transcendental function per element, in multiply-adds (threads_for); elements from which the
+// GIL is released.
 constexpr double operations_each = 10;
 constexpr int64 elements_to_release = 8192;
 
@@ -22,7 +23,7 @@ void run(int64 count, Body body) {
   }
 }
 
-// out = f(x) for an array of any shape; f(T{}) gives the kernel as (const T*, T*, count).
+// out = f(x) for an array of any shape; kernel_of(T{}) returns the kernel, (const T* x, T* out, count).
 template <class F>
 py::array map(py::handle object, const char* name, py::handle out, F kernel_of) {
   const py::array array = as_array(object, name);
@@ -84,24 +85,24 @@ py::array hadamard_delta(py::handle delta_object, py::handle kept_object, const 
 }
 
 py::array gather_rows(py::handle x_object, py::handle indices_object, py::handle dtype, py::handle out) {
-  const DataMatrix x(x_object, "x");
+  const AnyMatrixInput x(x_object, "x");
   const py::array index_array = as_array(indices_object, "indices");
   check_dimensions(index_array, 1, "indices");
-  const py::array_t<int64> indices = label_array(index_array, index_array.shape(0), x.source.rows, "indices");
-  const py::dtype type = dtype.is_none() ? py::dtype(x.source.type == ElementType::float64 ? "float64" : "float32")
+  const py::array_t<int64> indices = label_array(index_array, index_array.shape(0), x.view.rows, "indices");
+  const py::dtype type = dtype.is_none() ? py::dtype(x.view.type == ElementType::float64 ? "float64" : "float32")
                                          : py::dtype::from_args(py::reinterpret_borrow<py::object>(dtype));
   if (type.kind() != 'f' || (type.itemsize() != 4 && type.itemsize() != 8))
     type_error("dtype", "float32 or float64", py::str(type));
-  return visit_float(type.itemsize() == 4 ? Float::single : Float::full, [&](auto scalar) -> py::array {
+  return visit_float(type.itemsize() == 4 ? Float::float32 : Float::float64, [&](auto scalar) -> py::array {
     using T = decltype(scalar);
     const py::array x_array = as_array(x_object, "x");
-    const int64 count = indices.shape(0), columns = x.source.columns;
+    const int64 count = indices.shape(0), columns = x.view.columns;
     Result<T> result(out, {count, columns}, "out", {&x_array, &indices});
     T* const data = result.data();
     const auto copy = [&](const Team& team) {
       const Range own = team.share(count);
-      kernels<T>().gather[static_cast<int>(x.source.type)](x.source, indices.data(), own.begin, own.end - own.begin,
-                                                           data + own.begin * columns, columns);
+      kernels<T>().gather[static_cast<int>(x.view.type)](x.view, indices.data(), own.begin, own.end - own.begin,
+                                                         data + own.begin * columns, columns);
     };
     {
       py::gil_scoped_release release;
@@ -128,7 +129,12 @@ out : array of x's shape, optional
 
 Returns
 -------
-array of x's shape and dtype)";
+array of x's shape and dtype
+
+Raises
+------
+ValueError, TypeError
+    For shapes that do not match, unknown names, or other dtypes.)";
     m.def(
         name.c_str(),
         [i](py::handle x, py::handle out) {
@@ -152,12 +158,18 @@ out : array of z's shape, optional
 
 Returns
 -------
-array of z's shape and dtype)");
+array of z's shape and dtype
+    The errors in units in the last place are in docs/accuracy.md.
+
+Raises
+------
+ValueError, TypeError
+    For shapes that do not match, unknown names, or other dtypes.)");
   m.def("slope", &slope, py::arg("kept"), py::arg("activation"), py::kw_only(), py::arg("out") = py::none(),
         R"(slope(kept, activation, *, out=None)
 --
 
-``g'(z)`` as a function of what the forward pass keeps.
+``g'(z)`` as a function of the value that the forward pass keeps.
 
 Parameters
 ----------
@@ -170,7 +182,12 @@ out : array of kept's shape, optional
 
 Returns
 -------
-array of kept's shape and dtype)");
+array of kept's shape and dtype
+
+Raises
+------
+ValueError, TypeError
+    For shapes that do not match, unknown names, or other dtypes.)");
   m.def("hadamard_delta", &hadamard_delta, py::arg("delta"), py::arg("kept"), py::arg("activation"), py::kw_only(),
         py::arg("out") = py::none(),
         R"(hadamard_delta(delta, kept, activation, *, out=None)
@@ -181,7 +198,7 @@ array of kept's shape and dtype)");
 Parameters
 ----------
 delta : array of float32 or float64
-    The loss's derivative by the activation ``a = g(z)``.
+    The loss's derivative with respect to the activation ``a = g(z)``.
 kept : array of delta's shape
     As in `slope`.
 activation : str
@@ -191,7 +208,12 @@ out : array of delta's shape, optional
 Returns
 -------
 array of delta's shape and dtype
-    The loss's derivative by z.)");
+    The loss's derivative with respect to z.
+
+Raises
+------
+ValueError, TypeError
+    For shapes that do not match, unknown names, or other dtypes.)");
   m.def("gather_rows", &gather_rows, py::arg("x"), py::arg("indices"), py::kw_only(), py::arg("dtype") = py::none(),
         py::arg("out") = py::none(),
         R"(gather_rows(x, indices, *, dtype=None, out=None)
@@ -216,7 +238,9 @@ array of shape (m, columns)
 Raises
 ------
 ValueError
-    For an index out of range; names it.)");
+    For an index out of range; names it.
+TypeError
+    For a dtype that is not real, or indices that are not integers.)");
 }
 
 }  // namespace nablas

@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/buffer.hpp"
 #include "bindings/arrays.hpp"
@@ -11,23 +12,18 @@
 namespace nablas {
 namespace {
 
-// Kernel functions are named for the output they start from.
-std::string function_name(const std::string& loss) {
-  if (loss == "cross_entropy") return "softmax_cross_entropy";
-  if (loss == "binary_cross_entropy") return "sigmoid_binary_cross_entropy";
-  return loss;
-}
-
 py::tuple loss_and_delta(int index, py::handle z_object, py::handle targets_object, py::handle sample_weight,
-                         py::handle out) {
+                         py::handle out, const py::dict& hyperparameters) {
   const py::array z_array = as_array(z_object, "z"), target_array = as_array(targets_object, "targets");
   return visit_float(float_type(z_array, "z"), [&](auto scalar) -> py::tuple {
     using T = decltype(scalar);
     const LossEntry<T>& entry = kernels<T>().losses[index];
+    double values[max_hyperparameters] = {};
+    read_hyperparameters(entry, hyperparameters, values);
     const Input<T> z(z_array, "z");
     check_dimensions(z.array(), 2, "z");
     const int64 rows = z.rows(), columns = z.columns();
-    LossArguments<T> arguments{z.matrix(), nullptr, nullptr, nullptr, nullptr, T(0)};
+    LossArguments<T> arguments{z.matrix(), nullptr, nullptr, nullptr, values, nullptr, T(0)};
     py::array_t<int64> labels;
     std::optional<Input<T>> targets, weights;
     if (entry.takes_labels && target_array.ndim() == 1) {
@@ -70,7 +66,19 @@ py::tuple loss_and_delta(int index, py::handle z_object, py::handle targets_obje
   });
 }
 
-// A flat array that is updated where it stands: contiguous, aligned, native, writeable.
+std::string number_text(double value) { return py::repr(py::float_(value)).cast<std::string>(); }
+
+std::string bounds_text(const Hyperparameter& h) {
+  if (h.lowest == 0) return "From 0 to less than " + number_text(h.end) + ".";
+  return std::isinf(h.end) ? "Above 0." : "Above 0, less than " + number_text(h.end) + ".";
+}
+
+std::string target_text(const LossEntry<float>& entry) {
+  if (entry.highest <= 1) return "From 0 to 1.";
+  return entry.lowest == 0 ? "Not negative." : "Finite.";
+}
+
+// Data of a flat array that is updated in place: (size,), contiguous, aligned, native byte order, writeable.
 template <class T>
 T* in_place(const py::array& array, int64 size, const char* name) {
   if (float_type(array, name) != float_of<T>)
@@ -94,19 +102,24 @@ void optimizer_update(const std::string& optimizer, const py::array& parameters,
   visit_float(float_type(parameters, "parameters"), [&](auto scalar) {
     using T = decltype(scalar);
     const OptimizerEntry<T>& entry = kernels<T>().optimizers[rule];
+    double values[max_hyperparameters] = {};
+    read_hyperparameters(entry, hyperparameters, values);
     UpdateArguments<T> arguments{
-        in_place<T>(parameters, size, "parameters"), {}, {}, learning_rate, {}, static_cast<T>(l2)};
+        in_place<T>(parameters, size, "parameters"), {}, {values, learning_rate, step, 1, {}}, static_cast<T>(l2)};
     const Input<T> gradient = Input<T>(gradient_object, "gradient").expect({size}, "gradient");
     std::size_t count = 0;
     while (count < max_optimizer_states && entry.states[count] != nullptr) ++count;
-    if (states.size() != count)
-      value_error("states", std::to_string(count) + " arrays for " + optimizer, std::to_string(states.size()));
+    const std::size_t given = count + (entry.scalar != nullptr ? 1 : 0);
+    if (states.size() != given)
+      value_error("states", std::to_string(given) + " arrays for " + optimizer, std::to_string(states.size()));
     for (std::size_t i = 0; i < count; ++i) {
       arguments.states[i] = in_place<T>(states[i], size, entry.states[i]);
       if (overlap(states[i], parameters)) value_error("states", "memory apart from parameters", "an overlap");
     }
-    read_hyperparameters(rule, hyperparameters, arguments.hyperparameters);
-    set_step(entry, arguments, step);
+    double* const scalar_state = entry.scalar != nullptr ? in_place<double>(states[count], 1, entry.scalar) : nullptr;
+    if (scalar_state != nullptr) arguments.step.scalar = *scalar_state;
+    entry.begin_step(arguments.step);
+    if (scalar_state != nullptr) *scalar_state = arguments.step.scalar;
     py::gil_scoped_release release;
     parallel(threads_for(static_cast<double>(size)), [&](const Team& team) {
       const Range own = team.share(size, element_grain);
@@ -121,43 +134,51 @@ void optimizer_update(const std::string& optimizer, const py::array& parameters,
 void bind_losses(py::module_& m) {
   const auto& table = any_kernels<float>();
   for (int i = 0; i < table.loss_count; ++i) {
-    const std::string name = function_name(table.losses[i].name);
-    std::string doc =
-        name + "(z, targets, *, sample_weight=None, out=None)\n--\n\nThe loss ``" + table.losses[i].name +
-        "`` of outputs ``" +
-        (std::string(table.losses[i].link) == "identity" ? "z" : std::string(table.losses[i].link) + "(z)") +
-        R"(`` and its derivative by z, in one pass.
+    const LossEntry<float>& entry = table.losses[i];
+    std::string signature = std::string(entry.function) + "(z, targets, *, sample_weight=None, out=None";
+    std::string parameters;
+    for (int h = 0; h < max_hyperparameters && entry.hyperparameters[h].name != nullptr; ++h) {
+      const Hyperparameter& given = entry.hyperparameters[h];
+      signature += ", " + std::string(given.name) + "=" + number_text(given.default_value);
+      parameters += std::string(given.name) + " : float\n    " + bounds_text(given) + "\n";
+    }
+    const std::string doc =
+        signature + ")\n--\n\nThe loss ``" + entry.name + "``, ``" + entry.formula +
+        R"(``, and its derivative with respect to z, in one pass.
 
 Parameters
 ----------
 z : array of shape (n, outputs)
     The output layer's preactivation; float32 or float64.
-)";
-    doc += table.losses[i].takes_labels ? "targets : int array of shape (n,), or array of shape (n, outputs)\n    "
-                                          "Classes, or a distribution for each sample."
-                                        : "targets : array of shape (n, outputs)";
-    doc += R"(
+)" +
+        (entry.takes_labels ? "targets : int array of shape (n,), or array of shape (n, outputs)\n    "
+                              "Class indices, or a distribution for each sample."
+                            : "targets : array of shape (n, outputs)\n    " + target_text(entry)) +
+        R"(
 sample_weight : array of shape (n,), optional
     Not negative; the loss is the weighted mean over the samples.
 out : array of shape (n, outputs), optional
     Receives delta; may be `z` itself.
-
+)" + parameters +
+        R"(
 Returns
 -------
 loss : float
-)";
-    doc += table.losses[i].mean_of_entries ? "    Averaged over samples and outputs.\n"
-                                           : "    Averaged over samples, summed over outputs.\n";
-    doc += R"(delta : array of shape (n, outputs)
+    Averaged over the samples, )" +
+        (entry.mean_of_entries ? "averaged" : "summed") + R"( over the outputs.
+delta : array of shape (n, outputs)
+    The derivative of `loss` with respect to z.
 
 Raises
 ------
 ValueError
-    For targets out of range; names the first.)";
+    For shapes that do not match, targets out of range (names the first), or hyperparameters out of bounds.
+TypeError
+    For other dtypes or unknown hyperparameters.)";
     m.def(
-        name.c_str(),
-        [i](py::handle z, py::handle targets, py::handle weight, py::handle out) {
-          return loss_and_delta(i, z, targets, weight, out);
+        entry.function,
+        [i](py::handle z, py::handle targets, py::handle weight, py::handle out, const py::kwargs& hyperparameters) {
+          return loss_and_delta(i, z, targets, weight, out, hyperparameters);
         },
         py::arg("z"), py::arg("targets"), py::kw_only(), py::arg("sample_weight") = py::none(),
         py::arg("out") = py::none(), doc.c_str());
@@ -172,24 +193,26 @@ One update of flat parameters, in place and in one pass.
 Parameters
 ----------
 optimizer : str
-    sgd, adam, adamw, rmsprop or adagrad; ``nablas.optimizers()`` lists hyperparameters and states.
+    A name of ``nablas.optimizers.names()``.
 parameters : array of shape (n,)
     Updated in place. An entry whose update would not be finite keeps its value.
 gradient : array of shape (n,)
 states : sequence of arrays of shape (n,)
-    Updated in place; zeros before the first update.
+    Updated in place; zeros before the first update. A scalar state (``nadam``'s) is an array of shape (1,), float64
+    and 1 before the first update.
 step : int
     1 for the first update.
 learning_rate : float
 l2 : float
     Adds ``2 l2 w`` to the gradient.
 **hyperparameters : float
-    By name, as in PyTorch (``rho`` is RMSprop's alpha).
+    By name, as in PyTorch (``rho`` is RMSprop's alpha); omitted ones take their defaults.
 
 Raises
 ------
 ValueError, TypeError
-    For shapes, dtypes, names or arrays that cannot be written in place.)");
+    For shapes or dtypes that do not match, unknown names, values out of bounds, or arrays that cannot be updated in
+    place.)");
 }
 
 }  // namespace nablas

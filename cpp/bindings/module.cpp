@@ -19,13 +19,18 @@ void bind_trainer(py::module_&);
 
 PYBIND11_MODULE(_core, module) {
   pybind11::options options;
-  options.disable_function_signatures();  // the docstrings begin with their own
+  options.disable_function_signatures();  // the docstrings begin with their own signature
   module.doc() = "The C++ core of nablas.";
   nablas::bind_system(module);
+  const nablas::py::object before = module.attr("__dict__").attr("copy")();
   nablas::bind_dense(module);
   nablas::bind_elementwise(module);
   nablas::bind_losses(module);
   nablas::bind_random(module);
+  nablas::py::list kernels;  // the public names of nablas.kernels
+  for (const auto& item : nablas::py::dict(module.attr("__dict__")))
+    if (!before.contains(item.first)) kernels.append(item.first);
+  module.attr("kernels") = nablas::py::tuple(kernels);
   nablas::bind_network(module);
   nablas::bind_trainer(module);
 }

@@ -1,7 +1,7 @@
 // Networks and data sets, for float32 and float64.
 //
-// Python has already turned what users pass into these types (python/nablas/_data.py); the checks here are those
-// that memory safety needs.
+// python/nablas/_data.py has already converted the user's arguments to these types; the checks here are those needed
+// for memory safety.
 #include <pybind11/stl.h>
 
 #include <memory>
@@ -50,16 +50,16 @@ py::array_t<T> flat_view(T* data, int64 size, py::handle owner) {
 
 template <class T>
 py::array infer_array(const Network<T>& network, py::handle x_object, py::handle out) {
-  const DataMatrix x(x_object, "X");
-  if (x.source.columns != network.inputs())
+  const AnyMatrixInput x(x_object, "X");
+  if (x.view.columns != network.inputs())
     value_error("X", "shape (n, " + std::to_string(network.inputs()) + ")",
-                "(" + std::to_string(x.source.rows) + ", " + std::to_string(x.source.columns) + ")");
+                "(" + std::to_string(x.view.rows) + ", " + std::to_string(x.view.columns) + ")");
   const py::array array = as_array(x_object, "X");
-  Result<T> result(out, {x.source.rows, network.outputs()}, "out", {&array});
+  Result<T> result(out, {x.view.rows, network.outputs()}, "out", {&array});
   T* const data = result.data();
   kernels<T>();
-  in_slices(network, x.source.rows, 1,
-            [&](Range rows) { infer(network, x.source, rows, data + rows.begin * network.outputs()); });
+  in_slices(network, x.view.rows, 1,
+            [&](Range rows) { infer(network, x.view, rows, data + rows.begin * network.outputs()); });
   return result.finish();
 }
 
@@ -69,16 +69,16 @@ void bind(py::module_& m, const std::string& suffix) {
   using Set = Dataset<T>;
   py::class_<Net>(m, ("Network_" + suffix).c_str())
       .def(py::init(&make_network<T>), py::arg("sizes"), py::arg("activations"))
-      .def("initialise",
+      .def("initialize",
            [](Net& self, const std::string& method, std::uint64_t seed) {
              bool known = false;
-             for (const std::string& name : initialisations()) known |= name == method;
+             for (const std::string& name : initializations()) known |= name == method;
              if (!known)
-               value_error("init", "one of " + std::string(py::str(py::str(", ").attr("join")(initialisations()))),
+               value_error("init", "one of " + std::string(py::str(py::str(", ").attr("join")(initializations()))),
                            "'" + method + "'");
              py::gil_scoped_release release;
              const std::lock_guard<std::mutex> lock(self.mutex);
-             initialise(self, method, seed);
+             initialize(self, method, seed);
            })
       .def_property_readonly("parameters",
                              [](py::object self) {
@@ -108,8 +108,9 @@ void bind(py::module_& m, const std::string& suffix) {
           },
           py::arg("data"), py::arg("l2"));
   py::class_<Set>(m, ("Dataset_" + suffix).c_str())
-      .def(py::init<const Net&, py::handle, py::handle, py::handle, const std::string&>(), py::arg("network"),
-           py::arg("x"), py::arg("targets"), py::arg("sample_weight"), py::arg("loss"))
+      .def(py::init<const Net&, py::handle, py::handle, py::handle, const std::string&, const py::dict&>(),
+           py::arg("network"), py::arg("x"), py::arg("targets"), py::arg("sample_weight"), py::arg("loss"),
+           py::arg("hyperparameters"))
       .def_property_readonly("rows", [](const Set& self) { return self.data.x.rows; });
 }
 

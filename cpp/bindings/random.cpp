@@ -51,7 +51,12 @@ stream : int
 
 Returns
 -------
-array of float64, shape (count,))");
+array of float64, shape (count,)
+
+Raises
+------
+ValueError, TypeError
+    For numbers out of range, shapes that do not match, or other dtypes.)");
   m.def(
       "random_normal",
       [](int64 count, std::uint64_t seed, int64 stream) {
@@ -71,7 +76,12 @@ count, seed, stream : int
 
 Returns
 -------
-array of float64, shape (count,))");
+array of float64, shape (count,)
+
+Raises
+------
+ValueError, TypeError
+    For numbers out of range, shapes that do not match, or other dtypes.)");
   m.def(
       "permutation",
       [](int64 count, std::uint64_t seed, std::uint32_t epoch) {
@@ -93,7 +103,12 @@ count, seed, epoch : int
 
 Returns
 -------
-array of int64, shape (count,))");
+array of int64, shape (count,)
+
+Raises
+------
+ValueError, TypeError
+    For numbers out of range, shapes that do not match, or other dtypes.)");
   m.def(
       "dropout",
       [](py::handle x_object, double rate, std::uint64_t seed, std::uint64_t step, std::uint32_t layer, int64 first_row,
@@ -122,7 +137,7 @@ array of int64, shape (count,))");
 
 Inverted dropout: entries are zero with probability `rate`, the others divided by ``1 - rate``.
 
-The mask depends on the arguments alone, so calling it on the delta repeats it for the backward pass.
+The mask depends on the integer arguments, `rate` and x's shape alone: a call on the delta applies the same mask.
 
 Parameters
 ----------
@@ -130,13 +145,18 @@ x : array of shape (n, columns)
 rate : float
     From 0 to less than 1.
 seed, step, layer, first_row : int
-    Where in training this is: `first_row` is the position of x's first row in its batch.
+    The mask's coordinates; `first_row` is the index of x's first row in its batch.
 out : array of shape (n, columns), optional
     May be `x` itself.
 
 Returns
 -------
-array of shape (n, columns))");
+array of shape (n, columns)
+
+Raises
+------
+ValueError, TypeError
+    For numbers out of range, shapes that do not match, or other dtypes.)");
 }
 
 }  // namespace nablas

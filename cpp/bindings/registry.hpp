@@ -1,4 +1,4 @@
-// Names from Python to entries of the kernels' registries.
+// Finds entries of the kernels' registries by their Python names.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -12,7 +12,7 @@ namespace nablas {
 
 namespace py = pybind11;
 
-// Index of `name` among `count` entries, or ValueError naming the choices.
+// Index of `name` among `count` entries; else ValueError, which lists the choices and `also`.
 template <class Entry>
 int entry_index(const Entry* entries, int count, const std::string& name, const char* argument,
                 const char* also = nullptr) {
@@ -37,7 +37,12 @@ inline int optimizer_index(const std::string& name) {
   return entry_index(table.optimizers, table.optimizer_count, name, "optimizer");
 }
 
-// The hyperparameters a rule knows, from a dict of names to numbers; unknown names are refused.
-void read_hyperparameters(int rule, const py::dict& values, double* out);
+// out (max_hyperparameters,): the hyperparameters of a loss or an optimizer, from a dict of names to numbers, or their
+// defaults. TypeError for unknown names and for values that are not numbers, ValueError for values out of bounds.
+void read_hyperparameters(const char* owner, const Hyperparameter* known, const py::dict& values, double* out);
+template <class Entry>
+void read_hyperparameters(const Entry& entry, const py::dict& values, double* out) {
+  read_hyperparameters(entry.name, entry.hyperparameters, values, out);
+}
 
 }  // namespace nablas

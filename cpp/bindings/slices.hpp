@@ -1,4 +1,4 @@
-// Long calls in slices, so that Ctrl-C is answered.
+// Long calls in slices, with a check for signals (Ctrl-C) after each.
 #pragma once
 
 #include <algorithm>
@@ -8,10 +8,10 @@
 
 namespace nablas {
 
-// Multiply-adds between two looks for pending signals (Ctrl-C): some 20 ms on one thread of a current processor.
+// Multiply-adds between two checks for pending signals (Ctrl-C): about 20 ms on one thread of a current processor.
 constexpr double operations_between_signals = 2e9;
 
-// work(rows) for consecutive parts of [0, rows), without the interpreter lock; signals are seen in between.
+// work(rows) for consecutive parts of [0, rows), without the GIL; signals are checked between parts.
 template <class T, class Work>
 void in_slices(const Network<T>& network, int64 rows, double operations_factor, Work work) {
   const double slice = operations_between_signals / (operations_factor * network.operations());

@@ -4,48 +4,74 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <numeric>
 #include <vector>
 
 #include "base/parallel.hpp"
 #include "bindings/arrays.hpp"
 #include "bindings/registry.hpp"
-#include "network/network.hpp"
+#include "network/pass.hpp"
 
 namespace nablas {
 namespace {
 
-py::dict activation_registry() {
+py::dict hyperparameters_of(const Hyperparameter* known) {
   py::dict out;
-  const auto& table = any_kernels<float>();
-  for (int i = 0; i < table.activation_count; ++i)
-    out[table.activations[i].name] = table.activations[i].slope_needs_preactivation ? "preactivation" : "output";
+  for (int i = 0; i < max_hyperparameters && known[i].name != nullptr; ++i)
+    out[known[i].name] = py::make_tuple(known[i].default_value, known[i].lowest, known[i].end);
   return out;
 }
 
-py::dict loss_registry() {
-  py::dict out;
+// The contents of the kernels' registries; python/nablas/_registry.py converts them to typed entries.
+py::dict registry() {
   const auto& table = any_kernels<float>();
-  for (int i = 0; i < table.loss_count; ++i) out[table.losses[i].name] = table.losses[i].link;
-  return out;
-}
-
-py::dict optimizer_registry() {
-  py::dict out;
-  const auto& table = any_kernels<float>();
-  for (int i = 0; i < table.optimizer_count; ++i) {
-    py::dict hyperparameters;
-    py::list states;
-    for (const Hyperparameter& h : table.optimizers[i].hyperparameters)
-      if (h.name != nullptr) hyperparameters[h.name] = h.standard;
-    for (const char* state : table.optimizers[i].states)
-      if (state != nullptr) states.append(state);
-    out[table.optimizers[i].name] = py::make_tuple(hyperparameters, py::tuple(states));
+  py::dict activations, losses, optimizers;
+  for (int i = 0; i < table.activation_count; ++i) {
+    const auto& entry = table.activations[i];
+    activations[entry.name] =
+        py::make_tuple(entry.slope_needs_preactivation ? "preactivation" : "output", entry.formula);
   }
+  for (int i = 0; i < table.loss_count; ++i) {
+    const auto& entry = table.losses[i];
+    losses[entry.name] =
+        py::make_tuple(entry.link, entry.function, entry.formula, entry.mean_of_entries, entry.takes_labels,
+                       entry.lowest, entry.highest, hyperparameters_of(entry.hyperparameters));
+  }
+  for (int i = 0; i < table.optimizer_count; ++i) {
+    const auto& entry = table.optimizers[i];
+    py::list states;
+    for (const char* state : entry.states)
+      if (state != nullptr) states.append(state);
+    optimizers[entry.name] =
+        py::make_tuple(entry.formula, hyperparameters_of(entry.hyperparameters), py::tuple(states), entry.scalar);
+  }
+  py::list unary;
+  for (int i = 0; i < table.unary_count; ++i) unary.append(table.unary[i].name);
+  py::dict out;
+  out["activations"] = activations;
+  out["losses"] = losses;
+  out["optimizers"] = optimizers;
+  out["initializations"] = initializations();
+  out["unary"] = py::tuple(unary);
   return out;
 }
 
-// Of some short runs on all threads at once, the fastest.
+// Sizes at which the core changes its method, with the kernels in use.
+template <class T>
+py::dict thresholds() {
+  py::dict out;
+  for (int i = 0; i < kernels<T>().threshold_count; ++i)
+    out[kernels<T>().thresholds[i].name] = kernels<T>().thresholds[i].value;
+  out["element_grain"] = element_grain;
+  out["part_columns"] = part_columns;
+  out["operations_for_meetings"] = operations_for_meetings;
+  out["operations_per_wake_up"] = operations_per_wake_up;
+  out["operations_per_meeting"] = operations_per_meeting;
+  return out;
+}
+
+// GFLOP/s of the fastest of several short runs on all threads at once.
 template <class T>
 double peak_gflops() {
   constexpr int runs = 9;
@@ -68,26 +94,35 @@ double peak_gflops() {
 
 }  // namespace
 
-void read_hyperparameters(int rule, const py::dict& values, double* out) {
-  const auto& entry = any_kernels<float>().optimizers[rule];
-  std::size_t known = 0;
+void read_hyperparameters(const char* owner, const Hyperparameter* known, const py::dict& values, double* out) {
   std::string choices;
-  for (int i = 0; i < max_hyperparameters && entry.hyperparameters[i].name != nullptr; ++i) {
-    const Hyperparameter& h = entry.hyperparameters[i];
+  std::size_t found = 0;
+  for (int i = 0; i < max_hyperparameters && known[i].name != nullptr; ++i) {
+    const Hyperparameter& h = known[i];
     choices += (i > 0 ? ", " : "") + std::string(h.name);
-    out[i] = h.standard;
+    out[i] = h.default_value;
     if (!values.contains(h.name)) continue;
-    ++known;
-    out[i] = values[h.name].cast<double>();
-    check_finite_scalar(out[i], h.name);
+    ++found;
+    const py::object given = values[h.name];
+    out[i] = PyFloat_AsDouble(given.ptr());
+    if (PyErr_Occurred() != nullptr) {
+      PyErr_Clear();
+      type_error(h.name, "a number", py::str(py::type::of(given).attr("__name__")));
+    }
+    if (!std::isfinite(out[i])) check_finite_scalar(out[i], h.name);
+    if (out[i] >= h.lowest && out[i] < h.end) continue;
+    const std::string above = h.lowest > 0 ? "a number above 0" : "a number of at least 0";
+    value_error(h.name, std::isinf(h.end) ? above : above + " and less than " + std::string(py::str(py::float_(h.end))),
+                std::string(py::str(given)));
   }
-  if (known == values.size()) return;
+  if (found == values.size()) return;
   for (const auto& item : values) {
-    bool found = false;
-    for (const Hyperparameter& h : entry.hyperparameters)
-      found |= h.name != nullptr && item.first.cast<std::string>() == h.name;
-    if (!found)
-      throw py::type_error(std::string(entry.name) + ": expected hyperparameters among " + choices + ", got '" +
+    bool is_known = false;
+    for (int i = 0; i < max_hyperparameters && known[i].name != nullptr; ++i)
+      is_known |= item.first.cast<std::string>() == known[i].name;
+    if (!is_known)
+      throw py::type_error(std::string(owner) + ": expected " +
+                           (choices.empty() ? "no hyperparameters" : "hyperparameters among " + choices) + ", got '" +
                            item.first.cast<std::string>() + "'");
   }
 }
@@ -97,7 +132,7 @@ void bind_system(py::module_& m) {
         R"(num_threads()
 --
 
-Threads that a large piece of work would use now.
+Number of threads that a large call would use now.
 
 By default the processors this process may use (affinity and cgroup quota), or ``OMP_NUM_THREADS``;
 ``set_num_threads`` and ``threadpoolctl.threadpool_limits`` change it. 1 in a forked child.)");
@@ -127,8 +162,8 @@ count : int
         return set_own_threads(count);
       },
       py::arg("count"),
-      "Use `count` threads in calls from this Python thread alone, 0 for no choice of its own; returns the one "
-      "before.");
+      "Use `count` threads in calls from this Python thread only, 0: as set by set_num_threads; returns the previous "
+      "value.");
   m.def(
       "isa", [] { return kernels<float>().instruction_set; },
       R"(isa()
@@ -141,31 +176,24 @@ Raises
 RuntimeError
     When the environment variable ``NABLAS_ISA`` names one that this build or processor lacks.)");
   m.def("available_isas", &available_instruction_sets,
-        "Instruction sets that this build has and this processor runs, simplest first.");
+        "Instruction sets that this build has and this processor supports, simplest first.");
   m.def("use_isa", &use_instruction_set, py::arg("name"),
         "Switch the kernels at run time; for tests and measurements.");
   m.def(
-      "tile_shape",
-      [](bool full) {
-        return full ? py::make_tuple(kernels<double>().tile_rows, kernels<double>().tile_columns)
-                    : py::make_tuple(kernels<float>().tile_rows, kernels<float>().tile_columns);
-      },
+      "thresholds", [](bool float64) { return float64 ? thresholds<double>() : thresholds<float>(); },
       py::arg("float64"),
-      "Rows and columns of the matrix product's register tile; shapes around it exercise every edge.");
+      "Sizes at which the core changes its method (tile, blocks, streaming, threads) with the kernels in use, for "
+      "tests.");
   m.def(
       "peak_gflops",
-      [](bool full) {
+      [](bool float64) {
         py::gil_scoped_release release;
-        return full ? peak_gflops<double>() : peak_gflops<float>();
+        return float64 ? peak_gflops<double>() : peak_gflops<float>();
       },
       py::arg("float64") = false,
-      "Floating-point operations a nanosecond that the threads in use can do at most: multiply-adds in registers.");
-  m.def("activations", &activation_registry,
-        "Activation names, and whether the slope is a function of the 'output' or the 'preactivation'.");
-  m.def("losses", &loss_registry, "Loss names, each with the output activation it is linked to.");
-  m.def("optimizers", &optimizer_registry,
-        "Optimizer names, each with its hyperparameters' defaults and the names of its states.");
-  m.def("initialisations", &initialisations, "Names of the weight initialisations.");
+      "Peak GFLOP/s of the threads in use: multiply-adds in registers, two operations each.");
+  m.def("registry", &registry,
+        "Activations, losses, optimizers, initializations and unary functions by name; see nablas/_registry.py.");
 #ifdef _OPENMP
   m.attr("has_openmp") = true;
 #else

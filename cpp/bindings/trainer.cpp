@@ -12,15 +12,15 @@
 namespace nablas {
 namespace {
 
-// Python is asked for pending signals (Ctrl-C) this often, in seconds.
+// Seconds between two checks for pending signals (Ctrl-C).
 constexpr double seconds_between_signals = 0.05;
 
-// A trainer, its network's lock and its visiting order.
+// A trainer with its network, its setting and its visiting order.
 template <class T>
 struct PyTrainer {
   PyTrainer(Network<T>& network, const std::string& optimizer, const py::dict& hyperparameters) : network(network) {
     setting.rule = optimizer_index(optimizer);
-    read_hyperparameters(setting.rule, hyperparameters, setting.hyperparameters);
+    read_hyperparameters(any_kernels<T>().optimizers[setting.rule], hyperparameters, setting.hyperparameters);
     trainer = std::make_unique<Trainer<T>>(network, setting);
   }
   Dropout dropout(const std::vector<double>& rates, std::uint64_t seed) const {
@@ -42,7 +42,7 @@ template <class T>
 py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::array_t<double, py::array::c_style>& rates,
                     int64 batch, bool shuffle, std::uint64_t seed, std::uint32_t epoch,
                     const std::vector<double>& dropout_rates, double l2, py::handle on_rows, bool by_batch) {
-  Data<T> data = dataset.data;
+  Samples<T> data = dataset.data;
   const int64 rows = data.x.rows;
   if (rows < 1) value_error("X", "at least one row", "0 rows");
   if (batch < 1) value_error("batch_size", "1 or more", std::to_string(batch));
@@ -82,7 +82,7 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
   return py::make_tuple(state.loss_sum / count, penalty, true, seconds);
 }
 
-// The mean loss over all rows and its gradient, the penalty in both.
+// The mean loss over all rows and its gradient (parameters,), both with the penalty.
 template <class T>
 py::tuple gradient(PyTrainer<T>& self, const Dataset<T>& set, double l2) {
   Trainer<T>& trainer = *self.trainer;
@@ -104,13 +104,13 @@ py::tuple gradient(PyTrainer<T>& self, const Dataset<T>& set, double l2) {
   return py::make_tuple(loss, py::array_t<T>(self.network.parameter_count, trainer.gradient()));
 }
 
-// The data in the order given, which `held` keeps alive.
+// The data of `set`, visited in `order`; `held` owns the order's memory.
 template <class T>
-Data<T> batch_data(const Dataset<T>& set, int64 begin, int64 end, py::handle order, py::array_t<int64>& held) {
+Samples<T> batch_data(const Dataset<T>& set, int64 begin, int64 end, py::handle order, py::array_t<int64>& held) {
   const int64 rows = set.data.x.rows;
   if (begin < 0 || end <= begin || end > rows)
     value_error("begin, end", "a range of rows within the data", std::to_string(begin) + ", " + std::to_string(end));
-  Data<T> data = set.data;
+  Samples<T> data = set.data;
   if (!order.is_none()) {
     held = label_array(as_array(order, "order"), rows, rows, "order");
     data.order = held.data();
@@ -135,7 +135,7 @@ void bind(py::module_& m, const std::string& suffix) {
           [](Train& self, const Set& set, int64 begin, int64 end, py::handle order, const std::vector<double>& rates,
              std::uint64_t seed) {
             py::array_t<int64> held;
-            const Data<T> data = batch_data(set, begin, end, order, held);
+            const Samples<T> data = batch_data(set, begin, end, order, held);
             const Dropout dropout = self.dropout(rates, seed);
             py::array_t<T> out(
                 {static_cast<py::ssize_t>(end - begin), static_cast<py::ssize_t>(self.network.outputs())});
@@ -153,7 +153,7 @@ void bind(py::module_& m, const std::string& suffix) {
           [](Train& self, const Set& set, int64 begin, int64 end, py::handle order, const std::vector<double>& rates,
              std::uint64_t seed) {
             py::array_t<int64> held;
-            const Data<T> data = batch_data(set, begin, end, order, held);
+            const Samples<T> data = batch_data(set, begin, end, order, held);
             const Objective objective = set.objective(self.network, 0);
             const Dropout dropout = self.dropout(rates, seed);
             double loss = 0, weight = 0;
@@ -176,9 +176,12 @@ void bind(py::module_& m, const std::string& suffix) {
             if (self.trainer->batch_rows() == 0) value_error("gradient", "a forward_batch before it", "none");
             const Input<T> gradient = Input<T>(by_outputs, "gradient")
                                           .expect({self.trainer->batch_rows(), self.network.outputs()}, "gradient");
-            py::gil_scoped_release release;
-            const std::lock_guard<std::mutex> lock(self.network.mutex);
-            self.trainer->backward_batch(gradient.data(), dropout);
+            {
+              py::gil_scoped_release release;
+              const std::lock_guard<std::mutex> lock(self.network.mutex);
+              self.trainer->backward_batch(gradient.data(), dropout);
+            }
+            return py::array_t<T>(self.network.parameter_count, self.trainer->gradient(), py::cast(&self));
           },
           py::arg("gradient"), py::arg("dropout"), py::arg("seed"))
       .def(

@@ -1,11 +1,12 @@
-// The activations. To add one: a struct here and its name in `Activations` (all loops, the Python names and
-// the tests follow from the list), and its formula in python/nablas/reference/activations.py.
+// The activations. To add one: a struct here and its name in `Activations` (loops, Python names and tests are
+// generated from the list), and its formula in python/nablas/reference/activations.py.
 //
 // value(z) is g(z). slope(kept) is g'(z) as a function of a = g(z), or of z where slope_needs_preactivation.
-// NaN in gives NaN out. Cost: one read and one write an element, and what the formula says.
+// value(NaN) is NaN. Cost: one read and one write per element, and the formula's arithmetic.
 #pragma once
 
 #include "kernels/math.hpp"
+#include "kernels/registry.hpp"
 
 namespace nablas {
 namespace {
@@ -18,49 +19,49 @@ struct PreactivationSlope {
 };
 
 struct Identity : OutputSlope {
-  static constexpr const char* name = "identity";
+  static constexpr const char *name = "identity", *formula = "z";
   static NABLAS_INLINE V value(V z) { return z; }
   static NABLAS_INLINE V slope(V) { return broadcast(1); }
 };
 struct Sigmoid : OutputSlope {
-  static constexpr const char* name = "sigmoid";
+  static constexpr const char *name = "sigmoid", *formula = "1 / (1 + exp(-z))";
   static NABLAS_INLINE V value(V z) { return sigmoid(z); }
   static NABLAS_INLINE V slope(V a) { return a * (T(1) - a); }
 };
 struct Tanh : OutputSlope {
-  static constexpr const char* name = "tanh";
+  static constexpr const char *name = "tanh", *formula = "tanh(z)";
   static NABLAS_INLINE V value(V z) { return tanh(z); }
   static NABLAS_INLINE V slope(V a) { return T(1) - a * a; }
 };
 struct Relu : OutputSlope {
-  static constexpr const char* name = "relu";
+  static constexpr const char *name = "relu", *formula = "max(z, 0)";
   static NABLAS_INLINE V value(V z) { return z < T(0) ? V{} : z; }
   static NABLAS_INLINE V slope(V a) { return a > T(0) ? broadcast(1) : V{}; }
 };
 struct LeakyRelu : OutputSlope {
-  static constexpr const char* name = "leaky_relu";
+  static constexpr const char *name = "leaky_relu", *formula = "z where z >= 0, else 0.01 z";
   static constexpr T leak = T(0.01);
   static NABLAS_INLINE V value(V z) { return z < T(0) ? z * leak : z; }
   static NABLAS_INLINE V slope(V a) { return a > T(0) ? broadcast(1) : broadcast(leak); }
 };
 struct Elu : OutputSlope {
-  static constexpr const char* name = "elu";
+  static constexpr const char *name = "elu", *formula = "z where z >= 0, else exp(z) - 1";
   static NABLAS_INLINE V value(V z) { return z < T(0) ? expm1(z) : z; }
   static NABLAS_INLINE V slope(V a) { return a > T(0) ? broadcast(1) : a + T(1); }
 };
 struct Selu : OutputSlope {  // Klambauer et al. 2017
-  static constexpr const char* name = "selu";
+  static constexpr const char *name = "selu", *formula = "1.0507 z where z >= 0, else 1.7581 (exp(z) - 1)";
   static constexpr T scale = T(1.05070098735548049342), scaled_alpha = T(1.75809934084737685994);
   static NABLAS_INLINE V value(V z) { return z < T(0) ? expm1(z) * scaled_alpha : z * scale; }
   static NABLAS_INLINE V slope(V a) { return a > T(0) ? broadcast(scale) : a + scaled_alpha; }
 };
 struct Softplus : OutputSlope {
-  static constexpr const char* name = "softplus";
+  static constexpr const char *name = "softplus", *formula = "log(1 + exp(z))";
   static NABLAS_INLINE V value(V z) { return (z < T(0) ? V{} : z) + log1p(exp(-absolute(z))); }
   static NABLAS_INLINE V slope(V a) { return -expm1(-a); }
 };
 struct Softsign : OutputSlope {
-  static constexpr const char* name = "softsign";
+  static constexpr const char *name = "softsign", *formula = "z / (1 + |z|)";
   static NABLAS_INLINE V value(V z) {
     const V magnitude = absolute(z);
     return magnitude == infinity ? copy_sign(broadcast(1), z) : z / (magnitude + T(1));
@@ -71,7 +72,7 @@ struct Softsign : OutputSlope {
   }
 };
 struct Silu : PreactivationSlope {
-  static constexpr const char* name = "silu";
+  static constexpr const char *name = "silu", *formula = "z sigmoid(z)";
   static NABLAS_INLINE V value(V z) { return z == -infinity ? V{} : z * sigmoid(z); }
   static NABLAS_INLINE V slope(V z) {
     const V s = sigmoid(z);
@@ -79,64 +80,59 @@ struct Silu : PreactivationSlope {
   }
 };
 struct Gelu : PreactivationSlope {  // exact, through erf
-  static constexpr const char* name = "gelu";
+  static constexpr const char *name = "gelu", *formula = "z Phi(z), Phi the normal distribution function";
   static NABLAS_INLINE V value(V z) { return z == -infinity ? V{} : z * normal_cdf(z); }
   static NABLAS_INLINE V slope(V z) { return normal_cdf(z) + z * normal_pdf(z); }
 };
-struct Step : OutputSlope {  // 1 from 0 on; its slope is 0 everywhere, which is why it cannot be trained
-  static constexpr const char* name = "step";
+struct Step : OutputSlope {  // its slope is 0 everywhere, so it cannot be trained
+  static constexpr const char *name = "step", *formula = "1 where z >= 0, else 0";
   static NABLAS_INLINE V value(V z) { return z != z ? z : (z < T(0) ? V{} : broadcast(1)); }
   static NABLAS_INLINE V slope(V) { return V{}; }
 };
 struct Exp : OutputSlope {  // the mean of a Poisson model
-  static constexpr const char* name = "exp";
+  static constexpr const char *name = "exp", *formula = "exp(z)";
   static NABLAS_INLINE V value(V z) { return exp(z); }
   static NABLAS_INLINE V slope(V a) { return a; }
 };
 
-template <class... Entries>
-struct List {};
 using Activations =
     List<Identity, Sigmoid, Tanh, Relu, LeakyRelu, Elu, Selu, Softplus, Softsign, Silu, Gelu, Step, Exp>;
 
 // ---- loops ------------------------------------------------------------------------------------------
 
-// out(row, ·) = f(x(row, ·), out(row, ·))
+// out = f(x, old), vector by vector; old() loads the previous contents of out.
 template <class F>
-NABLAS_INLINE void map_rows(const Matrix<const T>& x, T* out, int64 out_row, F f) {
+NABLAS_INLINE void map_rows(const Matrix<const T>& x, T* out, int64 out_rs, F f) {
   Matrix<const T> m = x;
-  if (m.row == m.columns && out_row == m.columns) m = {x.data, 1, x.rows * x.columns, x.rows * x.columns};
+  if (m.rs == m.columns && out_rs == m.columns) m = {x.data, 1, x.rows * x.columns, x.rows * x.columns};
   for (int64 i = 0; i < m.rows; ++i) {
-    const T* from = m.data + i * m.row;
-    T* to = out + i * out_row;
+    const T* from = m.data + i * m.rs;
+    T* to = out + i * out_rs;
     for_each_vector(m.columns, [&](auto load, auto store) NABLAS_LAMBDA {
       store(to, f(load(from), [&]() NABLAS_LAMBDA { return load(to); }));
     });
   }
 }
 
-template <class A>
-constexpr ActivationEntry<T> activation_entry() {
-  return {A::name, A::slope_needs_preactivation,
-          [](const Matrix<const T>& z, T* a, int64 a_row) {
-            map_rows(z, a, a_row, [](V x, auto) NABLAS_LAMBDA { return A::value(x); });
-          },
-          [](const Matrix<const T>& kept, T* out, int64 out_row) {
-            map_rows(kept, out, out_row, [](V x, auto) NABLAS_LAMBDA { return A::slope(x); });
-          },
-          [](const Matrix<const T>& kept, T* delta, int64 delta_row) {
-            map_rows(kept, delta, delta_row, [](V x, auto old) NABLAS_LAMBDA { return old() * A::slope(x); });
-          }};
-}
-
-template <class... A>
-struct ActivationTable {
-  static constexpr ActivationEntry<T> entries[] = {activation_entry<A>()...};
-  static constexpr int count = sizeof...(A);
+struct ActivationMaker {
+  using Entry = ActivationEntry<T>;
+  template <class A>
+  static constexpr Entry entry() {
+    return {A::name,
+            A::formula,
+            A::slope_needs_preactivation,
+            [](const Matrix<const T>& z, T* a, int64 a_rs) {
+              map_rows(z, a, a_rs, [](V x, auto) NABLAS_LAMBDA { return A::value(x); });
+            },
+            [](const Matrix<const T>& kept, T* out, int64 out_rs) {
+              map_rows(kept, out, out_rs, [](V x, auto) NABLAS_LAMBDA { return A::slope(x); });
+            },
+            [](const Matrix<const T>& kept, T* delta, int64 delta_rs) {
+              map_rows(kept, delta, delta_rs, [](V x, auto old) NABLAS_LAMBDA { return old() * A::slope(x); });
+            }};
+  }
 };
-template <class... A>
-constexpr ActivationTable<A...> table_of(List<A...>);
-using ActivationEntries = decltype(table_of(Activations{}));
+using ActivationEntries = Registry<ActivationMaker, Activations>;
 
 }  // namespace
 }  // namespace nablas

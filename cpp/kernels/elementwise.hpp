@@ -38,16 +38,12 @@ constexpr UnaryEntry<T> unary_entries[] = {unary_entry<ExpFunction>(), unary_ent
                                            unary_entry<TanhFunction>(), unary_entry<SigmoidFunction>(),
                                            unary_entry<ErfFunction>()};
 
-void multiply(const T* x, const T* y, T* out, int64 count) {
-  for_each_vector(count, [&](auto from, auto to) NABLAS_LAMBDA { to(out, from(x) * from(y)); });
-}
-
 void add_scaled(T scale, const T* x, T* y, int64 count) {
   for_each_vector(count, [&](auto from, auto to) NABLAS_LAMBDA { to(y, from(y) + from(x) * scale); });
 }
 
 double sum_of_squares(const T* x, int64 count) {
-  constexpr int64 piece = 64 * lanes;  // short sums in T, their total in double
+  constexpr int64 piece = 64 * lanes;  // partial sums in T, the total in double
   double total = 0;
   for (int64 i = 0; i < count; i += piece) {
     V sum{};
@@ -60,13 +56,7 @@ double sum_of_squares(const T* x, int64 count) {
   return total;
 }
 
-bool all_finite(const T* x, int64 count) {
-  V sum{};
-  for_each_vector(count, [&](auto from, auto) NABLAS_LAMBDA { sum += from(x) * T(0); });
-  return sum_lanes(sum) == T(0);
-}
-
-// A row of the destination's own type. While a long one is copied the next is asked for: shuffled rows lie anywhere.
+// Copies a row whose type is T. A long row prefetches `next`: shuffled rows are not adjacent in memory.
 NABLAS_INLINE void copy_row(const char* row, const char* next, int64 columns, T* to) {
   constexpr int64 line = 64, few_vectors = 8;
   if (columns <= few_vectors * lanes) {
@@ -84,7 +74,7 @@ NABLAS_INLINE void copy_row(const char* row, const char* next, int64 columns, T*
   __builtin_memcpy(to, row, bytes);
 }
 
-// Element reads go through memcpy: a source may be misaligned.
+// Converts a row, `step` bytes between elements. Reads go through memcpy: the source may be misaligned.
 template <class S>
 NABLAS_INLINE void convert_row(const char* row, int64 step, int64 columns, T* to) {
   for (int64 j = 0; j < columns; ++j) {
@@ -95,24 +85,23 @@ NABLAS_INLINE void convert_row(const char* row, int64 step, int64 columns, T* to
 }
 
 template <class S>
-void gather(const Source& source, const int64* indices, int64 first, int64 count, T* out, int64 out_row) {
+void gather(const AnyMatrix& x, const int64* indices, int64 first, int64 count, T* out, int64 out_rs) {
   const auto row = [&](int64 i) NABLAS_LAMBDA {
-    return static_cast<const char*>(source.data) +
-           (indices != nullptr ? indices[first + i] : first + i) * source.row_bytes;
+    return static_cast<const char*>(x.data) + (indices != nullptr ? indices[first + i] : first + i) * x.row_bytes;
   };
   constexpr bool same_type = sizeof(S) == sizeof(T) && S(0.5) != S(0);
   for (int64 i = 0; i < count; ++i) {
-    T* const to = out + i * out_row;
-    if (same_type && source.column_bytes == sizeof(S))
-      copy_row(row(i), row(i + 1 < count ? i + 1 : i), source.columns, to);
-    else if (source.column_bytes == sizeof(S))
-      convert_row<S>(row(i), sizeof(S), source.columns, to);
+    T* const to = out + i * out_rs;
+    if (same_type && x.column_bytes == sizeof(S))
+      copy_row(row(i), row(i + 1 < count ? i + 1 : i), x.columns, to);
+    else if (x.column_bytes == sizeof(S))
+      convert_row<S>(row(i), sizeof(S), x.columns, to);
     else
-      convert_row<S>(row(i), source.column_bytes, source.columns, to);
+      convert_row<S>(row(i), x.column_bytes, x.columns, to);
   }
 }
 
-// Philox on as many blocks at once as a vector has 64-bit lanes; the same numbers as base/philox.hpp.
+// Philox on one block per 64-bit lane of a vector; the same numbers as base/philox.hpp.
 void random_words(std::uint64_t seed, std::uint64_t first, int64 blocks, std::uint32_t step, std::uint32_t stream,
                   std::uint32_t* out) {
   typedef std::uint64_t W __attribute__((vector_size(NABLAS_VECTOR_BYTES)));
@@ -142,7 +131,7 @@ void random_words(std::uint64_t seed, std::uint64_t first, int64 blocks, std::ui
   }
 }
 
-void dropout(const Matrix<const T>& x, T* out, int64 out_row, int64 first_row, const DropoutKey& key) {
+void dropout(const Matrix<const T>& x, T* out, int64 out_rs, int64 first_row, const DropoutKey& key) {
   constexpr int64 blocks = 64, words_at_once = 4 * blocks;
   const T scale = T(1 / (1 - key.rate));
   const std::uint32_t threshold = static_cast<std::uint32_t>(key.rate * 0x1p32);  // rate < 1
@@ -154,8 +143,8 @@ void dropout(const Matrix<const T>& x, T* out, int64 out_row, int64 first_row, c
       const int64 rest = x.columns - j, count = rest < words_at_once - skip ? rest : words_at_once - skip;
       random_words(key.seed, (start + j) / 4, (skip + count + 3) / 4, static_cast<std::uint32_t>(key.step),
                    stream_dropout + key.layer, words);
-      const T* from = x.data + i * x.row + j;
-      T* to = out + i * out_row + j;
+      const T* from = x.data + i * x.rs + j;
+      T* to = out + i * out_rs + j;
       for (int64 q = 0; q < count; ++q) to[q] = words[skip + q] < threshold ? T(0) : from[q] * scale;
       j += count;
     }

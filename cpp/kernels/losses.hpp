@@ -1,8 +1,8 @@
-// The losses, from the preactivation z of the output activation they are linked to. To add one that is a sum
-// over entries: a struct here and its name in `Losses`, and its formula in
-// python/nablas/reference/losses.py.
+// The losses, as functions of the preactivation z of their linked output activation. To add one that is a sum over
+// entries: a struct here and its name in `Losses`, and its formula in python/nablas/reference/losses.py.
 //
-// value(z, y) is one entry's loss, slope(z, y) its derivative by z. Cost: one pass over z and targets.
+// value(z, y) is one entry's loss, slope(z, y) = d value / dz. A loss with hyperparameters has a constructor that
+// takes them. Cost: one pass over z and targets.
 #pragma once
 
 #include "kernels/softmax.hpp"
@@ -13,30 +13,40 @@ namespace {
 constexpr bool entries_are_averaged = true, entries_are_summed = false;
 
 constexpr double largest_target = is_double ? __DBL_MAX__ : static_cast<double>(__FLT_MAX__);
-struct AnyTarget {
+struct LossDefaults {
+  static constexpr const char* function = nullptr;  // null: the same as `name`
+  static constexpr bool takes_labels = false;
+  static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {};
+};
+struct AnyTarget : LossDefaults {
   static constexpr double lowest = -largest_target, highest = largest_target;
 };
-struct ProbabilityTarget {
+struct ProbabilityTarget : LossDefaults {
   static constexpr double lowest = 0, highest = 1;
 };
-struct NonNegativeTarget {
+struct NonNegativeTarget : LossDefaults {
   static constexpr double lowest = 0, highest = largest_target;
 };
 
+struct CrossEntropy : ProbabilityTarget {  // computed by cross_entropy_rows
+  static constexpr const char *name = "cross_entropy", *link = "softmax", *function = "softmax_cross_entropy";
+  static constexpr const char* formula = "-sum(y log p), p = softmax(z)";
+  static constexpr bool mean_of_entries = entries_are_summed, takes_labels = true;
+};
 struct Mse : AnyTarget {
-  static constexpr const char *name = "mse", *link = "identity";
+  static constexpr const char *name = "mse", *link = "identity", *formula = "mean((h - y)^2), h = z";
   static constexpr bool mean_of_entries = entries_are_averaged;
   static NABLAS_INLINE V value(V h, V y) { return (h - y) * (h - y); }
   static NABLAS_INLINE V slope(V h, V y) { return (h - y) * T(2); }
 };
 struct HalfMse : AnyTarget {
-  static constexpr const char *name = "half_mse", *link = "identity";
+  static constexpr const char *name = "half_mse", *link = "identity", *formula = "sum((h - y)^2) / 2, h = z";
   static constexpr bool mean_of_entries = entries_are_summed;
   static NABLAS_INLINE V value(V h, V y) { return (h - y) * (h - y) * T(0.5); }
   static NABLAS_INLINE V slope(V h, V y) { return h - y; }
 };
-struct Mae : AnyTarget {
-  static constexpr const char *name = "mae", *link = "identity";
+struct Mae : AnyTarget {  // slope 0 where h = y
+  static constexpr const char *name = "mae", *link = "identity", *formula = "mean(|h - y|), h = z";
   static constexpr bool mean_of_entries = entries_are_averaged;
   static NABLAS_INLINE V value(V h, V y) { return absolute(h - y); }
   static NABLAS_INLINE V slope(V h, V y) {
@@ -44,36 +54,62 @@ struct Mae : AnyTarget {
     return d > T(0) ? broadcast(1) : (d < T(0) ? broadcast(-1) : d);
   }
 };
-struct Huber : AnyTarget {  // quadratic up to |h - y| = 1, linear beyond
+struct Huber : AnyTarget {  // Huber 1964: quadratic up to |h - y| = delta, linear beyond
   static constexpr const char *name = "huber", *link = "identity";
+  static constexpr const char* formula =
+      "mean(d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2)), d = h - y, h = z";
   static constexpr bool mean_of_entries = entries_are_averaged;
-  static NABLAS_INLINE V value(V h, V y) {
+  static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {{"delta", 1, above_zero, unbounded}};
+  T delta;
+  explicit Huber(const double* given) : delta(static_cast<T>(given[0])) {}
+  NABLAS_INLINE V value(V h, V y) const {
     const V d = absolute(h - y);
-    return d <= T(1) ? d * d * T(0.5) : d - T(0.5);
+    return d <= delta ? d * d * T(0.5) : (d - delta * T(0.5)) * delta;
   }
-  static NABLAS_INLINE V slope(V h, V y) {
+  NABLAS_INLINE V slope(V h, V y) const {
     const V d = h - y;
-    return d > T(1) ? broadcast(1) : (d < T(-1) ? broadcast(-1) : d);
+    return d > delta ? broadcast(delta) : (d < -delta ? broadcast(-delta) : d);
   }
 };
-struct BinaryCrossEntropy : ProbabilityTarget {  // -y log p - (1 - y) log(1 - p), p = sigmoid(z)
-  static constexpr const char *name = "binary_cross_entropy", *link = "sigmoid";
+struct Quantile : AnyTarget {  // Koenker and Bassett 1978; slope 0 where h = y
+  static constexpr const char *name = "quantile", *link = "identity";
+  static constexpr const char* formula = "mean(q d where d > 0, else (q - 1) d), d = y - h, h = z";
+  static constexpr bool mean_of_entries = entries_are_averaged;
+  static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {{"q", 0.5, above_zero, 1}};
+  T q;
+  explicit Quantile(const double* given) : q(static_cast<T>(given[0])) {}
+  NABLAS_INLINE V value(V h, V y) const {
+    const V d = y - h;
+    return d > T(0) ? d * q : d * (q - T(1));
+  }
+  NABLAS_INLINE V slope(V h, V y) const {
+    const V d = y - h;
+    return d > T(0) ? broadcast(-q) : (d < T(0) ? broadcast(T(1) - q) : d);
+  }
+};
+struct BinaryCrossEntropy : ProbabilityTarget {
+  static constexpr const char *name = "binary_cross_entropy", *link = "sigmoid",
+                              *function = "sigmoid_binary_cross_entropy";
+  static constexpr const char* formula = "sum(-y log p - (1 - y) log(1 - p)), p = sigmoid(z)";
   static constexpr bool mean_of_entries = entries_are_summed;
   static NABLAS_INLINE V value(V z, V y) { return (z < T(0) ? V{} : z) - y * z + log1p(exp(-absolute(z))); }
   static NABLAS_INLINE V slope(V z, V y) { return sigmoid(z) - y; }
 };
-struct Poisson : NonNegativeTarget {  // half the deviance: y log(y / h) - y + h, h = e^z
-  static constexpr const char *name = "poisson", *link = "exp";
+struct Poisson : NonNegativeTarget {  // half the Poisson deviance
+  static constexpr const char *name = "poisson", *link = "exp", *formula = "sum(y log(y / h) - y + h), h = exp(z)";
   static constexpr bool mean_of_entries = entries_are_summed;
   static NABLAS_INLINE V value(V z, V y) { return (y > T(0) ? y * log(y) - y : V{}) - y * z + exp(z); }
   static NABLAS_INLINE V slope(V z, V y) { return exp(z) - y; }
 };
-using Losses = List<Mse, HalfMse, Mae, Huber, BinaryCrossEntropy, Poisson>;
+using Losses = List<CrossEntropy, Mse, HalfMse, Mae, Huber, Quantile, BinaryCrossEntropy, Poisson>;
 
-// Sum of weight * loss over entries that lie side by side, each under its own weight or all under one.
+// ---- loops ------------------------------------------------------------------------------------------
+
+// Sum of weight * loss over `count` contiguous entries, with one weight per entry, or `weight` where `weights` is null.
+// delta = slope * weight * scale unless null.
 template <class L>
-double entry_losses(const T* z, const T* y, const T* weights, T weight, int64 count, T scale, T* delta) {
-  constexpr int64 piece = 64 * lanes;  // short sums in T, their total in double
+double entry_losses(const L& loss, const T* z, const T* y, const T* weights, T weight, int64 count, T scale, T* delta) {
+  constexpr int64 piece = 64 * lanes;  // partial sums in T, the total in double
   double total = 0;
   for (int64 begin = 0; begin < count; begin += piece) {
     const int64 end = count - begin < piece ? count : begin + piece;
@@ -82,8 +118,8 @@ double entry_losses(const T* z, const T* y, const T* weights, T weight, int64 co
       const int64 used = end - j < lanes ? end - j : lanes;
       const V zv = load_part(z + j, used), yv = load_part(y + j, used);
       const V w = weights == nullptr ? keep_part(broadcast(weight), used, V{}) : load_part(weights + j, used);
-      sum += w == T(0) ? V{} : L::value(zv, yv) * w;
-      if (delta != nullptr) store_part(delta + j, L::slope(zv, yv) * (w * scale), used);
+      sum += w == T(0) ? V{} : loss.value(zv, yv) * w;
+      if (delta != nullptr) store_part(delta + j, loss.slope(zv, yv) * (w * scale), used);
     }
     total += sum_lanes(sum);
   }
@@ -91,15 +127,24 @@ double entry_losses(const T* z, const T* y, const T* weights, T weight, int64 co
 }
 
 template <class L>
+L make_loss([[maybe_unused]] const double* hyperparameters) {
+  if constexpr (std::is_constructible_v<L, const double*>)
+    return L(hyperparameters);
+  else
+    return L{};
+}
+
+template <class L>
 double entry_loss_rows(const LossArguments<T>& arguments, Range rows) {
+  const L loss = make_loss<L>(arguments.hyperparameters);
   const int64 columns = arguments.z.columns, count = rows.end - rows.begin;
   const auto losses = [&](int64 i, int64 entries, const T* weights, T weight) {
-    return entry_losses<L>(arguments.z.data + i * arguments.z.row, arguments.targets + i * columns, weights, weight,
-                           entries, arguments.delta_scale,
+    return entry_losses<L>(loss, arguments.z.data + i * arguments.z.rs, arguments.targets + i * columns, weights,
+                           weight, entries, arguments.delta_scale,
                            arguments.delta == nullptr ? nullptr : arguments.delta + i * columns);
   };
   const T* const weights = arguments.weights;
-  if (arguments.z.row == columns && (weights == nullptr || columns == 1))
+  if (arguments.z.rs == columns && (weights == nullptr || columns == 1))
     return losses(rows.begin, count * columns, weights == nullptr ? nullptr : weights + rows.begin, T(1));
   double total = 0;
   for (int64 i = rows.begin; i < rows.end; ++i)
@@ -107,19 +152,29 @@ double entry_loss_rows(const LossArguments<T>& arguments, Range rows) {
   return total;
 }
 
-template <class L>
-constexpr LossEntry<T> loss_entry() {
-  return {L::name, L::link, L::mean_of_entries, false, L::lowest, L::highest, entry_loss_rows<L>};
-}
-template <class... L>
-struct LossTable {
-  static constexpr LossEntry<T> entries[] = {{"cross_entropy", "softmax", false, true, 0, 1, cross_entropy_rows},
-                                             loss_entry<L>()...};
-  static constexpr int count = 1 + sizeof...(L);
+struct LossMaker {
+  using Entry = LossEntry<T>;
+  template <class L>
+  static constexpr Entry entry() {
+    Entry made{L::name,
+               L::function == nullptr ? L::name : L::function,
+               L::formula,
+               L::link,
+               L::mean_of_entries,
+               L::takes_labels,
+               L::lowest,
+               L::highest,
+               {},
+               nullptr};
+    copy_hyperparameters(L::hyperparameters, made);
+    if constexpr (std::is_same_v<L, CrossEntropy>)
+      made.rows = cross_entropy_rows;
+    else
+      made.rows = entry_loss_rows<L>;
+    return made;
+  }
 };
-template <class... L>
-constexpr LossTable<L...> losses_of(List<L...>);
-using LossEntries = decltype(losses_of(Losses{}));
+using LossEntries = Registry<LossMaker, Losses>;
 
 }  // namespace
 }  // namespace nablas

@@ -1,8 +1,8 @@
 // Vectorised exp, expm1, log, log1p, tanh, sigmoid, erf and the normal distribution.
 //
 // Method: argument reduction to an interval around zero, a polynomial, reconstruction; no tables and no
-// branches. cpp/tools/coefficients.py prints the coefficients; docs/accuracy.md the measured errors.
-// All take and return any value including infinities, NaN and subnormals unless a comment limits them.
+// branches. cpp/tools/coefficients.py prints the coefficients; docs/accuracy.md lists the measured errors.
+// All accept any value, including infinities, NaN and subnormals, unless a comment restricts the domain.
 #pragma once
 
 #include "kernels/simd.hpp"
@@ -17,7 +17,7 @@ constexpr T ln2_low = is_double ? T(0x1.a39ef35793c76p-33) : T(0x1.0bfbe8e7bcd5e
 constexpr T log2_e = T(1.44269504088896340736);
 constexpr T infinity = __builtin_inf();
 constexpr T not_a_number = __builtin_nan("");
-// Adding it rounds to an integer, which then stands in the low bits.
+// Adding it rounds to the nearest integer, held in the low bits of the sum's mantissa.
 constexpr T round_magic = is_double ? T(0x1.8p52) : T(0x1.8p23);
 
 NABLAS_INLINE V absolute(V x) { return from_bits(bits(x) & ~bits(broadcast(T(-0.0)))); }
@@ -67,7 +67,7 @@ NABLAS_INLINE V exp(V x) {
   return (q + T(1)) * power_of_two(half) * power_of_two(n - half);
 }
 
-// x <= 60
+// Domain: x <= 60.
 NABLAS_INLINE V expm1(V x) {
   constexpr T bottom = is_double ? T(-50) : T(-30);
   x = x < bottom ? broadcast(bottom) : x;
@@ -109,7 +109,7 @@ NABLAS_INLINE V log(V x) {
   return x == infinity ? x : y;
 }
 
-// 0 <= x <= 1: log of the rounded sum, corrected by what the rounding lost
+// Domain: 0 <= x <= 1. log of the rounded sum 1 + x, corrected by the rounding error of the sum.
 NABLAS_INLINE V log1p(V x) {
   const V u = x + T(1);
   return log(u) + (x - (u - T(1))) / u;
@@ -128,7 +128,7 @@ NABLAS_INLINE V sigmoid(V x) {
   return (x < T(0) ? e : broadcast(1)) / (e + T(1));
 }
 
-// erf(x) / x - 1 for |x| < 1, in x^2
+// erf(x) / x - 1 for |x| < 1, a polynomial in x^2
 NABLAS_INLINE V erf_ratio(V square) {
   if constexpr (is_double) {
     constexpr T c[] = {0.1283791670955125738,     -0.3761263890318374812,    0.1128379167095488157,

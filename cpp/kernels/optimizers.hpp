@@ -1,11 +1,14 @@
 // The optimizers: one pass over flat parameters, gradient and states. To add one: a struct here and its name in
 // `Optimizers`, its formula in python/nablas/reference/optimizers.py, a class in python/nablas/optimizers.py.
 //
-// g is the gradient plus 2 l2 w. States start at zero. PyTorch's conventions throughout (dampening 0).
+// step(w, g, first, second) returns the new w and updates the states; g is the gradient plus 2 l2 w. `begin_step`
+// computes, once per step, the constants that all parameters share; the constructor reads them. The conventions are
+// PyTorch's (dampening 0).
 // Cost: one read and one write of w and of each state, one read of the gradient: memory-bound beyond L2.
 #pragma once
 
-#include "kernels/activations.hpp"
+#include "kernels/math.hpp"
+#include "kernels/registry.hpp"
 
 namespace nablas {
 namespace {
@@ -14,33 +17,46 @@ NABLAS_INLINE V square_root(V x) {
   for (int i = 0; i < lanes; ++i) x[i] = is_double ? __builtin_sqrt(x[i]) : __builtin_sqrtf(x[i]);
   return x;
 }
+inline double power(double base, double exponent) { return __builtin_pow(base, exponent); }
 
-struct Sgd {
-  static constexpr const char* name = "sgd";
+struct OptimizerDefaults {
+  static constexpr const char* scalar = nullptr;
+  static constexpr bool uses_state(int, const double*) { return true; }
+  static void begin_step(OptimizerStep&) {}
+};
+
+struct Sgd : OptimizerDefaults {
+  static constexpr const char *name = "sgd", *formula = "v = momentum v + g; w -= rate v, or rate (g + momentum v)";
   static constexpr const char* states[max_optimizer_states] = {"velocity"};
-  static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {{"momentum", 0}, {"nesterov", 0}};
+  static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {{"momentum", 0, 0, 1},
+                                                                          {"nesterov", 0, 0, 2}};  // 0 or 1
+  static constexpr bool uses_state(int, const double* h) { return h[0] != 0; }
   T rate, momentum;
   bool nesterov;
-  explicit Sgd(const UpdateArguments<T>& u)
-      : rate(u.learning_rate), momentum(u.hyperparameters[0]), nesterov(u.hyperparameters[1] != 0) {}
+  explicit Sgd(const OptimizerStep& s)
+      : rate(s.learning_rate), momentum(s.hyperparameters[0]), nesterov(s.hyperparameters[1] != 0) {}
   NABLAS_INLINE V step(V w, V g, V& velocity, V&) const {
     velocity = velocity * momentum + g;
     return w - (nesterov ? g + velocity * momentum : velocity) * rate;
   }
 };
 
-struct AdamMoments {  // Kingma and Ba 2015
+struct AdamMoments : OptimizerDefaults {  // Kingma and Ba 2015
   static constexpr const char* states[max_optimizer_states] = {"first_moment", "second_moment"};
-  T rate, beta1, beta2, rest1, rest2, eps, root_correction;
-  explicit AdamMoments(const UpdateArguments<T>& u)
-      : beta1(u.hyperparameters[0]),
-        beta2(u.hyperparameters[1]),
-        rest1(1 - u.hyperparameters[0]),
-        rest2(1 - u.hyperparameters[1]),
-        eps(u.hyperparameters[2]) {
-    rate = u.learning_rate / u.corrections[0];
-    root_correction = 1 / __builtin_sqrt(u.corrections[1]);
+  static void begin_step(OptimizerStep& s) {
+    const double n = static_cast<double>(s.number);
+    s.constants[0] = s.learning_rate / (1 - power(s.hyperparameters[0], n));
+    s.constants[1] = 1 / __builtin_sqrt(1 - power(s.hyperparameters[1], n));
   }
+  T rate, beta1, beta2, rest1, rest2, eps, root_correction;
+  explicit AdamMoments(const OptimizerStep& s)
+      : rate(s.constants[0]),
+        beta1(s.hyperparameters[0]),
+        beta2(s.hyperparameters[1]),
+        rest1(1 - s.hyperparameters[0]),
+        rest2(1 - s.hyperparameters[1]),
+        eps(s.hyperparameters[2]),
+        root_correction(s.constants[1]) {}
   NABLAS_INLINE V change(V g, V& m, V& v) const {
     m = m * beta1 + g * rest1;
     v = v * beta2 + g * g * rest2;
@@ -49,34 +65,37 @@ struct AdamMoments {  // Kingma and Ba 2015
 };
 
 struct Adam : AdamMoments {
-  static constexpr const char* name = "adam";
+  static constexpr const char *name = "adam", *formula = "w -= rate m / (sqrt(v) + eps), m and v bias-corrected";
   static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {
-      {"beta1", 0.9}, {"beta2", 0.999}, {"eps", 1e-8}};
+      {"beta1", 0.9, 0, 1}, {"beta2", 0.999, 0, 1}, {"eps", 1e-8, 0, unbounded}};
   using AdamMoments::AdamMoments;
   NABLAS_INLINE V step(V w, V g, V& m, V& v) const { return w - change(g, m, v); }
 };
 
-struct AdamW : AdamMoments {  // Loshchilov and Hutter 2019: the decay bypasses the moments
-  static constexpr const char* name = "adamw";
+struct AdamW : AdamMoments {  // Loshchilov and Hutter 2019: the decay does not enter the moments
+  static constexpr const char *name = "adamw",
+                              *formula = "w -= rate weight_decay w + rate m / (sqrt(v) + eps), bias-corrected";
   static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {
-      {"beta1", 0.9}, {"beta2", 0.999}, {"eps", 1e-8}, {"weight_decay", 0.01}};
+      {"beta1", 0.9, 0, 1}, {"beta2", 0.999, 0, 1}, {"eps", 1e-8, 0, unbounded}, {"weight_decay", 0.01, 0, unbounded}};
   T keep;
-  explicit AdamW(const UpdateArguments<T>& u) : AdamMoments(u), keep(1 - u.learning_rate * u.hyperparameters[3]) {}
+  explicit AdamW(const OptimizerStep& s) : AdamMoments(s), keep(1 - s.learning_rate * s.hyperparameters[3]) {}
   NABLAS_INLINE V step(V w, V g, V& m, V& v) const { return w * keep - change(g, m, v); }
 };
 
-struct RmsProp {
-  static constexpr const char* name = "rmsprop";
+struct RmsProp : OptimizerDefaults {  // Hinton 2012
+  static constexpr const char *name = "rmsprop",
+                              *formula = "s = rho s + (1 - rho) g^2; v = momentum v + g / (sqrt(s) + eps); w -= rate v";
   static constexpr const char* states[max_optimizer_states] = {"square_average", "velocity"};
   static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {
-      {"rho", 0.99}, {"eps", 1e-8}, {"momentum", 0}};
+      {"rho", 0.99, 0, 1}, {"eps", 1e-8, 0, unbounded}, {"momentum", 0, 0, 1}};
+  static constexpr bool uses_state(int state, const double* h) { return state == 0 || h[2] != 0; }
   T rate, rho, rest, eps, momentum;
-  explicit RmsProp(const UpdateArguments<T>& u)
-      : rate(u.learning_rate),
-        rho(u.hyperparameters[0]),
-        rest(1 - u.hyperparameters[0]),
-        eps(u.hyperparameters[1]),
-        momentum(u.hyperparameters[2]) {}
+  explicit RmsProp(const OptimizerStep& s)
+      : rate(s.learning_rate),
+        rho(s.hyperparameters[0]),
+        rest(1 - s.hyperparameters[0]),
+        eps(s.hyperparameters[1]),
+        momentum(s.hyperparameters[2]) {}
   NABLAS_INLINE V step(V w, V g, V& square, V& velocity) const {
     square = square * rho + g * g * rest;
     velocity = velocity * momentum + g / (square_root(square) + eps);
@@ -84,12 +103,12 @@ struct RmsProp {
   }
 };
 
-struct Adagrad {
-  static constexpr const char* name = "adagrad";
+struct Adagrad : OptimizerDefaults {  // Duchi, Hazan and Singer 2011
+  static constexpr const char *name = "adagrad", *formula = "s = s + g^2; w -= rate g / (sqrt(s) + eps)";
   static constexpr const char* states[max_optimizer_states] = {"square_sum"};
-  static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {{"eps", 1e-10}};
+  static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {{"eps", 1e-10, 0, unbounded}};
   T rate, eps;
-  explicit Adagrad(const UpdateArguments<T>& u) : rate(u.learning_rate), eps(u.hyperparameters[0]) {}
+  explicit Adagrad(const OptimizerStep& s) : rate(s.learning_rate), eps(s.hyperparameters[0]) {}
   NABLAS_INLINE V step(V w, V g, V& square, V&) const {
     square = square + g * g;
     return w - g * rate / (square_root(square) + eps);
@@ -97,15 +116,17 @@ struct Adagrad {
 };
 using Optimizers = List<Sgd, Adam, AdamW, RmsProp, Adagrad>;
 
+// ---- the pass ---------------------------------------------------------------------------------------
+
 template <class Rule>
 void update_rule(const UpdateArguments<T>& u, const Patch<T>& patch) {
-  const Rule rule(u);
+  const Rule rule(u.step);
   const T decay = u.l2 * T(2);
-  // An absent state (momentum 0) is zero and not written.
+  // A null state (uses_state is false) is read as zero and not written.
   T* const states[2] = {u.states[0], u.states[1]};
   for (int64 i = 0; i < patch.rows; ++i) {
-    const int64 at = patch.begin + i * patch.row;
-    const T* const gradient = patch.gradient + i * patch.gradient_row;
+    const int64 at = patch.begin + i * patch.rs;
+    const T* const gradient = patch.gradient + i * patch.gradient_rs;
     for_each_vector(patch.columns, [&](auto from, auto to) NABLAS_LAMBDA {
       T* const w = u.parameters + at;
       const V old = from(w);
@@ -119,21 +140,17 @@ void update_rule(const UpdateArguments<T>& u, const Patch<T>& patch) {
   }
 }
 
-template <class Rule>
-constexpr OptimizerEntry<T> optimizer_entry() {
-  OptimizerEntry<T> entry{Rule::name, {}, {}, std::is_base_of_v<AdamMoments, Rule>, update_rule<Rule>};
-  for (int i = 0; i < max_optimizer_states; ++i) entry.states[i] = Rule::states[i];
-  for (int i = 0; i < max_hyperparameters; ++i) entry.hyperparameters[i] = Rule::hyperparameters[i];
-  return entry;
-}
-template <class... Rules>
-struct OptimizerTable {
-  static constexpr OptimizerEntry<T> entries[] = {optimizer_entry<Rules>()...};
-  static constexpr int count = sizeof...(Rules);
+struct OptimizerMaker {
+  using Entry = OptimizerEntry<T>;
+  template <class Rule>
+  static constexpr Entry entry() {
+    Entry made{Rule::name, Rule::formula, {}, Rule::scalar, {}, Rule::uses_state, Rule::begin_step, update_rule<Rule>};
+    for (int i = 0; i < max_optimizer_states; ++i) made.states[i] = Rule::states[i];
+    copy_hyperparameters(Rule::hyperparameters, made);
+    return made;
+  }
 };
-template <class... Rules>
-constexpr OptimizerTable<Rules...> optimizers_of(List<Rules...>);
-using OptimizerEntries = decltype(optimizers_of(Optimizers{}));
+using OptimizerEntries = Registry<OptimizerMaker, Optimizers>;
 
 }  // namespace
 }  // namespace nablas

@@ -13,31 +13,31 @@ constexpr int64 gemm_workspace = workspace_b + block_rows * block_depth + lanes;
 
 constexpr int64 at_most(int64 x, int64 limit) { return x < limit ? x : limit; }
 
-// Rows of the next tile when so many are left. A tile of fewer than full_rate_rows waits for its own sums, so a short
-// last one shares with its neighbour.
+// Rows of the next tile when `rows_left` remain. A tile of fewer than full_rate_rows rows is bound by the FMA's
+// latency, so a short last tile is split evenly with the one before it.
 constexpr int64 full_rate_rows = 4;
 constexpr int64 tile_height(int64 rows_left) {
   if (rows_left <= tile_rows) return rows_left;
   return rows_left < tile_rows + full_rate_rows ? (rows_left + 1) / 2 : tile_rows;
 }
 
-// One vector's lanes of A's rows for every step of the depth, `rows` apart in `out`. Whole vectors are stored: what
-// lies beyond the last row belongs to the next step, which is written later, or to the slack at the workspace's end.
+// Packs `used` (at most lanes) rows of A, for every step of the depth, with stride `rows` in `out`. Whole vectors are
+// stored: lanes past the last row overwrite the next step, which is written later, or the slack at the workspace's end.
 template <bool side_by_side>
-NABLAS_INLINE void pack_a_lanes(const T* a, int64 a_row, int64 a_column, int64 used, int64 depth, int64 rows, T* out) {
+NABLAS_INLINE void pack_a_lanes(const T* a, int64 a_rs, int64 a_cs, int64 used, int64 depth, int64 rows, T* out) {
   if constexpr (side_by_side) {
     for (int64 p = 0; p < depth; ++p)
-      store(out + p * rows, used == lanes ? load(a + p * a_column) : load_part(a + p * a_column, used));
+      store(out + p * rows, used == lanes ? load(a + p * a_cs) : load_part(a + p * a_cs, used));
   } else {
     for (int64 p = 0; p < depth; p += lanes) {
       const int64 steps = at_most(depth - p, lanes);
       V x[lanes];
       if (steps == lanes && used == lanes)
-        repeat<lanes>([&](auto r) NABLAS_LAMBDA { x[r] = load(a + r * a_row + p); });
+        repeat<lanes>([&](auto r) NABLAS_LAMBDA { x[r] = load(a + r * a_rs + p); });
       else if (steps == lanes && used == tile_rows % lanes)
-        repeat<lanes>([&](auto r) NABLAS_LAMBDA { x[r] = r < tile_rows % lanes ? load(a + r * a_row + p) : V{}; });
+        repeat<lanes>([&](auto r) NABLAS_LAMBDA { x[r] = r < tile_rows % lanes ? load(a + r * a_rs + p) : V{}; });
       else
-        for (int64 r = 0; r < lanes; ++r) x[r] = r < used ? load_part(a + r * a_row + p, steps) : V{};
+        for (int64 r = 0; r < lanes; ++r) x[r] = r < used ? load_part(a + r * a_rs + p, steps) : V{};
       transpose(x);
       if (steps == lanes)
         repeat<lanes>([&](auto q) NABLAS_LAMBDA { store(out + (p + q) * rows, x[q]); });
@@ -47,19 +47,19 @@ NABLAS_INLINE void pack_a_lanes(const T* a, int64 a_row, int64 a_column, int64 u
   }
 }
 
-// Copies `rows` (at most tile_rows) x `depth` of A so that each step of the depth finds its rows side by side.
-void pack_a(const T* a, int64 a_row, int64 a_column, int64 rows, int64 depth, T* out) {
-  if (a_row != 1 && a_column != 1) {
+// Copies `rows` (at most tile_rows) x `depth` of A so that the rows of each step of the depth are contiguous.
+void pack_a(const T* a, int64 a_rs, int64 a_cs, int64 rows, int64 depth, T* out) {
+  if (a_rs != 1 && a_cs != 1) {
     for (int64 p = 0; p < depth; ++p)
-      for (int64 r = 0; r < rows; ++r) *out++ = a[r * a_row + p * a_column];
+      for (int64 r = 0; r < rows; ++r) *out++ = a[r * a_rs + p * a_cs];
     return;
   }
-  for (int64 v = (rows - 1) / lanes * lanes; v >= 0; v -= lanes) {  // the last first: they spill over the first
+  for (int64 v = (rows - 1) / lanes * lanes; v >= 0; v -= lanes) {  // last vector first, see pack_a_lanes
     const int64 used = at_most(rows - v, lanes);
-    if (a_row == 1)
-      pack_a_lanes<true>(a + v, a_row, a_column, used, depth, rows, out + v);
+    if (a_rs == 1)
+      pack_a_lanes<true>(a + v, a_rs, a_cs, used, depth, rows, out + v);
     else
-      pack_a_lanes<false>(a + v * a_row, a_row, a_column, used, depth, rows, out + v);
+      pack_a_lanes<false>(a + v * a_rs, a_rs, a_cs, used, depth, rows, out + v);
   }
 }
 
@@ -67,12 +67,12 @@ void pack_a(const T* a, int64 a_row, int64 a_column, int64 rows, int64 depth, T*
 // (j - j0) block_depth and has rows of its padded width.
 constexpr int64 padded_width(int64 width) { return width > lanes ? tile_columns : int64{lanes}; }
 
-// Rows of B are contiguous: read them whole, spreading each over the panels.
-void pack_rows(const T* b, int64 b_row, int64 depth, int64 columns, T* out) {
+// Rows of B are contiguous (b_cs == 1): each row is read once and divided over the panels.
+void pack_rows(const T* b, int64 b_rs, int64 depth, int64 columns, T* out) {
   for (int64 p = 0; p < depth; ++p)
     for (int64 j = 0; j < columns; j += tile_columns) {
       const int64 width = at_most(columns - j, tile_columns), padded = padded_width(width);
-      const T* from = b + p * b_row + j;
+      const T* from = b + p * b_rs + j;
       T* to = out + j * block_depth + p * padded;
       if (width == tile_columns) {
         repeat<tile_vectors>([&](auto v) NABLAS_LAMBDA { store(to + v * lanes, load(from + v * lanes)); });
@@ -83,18 +83,18 @@ void pack_rows(const T* b, int64 b_row, int64 depth, int64 columns, T* out) {
     }
 }
 
-// Columns of B are contiguous (b_row == 1): one panel, by blocks turned in registers.
-void pack_turned(const T* b, int64 b_column, int64 depth, int64 columns, int64 width, T* out) {
+// Columns of B are contiguous (b_rs == 1): one panel, by blocks transposed in registers.
+void pack_transposed(const T* b, int64 b_cs, int64 depth, int64 columns, int64 width, T* out) {
   for (int64 j = 0; j < width; j += lanes) {
     const int64 used = at_most(columns - j, lanes);
     for (int64 p = 0; p < depth; p += lanes) {
       const int64 steps = at_most(depth - p, lanes);
       V x[lanes];
-      const T* const from = b + p + j * b_column;
+      const T* const from = b + p + j * b_cs;
       if (used == lanes && steps == lanes)
-        repeat<lanes>([&](auto r) NABLAS_LAMBDA { x[r] = load(from + r * b_column); });
+        repeat<lanes>([&](auto r) NABLAS_LAMBDA { x[r] = load(from + r * b_cs); });
       else
-        for (int64 r = 0; r < lanes; ++r) x[r] = r < used ? load_part(from + r * b_column, steps) : V{};
+        for (int64 r = 0; r < lanes; ++r) x[r] = r < used ? load_part(from + r * b_cs, steps) : V{};
       transpose(x);
       T* const to = out + p * width + j;
       if (steps == lanes)
@@ -106,25 +106,25 @@ void pack_turned(const T* b, int64 b_column, int64 depth, int64 columns, int64 w
 }
 
 // Any strides, one panel.
-void pack_strided(const T* b, int64 b_row, int64 b_column, int64 depth, int64 columns, int64 width, T* out) {
+void pack_strided(const T* b, int64 b_rs, int64 b_cs, int64 depth, int64 columns, int64 width, T* out) {
   if (columns < width) __builtin_memset(out, 0, depth * width * sizeof(T));
   for (int64 j = 0; j < columns; ++j)
-    for (int64 p = 0; p < depth; ++p) out[p * width + j] = b[p * b_row + j * b_column];
+    for (int64 p = 0; p < depth; ++p) out[p * width + j] = b[p * b_rs + j * b_cs];
 }
 
 void pack_b(const Gemm<T>& g, int64 p0, int64 depth, int64 j0, int64 j1, T* out) {
-  const T* const b = g.b + p0 * g.b_row + j0 * g.b_column;
-  if (g.b_column == 1) {
-    pack_rows(b, g.b_row, depth, j1 - j0, out);
+  const T* const b = g.b + p0 * g.b_rs + j0 * g.b_cs;
+  if (g.b_cs == 1) {
+    pack_rows(b, g.b_rs, depth, j1 - j0, out);
     return;
   }
   for (int64 j = 0; j < j1 - j0; j += tile_columns) {
     const int64 width = at_most(j1 - j0 - j, tile_columns);
-    const T* const panel = b + j * g.b_column;
-    if (g.b_row == 1)
-      pack_turned(panel, g.b_column, depth, width, padded_width(width), out + j * block_depth);
+    const T* const panel = b + j * g.b_cs;
+    if (g.b_rs == 1)
+      pack_transposed(panel, g.b_cs, depth, width, padded_width(width), out + j * block_depth);
     else
-      pack_strided(panel, g.b_row, g.b_column, depth, width, padded_width(width), out + j * block_depth);
+      pack_strided(panel, g.b_rs, g.b_cs, depth, width, padded_width(width), out + j * block_depth);
   }
 }
 

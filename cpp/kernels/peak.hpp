@@ -1,4 +1,4 @@
-// The multiply-adds that a core can do at most, to measure everything else against.
+// A core's peak rate of multiply-adds, the reference for all other measurements.
 #pragma once
 
 #include "kernels/simd.hpp"
@@ -6,10 +6,11 @@
 namespace nablas {
 namespace {
 
-// Independent chains, more than latency x throughput of any processor's multiply-add (4 to 5 cycles, 2 a cycle).
+// Independent chains: more than latency x throughput of the multiply-add (on x86 4 to 5 cycles, 2 per cycle).
 constexpr int chains = 12;
 
-// Does at least `count` multiply-adds in registers; returns how many. `sink` keeps the compiler from leaving them out.
+// Does at least `count` multiply-adds in registers; returns how many. Reading and writing *sink prevents the compiler
+// from removing them.
 double multiply_adds(int64 count, T* sink) {
   V sums[chains];
   repeat<chains>([&](auto i) NABLAS_LAMBDA { sums[i] = broadcast(T(i)); });

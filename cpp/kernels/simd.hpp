@@ -2,7 +2,7 @@
 //
 // NABLAS_SCALAR (float or double) and NABLAS_VECTOR_BYTES come from CMake. Vectors are the compiler's own
 // (GCC and Clang vector extensions): arithmetic, comparisons and ?: work elementwise. A loop's last, partial
-// vector is padded, so every element goes through the same vector instructions wherever it stands.
+// vector is padded, so every element goes through the same vector instructions at every position.
 #pragma once
 
 #include <type_traits>
@@ -45,8 +45,8 @@ NABLAS_INLINE V load(const T* p) {
   return v;
 }
 NABLAS_INLINE void store(T* p, V v) { __builtin_memcpy(p, &v, sizeof v); }
-// The first `count` lanes, the others `rest`. GCC makes one masked load or store of these loops, provided that v is not
-// set before.
+// The first `count` lanes; the remaining lanes are `rest`. GCC compiles each of these two loops to one masked load or
+// store if v is not initialized before the loop.
 NABLAS_INLINE V load_part(const T* p, int64 count, T rest = 0) {
   V v;
   const I used = static_cast<I>(count);
@@ -61,8 +61,8 @@ NABLAS_INLINE void store_part(T* p, V v, int64 count) {
     if (i < used) p[i] = v[i];
 }
 
-// f(0), f(1), ... f(count - 1), each number a constant expression: written out before the compiler looks at arrays of
-// vectors, so that these become registers.
+// f(0), f(1), ... f(count - 1), each index a constant expression. Unrolled before optimization, so that the compiler
+// keeps arrays of vectors in registers.
 template <class F, int... i>
 NABLAS_INLINE void repeat([[maybe_unused]] F f, std::integer_sequence<int, i...>) {
   (f(std::integral_constant<int, i>{}), ...);
@@ -77,10 +77,10 @@ NABLAS_INLINE VI lane_numbers(std::index_sequence<i...>) {
   return VI{static_cast<I>(i)...};
 }
 NABLAS_INLINE VI lane_numbers() { return lane_numbers(std::make_index_sequence<lanes>{}); }
-// The first `count` lanes of v, the others `rest`.
+// The first `count` lanes of v, the remaining lanes of `rest`.
 NABLAS_INLINE V keep_part(V v, int64 count, V rest) { return lane_numbers() < static_cast<I>(count) ? v : rest; }
 
-// a0 b0 a1 b1 ... of the lower or the upper halves.
+// a0 b0 a1 b1 ... from the lower or the upper halves of a and b.
 template <std::size_t... i>
 NABLAS_INLINE V interleave_low(V a, V b, std::index_sequence<i...>) {
   return __builtin_shufflevector(a, b, (i / 2 + (i % 2) * lanes)...);
@@ -92,13 +92,13 @@ NABLAS_INLINE V interleave_high(V a, V b, std::index_sequence<i...>) {
 NABLAS_INLINE V interleave_low(V a, V b) { return interleave_low(a, b, std::make_index_sequence<lanes>{}); }
 NABLAS_INLINE V interleave_high(V a, V b) { return interleave_high(a, b, std::make_index_sequence<lanes>{}); }
 
-// Lane i of the result is lane i + distance, cyclically.
+// Lane i of the result is lane (i + distance) % lanes of v.
 template <int distance, std::size_t... i>
 NABLAS_INLINE V rotated(V v, std::index_sequence<i...>) {
   return __builtin_shufflevector(v, v, ((i + distance) % lanes)...);
 }
 
-// All lanes folded onto the first by halves: combine(combine(0, n/2), combine(n/4, 3n/4)) ...
+// Reduces all lanes by halving: combine(combine(0, n/2), combine(n/4, 3n/4)) ...
 template <int distance = lanes / 2, class Combine>
 NABLAS_INLINE T fold_lanes(V v, Combine combine) {
   if constexpr (distance == 0)
@@ -114,7 +114,8 @@ NABLAS_INLINE T max_lanes(V v) {
   return fold_lanes(v, [](V a, V b) NABLAS_LAMBDA { return larger(a, b); });
 }
 
-// body(offset, load, store) for every vector of [0, count): `load` and `store` are whole or partial.
+// body(load, store) for every vector of [0, count). load(p) and store(p, v) access p at the vector's offset; in the
+// last vector they may be partial.
 template <class Body>
 NABLAS_INLINE void for_each_vector(int64 count, Body body) {
   int64 i = 0;

@@ -1,7 +1,7 @@
-// Softmax, its slope, and the cross-entropy of it; contracts in table.hpp.
+// Softmax, its slope and its cross-entropy; contracts in table.hpp.
 //
 // p = e^(z - m) / sum, m the row's maximum: nothing overflows, and the loss never takes the log of a rounded p.
-// Cost: an exponential an entry and a few passes over a row that stays in L1.
+// Cost: one exponential per entry and a few passes over each row, which stays in L1.
 #pragma once
 
 #include "kernels/activations.hpp"
@@ -28,46 +28,46 @@ T shifted_exponentials(const T* z, int64 columns, T m, T* out) {
     sum += e;
   }
   if (const int64 rest = columns - j; rest > 0) {
-    const V e = exp(load_part(z + j, rest, m) - m);  // e^0 where there is padding: subnormal numbers are slow
+    const V e = exp(load_part(z + j, rest, m) - m);  // padding: e^0, since subnormal results are slow
     store_part(out + j, e, rest);
     sum += keep_part(e, rest, V{});
   }
   return sum_lanes(sum);
 }
 
-// A few columns: as many rows as a vector has lanes are worked off together, one in each lane, so that maxima and sums
-// are taken down the columns and no lane is idle.
+// Up to this many columns, `lanes` rows are processed together, one in each lane: maxima and sums need no reduction
+// across lanes.
 constexpr int64 narrow_columns = 64;
 
-// Up to so many columns are turned entry by entry: fewer moves than a block's.
+// Up to this many columns are transposed entry by entry, with fewer moves than a block of lanes x lanes.
 constexpr int64 scalar_columns = 4;
 
-// x[j] = column j of `rows` (at most lanes) rows from `from` on; idle lanes hold zeros.
-NABLAS_INLINE void load_columns(const T* from, int64 row, int64 rows, int64 columns, V* x) {
+// x[j] = column j of `rows` (at most lanes) rows beginning at `from`; unused lanes hold zeros.
+NABLAS_INLINE void load_columns(const T* from, int64 rs, int64 rows, int64 columns, V* x) {
   if (columns <= scalar_columns) {
-    T turned[scalar_columns][lanes] = {};
+    T transposed[scalar_columns][lanes] = {};
     for (int64 r = 0; r < rows; ++r)
-      for (int64 j = 0; j < columns; ++j) turned[j][r] = from[r * row + j];
-    for (int64 j = 0; j < columns; ++j) x[j] = load(turned[j]);
+      for (int64 j = 0; j < columns; ++j) transposed[j][r] = from[r * rs + j];
+    for (int64 j = 0; j < columns; ++j) x[j] = load(transposed[j]);
     return;
   }
   for (int64 j = 0; j < columns; j += lanes) {
     const int64 width = columns - j < lanes ? columns - j : lanes;
     V block[lanes];
     if (rows == lanes)
-      repeat<lanes>([&](auto r) NABLAS_LAMBDA { block[r] = load_part(from + r * row + j, width); });
+      repeat<lanes>([&](auto r) NABLAS_LAMBDA { block[r] = load_part(from + r * rs + j, width); });
     else
-      for (int64 r = 0; r < lanes; ++r) block[r] = r < rows ? load_part(from + r * row + j, width) : V{};
+      for (int64 r = 0; r < lanes; ++r) block[r] = r < rows ? load_part(from + r * rs + j, width) : V{};
     transpose(block);
     for (int64 q = 0; q < width; ++q) x[j + q] = block[q];
   }
 }
-NABLAS_INLINE void store_columns(T* to, int64 row, int64 rows, int64 columns, const V* x) {
+NABLAS_INLINE void store_columns(T* to, int64 rs, int64 rows, int64 columns, const V* x) {
   if (columns <= scalar_columns) {
-    T turned[scalar_columns][lanes];
-    for (int64 j = 0; j < columns; ++j) store(turned[j], x[j]);
+    T transposed[scalar_columns][lanes];
+    for (int64 j = 0; j < columns; ++j) store(transposed[j], x[j]);
     for (int64 r = 0; r < rows; ++r)
-      for (int64 j = 0; j < columns; ++j) to[r * row + j] = turned[j][r];
+      for (int64 j = 0; j < columns; ++j) to[r * rs + j] = transposed[j][r];
     return;
   }
   for (int64 j = 0; j < columns; j += lanes) {
@@ -76,9 +76,9 @@ NABLAS_INLINE void store_columns(T* to, int64 row, int64 rows, int64 columns, co
     for (int64 q = 0; q < lanes; ++q) block[q] = q < width ? x[j + q] : V{};
     transpose(block);
     if (rows == lanes)
-      repeat<lanes>([&](auto r) NABLAS_LAMBDA { store_part(to + r * row + j, block[r], width); });
+      repeat<lanes>([&](auto r) NABLAS_LAMBDA { store_part(to + r * rs + j, block[r], width); });
     else
-      for (int64 r = 0; r < rows; ++r) store_part(to + r * row + j, block[r], width);
+      for (int64 r = 0; r < rows; ++r) store_part(to + r * rs + j, block[r], width);
   }
 }
 
@@ -87,7 +87,7 @@ NABLAS_INLINE V max_of_columns(const V* x, int64 columns) {
   for (int64 j = 0; j < columns; ++j) m = larger(x[j], m);
   return m;
 }
-// x becomes e^(x - m); returns the sums.
+// x = e^(x - m) in place; returns the sum over the columns, lane by lane.
 NABLAS_INLINE V exponentials_of_columns(V* x, int64 columns, V m) {
   V sum{};
   for (int64 j = 0; j < columns; ++j) {
@@ -97,26 +97,26 @@ NABLAS_INLINE V exponentials_of_columns(V* x, int64 columns, V m) {
   return sum;
 }
 
-void softmax_narrow(const Matrix<const T>& z, T* out, int64 out_row) {
+void softmax_narrow(const Matrix<const T>& z, T* out, int64 out_rs) {
   V x[narrow_columns];
   for (int64 i = 0; i < z.rows; i += lanes) {
     const int64 rows = z.rows - i < lanes ? z.rows - i : lanes;
-    load_columns(z.data + i * z.row, z.row, rows, z.columns, x);
+    load_columns(z.data + i * z.rs, z.rs, rows, z.columns, x);
     const V scale = T(1) / exponentials_of_columns(x, z.columns, max_of_columns(x, z.columns));
     for (int64 j = 0; j < z.columns; ++j) x[j] *= scale;
-    store_columns(out + i * out_row, out_row, rows, z.columns, x);
+    store_columns(out + i * out_rs, out_rs, rows, z.columns, x);
   }
 }
 
-void softmax(const Matrix<const T>& z, T* out, int64 out_row) {
+void softmax(const Matrix<const T>& z, T* out, int64 out_rs) {
   if (z.columns == 0) return;
   if (z.columns <= narrow_columns) {
-    softmax_narrow(z, out, out_row);
+    softmax_narrow(z, out, out_rs);
     return;
   }
   for (int64 i = 0; i < z.rows; ++i) {
-    const T* row = z.data + i * z.row;
-    T* p = out + i * out_row;
+    const T* row = z.data + i * z.rs;
+    T* p = out + i * out_rs;
     const T scale = T(1) / shifted_exponentials(row, z.columns, max_of(row, z.columns), p);
     for_each_vector(z.columns, [&](auto from, auto to) NABLAS_LAMBDA { to(p, from(p) * scale); });
   }
@@ -124,7 +124,7 @@ void softmax(const Matrix<const T>& z, T* out, int64 out_row) {
 
 void softmax_slope(const Matrix<const T>& p, const T* gradient, T* delta) {
   for (int64 i = 0; i < p.rows; ++i) {
-    const T* q = p.data + i * p.row;
+    const T* q = p.data + i * p.rs;
     const T* g = gradient + i * p.columns;
     T* d = delta + i * p.columns;
     V sum{};
@@ -134,11 +134,11 @@ void softmax_slope(const Matrix<const T>& p, const T* gradient, T* delta) {
   }
 }
 
-// One row of cross-entropy; its loss, unweighted.
+// Cross-entropy of row i: writes the row's delta unless null, returns the loss without its weight.
 T cross_entropy_row(const LossArguments<T>& arguments, int64 i) {
   constexpr int64 piece = 16 * lanes;
   const int64 columns = arguments.z.columns;
-  const T* const z = arguments.z.data + i * arguments.z.row;
+  const T* const z = arguments.z.data + i * arguments.z.rs;
   const T* const y = arguments.labels == nullptr ? arguments.targets + i * columns : nullptr;
   T* const delta = arguments.delta == nullptr ? nullptr : arguments.delta + i * columns;
   const T m = max_of(z, columns);
@@ -175,17 +175,18 @@ T cross_entropy_row(const LossArguments<T>& arguments, int64 i) {
   return mass * log(broadcast(sum))[0] - expected;
 }
 
-// The same for `count` (at most lanes) rows of few columns from row i on; losses[r] is that of row i + r.
+// The same for `count` (at most lanes) rows from row i on, of at most narrow_columns columns; losses[r] is the loss of
+// row i + r.
 void cross_entropy_narrow(const LossArguments<T>& arguments, int64 i, int64 count, T* losses) {
   const int64 columns = arguments.z.columns;
-  const T* const z = arguments.z.data + i * arguments.z.row;
+  const T* const z = arguments.z.data + i * arguments.z.rs;
   const int64* const labels = arguments.labels == nullptr ? nullptr : arguments.labels + i;
   V x[narrow_columns], y[narrow_columns], mass = broadcast(1), expected{};
-  load_columns(z, arguments.z.row, count, columns, x);
+  load_columns(z, arguments.z.rs, count, columns, x);
   const V m = max_of_columns(x, columns);
   if (labels != nullptr) {
     T at_labels[lanes] = {};
-    for (int64 r = 0; r < count; ++r) at_labels[r] = z[r * arguments.z.row + labels[r]];
+    for (int64 r = 0; r < count; ++r) at_labels[r] = z[r * arguments.z.rs + labels[r]];
     expected = load(at_labels) - m;
   } else {
     load_columns(arguments.targets + i * columns, columns, count, columns, y);
@@ -211,7 +212,7 @@ void cross_entropy_narrow(const LossArguments<T>& arguments, int64 i, int64 coun
     for (int64 r = 0; r < count; ++r) delta[r * columns + labels[r]] -= scale[r];
 }
 
-// -sum_j y_j log p_j with p = softmax(z), y a class or a distribution of any total mass;
+// -sum_j y_j log p_j with p = softmax(z), y a class index or a row of targets with sum `mass`;
 // delta_j = (mass p_j - y_j) scale.
 double cross_entropy_rows(const LossArguments<T>& arguments, Range rows) {
   const int64 columns = arguments.z.columns;

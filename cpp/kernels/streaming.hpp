@@ -7,79 +7,79 @@
 namespace nablas {
 namespace {
 
-// What a product starts from that has neither bias nor C.
+// Start values of a product without bias that does not accumulate.
 constexpr T zeros[tile_columns] = {};
 
-bool finishes(const Gemm<T>& g) { return g.preactivation != nullptr || g.activation != 0 || g.gate_activation != 0; }
+bool finishes(const Gemm<T>& g) { return g.preactivation != nullptr || g.activation != 0 || g.slope_activation != 0; }
 
 void finish_tile(const Gemm<T>& g, int64 i, int64 j, int64 rows, int64 columns) {
-  T* c = g.c + i * g.c_row + j;
-  const Matrix<const T> block{c, rows, columns, g.c_row};
+  T* c = g.c + i * g.c_rs + j;
+  const Matrix<const T> block{c, rows, columns, g.c_rs};
   if (g.preactivation != nullptr)
-    map_rows(block, g.preactivation + i * g.c_row + j, g.c_row, [](V x, auto) NABLAS_LAMBDA { return x; });
-  if (g.activation != 0) ActivationEntries::entries[g.activation].value(block, c, g.c_row);
-  if (g.gate_activation != 0)
-    ActivationEntries::entries[g.gate_activation].multiply_slope(
-        {g.gate + i * g.gate_row + j, rows, columns, g.gate_row}, c, g.c_row);
+    map_rows(block, g.preactivation + i * g.c_rs + j, g.c_rs, [](V x, auto) NABLAS_LAMBDA { return x; });
+  if (g.activation != 0) ActivationEntries::entries[g.activation].value(block, c, g.c_rs);
+  if (g.slope_activation != 0)
+    ActivationEntries::entries[g.slope_activation].multiply_slope(
+        {g.kept + i * g.kept_rs + j, rows, columns, g.kept_rs}, c, g.c_rs);
 }
 
-// Few rows of A: B is read once, as it lies, at memory speed, while the sums wait in C. Little depth and a C beyond the
-// caches: C is written row by row. Each element adds its products in the same order as in a tile.
+// Whether streaming is faster. Few rows of A: B is read once, unpacked, at memory bandwidth; the sums are stored in C.
+// Little depth and a large C: C is written row by row. Each element adds its products in the same order as in a tile.
 constexpr int64 few_rows = 2, least_depth = 2, little_depth = 16, stream_columns = 2048;
 constexpr int64 streamed_elements = 1 << 14, uncached_elements = (1 << 21) / sizeof(T);
 constexpr int stream_rows = 2, stream_depth = 8;
 bool repays_streaming(const Gemm<T>& g, int64 rows, int64 columns) {
   if (g.depth == 0) return true;
-  if (g.b_column == 1 && g.depth <= little_depth &&
+  if (g.b_cs == 1 && g.depth <= little_depth &&
       rows * columns >= (g.depth <= least_depth ? streamed_elements : uncached_elements))
     return true;
-  return rows <= few_rows && (g.b_column == 1 || g.b_row == 1) && g.depth * columns >= streamed_elements;
+  return rows <= few_rows && (g.b_cs == 1 || g.b_rs == 1) && g.depth * columns >= streamed_elements;
 }
 
-// c += a B for columns of B that are contiguous: lanes of them at a time, turned in registers.
-void stream_columns_of_b(const T* a, int64 a_column, const T* b, int64 b_column, int64 depth, int64 columns, T* c) {
+// c += a B for contiguous columns of B (b_rs == 1): `lanes` columns at a time, transposed in registers.
+void stream_columns_of_b(const T* a, int64 a_cs, const T* b, int64 b_cs, int64 depth, int64 columns, T* c) {
   for (int64 j = 0; j < columns; j += lanes) {
     const int64 width = at_most(columns - j, lanes);
     V sum = load_part(c + j, width);
     for (int64 p = 0; p < depth; p += lanes) {
       const int64 steps = at_most(depth - p, lanes);
-      const T* from = b + p + j * b_column;
+      const T* from = b + p + j * b_cs;
       V x[lanes];
       if (width == lanes && steps == lanes) {
 #pragma GCC unroll 16
-        for (int r = 0; r < lanes; ++r) x[r] = load(from + r * b_column);
+        for (int r = 0; r < lanes; ++r) x[r] = load(from + r * b_cs);
         transpose(x);
 #pragma GCC unroll 16
-        for (int q = 0; q < lanes; ++q) sum += a[(p + q) * a_column] * x[q];
+        for (int q = 0; q < lanes; ++q) sum += a[(p + q) * a_cs] * x[q];
       } else {
-        for (int r = 0; r < lanes; ++r) x[r] = r < width ? load_part(from + r * b_column, steps) : V{};
+        for (int r = 0; r < lanes; ++r) x[r] = r < width ? load_part(from + r * b_cs, steps) : V{};
         transpose(x);
-        for (int q = 0; q < steps; ++q) sum += a[(p + q) * a_column] * x[q];
+        for (int q = 0; q < steps; ++q) sum += a[(p + q) * a_cs] * x[q];
       }
     }
     store_part(c + j, sum, width);
   }
 }
-// R rows of C over D steps of the depth: c = start + a b, or c + a b without a start.
+// R rows of C over D steps of the depth: c = start + a b, or c += a b if `start` is null.
 template <int R, int D>
 NABLAS_INLINE void stream_steps(const Gemm<T>& g, const T* a, const T* b, int64 columns, const T* start, T* c) {
   V factors[R][D == 0 ? 1 : D];
   repeat<R>([&](auto r) NABLAS_LAMBDA {
-    repeat<D>([&](auto q) NABLAS_LAMBDA { factors[r][q] = broadcast(a[r * g.a_row + q * g.a_column]); });
+    repeat<D>([&](auto q) NABLAS_LAMBDA { factors[r][q] = broadcast(a[r * g.a_rs + q * g.a_cs]); });
   });
   const auto run = [&](auto first) NABLAS_LAMBDA {
     for_each_vector(columns, [&](auto from, auto to) NABLAS_LAMBDA {
       V sum[R];
       repeat<R>([&](auto r) NABLAS_LAMBDA { sum[r] = first(from, r); });
       repeat<D>([&](auto q) NABLAS_LAMBDA {
-        const V row = from(b + q * g.b_row);
+        const V row = from(b + q * g.b_rs);
         repeat<R>([&](auto r) NABLAS_LAMBDA { sum[r] += factors[r][q] * row; });
       });
-      repeat<R>([&](auto r) NABLAS_LAMBDA { to(c + r * g.c_row, sum[r]); });
+      repeat<R>([&](auto r) NABLAS_LAMBDA { to(c + r * g.c_rs, sum[r]); });
     });
   };
   if (start == nullptr)
-    run([&](auto from, auto r) NABLAS_LAMBDA { return from(c + r * g.c_row); });
+    run([&](auto from, auto r) NABLAS_LAMBDA { return from(c + r * g.c_rs); });
   else if (start == zeros)
     run([&](auto, auto) NABLAS_LAMBDA { return V{}; });
   else
@@ -90,11 +90,11 @@ NABLAS_INLINE void stream_steps(const Gemm<T>& g, const T* a, const T* b, int64 
 template <int R>
 void stream_rows_of_c(const Gemm<T>& g, const T* a, const T* b, int64 columns, const T* start, T* c) {
   int64 p = 0;
-  const auto at = [&]() NABLAS_LAMBDA { return b + p * g.b_row; };
+  const auto at = [&]() NABLAS_LAMBDA { return b + p * g.b_rs; };
   if (g.depth == 0 && start != nullptr) stream_steps<R, 0>(g, a, b, columns, start, c);
   for (; p + stream_depth <= g.depth; p += stream_depth, start = nullptr)
-    stream_steps<R, stream_depth>(g, a + p * g.a_column, at(), columns, start, c);
-  for (; p < g.depth; ++p, start = nullptr) stream_steps<R, 1>(g, a + p * g.a_column, at(), columns, start, c);
+    stream_steps<R, stream_depth>(g, a + p * g.a_cs, at(), columns, start, c);
+  for (; p < g.depth; ++p, start = nullptr) stream_steps<R, 1>(g, a + p * g.a_cs, at(), columns, start, c);
 }
 
 void stream(const Gemm<T>& g, Range rows, Range columns) {
@@ -102,20 +102,20 @@ void stream(const Gemm<T>& g, Range rows, Range columns) {
   for (int64 j = columns.begin; j < columns.end; j += stream_columns) {
     const int64 width = at_most(columns.end - j, stream_columns);
     const T* const start = g.accumulate ? nullptr : g.bias != nullptr ? g.bias + j : zeros;
-    const T* const b = g.b + j * g.b_column;
+    const T* const b = g.b + j * g.b_cs;
     for (int64 i = rows.begin, height; i < rows.end; i += height) {
       height = at_most(rows.end - i, stream_rows);
-      T* const c = g.c + i * g.c_row + j;
-      const T* const a = g.a + i * g.a_row;
-      if (g.b_column == 1 || g.depth == 0) {
+      T* const c = g.c + i * g.c_rs + j;
+      const T* const a = g.a + i * g.a_rs;
+      if (g.b_cs == 1 || g.depth == 0) {
         if (height == stream_rows)
           stream_rows_of_c<stream_rows>(g, a, b, width, start, c);
         else
           stream_rows_of_c<1>(g, a, b, width, start, c);
       } else {
         for (int64 r = 0; r < height; ++r) {
-          if (start != nullptr) stream_steps<1, 0>(g, a, b, width, start, c + r * g.c_row);
-          stream_columns_of_b(a + r * g.a_row, g.a_column, b, g.b_column, g.depth, width, c + r * g.c_row);
+          if (start != nullptr) stream_steps<1, 0>(g, a, b, width, start, c + r * g.c_rs);
+          stream_columns_of_b(a + r * g.a_rs, g.a_cs, b, g.b_cs, g.depth, width, c + r * g.c_rs);
         }
       }
       if (finishing) finish_tile(g, i, j, height, width);

@@ -12,12 +12,31 @@ namespace nablas {
 #define NABLAS_STRING_(x) #x
 #define NABLAS_STRING(x) NABLAS_STRING_(x)
 
+namespace {
+constexpr Threshold thresholds[] = {{"tile_rows", tile_rows},
+                                    {"tile_columns", tile_columns},
+                                    {"block_depth", block_depth},
+                                    {"block_rows", block_rows},
+                                    {"block_columns", block_columns},
+                                    {"few_rows", few_rows},
+                                    {"least_depth", least_depth},
+                                    {"little_depth", little_depth},
+                                    {"stream_columns", stream_columns},
+                                    {"streamed_elements", streamed_elements},
+                                    {"uncached_elements", uncached_elements},
+                                    {"narrow_columns", narrow_columns},
+                                    {"loss_rows", loss_rows},
+                                    {"lanes", lanes}};
+}  // namespace
+
 extern const Kernels<T> NABLAS_TABLE;
 const Kernels<T> NABLAS_TABLE = {
     NABLAS_STRING(NABLAS_INSTRUCTION_SET),
     tile_rows,
     tile_columns,
     gemm_workspace,
+    thresholds,
+    sizeof(thresholds) / sizeof(thresholds[0]),
     gemm,
     column_sums,
     ActivationEntries::entries,
@@ -30,10 +49,8 @@ const Kernels<T> NABLAS_TABLE = {
     sizeof(unary_entries) / sizeof(unary_entries[0]),
     softmax,
     softmax_slope,
-    multiply,
     add_scaled,
     sum_of_squares,
-    all_finite,
     multiply_adds,
     {gather<float>, gather<double>, gather<bool>, gather<std::uint8_t>, gather<std::int8_t>, gather<std::uint16_t>,
      gather<std::int16_t>, gather<std::uint32_t>, gather<std::int32_t>, gather<std::uint64_t>, gather<std::int64_t>},

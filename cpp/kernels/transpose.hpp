@@ -1,4 +1,4 @@
-// Square blocks of one vector's width, turned in registers.
+// Transposes square blocks of one vector's width in registers.
 #pragma once
 
 #include "kernels/simd.hpp"
@@ -6,7 +6,7 @@
 namespace nablas {
 namespace {
 
-// lanes x lanes elements in registers: log2(lanes) rounds, each interleaving the halves.
+// x, lanes x lanes elements, in place: log2(lanes) rounds, each interleaving the two halves of the rows.
 NABLAS_INLINE void transpose(V (&x)[lanes]) {
   V y[lanes];
 #pragma GCC unroll 4

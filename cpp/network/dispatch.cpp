@@ -5,7 +5,7 @@
 #include <stdexcept>
 
 #include "base/instruction_set.hpp"
-#include "instruction_sets.hpp"  // made by CMake: NABLAS_INSTRUCTION_SETS(X) is X(name) of each one built
+#include "instruction_sets.hpp"  // from CMake: NABLAS_INSTRUCTION_SETS(X) is X(name) for each one built
 
 namespace nablas {
 

@@ -13,14 +13,14 @@ namespace nablas {
 template <class T>
 const Kernels<T>& kernels();
 
-// The table of the first instruction set built; for what all tables share: names and counts.
+// The table of the first instruction set built, for what all tables have in common: names, counts, defaults.
 template <class T>
 const Kernels<T>& any_kernels();
 
-// What was built and this machine can run, simplest first.
+// The instruction sets that were built and that this machine supports, simplest first.
 std::vector<std::string> available_instruction_sets();
 
-// Switch at run time; for tests and measurements. Throws std::runtime_error like kernels().
+// Switches the table at run time; for tests and measurements. Throws std::runtime_error like kernels().
 void use_instruction_set(const std::string& name);
 
 }  // namespace nablas

@@ -11,9 +11,9 @@ namespace {
 // Rows of a block: enough to fill the tiles, few enough that a layer's activations stay in L2.
 constexpr int64 block_rows = 16 * loss_rows;
 
-// body(pass, section of one thread, block) for every block of these rows, already gathered.
+// body(pass, section of one thread, block) for every block of the rows `all`, gathered before the call.
 template <class T, class Body>
-void for_each_block(const Network<T>& network, const Data<T>& data, Range all, Purpose purpose, Body body) {
+void for_each_block(const Network<T>& network, const Samples<T>& data, Range all, Purpose purpose, Body body) {
   const int64 rows = all.end - all.begin;
   int threads = threads_for(network.operations() * rows);
   const int64 each = (rows + threads - 1) / threads;
@@ -37,8 +37,8 @@ void for_each_block(const Network<T>& network, const Data<T>& data, Range all, P
 }  // namespace
 
 template <class T>
-void infer(const Network<T>& network, const Source& x, Range rows, T* out) {
-  Data<T> data;
+void infer(const Network<T>& network, const AnyMatrix& x, Range rows, T* out) {
+  Samples<T> data;
   data.x = x;
   for_each_block(network, data, rows, Purpose::outputs,
                  [&](Pass<T>& pass, const Section<T>& section, const Block<T>& block) {
@@ -48,20 +48,20 @@ void infer(const Network<T>& network, const Source& x, Range rows, T* out) {
 }
 
 template <class T>
-void evaluate(const Network<T>& network, const Data<T>& data, const Objective& objective, Range rows, double* losses) {
-  const LossEntry<T>& loss = kernels<T>().losses[objective.loss];
+void evaluate(const Network<T>& network, const Samples<T>& data, const Objective& objective, Range rows,
+              double* losses) {
   const Output output = objective.linked ? Output::preactivation : Output::activation;
   for_each_block(network, data, rows, Purpose::loss,
                  [&](Pass<T>& pass, const Section<T>& section, const Block<T>& block) {
                    pass.forward(section, network, block, output, Dropout{});
-                   pass.loss(section, network, block, loss, objective.linked, false, T(0));
+                   pass.loss(section, network, block, objective, false, T(0));
                    pass.copy_losses(block.x.rows, losses + block.rows.begin / loss_rows);
                  });
 }
 
-template void infer(const Network<float>&, const Source&, Range, float*);
-template void infer(const Network<double>&, const Source&, Range, double*);
-template void evaluate(const Network<float>&, const Data<float>&, const Objective&, Range, double*);
-template void evaluate(const Network<double>&, const Data<double>&, const Objective&, Range, double*);
+template void infer(const Network<float>&, const AnyMatrix&, Range, float*);
+template void infer(const Network<double>&, const AnyMatrix&, Range, double*);
+template void evaluate(const Network<float>&, const Samples<float>&, const Objective&, Range, double*);
+template void evaluate(const Network<double>&, const Samples<double>&, const Objective&, Range, double*);
 
 }  // namespace nablas

@@ -15,7 +15,7 @@ constexpr double two_pi = 6.28318530717958647692;
 
 double unit_interval(std::uint64_t word) { return static_cast<double>(word >> 11) * 0x1p-53; }
 
-// (inputs + 1) * outputs, or an exception where the total would overflow.
+// total + (inputs + 1) * outputs. Throws std::overflow_error above 2**60.
 int64 checked_parameters(int64 total, int64 inputs, int64 outputs) {
   int64 block;
   if (__builtin_mul_overflow(inputs + 1, outputs, &block) || __builtin_add_overflow(total, block, &total) ||
@@ -76,21 +76,21 @@ void random_permutation(std::uint64_t seed, std::uint32_t epoch, int64* out, int
   }
 }
 
-const std::vector<std::string>& initialisations() {
+const std::vector<std::string>& initializations() {
   static const std::vector<std::string> names = {"glorot",  "glorot_normal", "he",   "lecun",
                                                  "uniform", "normal",        "zeros"};
   return names;
 }
 
 template <class T>
-void initialise(Network<T>& network, const std::string& method, std::uint64_t seed) {
+void initialize(Network<T>& network, const std::string& method, std::uint64_t seed) {
   std::vector<double> values;
   for (std::size_t l = 0; l < network.layers.size(); ++l) {
     const Layer& layer = network.layers[l];
     T* const block = network.parameters.data() + layer.offset;
     const int64 count = layer.inputs * layer.outputs;
     const double fan_in = layer.inputs, fan_out = layer.outputs;
-    const std::uint32_t stream = stream_initialisation + static_cast<std::uint32_t>(l);
+    const std::uint32_t stream = stream_initialization + static_cast<std::uint32_t>(l);
     values.assign(count, 0.0);
     const auto uniform = [&](double limit) { random_uniform(-limit, limit, seed, stream, values.data(), count); };
     const auto normal = [&](double deviation) { random_normal(deviation, seed, stream, values.data(), count); };
@@ -113,7 +113,7 @@ void initialise(Network<T>& network, const std::string& method, std::uint64_t se
 
 template class Network<float>;
 template class Network<double>;
-template void initialise(Network<float>&, const std::string&, std::uint64_t);
-template void initialise(Network<double>&, const std::string&, std::uint64_t);
+template void initialize(Network<float>&, const std::string&, std::uint64_t);
+template void initialize(Network<double>&, const std::string&, std::uint64_t);
 
 }  // namespace nablas

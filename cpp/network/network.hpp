@@ -31,20 +31,21 @@ class Network {
 
   std::vector<Layer> layers;
   int64 parameter_count = 0;
-  int64 updates = 0;  // made by any trainer; a batch's dropout mask is that of its number
+  int64 updates = 0;  // by all trainers; the step of the next batch's dropout mask
   Buffer<T> parameters;
-  std::mutex mutex;  // held by whoever writes the parameters
+  std::mutex mutex;  // held while parameters are written
 };
 
 // glorot, glorot_normal, he, lecun, uniform, normal, zeros: weights from the generator, biases zero.
-const std::vector<std::string>& initialisations();
+const std::vector<std::string>& initializations();
 template <class T>
-void initialise(Network<T>& network, const std::string& method, std::uint64_t seed);
+void initialize(Network<T>& network, const std::string& method, std::uint64_t seed);
 
-// count numbers of one stream: uniform in [low, high), or normal with mean 0.
+// out (count,): numbers of one stream, uniform in [low, high), or normal with mean 0 and
+// standard deviation `deviation`.
 void random_uniform(double low, double high, std::uint64_t seed, std::uint32_t stream, double* out, int64 count);
 void random_normal(double deviation, std::uint64_t seed, std::uint32_t stream, double* out, int64 count);
-// Fisher-Yates over 0 .. count - 1 for one epoch.
+// out (count,): a permutation of 0 .. count - 1 for one epoch (Fisher-Yates).
 void random_permutation(std::uint64_t seed, std::uint32_t epoch, int64* out, int64 count);
 
 }  // namespace nablas

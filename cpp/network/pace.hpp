@@ -1,9 +1,9 @@
-// Whether a team or one thread alone gets on faster just now.
+// Chooses between a team and a single thread by timing both.
 //
-// A team waits at its barriers for its slowest member. Where other processes want the same processors, or where two of
-// them share no cache, that costs more than the team gains, and nothing but trying tells. So a team begins, and from
-// time to time the other way is tried for a moment and the faster goes on. Results do not depend on the team, so
-// neither do they on this.
+// A team waits at its barriers for its slowest thread. If other processes use the same processors, or if two processors
+// share no cache, this can cost more than the team gains; only a measurement shows it. So training begins with a team,
+// and at growing intervals the alternative is timed for a short trial and the faster of the two continues. Results do
+// not depend on the team size, so they do not depend on this choice.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,7 @@ class Pace {
     Seconds longest;
   };
 
-  // `most`: the threads that the work would repay on a machine of one's own.
+  // `most`: the team size that suits the amount of work (threads_for).
   Stretch next(int most, Seconds longest) {
     const Time now = Clock::now();
     if (most == 1) return {1, now, longest};
@@ -33,7 +33,7 @@ class Pace {
     if (phase_ == Phase::onward && now >= trial_at_ && step.count() > 0 && step < longest_trial)
       phase_ = Phase::warm_up;
     Seconds limit = longest;
-    if (phase_ == Phase::warm_up) limit = Seconds(0);  // one step all the same
+    if (phase_ == Phase::warm_up) limit = Seconds(0);  // until the first reading of the clock
     if (phase_ == Phase::trial) limit = std::max(shortest_trial, step);
     if (phase_ == Phase::onward && trial_at_ > now) limit = trial_at_ - now;
     const bool team = team_leads() == (phase_ == Phase::onward);
@@ -44,7 +44,7 @@ class Pace {
     if (steps == 0) return;
     const Time now = Clock::now();
     const Seconds step = (now - stretch.begin) / static_cast<double>(steps);
-    if (phase_ == Phase::warm_up) {  // threads waking, data moving between cores
+    if (phase_ == Phase::warm_up) {  // not timed: threads wake up, data moves between cores
       phase_ = Phase::trial;
       return;
     }
@@ -65,11 +65,12 @@ class Pace {
   Pace(int most, Time now) : most_(most), trial_at_(now + first_wait) {}
   bool team_leads() const { return alone_.count() == 0 || team_ <= alone_; }
 
-  // A step longer than longest_trial is not risked. Trials grow rarer, but a team out of favour is not forgotten.
+  // No trial if a step takes longest_trial or more. The interval doubles with each trial; while the single thread is
+  // faster, only up to longest_wait_for_team, so that the team is tried again.
   static constexpr Seconds first_wait{1e-3}, shortest_trial{0.1e-3}, longest_wait_for_team{50e-3}, longest_trial{2e-3};
   int most_ = 1;
   Phase phase_ = Phase::onward;
-  Seconds team_{0}, alone_{0};  // a step; 0: not tried
+  Seconds team_{0}, alone_{0};  // per step; 0: not timed yet
   Seconds wait_{0};
   Time trial_at_{};
 };

@@ -58,10 +58,10 @@ void Pass<T>::prepare(const Network<T>& network, Purpose purpose, bool dropout, 
 }
 
 template <class T>
-Block<T> Pass<T>::block(const Network<T>& network, const Data<T>& data, Range rows, bool copy) {
+Block<T> Pass<T>::block(const Network<T>& network, const Samples<T>& data, Range rows, bool copy) {
   constexpr ElementType own_type = sizeof(T) == 4 ? ElementType::float32 : ElementType::float64;
   constexpr int64 size = sizeof(T);
-  const Source& x = data.x;
+  const AnyMatrix& x = data.x;
   const int64 count = rows.end - rows.begin, inputs = network.inputs();
   const bool in_order = data.order == nullptr && !copy;
   const bool ready = in_order && x.type == own_type && (x.column_bytes == size || x.columns <= 1) &&
@@ -80,10 +80,6 @@ Block<T> Pass<T>::block(const Network<T>& network, const Data<T>& data, Range ro
   return block;
 }
 
-// By rows, every thread fetches and packs all weights; by layers, its own columns of them, but all meet between layers.
-// The meetings repay from about so many multiply-adds a layer on (docs/performance.md).
-constexpr double operations_for_meetings = 7e6;
-
 template <class T>
 bool Pass<T>::by_layers(const Team& team, const Network<T>& network, int64 rows) const {
   if (team.size == 1) return false;
@@ -101,7 +97,7 @@ Section<T> Pass<T>::section(const Team& team, const Network<T>& network, int64 r
 
 template <class T>
 void Pass<T>::gather(const Section<T>& section, const Network<T>& network, const Block<T>& block) {
-  const Data<T>& data = *block.data;
+  const Samples<T>& data = *block.data;
   const Range own = section.own_rows(1);
   const int64 inputs = network.inputs(), outputs = network.outputs();
   if (block.gathers_x)
@@ -152,8 +148,9 @@ void Pass<T>::forward(const Section<T>& section, const Network<T>& network, cons
 
 template <class T>
 void Pass<T>::loss(const Section<T>& section, const Network<T>& network, const Block<T>& block,
-                   const LossEntry<T>& entry, bool linked, bool gradient, T delta_scale) {
+                   const Objective& objective, bool gradient, T delta_scale) {
   section.team.barrier();
+  const LossEntry<T>& entry = kernel_->losses[objective.loss];
   const Range own = section.own_rows(loss_rows);
   const int64 outputs = network.outputs();
   const bool averaged = entry.mean_of_entries && outputs > 0;
@@ -161,12 +158,13 @@ void Pass<T>::loss(const Section<T>& section, const Network<T>& network, const B
                                    block.targets,
                                    block.labels,
                                    block.weights,
+                                   objective.hyperparameters,
                                    gradient ? deltas_.back() : nullptr,
                                    averaged ? delta_scale / outputs : delta_scale};
   for (int64 i = own.begin; i < own.end; i += loss_rows)
     losses_.data()[i / loss_rows] =
         entry.rows(arguments, {i, std::min(i + loss_rows, own.end)}) * (averaged ? 1.0 / outputs : 1.0);
-  if (gradient && !linked) slope_of_output(network, own);
+  if (gradient && !objective.linked) slope_of_output(network, own);
 }
 
 template <class T>
@@ -178,7 +176,7 @@ void Pass<T>::output_slope(const Section<T>& section, const Network<T>& network,
   slope_of_output(network, own);
 }
 
-// delta of these rows, by the activations so far, becomes delta by z.
+// Converts delta of these rows in place: from the derivative with respect to a to that with respect to z.
 template <class T>
 void Pass<T>::slope_of_output(const Network<T>& network, Range rows) {
   const Layer& layer = network.layers.back();
@@ -229,7 +227,7 @@ template <class T>
 void Pass<T>::drop(const Section<T>& section, const Dropout& dropout, std::size_t l, const Matrix<const T>& from,
                    T* to) const {
   const Range own = section.own_rows(loss_rows);
-  kernel_->dropout({from.data + own.begin * from.row, own.end - own.begin, from.columns, from.row},
+  kernel_->dropout({from.data + own.begin * from.rs, own.end - own.begin, from.columns, from.rs},
                    to + own.begin * from.columns, from.columns, dropout.first_row + own.begin,
                    {dropout.seed, dropout.step, static_cast<std::uint32_t>(l), dropout.rate(l)});
 }

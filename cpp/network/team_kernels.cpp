@@ -6,7 +6,7 @@ Rectangle share_rectangle(const Team& team, int64 rows, int64 columns, int64 til
   const int64 down = (rows + tile_rows - 1) / tile_rows, across = (columns + tile_columns - 1) / tile_columns;
   if (team.size == 1) return {{0, rows}, {0, columns}};
   // The grid of size = high x wide threads whose busiest thread has the fewest tiles; among equals the widest,
-  // since threads side by side read different parts of B.
+  // since horizontally adjacent threads read different parts of B.
   int best_wide = 1;
   int64 fewest = down * across + 1;
   for (int wide = team.size; wide >= 1; --wide) {
@@ -24,7 +24,7 @@ Rectangle share_rectangle(const Team& team, int64 rows, int64 columns, int64 til
 }
 
 Rectangle share_gradient(const Team& team, bool prefer_columns, int64 inputs, int64 outputs, int64 tile_columns) {
-  constexpr int64 grain = 4;  // rows of a tile that still keep the multipliers busy
+  constexpr int64 grain = 4;  // least rows at which a tile is bound by throughput, not latency
   const bool few_rows = inputs < 2 * grain * team.size;
   if ((prefer_columns || few_rows) && outputs >= tile_columns * team.size)
     return {{0, inputs}, team.share(outputs, tile_columns)};

@@ -1,8 +1,6 @@
-// Kernels shared out over a team. Each thread of the team calls these and computes its part of the outputs;
-// whoever needs another thread's part waits at a barrier first.
+// Kernels divided over a team. Each thread of the team calls these and computes its part of the outputs; a barrier
+// is needed before another thread's part is read.
 #pragma once
-
-#include <cmath>
 
 #include "base/buffer.hpp"
 #include "base/parallel.hpp"
@@ -20,8 +18,8 @@ struct Rectangle {
 // This thread's part of a (rows, columns) output, cut at multiples of the tile.
 Rectangle share_rectangle(const Team&, int64 rows, int64 columns, int64 tile_rows, int64 tile_columns);
 
-// This thread's part of a layer's (inputs, outputs) gradient: rows of W, or columns where there are enough of them and
-// they are preferred or the rows are too few.
+// This thread's part of a layer's (inputs, outputs) gradient: rows of W; or columns if each thread gets a tile of them
+// and either `prefer_columns` is set or there are too few rows.
 Rectangle share_gradient(const Team&, bool prefer_columns, int64 inputs, int64 outputs, int64 tile_columns);
 
 // One scratch area for each thread of a team.
@@ -51,45 +49,37 @@ void team_gemm(const Kernels<T>& kernel, const Team& team, const Gemm<T>& g, T* 
 template <class T>
 Gemm<T> forward_gemm(const Matrix<const T>& x, const T* weights, int64 outputs, T* a, T* preactivation,
                      int activation) {
-  Gemm<T> g{x.rows, outputs, x.columns, x.data, x.row, 1, weights + outputs, outputs, 1, a, outputs};
+  Gemm<T> g{x.rows, outputs, x.columns, x.data, x.rs, 1, weights + outputs, outputs, 1, a, outputs};
   g.bias = weights;
   g.preactivation = preactivation;
   g.activation = activation;
   return g;
 }
 
-// x^T delta: the gradient by W.
+// x^T delta: the gradient with respect to W.
 template <class T>
-Gemm<T> gradient_gemm(const Matrix<const T>& x, const Matrix<const T>& delta, T* gradient, int64 gradient_row) {
-  return {x.columns, delta.columns, x.rows, x.data, 1, x.row, delta.data, delta.row, 1, gradient, gradient_row};
+Gemm<T> gradient_gemm(const Matrix<const T>& x, const Matrix<const T>& delta, T* gradient, int64 gradient_rs) {
+  return {x.columns, delta.columns, x.rows, x.data, 1, x.rs, delta.data, delta.rs, 1, gradient, gradient_rs};
 }
 
 // delta of the layer below: (delta W^T) ⊙ slope of `activation` at `kept`.
 template <class T>
 Gemm<T> delta_gemm(const T* delta, int64 rows, const T* weights, int64 inputs, int64 outputs, T* below, int activation,
-                   const T* kept, int64 kept_row) {
+                   const T* kept, int64 kept_rs) {
   Gemm<T> g{rows, inputs, outputs, delta, outputs, 1, weights + outputs, 1, outputs, below, inputs};
-  g.gate_activation = activation;
-  g.gate = kept;
-  g.gate_row = kept_row;
+  g.slope_activation = activation;
+  g.kept = kept;
+  g.kept_rs = kept_rs;
   return g;
 }
 
-// The gradient by W, bias row included.
+// The gradient (inputs + 1, outputs): row 0 the bias, column sums of delta; below x^T delta.
 template <class T>
 void team_gradient(const Kernels<T>& kernel, const Team& team, const Matrix<const T>& x, const Matrix<const T>& delta,
                    T* gradient, T* workspace) {
   const int64 outputs = delta.columns;
   kernel.column_sums(delta, team.share(outputs, kernel.tile_columns), gradient, false);
   team_gemm(kernel, team, gradient_gemm(x, delta, gradient + outputs, outputs), workspace);
-}
-
-// The update is the `step`-th, from 1.
-template <class T>
-void set_step(const OptimizerEntry<T>& rule, UpdateArguments<T>& arguments, int64 step) {
-  if (!rule.corrected) return;
-  for (int i = 0; i < 2; ++i)
-    arguments.corrections[i] = 1 - std::pow(arguments.hyperparameters[i], static_cast<double>(step));
 }
 
 }  // namespace nablas

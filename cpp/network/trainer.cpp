@@ -8,10 +8,10 @@
 namespace nablas {
 namespace {
 
-// Activations and deltas of one block stay below this; larger batches are worked off in several blocks.
+// Bytes of one block's inputs and activations (deltas not counted); larger batches are processed in several blocks.
 constexpr double block_bytes = 64e6;
 
-// Multiply-adds between two looks at the clock, which cost as much as a few hundred of them.
+// Multiply-adds between two readings of the clock; a reading costs as much as a few hundred of them.
 constexpr double operations_between_looks = 1e5;
 
 template <class T>
@@ -25,7 +25,7 @@ int64 rows_of_block(const Network<T>& network, int64 batch) {
 }  // namespace
 
 template <class T>
-double sum_of_weights(const Data<T>& data, Range rows) {
+double sum_of_weights(const Samples<T>& data, Range rows) {
   if (data.weights == nullptr) return static_cast<double>(rows.end - rows.begin);
   double total = 0;
   for (int64 i = rows.begin; i < rows.end; ++i) total += data.weights[data.row(i)];
@@ -36,12 +36,7 @@ template <class T>
 Trainer<T>::Trainer(Network<T>& network, OptimizerSetting setting) : network_(network), setting_(setting) {
   const OptimizerEntry<T>& rule = any_kernels<T>().optimizers[setting.rule];
   for (int i = 0; i < max_optimizer_states && rule.states[i] != nullptr; ++i) {
-    const bool needed = std::string(rule.states[i]) != "velocity" || [&] {
-      for (int h = 0; h < max_hyperparameters && rule.hyperparameters[h].name != nullptr; ++h)
-        if (std::string(rule.hyperparameters[h].name) == "momentum") return setting.hyperparameters[h] != 0;
-      return true;
-    }();
-    if (!needed) continue;
+    if (!rule.uses_state(i, setting_.hyperparameters)) continue;
     states_[i].reserve(network.parameter_count);
     states_[i].fill_zero();
   }
@@ -67,14 +62,14 @@ double Trainer<T>::losses_and_deltas(const Team& team, const Objective& objectiv
   const Section<T> section = pass_.section(team, network_, block.x.rows);
   pass_.gather(section, network_, block);
   pass_.forward(section, network_, block, objective.linked ? Output::preactivation : Output::activation, dropout);
-  pass_.loss(section, network_, block, kernels<T>().losses[objective.loss], objective.linked, true, delta_scale);
+  pass_.loss(section, network_, block, objective, true, delta_scale);
   pass_.deltas(section, network_, dropout);
   team.barrier();
   return pass_.loss_sum(block.x.rows);
 }
 
 template <class T>
-bool Trainer<T>::run_epoch(const Data<T>& data, const Objective& objective, int64 batch, const double* rates,
+bool Trainer<T>::run_epoch(const Samples<T>& data, const Objective& objective, int64 batch, const double* rates,
                            const Dropout& dropout, double seconds, EpochState& state) {
   const Pace::Time deadline = Pace::Clock::now() + Pace::Seconds(seconds);
   const int most = threads(batch);
@@ -91,7 +86,7 @@ bool Trainer<T>::run_epoch(const Data<T>& data, const Objective& objective, int6
 }
 
 template <class T>
-void Trainer<T>::run_stretch(int threads, const Data<T>& data, const Objective& objective, int64 batch,
+void Trainer<T>::run_stretch(int threads, const Samples<T>& data, const Objective& objective, int64 batch,
                              const double* rates, const Dropout& all_dropout, Pace::Time deadline,
                              EpochState& shared_state) {
   const int64 rows = data.x.rows;
@@ -100,9 +95,11 @@ void Trainer<T>::run_stretch(int threads, const Data<T>& data, const Objective& 
   // Written by rank 0 between two barriers, read by all after the second.
   bool out_of_time = false;
   EpochState result;
+  double last_scalar = scalar_;
   parallel(threads, [&](const Team& team) {
-    // Everybody keeps the books for itself, from the same numbers.
+    // Each thread keeps its own EpochState, computed from identical values.
     EpochState state = shared_state;
+    double scalar = scalar_;
     Dropout dropout = all_dropout;
     for (int64 blocks = 1; state.next_row < rows; ++blocks) {
       const int64 batch_begin = state.step * batch, batch_end = std::min(batch_begin + batch, rows);
@@ -121,7 +118,8 @@ void Trainer<T>::run_stretch(int threads, const Data<T>& data, const Objective& 
       state.finite = std::isfinite(state.batch_loss);
       if (!state.finite) break;
       if (team.rank == 0 && blocks % blocks_between_looks == 0) out_of_time = Pace::Clock::now() > deadline;
-      UpdateArguments<T> update = update_arguments(rates[state.step], state.step - shared_state.step);
+      UpdateArguments<T> update{};
+      if (last) update = update_arguments(rates[state.step], state.step - shared_state.step, scalar);
       pass_.gradient(team, network_, block, first && last ? nullptr : gradient_.data(), !first, dropout,
                      [&](const Layer& layer, const Patch<T>& part) {
                        if (last) update_part(update, layer, part, l2);
@@ -137,34 +135,37 @@ void Trainer<T>::run_stretch(int threads, const Data<T>& data, const Objective& 
       team.barrier();
       if (out_of_time) break;
     }
-    if (team.rank == 0) result = state;
+    if (team.rank == 0) result = state, last_scalar = scalar;
   });
+  scalar_ = last_scalar;
   steps_ += result.step - shared_state.step;
   network_.updates += result.step - shared_state.step;
   shared_state = result;
 }
 
 template <class T>
-UpdateArguments<T> Trainer<T>::update_arguments(double rate, int64 steps_under_way) {
-  UpdateArguments<T> arguments{network_.parameters.data(), {}, {}, rate, {}, T(0)};
+UpdateArguments<T> Trainer<T>::update_arguments(double rate, int64 steps_under_way, double& scalar) {
+  const int64 number = steps_ + steps_under_way + 1;
+  UpdateArguments<T> arguments{
+      network_.parameters.data(), {}, {setting_.hyperparameters, rate, number, scalar, {}}, T(0)};
   for (int i = 0; i < max_optimizer_states; ++i) arguments.states[i] = states_[i].data();
-  std::copy(std::begin(setting_.hyperparameters), std::end(setting_.hyperparameters), arguments.hyperparameters);
-  set_step(kernels<T>().optimizers[setting_.rule], arguments, steps_ + steps_under_way + 1);
+  kernels<T>().optimizers[setting_.rule].begin_step(arguments.step);
+  scalar = arguments.step.scalar;
   return arguments;
 }
 
 template <class T>
 void Trainer<T>::update_part(UpdateArguments<T>& arguments, const Layer& layer, Patch<T> part, double l2) const {
   const auto update = kernels<T>().optimizers[setting_.rule].update;
-  if (l2 != 0 && part.begin < layer.offset + layer.outputs) {  // the penalty spares the bias
+  if (l2 != 0 && part.begin < layer.offset + layer.outputs) {  // the bias is not penalized
     arguments.l2 = 0;
-    update(arguments, {part.begin, 1, part.columns, part.row, part.gradient, part.gradient_row});
-    part.begin += part.row;
-    part.gradient += part.gradient_row;
+    update(arguments, {part.begin, 1, part.columns, part.rs, part.gradient, part.gradient_rs});
+    part.begin += part.rs;
+    part.gradient += part.gradient_rs;
     --part.rows;
   }
   arguments.l2 = T(l2);
-  if (part.columns == part.row && part.gradient_row == part.row) {
+  if (part.columns == part.rs && part.gradient_rs == part.rs) {
     part.columns *= part.rows;
     part.rows = 1;
   }
@@ -172,14 +173,14 @@ void Trainer<T>::update_part(UpdateArguments<T>& arguments, const Layer& layer, 
 }
 
 template <class T>
-double Trainer<T>::add_gradient(const Data<T>& data, const Objective& objective, Range rows, double scale,
+double Trainer<T>::add_gradient(const Samples<T>& data, const Objective& objective, Range rows, double scale,
                                 const Dropout& all_dropout, int64 origin) {
   double total = 0;
   const Pace::Stretch stretch = pace_.next(threads(rows.end - rows.begin), Pace::Seconds(0));
   parallel(stretch.threads, [&](const Team& team) {
     int64 at = rows.begin;
     Dropout dropout = all_dropout;
-    do {  // at least once: no rows have a gradient, too, zero
+    do {  // at least once: the gradient of no rows is zero
       dropout.first_row = at - origin;
       const Block<T> block = pass_.block(network_, data, {at, std::min(at + block_, rows.end)});
       const double loss = losses_and_deltas(team, objective, block, T(scale), dropout);
@@ -204,7 +205,7 @@ void Trainer<T>::add_penalty(double l2) {
 }
 
 template <class T>
-const T* Trainer<T>::forward_batch(const Data<T>& data, Range rows, const Dropout& dropout) {
+const T* Trainer<T>::forward_batch(const Samples<T>& data, Range rows, const Dropout& dropout) {
   batch_ = pass_.block(network_, data, rows, true);
   parallel(threads(batch_.x.rows), [&](const Team& team) {
     const Section<T> section = pass_.section(team, network_, batch_.x.rows);
@@ -227,8 +228,9 @@ void Trainer<T>::backward_batch(const T* by_outputs, const Dropout& dropout) {
 
 template <class T>
 void Trainer<T>::update(double rate, double l2) {
+  const UpdateArguments<T> shared = update_arguments(rate, 0, scalar_);
   parallel(threads_for(static_cast<double>(network_.parameter_count)), [&](const Team& team) {
-    UpdateArguments<T> arguments = update_arguments(rate, 0);
+    UpdateArguments<T> arguments = shared;
     for (const Layer& layer : network_.layers) {
       const Range rows = team.share(layer.inputs + 1);
       const int64 n = layer.outputs, begin = layer.offset + rows.begin * n;
@@ -251,8 +253,8 @@ double squared_weights(const Network<T>& network) {
 
 template class Trainer<float>;
 template class Trainer<double>;
-template double sum_of_weights(const Data<float>&, Range);
-template double sum_of_weights(const Data<double>&, Range);
+template double sum_of_weights(const Samples<float>&, Range);
+template double sum_of_weights(const Samples<double>&, Range);
 template double squared_weights(const Network<float>&);
 template double squared_weights(const Network<double>&);
 

@@ -1,4 +1,4 @@
-// Training: the state that outlives a step (gradient, optimizer states, the place in the epoch) and the epoch itself.
+// Training: the state kept between steps (gradient, optimizer states, progress of the epoch) and the epoch.
 #pragma once
 
 #include "network/pace.hpp"
@@ -6,27 +6,19 @@
 
 namespace nablas {
 
-struct Objective {
-  int loss;     // index into the losses
-  bool linked;  // the output's activation is the loss's own: loss and delta come from z
-  double l2 = 0;
-  // scikit-learn's way: the penalty is over each batch's weight, and the epoch's loss is the batches' by their rows.
-  bool by_batch = false;
-};
-
 struct OptimizerSetting {
   int rule = 0;  // index into the optimizers
   double hyperparameters[max_hyperparameters] = {};
 };
 
-// What one epoch has done so far. Steps are counted from 0; the loss is `loss_sum` over `count`, without the penalty;
-// `penalties` are the rows' shares of it with `by_batch`.
+// Progress of one epoch. The mean loss is loss_sum / count, without the penalty. With `by_batch`, the penalty is
+// l2 * penalties / count times the sum of the squared weights.
 struct EpochState {
-  int64 next_row = 0;  // of the visiting order
+  int64 next_row = 0;  // position in the visiting order
   int64 step = 0;      // batches finished in this epoch
   double loss_sum = 0, penalties = 0, count = 0;
-  double batch_loss = 0, batch_weight = 0;  // of the batch under way
-  bool finite = true;                       // false: a batch's loss was not finite and its update was not made
+  double batch_loss = 0, batch_weight = 0;  // of the current batch
+  bool finite = true;                       // false: a batch's loss was not finite; its update was not made
 };
 
 template <class T>
@@ -34,24 +26,24 @@ class Trainer {
  public:
   Trainer(Network<T>& network, OptimizerSetting setting);
 
-  // Allocates for batches of up to `batch` rows; large ones are worked off in blocks unless `whole`.
+  // Allocates for batches of up to `batch` rows; large ones are processed in blocks unless `whole`.
   void prepare(int64 batch, bool dropout, bool whole = false);
 
-  // Runs batches of `batch` rows until the epoch ends or `seconds` have passed (but at least one block), and
-  // returns whether it ended. `rates` is the learning rate of each batch of the epoch. No allocation.
-  bool run_epoch(const Data<T>&, const Objective&, int64 batch, const double* rates, const Dropout&, double seconds,
+  // Runs batches of `batch` rows until the epoch ends, a loss is not finite, or `seconds` have passed (at least one
+  // block); returns false only in the last case. `rates` (batches,): each batch's learning rate. Does not allocate.
+  bool run_epoch(const Samples<T>&, const Objective&, int64 batch, const double* rates, const Dropout&, double seconds,
                  EpochState& state);
 
-  // Adds the rows' share of the loss's gradient to `gradient()`, which the rows from `origin` on begin anew; returns
-  // the sum of their weighted losses. `scale` is one over the weight of all rows.
-  double add_gradient(const Data<T>&, const Objective&, Range rows, double scale, const Dropout& = {},
+  // Adds these rows' part of the loss's gradient to `gradient()`, or overwrites it if they begin at `origin`; returns
+  // the sum of their weighted losses. `scale` is 1 / (sum of all rows' weights).
+  double add_gradient(const Samples<T>&, const Objective&, Range rows, double scale, const Dropout& = {},
                       int64 origin = 0);
-  // The gradient of the penalty.
+  // gradient() += 2 l2 w, biases excluded.
   void add_penalty(double l2);
 
-  // One step by hand, for losses that live in Python: forward over one batch in training mode, then the gradient
-  // from the loss's derivative by the outputs, then the update.
-  const T* forward_batch(const Data<T>&, Range rows, const Dropout&);
+  // One step in three calls, for losses computed in Python: forward pass of one batch in training mode, returning the
+  // outputs (rows, outputs); gradient from the loss's derivative with respect to the outputs; update.
+  const T* forward_batch(const Samples<T>&, Range rows, const Dropout&);
   void backward_batch(const T* by_outputs, const Dropout&);
   void update(double rate, double l2);
 
@@ -61,13 +53,14 @@ class Trainer {
   int64 batch_rows() const { return batch_.x.rows; }  // of the last forward_batch
 
  private:
-  int threads(int64 rows) const;  // for steps of so many rows; at most as many as `prepare` made room for
-  // Runs batches on so many threads until the epoch ends or the time is over.
-  void run_stretch(int threads, const Data<T>&, const Objective&, int64 batch, const double* rates, const Dropout&,
+  int threads(int64 rows) const;  // for steps of `rows` rows; at most the number that `prepare` allocated for
+  // Runs batches on `threads` threads until the epoch ends or the deadline has passed.
+  void run_stretch(int threads, const Samples<T>&, const Objective&, int64 batch, const double* rates, const Dropout&,
                    Pace::Time deadline, EpochState&);
-  // Losses and deltas of this thread's section, then, when all are there, the sum of the losses.
+  // Losses and deltas of this thread's section; after a barrier, returns the sum of all sections' losses.
   double losses_and_deltas(const Team&, const Objective&, const Block<T>&, T delta_scale, const Dropout&);
-  UpdateArguments<T> update_arguments(double rate, int64 steps_under_way);
+  // Arguments of update number steps_ + steps_under_way + 1; advances `scalar`, the optimizer's scalar state.
+  UpdateArguments<T> update_arguments(double rate, int64 steps_under_way, double& scalar);
   // Updates a part of one layer's parameters.
   void update_part(UpdateArguments<T>&, const Layer&, Patch<T>, double l2) const;
 
@@ -79,20 +72,21 @@ class Trainer {
   Buffer<T> gradient_, states_[max_optimizer_states];
   int64 block_ = 0;
   int most_threads_ = 1;
-  int64 steps_ = 0;  // updates made
+  int64 steps_ = 0;    // updates made
+  double scalar_ = 1;  // the optimizer's scalar state
 };
 
-// The outputs of some rows, (rows, outputs) from out on.
+// out (rows, outputs) = the network's outputs for these rows of x.
 template <class T>
-void infer(const Network<T>&, const Source& x, Range rows, T* out);
+void infer(const Network<T>&, const AnyMatrix& x, Range rows, T* out);
 
-// losses[i / loss_rows] = the weighted losses of rows i to i + loss_rows; begins at a multiple of loss_rows.
+// losses[i / loss_rows] = sum of the weighted losses of rows i to i + loss_rows; rows.begin is a multiple of loss_rows.
 template <class T>
-void evaluate(const Network<T>&, const Data<T>&, const Objective&, Range rows, double* losses);
+void evaluate(const Network<T>&, const Samples<T>&, const Objective&, Range rows, double* losses);
 
-// The sum of the rows' weights, or their number.
+// The sum of the rows' weights; without weights, their number.
 template <class T>
-double sum_of_weights(const Data<T>&, Range rows);
+double sum_of_weights(const Samples<T>&, Range rows);
 
 // The sum of the squared weights, biases excluded.
 template <class T>

@@ -1,9 +1,9 @@
 """Print the polynomial coefficients of ``cpp/kernels/math.hpp``.
 
-Each polynomial is a weighted least-squares fit at Chebyshev nodes, computed with 60 digits; the
-weights make the error relative to the result, so the fit is close to minimax. Run it with mpmath
-installed, ``python cpp/tools/coefficients.py``, after changing a degree or an interval. The error
-printed beside each set must stay well below the unit roundoff (6e-8 or 1.1e-16).
+Each polynomial is a least-squares fit at Chebyshev nodes, which is close to minimax, computed with
+60 digits; its weights make the error relative to the result. Run it with mpmath installed,
+``python cpp/tools/coefficients.py``, after changing a degree or an interval. The error printed
+above each set must stay well below the unit roundoff (6e-8 or 1.1e-16).
 """
 
 from collections.abc import Callable
@@ -75,7 +75,7 @@ def main() -> None:
             degree,
         )
     for kind, degree, top in (("float", 9, 10.1), ("double", 20, 27)):
-        # u = 2.5/(x + 1.5) takes [1, top] to (2.5/(top + 1.5), 1]
+        # u = 2.5/(x + 1.5) maps [1, top] to [2.5/(top + 1.5), 1]
         fit(
             f"erfc {kind}, x >= 1: erfc(x) e^(x^2) in u = 2.5/(x + 1.5)",
             lambda u: (

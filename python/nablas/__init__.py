@@ -4,10 +4,23 @@
 ``nablas.reference`` says in NumPy what each of them computes.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import _core, autograd, kernels, metrics, reference, schedules
-from ._core import available_isas, isa, num_threads, set_num_threads
+from . import (
+    autograd,
+    callbacks,
+    convert,
+    io,
+    kernels,
+    metrics,
+    optimizers,
+    reference,
+    schedules,
+)
+from ._losses import Huber, Loss, Quantile
+from ._registry import activations, losses
+from ._threads import available_isas, isa, num_threads, set_num_threads
 from ._version import __version__
 from .callbacks import Callback, Checkpoint, EarlyStopping, FitState
 from .descent import DescentResult, gradient_descent
@@ -21,22 +34,17 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plots":  # loaded when it is wanted: few processes draw
-        from importlib import import_module
-
+    if name == "plots":  # loaded on first use
         return import_module(".plots", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def activations() -> dict[str, str]:
-    """Activation names, each with what its slope is a function of: output or preactivation."""
-    return _core.activations()
+def __dir__() -> list[str]:
+    return __all__
 
 
-def losses() -> dict[str, str]:
-    """Loss names, each with the output activation it is linked to."""
-    return _core.losses()
-
+for _thing in (Huber, Loss, Quantile, activations, losses):  # defined in private modules
+    _thing.__module__ = __name__
 
 __all__ = [
     "MLP",
@@ -51,18 +59,25 @@ __all__ = [
     "Explanation",
     "FitState",
     "History",
+    "Huber",
+    "Loss",
     "Optimizer",
+    "Quantile",
     "RMSprop",
     "__version__",
     "activations",
     "autograd",
     "available_isas",
+    "callbacks",
+    "convert",
     "gradient_descent",
+    "io",
     "isa",
     "kernels",
     "losses",
     "metrics",
     "num_threads",
+    "optimizers",
     "plots",
     "reference",
     "schedules",

@@ -1,43 +1,23 @@
-"""What users pass as X, y and sample_weight, turned into what the core reads.
+"""Conversion of X, y and sample_weight to arrays that the core reads.
 
-The core checks shapes, ranges and finite targets; here are the conversions: strings to classes,
-columns to vectors, frames to arrays, and the search for NaN in X.
+The core checks shapes, ranges and that targets are finite. This module encodes string labels,
+reshapes (n, 1) columns, converts data frames and checks that X is finite.
 """
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._registry import LOSSES
+
 Array = NDArray[Any]
 
 
-def whole(name: str, value: Any, least: int, most: int = 2**63 - 1) -> int:
-    """`value` as an int, or TypeError, or ValueError when it is out of range."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name}: expected an integer, got {type(value).__name__}")
-    if value < least:
-        raise ValueError(f"{name}: expected at least {least}, got {value}")
-    if value > most:
-        raise ValueError(f"{name}: expected at most {most}, got {value}")
-    return int(value)
-
-
-def penalty(l2: Any) -> float:
-    """`l2` as a float, or TypeError, or ValueError when it is negative or not finite."""
-    if isinstance(l2, bool) or not isinstance(l2, Real):
-        raise TypeError(f"l2: expected a number, got {type(l2).__name__}")
-    value = float(l2)
-    if not (np.isfinite(value) and value >= 0):
-        raise ValueError(f"l2: expected a finite number of at least 0, got {value}")
-    return value
-
-
 def as_matrix(x: Any, dtype: str, name: str = "X") -> Array:
-    """`x` as a 2-D array of a dtype the core reads without a copy where that is possible."""
+    """`x` as a 2-D array of a dtype the core reads; copied only if it has to be converted."""
     array = x if isinstance(x, np.ndarray) else np.asarray(x)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name}: expected numbers, got dtype {array.dtype}")
@@ -52,13 +32,13 @@ def as_matrix(x: Any, dtype: str, name: str = "X") -> Array:
 def check_finite(x: Array, dtype: str) -> None:
     """ValueError for the first NaN, infinity or number that `dtype` cannot hold.
 
-    A memory-mapped array is not read for it.
+    Memory-mapped arrays are not checked.
     """
     if x.dtype.kind != "f" or isinstance(x, np.memmap) or x.size == 0:
         return
     largest = np.finfo(dtype).max
     with np.errstate(all="ignore"):
-        if x.dtype == dtype and np.isfinite(x.sum()):  # one pass; an overflow looks closer
+        if x.dtype == dtype and np.isfinite(x.sum()):  # one pass; if it overflows, see below
             return
         if x.min() >= -largest and x.max() <= largest:
             return
@@ -72,11 +52,12 @@ def as_targets(
     y: Any, loss: str, outputs: int, dtype: str, classes: list[str] | None
 ) -> tuple[Array, list[str] | None]:
     """`y` as class indices (n,) or targets (n, outputs), and the classes if y holds strings."""
+    entry = LOSSES[loss]
     array = np.asarray(y)
     if array.dtype.kind == "O" and array.size and all(isinstance(v, str) for v in array.flat):
         array = array.astype(str)
     if array.dtype.kind == "U":
-        limit = {"cross_entropy": outputs, "binary_cross_entropy": 2}.get(loss)
+        limit = outputs if entry.takes_labels else 2 if entry.highest == 1 else None
         if limit is None:
             raise TypeError(f"y: expected numbers for loss {loss!r}, got strings")
         if array.shape[1:] not in ((), (1,)):
@@ -89,18 +70,18 @@ def as_targets(
     if array.dtype.kind not in "fiub":
         raise TypeError(f"y: expected numbers or strings, got dtype {array.dtype}")
     integral = array.dtype.kind in "iub"
-    if loss == "cross_entropy" and (array.ndim == 1 or (array.shape[1:] == (1,) and outputs > 1)):
+    if entry.takes_labels and (array.ndim == 1 or (array.shape[1:] == (1,) and outputs > 1)):
         if not integral:
             raise TypeError(f"y: expected integer class labels, got dtype {array.dtype}")
         return array.reshape(-1), classes
     if array.ndim == 1 and outputs == 1:
         array = array.reshape(-1, 1)
-    with np.errstate(over="ignore"):  # the core refuses what is not finite
+    with np.errstate(over="ignore"):  # overflows become infinities, which the core rejects
         return np.ascontiguousarray(array, dtype=dtype), classes
 
 
 def _encode(labels: Array, classes: list[str] | None) -> tuple[Array, list[str]]:
-    """Positions of `labels` in `classes`, or in their own sorted set."""
+    """Class indices of `labels`, and the classes: `classes`, or the sorted distinct labels."""
     if classes is None:
         found, codes = np.unique(labels, return_inverse=True)
         return codes.reshape(-1), [str(c) for c in found]
@@ -116,7 +97,7 @@ def _encode(labels: Array, classes: list[str] | None) -> tuple[Array, list[str]]
 
 
 def check_rows(x: Array, y: Array, sample_weight: Array | None) -> None:
-    """ValueError when the lengths differ."""
+    """ValueError when y or sample_weight has another length than X."""
     for name, other in (("y", y), ("sample_weight", sample_weight)):
         if other is not None and (other.ndim == 0 or len(other) != len(x)):
             got = "a scalar" if other.ndim == 0 else str(len(other))

@@ -1,48 +1,123 @@
-"""Losses by name or as a Python function."""
+"""Losses: by name, as an object with hyperparameters, or as a Python function."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core
+from ._registry import LOSSES, checked, default_loss, fits
 
 Array = NDArray[Any]
 LossFunction = Callable[..., tuple[float, Array]]
 
 
-def default_loss(output: str) -> str:
-    """The loss linked to an output activation; mse where there is none."""
-    for name, link in _core.losses().items():
-        if link == output and link != "identity":
-            return name
-    return "mse"
+class Loss:
+    """A loss of the core.
+
+    Parameters
+    ----------
+    name : str
+        One of ``nablas.losses()``.
+    **hyperparameters : float
+        The loss's own; omitted ones take their defaults.
+
+    Attributes
+    ----------
+    hyperparameters : mapping of str to float
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or a value out of bounds.
+    TypeError
+        For an unknown hyperparameter, or one that is no number.
+
+    Examples
+    --------
+    >>> Loss("huber", delta=2.0)
+    Loss('huber', delta=2)
+    """
+
+    def __init__(self, name: str, **hyperparameters: float) -> None:
+        if name not in LOSSES:
+            raise ValueError(f"loss: expected one of {', '.join(LOSSES)}, got {name!r}")
+        self.name = name
+        known = LOSSES[name].hyperparameters
+        self.hyperparameters = MappingProxyType(checked(name, known, hyperparameters))
+
+    def __repr__(self) -> str:
+        values = [f"{name}={value:g}" for name, value in self.hyperparameters.items()]
+        own = type(self) is Loss
+        return f"{type(self).__name__}({', '.join([repr(self.name)] * own + values)})"
+
+    def __reduce__(self) -> Any:
+        return _unpickled, (self.name, dict(self.hyperparameters), type(self))
 
 
-def resolve(loss: str | LossFunction | None, output: str) -> str | LossFunction:
+def _unpickled(name: str, hyperparameters: dict[str, float], kind: type[Loss]) -> Loss:
+    loss = kind.__new__(kind)
+    Loss.__init__(loss, name, **hyperparameters)
+    return loss
+
+
+class Huber(Loss):
+    """Huber's loss (1964): quadratic up to a distance `delta`, linear beyond; mean over outputs.
+
+    ``d²/2`` where ``|d| <= delta``, else ``delta (|d| - delta/2)``, with ``d = h - y``.
+
+    Parameters
+    ----------
+    delta : float
+        Above 0, in the units of the targets.
+    """
+
+    def __init__(self, delta: float = 1.0) -> None:
+        super().__init__("huber", delta=delta)
+
+
+class Quantile(Loss):
+    """The quantile loss of Koenker and Bassett (1978), minimal at the quantile `q` of the targets.
+
+    ``q (y - h)`` where the target is above the output, ``(1 - q) (h - y)`` where it is below; mean
+    over outputs. Also called pinball loss.
+
+    Parameters
+    ----------
+    q : float
+        Above 0 and below 1; 0.5 gives half the mean absolute error.
+    """
+
+    def __init__(self, q: float = 0.5) -> None:
+        super().__init__("quantile", q=q)
+
+
+def resolve(loss: str | Loss | LossFunction | None, output: str) -> Loss | LossFunction:
     """A loss that fits the output activation, or ValueError."""
     if loss is None:
-        return default_loss(output)
-    if callable(loss):
-        return loss
-    links = _core.losses()
-    if loss not in links:
-        raise ValueError(f"loss: expected one of {', '.join(links)} or a function, got {loss!r}")
-    if links[loss] not in ("identity", output):
+        return Loss(default_loss(output))
+    if not isinstance(loss, (str, Loss)):
+        if callable(loss):
+            return loss
+        raise TypeError(f"loss: expected a name, a Loss or a function, got {type(loss).__name__}")
+    name = loss if isinstance(loss, str) else loss.name
+    if name not in LOSSES:
+        raise ValueError(f"loss: expected one of {', '.join(LOSSES)} or a function, got {name!r}")
+    if not fits(name, output):
         raise ValueError(
-            f"loss: expected one that fits output {output!r}, got {loss!r}, which needs "
-            f"output {links[loss]!r}"
+            f"loss: expected one that fits output {output!r}, got {name!r}, which needs "
+            f"output {LOSSES[name].link!r}"
         )
-    return loss
+    return Loss(name) if isinstance(loss, str) else loss
 
 
 def call(
     loss: LossFunction, outputs: Array, targets: Array, weight: Array | None = None
 ) -> tuple[float, Array]:
-    """Value and gradient of a user's loss, checked; weights go to its `sample_weight`."""
+    """Value and gradient of a user's loss, checked; `weight` is passed as `sample_weight`."""
     settings = {} if weight is None else {"sample_weight": weight}
     result = loss(outputs, targets, **settings)
     if not (isinstance(result, tuple) and len(result) == 2):

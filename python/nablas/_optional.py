@@ -1,4 +1,4 @@
-"""Packages that only some functions need."""
+"""Optional dependencies."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ Report = Callable[[float, str], None]
 
 @contextmanager
 def progress_bar(epochs: int) -> Iterator[Report]:
-    """A bar with the time to go; yields report(epochs done, text)."""
+    """A bar with the estimated time left; yields report(epochs done, text)."""
     rich_progress = require("rich.progress", "cli")
     columns = [
         rich_progress.TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),

@@ -1,10 +1,10 @@
-"""The loop of `MLP.fit`: one call of the core an epoch, and what happens between epochs."""
+"""The loop of a fit: one call of the core per epoch, and what happens between epochs."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,57 +12,72 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _core, _data, _losses, _stepwise
+from . import _checks, _data
+from ._epochs import OnRows, Rates, Task
+from ._losses import Loss, LossFunction, call, resolve
 from ._progress import Report, progress_bar
-from .callbacks import Callback, FitState, check_monitors, is_true
+from ._registry import default_loss
+from .callbacks import AnyCallback, FitState, as_callbacks, is_true
 from .history import History
+from .network import Network
 from .optimizers import Optimizer, as_optimizer
 from .schedules import Constant, Plan, Schedule
 
 if TYPE_CHECKING:
-    from .mlp import MLP
+    from ._engine import Dataset
 
 Array = NDArray[Any]
+AnyLoss = str | Loss | LossFunction | None
 
 
 class Prepared(NamedTuple):
-    """Data as the core reads them."""
+    """Data as the core reads them, and the loss; `targets` and `weight` are a Python loss's."""
 
     x: Array
     targets: Array
-    data: _core.Dataset_float32
+    data: Dataset
     classes: list[str] | None
     weight: Array | None
+    loss: Loss | LossFunction
 
 
 def prepare(
-    net: MLP,
+    net: Network,
     X: ArrayLike,
     y: ArrayLike,
     sample_weight: ArrayLike | None,
-    loss: Any,
+    loss: AnyLoss,
     classes: list[str] | None,
 ) -> Prepared:
-    """What `fit` and its like get, checked; string labels are those of `classes`, if given."""
-    resolved = _losses.resolve(loss, net.output)
-    own = callable(resolved)
-    name = _losses.default_loss(net.output) if callable(resolved) else resolved
+    """The arguments of `fit`, `loss` and `gradient`, checked and converted for the core.
+
+    `classes`, if given, are the labels that strings in `y` must be among.
+    """
+    resolved = resolve(loss, net.output)
+    named = resolved if isinstance(resolved, Loss) else Loss(default_loss(net.output))
     x, targets = _data.as_matrix(X, net.dtype), np.asarray(y)
     weight = None if sample_weight is None else np.asarray(sample_weight, dtype=net.dtype)
     _data.check_rows(x, targets, weight)
-    if not own:
-        targets, classes = _data.as_targets(targets, name, net.sizes[-1], net.dtype, classes)
-    data = net._dataset(net._core, x, None if own else targets, weight, name)
-    return Prepared(x, targets, data, classes, weight)
+    if named is resolved:
+        targets, classes = _data.as_targets(targets, named.name, net.sizes[-1], net.dtype, classes)
+    data = net.engine.dataset(x, targets if named is resolved else None, weight, named)
+    return Prepared(x, targets, data, classes, weight, resolved)
+
+
+def check_rows_to_train(net: Network, x: Array) -> None:
+    """ValueError for no rows, or for a value that is not finite."""
+    _data.check_finite(x, net.dtype)
+    if len(x) == 0:
+        raise ValueError("X: expected at least one row, got 0")
 
 
 def validation(
-    net: MLP,
+    net: Network,
     given: Sequence[Any] | None,
-    loss: str | _losses.LossFunction,
+    loss: Loss | LossFunction,
     classes: list[str] | None,
 ) -> Callable[[], tuple[float, float]] | None:
-    """A function that gives the loss and the score on the validation data."""
+    """A function that returns the loss and the score on the validation data."""
     if given is None:
         return None
     if not (isinstance(given, (tuple, list)) and len(given) in (2, 3)):
@@ -71,21 +86,29 @@ def validation(
         )
     y, weight = given[1], given[2] if len(given) == 3 else None
     try:
-        x, targets, data, _, weight = prepare(net, given[0], y, weight, loss, classes)
-        _data.check_finite(x, net.dtype)
-        if len(x) == 0:
-            raise ValueError("X: expected at least one row, got 0")
+        found = prepare(net, given[0], y, weight, loss, classes)
+        check_rows_to_train(net, found.x)
     except (TypeError, ValueError) as error:
         raise type(error)(f"validation_data, {error}") from error
-    if callable(loss):
-        return lambda: (_losses.call(loss, net.forward(x), targets, weight)[0], net.score(x, y))
-    return lambda: (net._core.evaluate(data, 0.0), net.score(x, y))
+
+    def value() -> float:
+        if isinstance(found.loss, Loss):
+            return net.engine.evaluate(found.data)
+        return call(found.loss, net.forward(found.x), found.targets, found.weight)[0]
+
+    return lambda: (value(), net.score(found.x, y))
 
 
 def dropout_rates(dropout: float | Sequence[float], hidden: int) -> list[float]:
-    """One rate for each layer's inputs; the data themselves are never dropped."""
-    scalar = isinstance(dropout, Real)
-    rates = [float(dropout)] * hidden if scalar else list(dropout)  # type: ignore[arg-type]
+    """One rate for each layer's inputs; 0 for the data."""
+    if isinstance(dropout, Real):
+        rates = [float(dropout)] * hidden
+    elif isinstance(dropout, Iterable) and not isinstance(dropout, str):
+        rates = list(dropout)
+    else:
+        raise TypeError(
+            f"dropout: expected a rate or one for each hidden layer, got {type(dropout).__name__}"
+        )
     if len(rates) != hidden:
         raise ValueError(f"dropout: expected {hidden} rates, got {len(rates)}")
     for rate in rates:
@@ -96,49 +119,38 @@ def dropout_rates(dropout: float | Sequence[float], hidden: int) -> list[float]:
 
 @dataclass
 class Fit:
-    """One fit, its arguments checked."""
+    """A fit whose arguments were checked."""
 
-    net: MLP
+    net: Network
+    task: Task
     optimizer: Optimizer
-    trainer: _core.Trainer_float32
-    data: _core.Dataset_float32
-    targets: Array
-    loss: str | _losses.LossFunction
-    batch_size: int
     epochs: int
-    shuffle: bool
-    seed: int
-    l2: float
-    dropout: list[float]
     validation: Callable[[], tuple[float, float]] | None
-    metric: str
-    callbacks: Sequence[Callback]
+    callbacks: tuple[AnyCallback, ...]
     progress: bool
-    by_batch: bool = False  # scikit-learn's accounts: see Objective in the core
-    weight: Array | None = None  # of the rows, for a loss in Python
-    l1: float = 0.0
-    clip_norm: float | None = None
     loss_scale: float = 1.0  # of the recorded loss, penalty excluded
 
     def run(self) -> History:
-        """All epochs; whatever ends them, callbacks with `on_fit_end` are told."""
-        history = History(metric=self.metric)
-        for callback in self.callbacks:
-            if hasattr(callback, "on_fit_begin"):
-                callback.on_fit_begin(self.net)
+        """All epochs; `on_fit_end` is called however they end."""
+        history = self.net.history = History(metric=self.net.metric)
         try:
+            self._tell("on_fit_begin")
             bar = progress_bar(self.epochs) if self.progress else contextlib.nullcontext()
             with bar as report:
                 self._epochs(history, report)
         finally:
-            for callback in self.callbacks:
-                if hasattr(callback, "on_fit_end"):
-                    callback.on_fit_end(self.net)
+            self._tell("on_fit_end")
         return history
 
+    def _tell(self, event: str) -> None:
+        for callback in self.callbacks:
+            method = getattr(callback, event, None)
+            if method is not None:
+                method(self.net)
+
     def _epochs(self, history: History, report: Report | None) -> None:
-        rows = self.data.rows
-        batches = -(-rows // self.batch_size)
+        task, rows = self.task, self.task.data.rows
+        batches = -(-rows // task.batch_size)
         plan = Plan(batches, batches * self.epochs)
         constant: Schedule | None = None  # whose rates are those of the epoch before
         for epoch in range(self.epochs):
@@ -146,16 +158,17 @@ class Fit:
             if schedule is not constant:
                 rates = _rates(schedule, epoch * batches, batches, plan)
                 constant = schedule if type(schedule) is Constant else None
-            on_rows = self._row_report(report, history, epoch, rows)
-            loss, penalty, finite, seconds = self._epoch(rates, on_rows)
+            loss, penalty, finite, seconds = task.epoch(
+                rates, self._row_report(report, history, epoch, rows)
+            )
             if not finite:
-                self.net._trained_with = None  # the optimizer's states went astray, too
+                task.engine.forget_optimizer()  # its states are not finite either
                 raise FloatingPointError(
                     f"loss became {'nan' if math.isnan(loss) else loss} at epoch {epoch + 1}; "
-                    "lower learning_rate (the weights are finite but may be far off: initialise() "
+                    "lower learning_rate (the weights are finite but may be far off: initialize() "
                     "gives new ones)"
                 )
-            self.net._epochs_done += 1
+            task.engine.epochs += 1
             history.loss.append(loss * self.loss_scale + penalty)
             history.learning_rate.append(float(rates[-1]))
             history.seconds.append(seconds)
@@ -171,7 +184,7 @@ class Fit:
 
     def _row_report(
         self, report: Report | None, history: History, epoch: int, rows: int
-    ) -> Callable[[int], None] | None:
+    ) -> OnRows | None:
         if report is None:
             return None
         text = _summary(history)
@@ -184,58 +197,48 @@ class Fit:
                 state.stop = True
         return state.stop
 
-    def _epoch(
-        self, rates: NDArray[np.float64], on_rows: Callable[[int], None] | None
-    ) -> _stepwise.Epoch:
-        epoch = self.net._epochs_done
-        if callable(self.loss):
-            return _stepwise.with_loss(self, self.loss, rates, epoch)
-        if self.l1 or self.clip_norm is not None:
-            return _stepwise.with_adjusted_gradients(self, rates, epoch)
-        # By place: eight keywords cost as much as an epoch of a tiny network.
-        return self.trainer.run_epoch(
-            self.data, rates, self.batch_size, self.shuffle, self.seed, epoch, self.dropout,
-            self.l2, on_rows, self.by_batch,
-        )  # fmt: skip
 
-
-def _rates(schedule: Schedule, first: int, count: int, plan: Plan) -> NDArray[np.float64]:
+def _rates(schedule: Schedule, first: int, count: int, plan: Plan) -> Rates:
     """The rates of an epoch's updates, or ValueError."""
     steps = np.arange(first, first + count)
     rates = np.ascontiguousarray(schedule.rates(steps, plan), dtype=np.float64)
-    if not (np.isfinite(rates).all() and (rates >= 0).all()):
-        raise ValueError(f"learning_rate: expected finite rates, got {rates.min()}")
+    wrong = ~(np.isfinite(rates) & (rates >= 0))
+    if wrong.any():
+        raise ValueError(
+            f"learning_rate: expected finite rates of at least 0, got {rates[wrong.argmax()]}"
+        )
     return rates
 
 
 def make_fit(
-    net: MLP,
+    net: Network,
     X: ArrayLike,
     y: ArrayLike,
     *,
-    loss: str | _losses.LossFunction | None,
+    loss: AnyLoss,
     validation_data: Sequence[Any] | None,
     sample_weight: ArrayLike | None,
     **settings: Any,
 ) -> Fit:
     """A `Fit` of checked arguments; those of `MLP.fit`."""
-    x, targets, data, classes, weight = prepare(net, X, y, sample_weight, loss, None)
-    _data.check_finite(x, net.dtype)
-    if len(x) == 0:
-        raise ValueError("X: expected at least one row, got 0")
-    resolved = _losses.resolve(loss, net.output)
-    validated = validation(net, validation_data, resolved, classes)
-    fit = assemble(Fit, net, data, targets, resolved, validated, weight=weight, **settings)
-    net.classes = classes
+    found = prepare(net, X, y, sample_weight, loss, None)
+    check_rows_to_train(net, found.x)
+    validated = validation(net, validation_data, found.loss, found.classes)
+    data = {
+        "data": found.data,
+        "targets": found.targets,
+        "weight": found.weight,
+        "loss": found.loss,
+    }
+    fit = assemble(net, Task, data, validated, **settings)
+    net.classes = found.classes
     return fit
 
 
 def assemble(
-    kind: type[Fit],
-    net: MLP,
-    data: Any,
-    targets: Array,
-    loss: str | _losses.LossFunction,
+    net: Network,
+    kind: type[Task],
+    data: dict[str, Any],
     validation: Callable[[], tuple[float, float]] | None,
     *,
     optimizer: Optimizer | str | None,
@@ -243,43 +246,30 @@ def assemble(
     epochs: int,
     shuffle: bool,
     seed: int | None,
+    l1: float,
     l2: float,
+    clip_norm: float | None,
     dropout: float | Sequence[float],
-    callbacks: Sequence[Callback],
+    callbacks: Iterable[AnyCallback] | None,
     progress: bool,
+    loss_scale: float = 1.0,
     **more: Any,
 ) -> Fit:
-    """A `Fit` of checked data and of settings checked here; `more` are its other fields."""
-    if not isinstance(shuffle, (bool, np.bool_)):
-        raise TypeError(f"shuffle: expected True or False, got {type(shuffle).__name__}")
-    check_monitors(callbacks, validation is not None)
+    """A `Fit` of checked data and of settings checked here; `more` are other fields of the task."""
     chosen = as_optimizer(optimizer)
-    trained = net._trained_with
-    if trained is None or trained[0] is not chosen:
-        trained = chosen, net._trainer(net._core, chosen.name, {**chosen.hyperparameters})
-    fit = kind(
-        net=net,
-        optimizer=chosen,
-        trainer=trained[1],
-        data=data,
-        targets=targets,
-        loss=loss,
-        batch_size=min(_data.whole("batch_size", batch_size, 1), data.rows),
-        epochs=_data.whole("epochs", epochs, 0),
-        shuffle=bool(shuffle),
-        seed=net.seed if seed is None else _data.whole("seed", seed, 0),
-        l2=_data.penalty(l2),
-        dropout=dropout_rates(dropout, len(net.sizes) - 2),
-        validation=validation,
-        metric=net._metric,
-        callbacks=callbacks,
-        progress=progress,
-        **more,
-    )
-    if trained is not net._trained_with:
-        chosen.schedule.begin()
-        net._trained_with = trained
-    return fit
+    settings = {
+        "batch_size": min(_checks.integer("batch_size", batch_size, 1), data["data"].rows),
+        "shuffle": _checks.flag("shuffle", shuffle),
+        "seed": net.seed if seed is None else _checks.integer("seed", seed, 0),
+        "l1": _checks.penalty("l1", l1),
+        "l2": _checks.penalty("l2", l2),
+        "clip_norm": None if clip_norm is None else _checks.number("clip_norm", clip_norm, above=0),
+        "dropout": dropout_rates(dropout, len(net.sizes) - 2),
+    }
+    checked = as_callbacks(callbacks, validation is not None)
+    count, shown = _checks.integer("epochs", epochs, 0), _checks.flag("progress", progress)
+    task = kind(engine=net.engine, trainer=net.engine.trainer(chosen), **data, **settings, **more)
+    return Fit(net, task, chosen, count, validation, checked, shown, loss_scale)
 
 
 def _summary(history: History) -> str:

@@ -1,29 +1,30 @@
-"""Callbacks: called after every epoch of a fit; a plain function of a `FitState` is one, too."""
+"""Callbacks: objects or functions that a fit calls after every epoch."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _checks
 from .history import History
 
 if TYPE_CHECKING:
-    from .mlp import MLP
+    from .network import Network
 
 
 @dataclass
 class FitState:
-    """What a callback sees.
+    """The argument of a callback.
 
     Attributes
     ----------
-    net : MLP
+    net : Network
         The network with this epoch's weights.
     epoch : int
         Epochs done in this fit, from 1.
@@ -33,37 +34,88 @@ class FitState:
         Set it to end the fit; returning True from the callback does the same.
     """
 
-    net: MLP
+    net: Network
     epoch: int
     history: History
     stop: bool = False
 
 
-# Called after every epoch. Objects may also have ``on_fit_begin(net)`` and ``on_fit_end(net)``.
-Callback = Callable[[FitState], Any]
+class Callback:
+    """Base class of callbacks; override what is needed.
 
+    A plain function of a `FitState` may be given in place of a Callback.
+
+    Attributes
+    ----------
+    monitor : str or None
+        The history entry that the callback reads: "loss", "val_loss" or "val_score". A fit that
+        does not record it is refused before it begins.
+    """
+
+    monitor: str | None = None
+
+    def on_fit_begin(self, net: Network) -> None:
+        """Called once before the first epoch."""
+
+    def on_epoch_end(self, state: FitState) -> Any:
+        """Called after every epoch; True ends the fit."""
+
+    def on_fit_end(self, net: Network) -> None:
+        """Called once at the end, also after an interrupt or an error."""
+
+    def get_state(self) -> dict[str, Any]:
+        """What a checkpoint must hold to continue: JSON values and arrays."""
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from what `get_state` returned."""
+
+    def __call__(self, state: FitState) -> Any:
+        """`on_epoch_end`."""
+        return self.on_epoch_end(state)
+
+
+AnyCallback = Callback | Callable[[FitState], Any]
 MONITORS = ("loss", "val_loss", "val_score")
 
 
 def is_true(answer: Any) -> bool:
-    """Whether a callback asked for the end: True, of Python or NumPy, and nothing merely truthy."""
+    """Whether `answer` is True (bool or np.bool_); other truthy values do not end a fit."""
     return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
 
-def check_monitors(callbacks: Sequence[Callback], validated: bool) -> None:
-    """ValueError for a callback that watches what this fit will not record."""
-    for callback in callbacks:
+def as_callbacks(
+    callbacks: Iterable[AnyCallback] | None, validated: bool
+) -> tuple[AnyCallback, ...]:
+    """Callbacks as a tuple, or TypeError; ValueError for a `monitor` this fit does not record."""
+    if callbacks is None:
+        return ()
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(
+            "callbacks: expected a list of functions or Callback objects, got "
+            f"{getattr(callbacks, '__name__', type(callbacks).__name__)}"
+        )
+    found = tuple(callbacks)
+    for i, callback in enumerate(found):
+        if isinstance(callback, type):
+            raise TypeError(
+                f"callbacks: expected an object, got the class {callback.__name__} at {i}"
+            )
+        if not callable(callback):
+            raise TypeError(
+                "callbacks: expected functions or Callback objects, got "
+                f"{type(callback).__name__} at {i}"
+            )
         monitor = getattr(callback, "monitor", None)
-        if monitor is None:
-            continue
-        if monitor not in MONITORS:
-            raise ValueError(f"monitor: expected one of {', '.join(MONITORS)}, got {monitor!r}")
-        if monitor != "loss" and not validated:
-            raise ValueError(f"monitor: expected validation_data with {monitor!r}, got none")
+        if monitor is not None:
+            _checks.choice("monitor", monitor, MONITORS)
+            if monitor != "loss" and not validated:
+                raise ValueError(f"monitor: expected validation_data with {monitor!r}, got none")
+    return found
 
 
 def _better(monitor: str, value: float, best: float, least: float = 0.0) -> bool:
-    """Whether `value` improves on `best` by more than `least`; scores rise, losses fall."""
+    """Whether `value` is better than `best` by more than `least`; val_score: higher is better."""
     return value > best + least if monitor == "val_score" else value < best - least
 
 
@@ -71,7 +123,7 @@ def _worst(monitor: str) -> float:
     return -math.inf if monitor == "val_score" else math.inf
 
 
-class EarlyStopping:
+class EarlyStopping(Callback):
     """End the fit when a loss has not improved for some epochs.
 
     Parameters
@@ -94,18 +146,18 @@ class EarlyStopping:
         monitor: str = "val_loss",
         restore_best: bool = True,
     ) -> None:
-        if patience < 1:
-            raise ValueError(f"patience: expected at least 1, got {patience}")
-        self.patience, self.min_delta = patience, min_delta
-        self.monitor, self.restore_best = monitor, restore_best
+        self.patience = _checks.integer("patience", patience, 1)
+        self.min_delta = _checks.number("min_delta", min_delta, least=0)
+        self.monitor: str = _checks.choice("monitor", monitor, MONITORS)
+        self.restore_best = _checks.flag("restore_best", restore_best)
         self.on_fit_begin()
 
-    def on_fit_begin(self, net: MLP | None = None) -> None:
-        """Forget an earlier fit."""
+    def on_fit_begin(self, net: Network | None = None) -> None:
+        """Reset `best` and `best_epoch`."""
         self.best, self.best_epoch = _worst(self.monitor), 0
         self._weights: NDArray[Any] | None = None
 
-    def __call__(self, state: FitState) -> None:
+    def on_epoch_end(self, state: FitState) -> None:
         """Compare this epoch with the best."""
         value = state.history[self.monitor][-1]
         if _better(self.monitor, value, self.best, self.min_delta):
@@ -115,14 +167,14 @@ class EarlyStopping:
         elif state.epoch - self.best_epoch >= self.patience:
             state.stop = True
 
-    def on_fit_end(self, net: MLP) -> None:
+    def on_fit_end(self, net: Network) -> None:
         """Restore the best weights."""
         if self._weights is not None:
             net.parameters[:] = self._weights
             self._weights = None
 
 
-class Checkpoint:
+class Checkpoint(Callback):
     """Save the network after every epoch, or after every best one.
 
     Parameters
@@ -130,28 +182,28 @@ class Checkpoint:
     path : str or path
         "{epoch}" in it is replaced by the epoch's number.
     monitor : str, optional
-        Save only when this history entry ("val_loss", "val_score" or "loss") is the best so far.
+        Save only when this history entry ("val_loss", "val_score" or "loss") is better than at
+        every earlier save.
     every : int
-        Save only every so many epochs.
+        Save only in epochs that are a multiple of it.
     """
 
     def __init__(
         self, path: str | os.PathLike[str], *, monitor: str | None = None, every: int = 1
     ) -> None:
-        if every < 1:
-            raise ValueError(f"every: expected at least 1, got {every}")
-        self.path, self.monitor, self.every = os.fspath(path), monitor, every
+        self.path, self.every = os.fspath(path), _checks.integer("every", every, 1)
+        self.monitor = None if monitor is None else _checks.choice("monitor", monitor, MONITORS)
         self.on_fit_begin()
 
-    def on_fit_begin(self, net: MLP | None = None) -> None:
-        """Forget an earlier fit; OSError when the folder does not exist."""
+    def on_fit_begin(self, net: Network | None = None) -> None:
+        """Reset the best value; FileNotFoundError when the folder does not exist."""
         self.best = _worst(self.monitor or "loss")
         folder = os.path.dirname(self.path) or "."
         if net is not None and not os.path.isdir(folder):
             raise FileNotFoundError(f"path: expected a folder that exists, got {folder}")
 
-    def __call__(self, state: FitState) -> None:
-        """Save if it is time."""
+    def on_epoch_end(self, state: FitState) -> None:
+        """Save, subject to `every` and `monitor`."""
         if state.epoch % self.every:
             return
         if self.monitor is not None:
@@ -160,3 +212,10 @@ class Checkpoint:
                 return
             self.best = value
         state.net.save(self.path.replace("{epoch}", str(state.epoch)))
+
+
+__all__ = ["Callback", "Checkpoint", "EarlyStopping", "FitState"]
+
+
+def __dir__() -> list[str]:
+    return __all__

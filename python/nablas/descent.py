@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._data import whole
+from ._checks import integer, number
 from .callbacks import is_true
-from .optimizers import SGD, Optimizer
+from .optimizers import SGD, Optimizer, as_optimizer
 
 Array = NDArray[Any]
 
@@ -32,7 +32,7 @@ class DescentResult:
     costs : list of float
         The cost at x0 and after every iteration.
     path : list of arrays
-        The points, if they were kept.
+        x0 and the point after every iteration with `keep_path`, else empty.
     """
 
     x: Array
@@ -52,7 +52,7 @@ def gradient_descent(
     *,
     max_iterations: int = 1000,
     tolerance: float = 1e-6,
-    optimizer: Optimizer | None = None,
+    optimizer: Optimizer | str | None = None,
     callback: Callable[[int, Array, float], Any] | None = None,
     keep_path: bool = False,
 ) -> DescentResult:
@@ -63,14 +63,14 @@ def gradient_descent(
     cost : function of an array of x0's shape, returning a number
     grad : function of the same array, returning the gradient in its shape
     x0 : array
-        Where to begin; computed in float64 unless it is float32.
+        Starting point; everything is computed in float64 unless it is float32.
     learning_rate : float
         The step is ``x -= learning_rate * grad(x)``.
     max_iterations : int
     tolerance : float
         End when the gradient's Euclidean norm is at most this.
-    optimizer : Optimizer, optional
-        Another rule for the step, with its own learning rate.
+    optimizer : Optimizer or str, optional
+        Makes the steps instead, with its own learning rate; `learning_rate` is then ignored.
     callback : function of (iteration, x, cost), optional
         Called after every iteration; True ends the descent.
     keep_path : bool
@@ -88,8 +88,9 @@ def gradient_descent(
         When cost or gradient is not finite; names the iteration.
     """
     x = np.array(x0, dtype=np.float32 if np.asarray(x0).dtype == np.float32 else np.float64)
-    whole("max_iterations", max_iterations, 0)
-    rule = optimizer or SGD(learning_rate)
+    max_iterations = integer("max_iterations", max_iterations, 0)
+    tolerance = number("tolerance", tolerance, least=0)
+    rule = SGD(learning_rate) if optimizer is None else as_optimizer(optimizer)
     update = rule.bind(x, total_steps=max(max_iterations, 1))
     costs: list[float] = []
     path: list[Array] = []

@@ -1,24 +1,23 @@
-"""One pass through a network, every array of it visible."""
+"""A forward and a backward pass through a network, with every array kept."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _core, _data, _losses, kernels
-
-if TYPE_CHECKING:
-    from .network import Network
+from . import _data, _losses, kernels
+from ._registry import LOSSES
+from .network import Network, through_output
 
 Array = NDArray[Any]
 
 
 @dataclass
 class LayerPass:
-    """What one layer saw and made.
+    """The arrays of one layer in a forward and a backward pass.
 
     Attributes
     ----------
@@ -27,9 +26,9 @@ class LayerPass:
     z, a : arrays of shape (n, outputs)
         Preactivation and activation.
     delta : array of shape (n, outputs)
-        The loss's derivative by z.
+        The loss's derivative with respect to z.
     dW, db : arrays of the shapes of weights and bias
-        The loss's derivatives by them.
+        The loss's derivatives with respect to them.
     activation : str
     """
 
@@ -94,7 +93,9 @@ def _show(name: str, array: Array, note: str) -> list[str]:
     return [f"  {name} {rows}x{columns}  {note}", *("    " + line for line in body.split("\n"))]
 
 
-def explain(net: Network, x: ArrayLike, y: ArrayLike, loss: str | None) -> Explanation:
+def explain(
+    net: Network, x: ArrayLike, y: ArrayLike, loss: str | _losses.Loss | None
+) -> Explanation:
     """Compute an `Explanation` from the public kernels; see `MLP.explain`."""
     rows = np.asarray(x)
     if rows.ndim == 1:
@@ -103,55 +104,42 @@ def explain(net: Network, x: ArrayLike, y: ArrayLike, loss: str | None) -> Expla
     if a.shape[1] != net.sizes[0]:
         raise ValueError(f"x: expected {net.sizes[0]} features, got {a.shape[1]}")
     resolved = _losses.resolve(loss, net.output)
-    if callable(resolved):
+    if not isinstance(resolved, _losses.Loss):
         raise TypeError("loss: expected a name, got a function")
-    targets, _ = _data.as_targets(y, resolved, net.sizes[-1], net.dtype, net.classes)
-    inputs, zs, activations = [], [], []
-    blocks = [np.vstack([b, w]) for w, b in zip(net.weights, net.biases, strict=True)]
-    for block, name in zip(blocks, net.activations, strict=True):
-        inputs.append(a)
-        zs.append(kernels.dense_forward(a, block))
-        a = kernels.softmax(zs[-1]) if name == "softmax" else kernels.activate(zs[-1], name)
-        activations.append(a)
-    value, delta = _output_delta(resolved, net.output, zs[-1], a, targets)
+    targets, _ = _data.as_targets(y, resolved.name, net.sizes[-1], net.dtype, net.classes)
+    made = net.layers(a)
+    value, delta = _output_delta(resolved, net.output, *made[-1], targets)
     layers: list[LayerPass] = []
-    for i in reversed(range(len(blocks))):
+    for i in reversed(range(len(made))):
+        read = made[i - 1][1] if i else a
         below = net.activations[i - 1] if i else "identity"
+        block = np.vstack([net.biases[i], net.weights[i]])
         gradient, delta_below = kernels.dense_backward(
-            inputs[i], blocks[i], delta, below, preactivation=zs[i - 1] if i else None
+            read, block, delta, below, preactivation=made[i - 1][0] if i else None
         )
-        layers.insert(
-            0,
+        layers.append(
             LayerPass(
-                input=inputs[i],
-                weights=blocks[i][1:],
-                bias=blocks[i][0],
-                z=zs[i],
-                a=activations[i],
+                input=read,
+                weights=block[1:],
+                bias=block[0],
+                z=made[i][0],
+                a=made[i][1],
                 delta=delta,
                 dW=gradient[1:],
                 db=gradient[0],
                 activation=net.activations[i],
-            ),
+            )
         )
         delta = delta_below
-    return Explanation(value, resolved, targets, layers)
+    return Explanation(value, resolved.name, targets, layers[::-1])
 
 
 def _output_delta(
-    loss: str, output: str, z: Array, a: Array, targets: Array
+    loss: _losses.Loss, output: str, z: Array, a: Array, targets: Array
 ) -> tuple[float, Array]:
-    function = getattr(kernels, _KERNEL_OF.get(loss, loss))
-    if _core.losses()[loss] == output:
-        return function(z, targets)  # type: ignore[no-any-return]
-    value, by_output = function(a, targets)
-    if output == "softmax":
-        return value, a * (by_output - (a * by_output).sum(axis=1, keepdims=True))
-    kept = z if _core.activations()[output] == "preactivation" else a
-    return value, kernels.hadamard_delta(by_output, kept, output)
-
-
-_KERNEL_OF = {
-    "cross_entropy": "softmax_cross_entropy",
-    "binary_cross_entropy": "sigmoid_binary_cross_entropy",
-}
+    """The loss, and δ of the output layer."""
+    entry = LOSSES[loss.name]
+    function = getattr(kernels, entry.function)
+    linked = entry.link == output
+    value, by = function(z if linked else a, targets, **loss.hyperparameters)
+    return value, by if linked else through_output(output, z, a, by)

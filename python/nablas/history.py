@@ -1,8 +1,7 @@
-"""What happened during a fit."""
+"""The record of a fit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,15 +13,15 @@ class History:
     Attributes
     ----------
     loss : list of float
-        Mean training loss over the epoch's batches as they were met, plus the l2 penalty.
+        Mean of the batches' losses, each before its update, plus the penalty after the epoch.
     val_loss : list of float
-        Loss on the validation data after the epoch; empty without them.
+        Loss on the validation data after the epoch, without penalty; empty without such data.
     val_score : list of float
         Accuracy or R² on the validation data; empty without them.
     metric : str
         What `val_score` is: "accuracy" or "r2".
     learning_rate : list of float
-        That of the epoch's last update.
+        The rate of the epoch's last update.
     seconds : list of float
         Training time, without validation and callbacks.
     """
@@ -40,14 +39,17 @@ class History:
     def __getitem__(self, name: str) -> list[float]:
         values = getattr(self, name, None)
         if not isinstance(values, list):
-            raise KeyError(f"expected one of {', '.join(self)}, got {name!r}")
+            raise KeyError(f"expected one of {', '.join(self.keys())}, got {name!r}")
         return values
 
-    def __iter__(self) -> Iterator[str]:
-        return (name for name, values in vars(self).items() if isinstance(values, list))
+    def keys(self) -> list[str]:
+        """The names of the lists, so that ``dict(history)`` works."""
+        return [name for name, values in vars(self).items() if isinstance(values, list)]
+
+    __iter__ = None  # neither over epochs nor over names: use `keys`
 
     def __repr__(self) -> str:
-        last = ", ".join(f"{name}={self[name][-1]:.4g}" for name in self if self[name])
+        last = ", ".join(f"{name}={self[name][-1]:.4g}" for name in self.keys() if self[name])
         return f"History({len(self)} epochs{': ' + last if last else ''})"
 
     def plot(self, ax: Any = None) -> Any:

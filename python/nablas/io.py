@@ -8,48 +8,22 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._optional import require
 
-if TYPE_CHECKING:
-    from .network import Network
-
 FORMAT = 1
 KEY = "nablas"
-N = TypeVar("N", bound="Network")
-
-
-def specification(net: Network) -> dict[str, Any]:
-    """What it takes to build the network again, without its parameters."""
-    return {
-        "format": FORMAT,
-        "sizes": list(net.sizes),
-        "activations": list(net.activations),
-        "dtype": net.dtype,
-        "seed": net.seed,
-        "classes": net.classes,
-        "epochs": net._epochs_done,
-        "updates": net._core.updates,
-    }
-
-
-def restore(net: Network, spec: dict[str, Any], parameters: NDArray[Any]) -> None:
-    """Make `net`, built or not, the network that `spec` and `parameters` describe."""
-    *hidden, output = spec["activations"]
-    type(net).__init__(
-        net, spec["sizes"], hidden, output, dtype=spec["dtype"], seed=spec["seed"], init="zeros"
-    )
-    net.parameters[:] = parameters
-    net.classes, net._epochs_done = spec["classes"], spec["epochs"]
-    net._core.updates = spec["updates"]
+__all__ = ["load", "save", "write_atomically"]
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
-    """Replace the file at `path` by `content`: all of it or, if anything fails, nothing."""
+    """Replace the file at `path` by `content`; on failure the old file stays unchanged."""
     path = os.fspath(path)
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", suffix=".tmp")
     try:
@@ -66,39 +40,43 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
         raise
 
 
-def save(net: Network, path: str | os.PathLike[str], extra: dict[str, Any] | None = None) -> None:
-    """Write a network, and anything JSON can hold beside it.
+def save(
+    path: str | os.PathLike[str],
+    specification: dict[str, Any],
+    layers: Sequence[tuple[NDArray[Any], NDArray[Any]]],
+) -> None:
+    """Write a model file.
 
     Parameters
     ----------
-    net : MLP
     path : str or path
         Replaced atomically if it exists.
-    extra : dict, optional
-        Returned by `load`.
+    specification : dict
+        Anything JSON can hold; with "sizes" and "dtype" of the layers.
+    layers : sequence of (weights, bias)
+        Arrays of shapes (inputs, outputs) and (outputs,).
     """
     safetensors = require("safetensors.numpy", "io")
     tensors = {}
-    for i, (weight, bias) in enumerate(zip(net.weights, net.biases, strict=True)):
+    for i, (weight, bias) in enumerate(layers):
         tensors[f"layers.{i}.weight"] = np.ascontiguousarray(weight)
         tensors[f"layers.{i}.bias"] = np.ascontiguousarray(bias)
-    header = json.dumps({**specification(net), "extra": extra})
+    header = json.dumps({"format": FORMAT, **specification})
     write_atomically(path, safetensors.save(tensors, metadata={KEY: header}))
 
 
-def load(path: str | os.PathLike[str], kind: type[N]) -> tuple[N, dict[str, Any]]:
-    """Read what `save` wrote.
+def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], NDArray[Any]]:
+    """Read a model file.
 
     Parameters
     ----------
     path : str or path
-    kind : Network or a class derived from it, such as MLP
 
     Returns
     -------
-    net : of that kind
-    extra : dict
-        What was saved beside it.
+    specification : dict
+    parameters : array of shape (n,)
+        Layer by layer, bias before weights.
 
     Raises
     ------
@@ -111,20 +89,25 @@ def load(path: str | os.PathLike[str], kind: type[N]) -> tuple[N, dict[str, Any]
     path = os.fspath(path)
     with open(path, "rb"):
         pass  # so that a missing or unreadable file is an OSError
+    with damaged(path), safetensors.safe_open(path, framework="numpy") as file:
+        header = (file.metadata() or {}).get(KEY)
+        if header is None:
+            raise ValueError("it has no nablas header")
+        specification = json.loads(header)
+        if specification["format"] > FORMAT:
+            raise ValueError(f"its format {specification['format']} is newer than this nablas")
+        return specification, _flat(file, specification)
+
+
+@contextmanager
+def damaged(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Errors of a damaged file as a ValueError that names it."""
+    safetensors = require("safetensors", "io")
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            header = (file.metadata() or {}).get(KEY)
-            if header is None:
-                raise ValueError("it has no nablas header")
-            spec = json.loads(header)
-            if spec["format"] > FORMAT:
-                raise ValueError(f"its format {spec['format']} is newer than this nablas")
-            net = kind.__new__(kind)
-            restore(net, spec, _flat(file, spec))
-            return net, spec.get("extra") or {}
+        yield
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
         reason = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else error
-        raise ValueError(f"{path}: expected a nablas model, but {reason}") from error
+        raise ValueError(f"{os.fspath(path)}: expected a nablas model, but {reason}") from error
 
 
 def _flat(file: Any, spec: dict[str, Any]) -> NDArray[Any]:
@@ -142,3 +125,7 @@ def _flat(file: Any, spec: dict[str, Any]) -> NDArray[Any]:
                 raise ValueError(f"layers.{i}.{name}: expected finite values")
             pieces.append(tensor.reshape(-1))
     return np.concatenate(pieces)
+
+
+def __dir__() -> list[str]:
+    return __all__

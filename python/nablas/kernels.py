@@ -2,61 +2,24 @@
 
 Every function takes float32 or float64 arrays of any strides and byte order and leaves its inputs
 as they are; `out` may be any writeable array of the right shape and dtype, overlaps included.
-``nablas.reference`` has the same names with the same signatures in plain NumPy.
+``nablas.reference`` has the same names with the same signatures in plain NumPy. The names are those
+that the extension binds as kernels.
 """
 
-from ._core import (
-    activate,
-    dense_backward,
-    dense_forward,
-    dropout,
-    erf,
-    exp,
-    gather_rows,
-    hadamard_delta,
-    half_mse,
-    huber,
-    log,
-    mae,
-    matmul,
-    mse,
-    optimizer_update,
-    permutation,
-    poisson,
-    random_normal,
-    random_uniform,
-    sigmoid,
-    sigmoid_binary_cross_entropy,
-    slope,
-    softmax,
-    softmax_cross_entropy,
-    tanh,
-)
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "activate",
-    "dense_backward",
-    "dense_forward",
-    "dropout",
-    "erf",
-    "exp",
-    "gather_rows",
-    "hadamard_delta",
-    "half_mse",
-    "huber",
-    "log",
-    "mae",
-    "matmul",
-    "mse",
-    "optimizer_update",
-    "permutation",
-    "poisson",
-    "random_normal",
-    "random_uniform",
-    "sigmoid",
-    "sigmoid_binary_cross_entropy",
-    "slope",
-    "softmax",
-    "softmax_cross_entropy",
-    "tanh",
-]
+from . import _core
+
+if TYPE_CHECKING:
+    from ._core import *  # noqa: F403
+
+__all__ = sorted(_core.kernels)
+
+for _name in __all__:
+    _function = getattr(_core, _name)
+    _function.__module__ = __name__
+    globals()[_name] = _function
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -40,11 +40,11 @@ def _mean(values: Array, sample_weight: ArrayLike | None) -> float:
 def accuracy(
     y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Share of the samples that are predicted rightly, with all their labels.
+    """Fraction of samples predicted correctly, in all their labels if there are several.
 
     Parameters
     ----------
-    y_true : array of shape (n,) or (n, labels), or one-hot (n, classes) beside classes (n,)
+    y_true : array of shape (n,) or (n, labels), or one-hot (n, classes) if y_pred is (n,)
     y_pred : array of shape (n,) or (n, labels)
     sample_weight : array of shape (n,), optional
 
@@ -67,7 +67,7 @@ def accuracy(
 def subset_accuracy(
     y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Share of the samples whose whole set of labels is predicted rightly.
+    """Fraction of samples whose labels are all predicted correctly.
 
     Parameters
     ----------
@@ -91,8 +91,8 @@ def subset_accuracy(
 def r2(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
     """The coefficient of determination, averaged over outputs.
 
-    ``1 - sum((y - h)²) / sum((y - mean(y))²)``; an output whose targets are all equal counts 1 if
-    it is met exactly and 0 otherwise, as in scikit-learn.
+    ``1 - sum((y - h)²) / sum((y - mean(y))²)``; an output whose targets are all equal scores 1 if
+    predicted exactly and 0 otherwise, as in scikit-learn.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def cross_entropy(
 ) -> float:
     """``-sum(y log p)`` of each sample, averaged.
 
-    Probabilities are kept ``eps`` of their dtype away from 0 and 1, as in scikit-learn's
+    Probabilities are clipped to [eps, 1 - eps], eps that of their dtype, as in scikit-learn's
     ``log_loss``.
 
     Parameters
@@ -184,6 +184,8 @@ def binary_cross_entropy(
 ) -> float:
     """``-y log p - (1 - y) log(1 - p)``, summed over labels and averaged over samples.
 
+    Probabilities are clipped as in `cross_entropy`.
+
     Parameters
     ----------
     y_true : array of shape (n,) or (n, labels)
@@ -209,7 +211,7 @@ def binary_cross_entropy(
 
 
 def _hits_at_k(y_true: ArrayLike, y_score: ArrayLike, k: int) -> tuple[Array, Array]:
-    """True labels among each sample's k best, and all true labels."""
+    """Number of each sample's true labels among its k highest scores, and in all."""
     truth, score = _pair(y_true, y_score)
     if truth.ndim != 2 or truth.shape != score.shape:
         raise ValueError(
@@ -224,7 +226,7 @@ def _hits_at_k(y_true: ArrayLike, y_score: ArrayLike, k: int) -> tuple[Array, Ar
     relevant = truth.astype(float)
     last = -np.partition(-score.astype(float), k - 1, axis=1)[:, k - 1 : k]
     above, tied = score > last, score == last
-    places = k - above.sum(axis=1)  # left for the tied
+    places = k - above.sum(axis=1)  # of the k, those left for tied labels
     hits = (relevant * above).sum(axis=1)
     hits += (relevant * tied).sum(axis=1) * places / tied.sum(axis=1)
     return hits, relevant.sum(axis=1)
@@ -233,10 +235,9 @@ def _hits_at_k(y_true: ArrayLike, y_score: ArrayLike, k: int) -> tuple[Array, Ar
 def precision_at_k(
     y_true: ArrayLike, y_score: ArrayLike, k: int, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Share of true labels among the k with the highest scores, averaged over samples.
+    """Fraction of true labels among the k with the highest scores, averaged over samples.
 
-    Labels whose scores tie for the last places share them equally: the result is the mean over all
-    orders of the tied, so it depends neither on their order nor on chance.
+    Ties at the k-th score are resolved by the mean over all orders of the tied labels.
 
     Parameters
     ----------
@@ -265,14 +266,14 @@ def recall_at_k(
     zero_division: float = 0.0,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    """Share of a sample's true labels found among the k with the highest scores, averaged.
+    """Fraction of a sample's true labels that have one of the k highest scores, averaged.
 
     Parameters
     ----------
     y_true, y_score, k, sample_weight
         As for `precision_at_k`, ties included.
     zero_division : float
-        What a sample without any true label counts.
+        Value for a sample without true labels.
 
     Returns
     -------
@@ -282,3 +283,18 @@ def recall_at_k(
     hits, relevant = _hits_at_k(y_true, y_score, k)
     some = relevant > 0
     return _mean(np.where(some, hits / np.where(some, relevant, 1), zero_division), sample_weight)
+
+
+__all__ = [
+    "accuracy",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "precision_at_k",
+    "r2",
+    "recall_at_k",
+    "subset_accuracy",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _data, _losses, metrics
-from ._training import make_fit, prepare
-from .callbacks import Callback
+from . import _checks, convert
+from ._losses import Loss, call
+from ._training import AnyLoss, make_fit, prepare
+from .callbacks import AnyCallback
 from .explain import Explanation, explain
 from .history import History
 from .network import Network
@@ -36,17 +37,22 @@ class MLP(Network):
         Of the initial weights, and of shuffling and dropout where `fit` gets none. Random if None.
     init : str
         "glorot" (uniform), "glorot_normal", "he", "lecun" (normal), "uniform" (±1/sqrt(inputs)),
-        "normal" (deviation 0.01), "zeros", or "auto", by the first hidden activation: he for
-        the relu family, lecun for selu, glorot otherwise. Biases start at zero.
+        "normal" (standard deviation 0.01), "zeros", or "auto", by the first layer's activation: he
+        for relu, leaky_relu, elu, silu and gelu, lecun for selu, else glorot. Biases are zero.
 
     Attributes
     ----------
     parameters : array of shape (n,)
-        All weights and biases: a view, writeable.
-    weights, biases : list of arrays
-        Views of `parameters`, (inputs, outputs) and (outputs,) for each layer.
+        All weights and biases: a writeable view.
+    weights, biases : sequences of arrays
+        Views of `parameters`, (inputs, outputs) and (outputs,) for each layer. Assigning to an item
+        copies into it.
     classes : list of str or None
-        What the class indices stand for, when y held strings.
+        The class names by class index, if y held strings.
+    history : History or None
+        Of the last fit, also of one that was interrupted or diverged.
+    epochs : int
+        Epochs trained since the weights were initialized.
     """
 
     def fit(
@@ -55,16 +61,18 @@ class MLP(Network):
         y: ArrayLike,
         *,
         optimizer: Optimizer | str | None = None,
-        loss: str | _losses.LossFunction | None = None,
+        loss: AnyLoss = None,
         batch_size: int = 32,
         epochs: int = 10,
         shuffle: bool = True,
         seed: int | None = None,
         validation_data: Sequence[Any] | None = None,
         sample_weight: ArrayLike | None = None,
+        l1: float = 0.0,
         l2: float = 0.0,
+        clip_norm: float | None = None,
         dropout: float | Sequence[float] = 0.0,
-        callbacks: Sequence[Callback] = (),
+        callbacks: Iterable[AnyCallback] | None = (),
         progress: bool = False,
     ) -> History:
         """Train by mini-batch gradient descent.
@@ -78,26 +86,31 @@ class MLP(Network):
             cross-entropy: 0/1 or strings (n,), or (n, outputs). Otherwise (n,) or (n, outputs).
         optimizer : Optimizer or str, optional
             Default: ``Adam()``. The same object given again continues with its states.
-        loss : str or function, optional
-            A name of ``nablas.losses()``, by default the one linked to the output activation, or
-            ``(outputs, targets) -> (value, gradient)`` with the mean loss of a batch and its
-            gradient by the outputs; it has a keyword `sample_weight` if weights are given.
+        loss : str, Loss or function, optional
+            A name of ``nablas.losses()``, by default the one linked to the output activation; an
+            object such as ``Huber(delta=2.0)``; or a function ``(outputs, targets) -> (value,
+            gradient)``: the mean loss of a batch and its gradient with respect to the outputs; it
+            must take `sample_weight` if weights are given.
         batch_size, epochs : int
         shuffle : bool
-            Visit the rows in a new random order every epoch.
+            Read the rows in a new random order every epoch.
         seed : int, optional
             Of the order and of dropout. Default: the network's.
         validation_data : (X, y) or (X, y, sample_weight), optional
-            Loss and score on them are recorded after every epoch.
+            Loss and score on this data are recorded after every epoch.
         sample_weight : array of shape (n,), optional
             Not negative. A batch's loss is the weighted mean over its rows, as in scikit-learn:
             weights count within a batch, and with ``batch_size=1`` they cancel.
-        l2 : float
-            Adds l2 times the sum of the squared weights (biases excluded) to the loss.
+        l1, l2 : float
+            Add l1 times the sum of the weights' absolute values and l2 times the sum of their
+            squares (biases excluded) to the loss.
+        clip_norm : float, optional
+            A batch's gradient is scaled down to this Euclidean norm. Together with a loss function
+            or l1 it makes Python handle every batch.
         dropout : float or sequence of float
-            Probability of dropping a hidden unit's output; a sequence gives one for each hidden
-            layer.
-        callbacks : sequence of functions of a FitState
+            Probability of dropping a hidden unit's output, from 0 to less than 1; a sequence gives
+            one for each hidden layer.
+        callbacks : iterable of Callbacks or of functions of a FitState
         progress : bool
             Draw a progress bar on stderr (needs rich).
 
@@ -110,7 +123,7 @@ class MLP(Network):
         ValueError, TypeError
             For data or settings that do not fit; the network is unchanged.
         FloatingPointError
-            When the loss is not finite. The last finite weights are kept; they may be far off.
+            When a batch's loss is not finite. The weights before its update are kept.
         """
         return make_fit(
             self,
@@ -124,98 +137,58 @@ class MLP(Network):
             seed=seed,
             validation_data=validation_data,
             sample_weight=sample_weight,
+            l1=l1,
             l2=l2,
+            clip_norm=clip_norm,
             dropout=dropout,
             callbacks=callbacks,
             progress=progress,
         ).run()
-
-    def predict(self, X: ArrayLike) -> Array:
-        """Classes or values.
-
-        Parameters
-        ----------
-        X : array of shape (n, features)
-
-        Returns
-        -------
-        array
-            Softmax output: the most probable class (n,), as a string if y held strings. Sigmoid
-            output: 0 or 1 for each output, above one half; (n,) for one output. Otherwise the
-            outputs; (n,) for one output.
-        """
-        outputs = self.forward(X)
-        if not np.isfinite(outputs).all():
-            _data.check_finite(_data.as_matrix(X, self.dtype), self.dtype)
-        codes: Array
-        if self.output == "softmax":
-            codes = outputs.argmax(axis=1)
-        elif self.output == "sigmoid":
-            codes = (outputs > 0.5).astype(np.int64)
-        else:
-            return outputs[:, 0] if outputs.shape[1] == 1 else outputs
-        if codes.ndim == 2 and codes.shape[1] == 1:
-            codes = codes[:, 0]
-        if self.classes is not None:
-            codes = np.array(self.classes)[codes]
-        return codes
-
-    @property
-    def _metric(self) -> str:
-        return "accuracy" if self.output in ("softmax", "sigmoid") else "r2"
-
-    def score(self, X: ArrayLike, y: ArrayLike) -> float:
-        """`metrics.accuracy` for softmax and sigmoid outputs, `metrics.r2` for others."""
-        if self.classes is not None and np.asarray(y).dtype.kind in "fiub":
-            raise TypeError(
-                f"y: expected strings like the classes, got dtype {np.asarray(y).dtype}"
-            )
-        function = metrics.accuracy if self._metric == "accuracy" else metrics.r2
-        return function(y, self.predict(X))
 
     def loss(
         self,
         X: ArrayLike,
         y: ArrayLike,
         *,
-        loss: str | _losses.LossFunction | None = None,
+        loss: AnyLoss = None,
         sample_weight: ArrayLike | None = None,
         l2: float = 0.0,
     ) -> float:
         """The objective on some data: mean loss plus l2 penalty; arguments as for `fit`."""
-        _, targets, data, _, weight = prepare(self, X, y, sample_weight, loss, self.classes)
-        if callable(loss):
-            value = _losses.call(loss, self.forward(X), targets, weight)[0]
-            return value + self._penalty(_data.penalty(l2))
-        return self._core.evaluate(data, _data.penalty(l2))
+        found = prepare(self, X, y, sample_weight, loss, self.classes)
+        l2 = _checks.penalty("l2", l2)
+        if isinstance(found.loss, Loss):
+            return self.engine.evaluate(found.data, l2)
+        value = call(found.loss, self.forward(X), found.targets, found.weight)[0]
+        return value + self.engine.penalty(0.0, l2)
 
     def gradient(
         self,
         X: ArrayLike,
         y: ArrayLike,
         *,
-        loss: str | None = None,
+        loss: str | Loss | None = None,
         sample_weight: ArrayLike | None = None,
         l2: float = 0.0,
     ) -> Array:
         """The objective's gradient, flat like `parameters`; arguments as for `fit`."""
-        if callable(loss):
-            raise TypeError("loss: expected a name, got a function")
-        data = prepare(self, X, y, sample_weight, loss, self.classes).data
-        return self._trainer(self._core, "sgd", {}).gradient(data, _data.penalty(l2))[1]
+        found = prepare(self, X, y, sample_weight, loss, self.classes)
+        if not isinstance(found.loss, Loss):
+            raise TypeError("loss: expected a name or a Loss, got a function")
+        return self.engine.gradient(found.data, _checks.penalty("l2", l2))[1]
 
     def gradients(self, X: ArrayLike, y: ArrayLike, **settings: Any) -> list[tuple[Array, Array]]:
-        """`gradient` layer by layer, as pairs (by weights, by biases)."""
-        return self._views(self.gradient(X, y, **settings))
+        """`gradient` by layer, as pairs of shape (inputs, outputs) and (outputs,)."""
+        return self.engine.views(self.gradient(X, y, **settings))
 
-    def explain(self, x: ArrayLike, y: ArrayLike, *, loss: str | None = None) -> Explanation:
-        """Every z, a, delta and gradient of one forward and backward pass, by layer.
+    def explain(self, x: ArrayLike, y: ArrayLike, *, loss: str | Loss | None = None) -> Explanation:
+        """Each layer's z, a, delta and gradient in one forward and backward pass.
 
         Parameters
         ----------
         x : array of shape (features,) or (n, features)
         y : a target, or n of them
-        loss : str, optional
+        loss : str or Loss, optional
 
         Returns
         -------
@@ -223,3 +196,49 @@ class MLP(Network):
             Prints as a table of each layer's arrays.
         """
         return explain(self, x, y, loss)
+
+    # ---- other formats -------------------------------------------------------------------------
+
+    def to_onnx(self, path: str | os.PathLike[str], *, dtype: str | None = None) -> None:
+        """Write the network as an ONNX model; see ``nablas.convert.to_onnx``."""
+        convert.to_onnx(self, path, dtype=dtype)
+
+    def to_torch(self) -> Any:
+        """The network as a ``torch.nn.Sequential``; see ``nablas.convert.to_torch``."""
+        return convert.to_torch(self)
+
+    @classmethod
+    def from_torch(
+        cls, module: Any, *, activation: str | Sequence[str] = "relu", output: str | None = None
+    ) -> Self:
+        """A network with the weights of a PyTorch model of dense layers.
+
+        Parameters
+        ----------
+        module : torch.nn.Sequential, or a state_dict
+            ``Linear`` layers, with activations between them in a Sequential.
+        activation : str or sequence of str
+            Of the hidden layers, where a state_dict does not tell.
+        output : str, optional
+            The output activation. Default: the module's last one, or identity.
+
+        Returns
+        -------
+        MLP
+
+        Raises
+        ------
+        ValueError
+            For layers or settings of layers that have no counterpart.
+        """
+        layers = convert.torch_layers(module, activation)
+        net = cls(
+            layers.sizes,
+            layers.activations,
+            output or layers.output or "identity",
+            dtype=layers.dtype,
+            init="zeros",
+        )
+        for i, (weights, bias) in enumerate(layers.arrays):
+            net.weights[i], net.biases[i] = weights, bias
+        return net

@@ -1,28 +1,49 @@
-"""A network: its layers, its parameters, its outputs, its file."""
+"""A network: its layers, parameters, outputs and file."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _core, _data, io
-from ._data import whole
-
-if TYPE_CHECKING:
-    from .optimizers import Optimizer
+from . import _checks, _data, io, kernels, metrics
+from ._engine import Engine
+from ._registry import ACTIVATIONS
+from .history import History
 
 Array = NDArray[Any]
 
-_INIT_FOR = {"relu": "he", "leaky_relu": "he", "elu": "he", "silu": "he", "gelu": "he"}
+_INIT_FOR = {
+    "relu": "he",
+    "leaky_relu": "he",
+    "elu": "he",
+    "silu": "he",
+    "gelu": "he",
+    "selu": "lecun",
+}
+
+
+class Views(tuple[Array, ...]):
+    """Arrays that share memory with a network's parameters; assigning an item copies into it."""
+
+    def __setitem__(self, index: int, value: ArrayLike) -> None:
+        _copy_into(self[index], value, f"[{index}]")
+
+
+def _copy_into(view: Array, value: ArrayLike, name: str) -> None:
+    if value is view:  # after an operation in place, such as ``net.weights[0] -= step``
+        return
+    if np.shape(value) != view.shape:
+        raise ValueError(f"{name}: expected shape {view.shape}, got {np.shape(value)}")
+    view[...] = value
 
 
 class Network:
-    """What `MLP` is built on; its parameters and attributes are described there."""
+    """The base class of `MLP`, which describes the parameters and attributes."""
 
     def __init__(
         self,
@@ -34,7 +55,7 @@ class Network:
         seed: int | None = None,
         init: str = "auto",
     ) -> None:
-        self.sizes = tuple(whole("sizes", size, 1) for size in sizes)
+        self.sizes = tuple(_checks.integer("sizes", size, 1) for size in sizes)
         if len(self.sizes) < 2:
             raise ValueError(f"sizes: expected at least inputs and outputs, got {list(sizes)}")
         hidden = len(self.sizes) - 2
@@ -45,27 +66,35 @@ class Network:
         self.dtype = np.dtype(dtype).name
         if self.dtype not in ("float32", "float64"):
             raise TypeError(f"dtype: expected float32 or float64, got {self.dtype}")
-        self.seed = secrets.randbits(63) if seed is None else whole("seed", seed, 0)
+        self.seed = secrets.randbits(63) if seed is None else _checks.integer("seed", seed, 0)
         self.classes: list[str] | None = None
-        self._epochs_done = 0
-        self._trained_with: tuple[Optimizer, _core.Trainer_float32] | None = None
-        single = self.dtype == "float32"
-        network = _core.Network_float32 if single else _core.Network_float64
-        self._dataset = _core.Dataset_float32 if single else _core.Dataset_float64
-        self._trainer = _core.Trainer_float32 if single else _core.Trainer_float64
-        self._core = network(self.sizes, self.activations)
-        self.initialise(init)
+        self.history: History | None = None
+        self.extra: dict[str, Any] = {}
+        self.engine = Engine(self.sizes, self.activations, self.dtype)
+        self.initialize(init)
 
-    def initialise(self, init: str = "auto", seed: int | None = None) -> None:
-        """Give the weights new initial values; as `init` and `seed` of the class."""
-        if seed is not None:
-            self.seed = whole("seed", seed, 0)
+    def initialize(self, init: str = "auto", seed: int | None = None) -> None:
+        """Give the weights new initial values.
+
+        Parameters
+        ----------
+        init : str
+            As for the class.
+        seed : int, optional
+            Default: the network's; if given it becomes the network's.
+
+        Raises
+        ------
+        ValueError
+            For an unknown `init`; the network is unchanged.
+        """
+        new = self.seed if seed is None else _checks.integer("seed", seed, 0)
         if init == "auto":
-            first = self.activations[0]
-            init = "lecun" if first == "selu" else _INIT_FOR.get(first, "glorot")
-        self._core.initialise(init, self.seed)
-        self._epochs_done, self._trained_with = 0, None
-        self._core.updates, self.classes = 0, None
+            init = _INIT_FOR.get(self.activations[0], "glorot")
+        self.engine.initialize(init, new)
+        self.seed, self.classes, self.history = new, None, None
+
+    initialise = initialize
 
     # ---- parameters ------------------------------------------------------------------------
 
@@ -75,55 +104,178 @@ class Network:
         return self.activations[-1]
 
     @property
+    def epochs(self) -> int:
+        """Epochs trained since the weights were initialized."""
+        return self.engine.epochs
+
+    @property
     def parameters(self) -> Array:
-        """All parameters as one flat view; layer by layer, bias row first."""
-        return self._core.parameters
+        """All parameters as one flat view, layer by layer, bias row first; may be assigned to."""
+        return self.engine.parameters
+
+    @parameters.setter
+    def parameters(self, values: ArrayLike) -> None:
+        _copy_into(self.engine.parameters, values, "parameters")
 
     @property
-    def weights(self) -> tuple[Array, ...]:
-        """Views of each layer's weights, (inputs, outputs)."""
-        return tuple(w for w, _ in self._views(self.parameters))
+    def weights(self) -> Views:
+        """Views of each layer's weights, (inputs, outputs); items may be assigned to."""
+        return Views([w for w, _ in self.engine.views(self.parameters)])
 
     @property
-    def biases(self) -> tuple[Array, ...]:
-        """Views of each layer's bias, (outputs,)."""
-        return tuple(b for _, b in self._views(self.parameters))
+    def biases(self) -> Views:
+        """Views of each layer's bias, (outputs,); items may be assigned to."""
+        return Views([b for _, b in self.engine.views(self.parameters)])
 
-    def _views(self, flat: Array) -> list[tuple[Array, Array]]:
-        views = []
-        for offset, inputs, outputs in zip(
-            self._core.offsets, self.sizes, self.sizes[1:], strict=False
-        ):
-            block = flat[offset : offset + (inputs + 1) * outputs].reshape(inputs + 1, outputs)
-            views.append((block[1:], block[0]))
-        return views
-
-    def _penalty(self, l2: float) -> float:
-        if l2 == 0:
-            return 0.0
-        return l2 * sum(float(np.sum(np.square(w, dtype=np.float64))) for w in self.weights)
+    # ---- outputs ---------------------------------------------------------------------------
 
     def forward(self, X: ArrayLike, out: Array | None = None) -> Array:
-        """The output layer's activations, shape (n, outputs)."""
-        return self._core.forward(_data.as_matrix(X, self.dtype), out)
+        """The output layer's activations.
+
+        Parameters
+        ----------
+        X : array of shape (n, features)
+        out : array of shape (n, outputs), optional
+            Receives the result.
+
+        Returns
+        -------
+        array of shape (n, outputs)
+        """
+        return self.engine.forward(_data.as_matrix(X, self.dtype), out)
+
+    def layers(self, X: ArrayLike) -> list[tuple[Array, Array]]:
+        """Every layer's preactivation z and activation a, each (n, units), by the kernels."""
+        a, made = _data.as_matrix(X, self.dtype).astype(self.dtype, copy=False), []
+        for w, b, name in zip(self.weights, self.biases, self.activations, strict=True):
+            z = kernels.dense_forward(a, np.vstack([b, w]))
+            a = kernels.softmax(z) if name == "softmax" else kernels.activate(z, name)
+            made.append((z, a))
+        return made
+
+    def predict(self, X: ArrayLike) -> Array:
+        """Classes or values.
+
+        Parameters
+        ----------
+        X : array of shape (n, features)
+
+        Returns
+        -------
+        array
+            Softmax output: the most probable class (n,), as a string if y held strings. Sigmoid
+            output: 0 or 1 for each output, above one half; (n,) for one output. Otherwise the
+            outputs; (n,) for one output.
+        """
+        outputs = self.forward(X)
+        if not np.isfinite(outputs).all():
+            _data.check_finite(_data.as_matrix(X, self.dtype), self.dtype)
+        codes: Array
+        if self.output == "softmax":
+            codes = outputs.argmax(axis=1)
+        elif self.output == "sigmoid":
+            codes = (outputs > 0.5).astype(np.int64)
+        else:
+            return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+        if codes.ndim == 2 and codes.shape[1] == 1:
+            codes = codes[:, 0]
+        if self.classes is not None:
+            codes = np.array(self.classes)[codes]
+        return codes
+
+    @property
+    def predict_proba(self) -> Callable[[ArrayLike], Array]:
+        """A function of X (n, features) that gives probabilities.
+
+        (n, classes) for a softmax output, (n, 2) for one sigmoid output (the second column is the
+        output), (n, outputs) for several. AttributeError for other outputs.
+        """
+        if self.output not in ("softmax", "sigmoid"):
+            raise AttributeError(
+                f"predict_proba: expected output 'softmax' or 'sigmoid', got {self.output!r}"
+            )
+        return self._probabilities
+
+    def _probabilities(self, X: ArrayLike) -> Array:
+        outputs = self.forward(X)
+        if self.output == "sigmoid" and outputs.shape[1] == 1:
+            return np.hstack([1 - outputs, outputs])
+        return outputs
+
+    @property
+    def metric(self) -> str:
+        """What `score` computes: "accuracy" for softmax and sigmoid outputs, else "r2"."""
+        return "accuracy" if self.output in ("softmax", "sigmoid") else "r2"
+
+    def score(self, X: ArrayLike, y: ArrayLike) -> float:
+        """`metrics.accuracy` for softmax and sigmoid outputs, `metrics.r2` for others."""
+        if self.classes is not None and np.asarray(y).dtype.kind in "fiub":
+            raise TypeError(
+                f"y: expected strings like the classes, got dtype {np.asarray(y).dtype}"
+            )
+        function = metrics.accuracy if self.metric == "accuracy" else metrics.r2
+        return function(y, self.predict(X))
 
     # ---- saving ----------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network to a safetensors file, atomically."""
-        io.save(self, path)
+    def save(self, path: str | os.PathLike[str], *, extra: dict[str, Any] | None = None) -> None:
+        """Write the network to a safetensors file, atomically.
+
+        Parameters
+        ----------
+        path : str or path
+        extra : dict, optional
+            Anything JSON can hold, saved beside the network; the loaded network's `extra`.
+        """
+        specification = {**self._specification(), "extra": self.extra if extra is None else extra}
+        io.save(path, specification, list(zip(self.weights, self.biases, strict=True)))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a network that `save` wrote; ValueError for any other file."""
-        return io.load(path, cls)[0]
+        specification, parameters = io.load(path)
+        net = cls.__new__(cls)
+        with io.damaged(path):
+            net._restore(specification, parameters)
+        return net
+
+    def _specification(self) -> dict[str, Any]:
+        """What rebuilds the network, without its parameters."""
+        return {
+            "sizes": list(self.sizes),
+            "activations": list(self.activations),
+            "dtype": self.dtype,
+            "seed": self.seed,
+            "classes": self.classes,
+            "epochs": self.epochs,
+            "updates": self.engine.updates,
+        }
+
+    def _restore(self, specification: dict[str, Any], parameters: Array) -> None:
+        *hidden, output = specification["activations"]
+        kept = {name: specification[name] for name in ("dtype", "seed")}
+        Network.__init__(self, specification["sizes"], hidden, output, init="zeros", **kept)
+        self.parameters[:] = parameters
+        self.classes, self.engine.epochs = specification["classes"], specification["epochs"]
+        self.engine.updates = specification["updates"]
+        self.extra = specification.get("extra") or {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"specification": io.specification(self), "parameters": self.parameters.copy()}
+        specification = {**self._specification(), "extra": self.extra}
+        return {"specification": specification, "parameters": self.parameters.copy()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        io.restore(self, state["specification"], state["parameters"])
+        self._restore(state["specification"], state["parameters"])
 
     def __repr__(self) -> str:
         shape = "-".join(str(size) for size in self.sizes)
         return f"{type(self).__name__}({shape}, {', '.join(self.activations)}, {self.dtype})"
+
+
+def through_output(name: str, z: Array, a: Array, by_activation: Array) -> Array:
+    """δ of a layer, ∂J/∂z, from ∂J/∂a; all (n, units). Softmax needs the whole row."""
+    if name == "softmax":
+        delta: Array = a * (by_activation - (a * by_activation).sum(axis=1, keepdims=True))
+        return delta
+    kept = z if ACTIVATIONS[name].kept == "preactivation" else a
+    return kernels.hadamard_delta(by_activation, kept, name)

@@ -1,8 +1,8 @@
-"""Optimizers: hyperparameters and a learning rate; the rules themselves are C++ kernels.
+"""Optimizers: hyperparameters and a learning rate; the update rules are C++ kernels.
 
-All follow PyTorch's conventions. An optimizer given to `MLP.fit` a second time goes on with the
-states (momentum, moments) it has built up, as long as no other optimizer came between on that
-network; a new object starts afresh.
+All follow PyTorch's conventions. An optimizer given to `MLP.fit` a second time continues with its
+states (momentum, moments), unless another optimizer trained that network in between; a new object
+starts with zero states.
 """
 
 from __future__ import annotations
@@ -14,15 +14,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core
+from . import kernels
+from ._checks import flag
+from ._registry import OPTIMIZERS, checked
 from .schedules import Constant, Plan, Schedule, as_schedule
 
-
-def _within(name: str, value: float, low: float, high: float) -> float:
-    if not low <= value < high:
-        bound = f"less than {high}" if np.isfinite(high) else "finite"
-        raise ValueError(f"{name}: expected a number from {low} and {bound}, got {value}")
-    return float(value)
+_CLASSES: dict[str, Callable[..., Optimizer]] = {}  # by the name of the rule
 
 
 class Optimizer:
@@ -32,14 +29,20 @@ class Optimizer:
     ----------
     learning_rate : float or Schedule
     **hyperparameters : float
-        Those of the registered rule `name`.
+        Of the update rule `name`.
     """
 
     name: ClassVar[str]
 
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        if "name" in vars(cls):
+            _CLASSES[cls.name] = cls
+
     def __init__(self, learning_rate: float | Schedule, **hyperparameters: float) -> None:
         self.learning_rate = learning_rate
-        self.hyperparameters = MappingProxyType(hyperparameters)
+        known = OPTIMIZERS[self.name].hyperparameters
+        self.hyperparameters = MappingProxyType(checked(self.name, known, hyperparameters))
 
     @property
     def learning_rate(self) -> float | Schedule:
@@ -59,14 +62,14 @@ class Optimizer:
         parameters : array, Tensor, or sequence of Tensors
             Contiguous, of float32 or float64.
         total_steps : int, optional
-            For schedules that need to know the end; an update counts as an epoch.
+            Planned updates; `Cosine` and `OneCycle` need it. One update counts as one epoch.
 
         Returns
         -------
         function
-            Keeps the optimizer's states between calls. For an array it takes the gradient; for
-            Tensors nothing: it uses each one's `grad`, leaves alone those without one, and sets
-            all of them to None for the next pass.
+            Keeps the optimizer's states between calls. For an array it takes the gradient. For
+            Tensors it takes no argument: it reads each `grad` and sets it to None; a Tensor whose
+            `grad` is None is not updated.
 
         Examples
         --------
@@ -107,10 +110,10 @@ class Optimizer:
         flat = parameters.reshape(-1)
         if flat.size and not np.shares_memory(flat, parameters):
             raise ValueError("parameters: expected a contiguous array, got a strided one")
-        states = [np.zeros_like(flat) for _ in _core.optimizers()[self.name][1]]
+        states = initial_states(self.name, flat)
 
         def update(rate: float, step: int, gradient: NDArray[Any]) -> None:
-            _core.optimizer_update(
+            kernels.optimizer_update(
                 self.name,
                 flat,
                 np.asarray(gradient, dtype=flat.dtype).reshape(-1),
@@ -143,8 +146,32 @@ class Optimizer:
         return f"{type(self).__name__}({', '.join(inner)})"
 
 
+def names() -> list[str]:
+    """Names of the optimizers that `MLP.fit` takes, and ``kernels.optimizer_update``."""
+    return list(_CLASSES)
+
+
+def initial_states(name: str, parameters: NDArray[Any]) -> list[NDArray[Any]]:
+    """The states of ``kernels.optimizer_update`` before the first update.
+
+    Parameters
+    ----------
+    name : str
+        Of the optimizer.
+    parameters : array of shape (n,)
+
+    Returns
+    -------
+    list of arrays
+        Zeros like the parameters, and an array of one 1.0 for a scalar state.
+    """
+    rule = OPTIMIZERS[name]
+    scalar = [] if rule.scalar is None else [np.ones(1)]
+    return [*(np.zeros_like(parameters) for _ in rule.states), *scalar]
+
+
 class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum if wanted.
+    """Stochastic gradient descent, optionally with momentum.
 
     ``v = momentum v + g``; ``w -= learning_rate v``, or with `nesterov`
     ``w -= learning_rate (g + momentum v)``.
@@ -162,18 +189,10 @@ class SGD(Optimizer):
     def __init__(
         self, learning_rate: float | Schedule = 0.01, momentum: float = 0.0, nesterov: bool = False
     ) -> None:
-        momentum = _within("momentum", momentum, 0, 1)
+        nesterov = flag("nesterov", nesterov)
+        super().__init__(learning_rate, momentum=momentum, nesterov=float(nesterov))
         if nesterov and momentum == 0:
             raise ValueError("nesterov: expected a momentum above 0 with it, got momentum 0")
-        super().__init__(learning_rate, momentum=momentum, nesterov=float(nesterov))
-
-
-def _moments(beta1: float, beta2: float, eps: float) -> dict[str, float]:
-    return {
-        "beta1": _within("beta1", beta1, 0, 1),
-        "beta2": _within("beta2", beta2, 0, 1),
-        "eps": _within("eps", eps, 0, np.inf),
-    }
 
 
 class Adam(Optimizer):
@@ -197,10 +216,7 @@ class Adam(Optimizer):
         beta2: float = 0.999,
         eps: float = 1e-8,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            **_moments(beta1, beta2, eps),
-        )
+        super().__init__(learning_rate, beta1=beta1, beta2=beta2, eps=eps)
 
 
 class AdamW(Optimizer):
@@ -227,14 +243,12 @@ class AdamW(Optimizer):
         weight_decay: float = 0.01,
     ) -> None:
         super().__init__(
-            learning_rate,
-            **_moments(beta1, beta2, eps),
-            weight_decay=_within("weight_decay", weight_decay, 0, np.inf),
+            learning_rate, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay
         )
 
 
 class RMSprop(Optimizer):
-    """RMSprop (Hinton, 2012): the gradient over a running root mean square.
+    """RMSprop (Hinton, 2012): the gradient divided by its running root mean square.
 
     Parameters
     ----------
@@ -253,12 +267,7 @@ class RMSprop(Optimizer):
         eps: float = 1e-8,
         momentum: float = 0.0,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            rho=_within("rho", rho, 0, 1),
-            eps=_within("eps", eps, 0, np.inf),
-            momentum=_within("momentum", momentum, 0, 1),
-        )
+        super().__init__(learning_rate, rho=rho, eps=eps, momentum=momentum)
 
 
 class Adagrad(Optimizer):
@@ -273,12 +282,7 @@ class Adagrad(Optimizer):
     name = "adagrad"
 
     def __init__(self, learning_rate: float | Schedule = 0.01, eps: float = 1e-10) -> None:
-        super().__init__(learning_rate, eps=_within("eps", eps, 0, np.inf))
-
-
-_CLASSES: dict[str, Callable[[], Optimizer]] = {
-    c.name: c for c in (SGD, Adam, AdamW, RMSprop, Adagrad)
-}
+        super().__init__(learning_rate, eps=eps)
 
 
 def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
@@ -293,3 +297,11 @@ def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
         choices = ", ".join(_CLASSES)
         raise ValueError(f"optimizer: expected one of {choices}, got {optimizer!r}")
     raise TypeError(f"optimizer: expected an optimizer or its name, got {type(optimizer).__name__}")
+
+
+__all__ = ["Optimizer", "as_optimizer", "initial_states", "names"]
+__all__ += [cls.__name__ for cls in _CLASSES.values()]
+
+
+def __dir__() -> list[str]:
+    return __all__

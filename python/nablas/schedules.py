@@ -1,7 +1,7 @@
 """Learning-rate schedules: give one to an optimizer in place of a number.
 
-A schedule maps the number of updates made so far to the learning rate of the next one. Written for
-a whole epoch at a time, so a schedule costs nothing inside the epoch.
+A schedule maps the number of updates made so far to the learning rate of the next one. `MLP.fit`
+calls `rates` for all updates of an epoch at once.
 """
 
 from __future__ import annotations
@@ -12,29 +12,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._checks import integer, number
+
 Rates = NDArray[np.float64]
 Steps = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long a fit is: updates an epoch, and updates in all (None: not known)."""
+    """Length of a fit: updates per epoch, and in total (None if unknown)."""
 
     steps_per_epoch: int
     total_steps: int | None
 
     @property
     def total(self) -> int:
-        """`total_steps`, or ValueError where it is not known."""
+        """`total_steps`; ValueError if it is unknown."""
         if self.total_steps is None:
             raise ValueError("total_steps: expected a number with this schedule, got None")
         return self.total_steps
-
-
-def _positive(name: str, value: float) -> float:
-    if not (np.isfinite(value) and value > 0):
-        raise ValueError(f"{name}: expected a positive number, got {value}")
-    return float(value)
 
 
 class Schedule:
@@ -47,20 +43,20 @@ class Schedule:
     """
 
     def __init__(self, initial: float) -> None:
-        self.initial = _positive("learning_rate", initial)
+        self.initial = number("learning_rate", initial, above=0)
 
     def rates(self, steps: Steps, plan: Plan) -> Rates:
         """Learning rates of the updates numbered `steps` (0 is the first of the fit)."""
         return np.full(len(steps), self.initial)
 
     def observe(self, value: float) -> None:
-        """Take note of an epoch's loss (the validation loss where there is one)."""
+        """Called with every epoch's loss (the validation loss if there is one)."""
 
     def begin(self) -> None:
-        """Forget what was observed: a new training begins."""
+        """Reset what was observed; called before a new training."""
 
     def spans_fit(self) -> bool:
-        """Whether its course is over with the fit's last update."""
+        """Whether the schedule is defined over the whole fit."""
         return False
 
     def __repr__(self) -> str:
@@ -77,9 +73,7 @@ class StepDecay(Schedule):
 
     def __init__(self, initial: float, *, every: int, factor: float = 0.1) -> None:
         super().__init__(initial)
-        if every < 1:
-            raise ValueError(f"every: expected at least 1 epoch, got {every}")
-        self.every, self.factor = every, _positive("factor", factor)
+        self.every, self.factor = integer("every", every, 1), number("factor", factor, above=0)
 
     def rates(self, steps: Steps, plan: Plan) -> Rates:
         """As `Schedule.rates`."""
@@ -92,7 +86,7 @@ class ExponentialDecay(Schedule):
 
     def __init__(self, initial: float, *, factor: float) -> None:
         super().__init__(initial)
-        self.factor = _positive("factor", factor)
+        self.factor = number("factor", factor, above=0)
 
     def rates(self, steps: Steps, plan: Plan) -> Rates:
         """As `Schedule.rates`."""
@@ -105,9 +99,9 @@ class Cosine(Schedule):
 
     def __init__(self, initial: float, *, final: float = 0.0) -> None:
         super().__init__(initial)
-        if not 0 <= final <= initial:
+        self.final = number("final", final, least=0)
+        if self.final > self.initial:
             raise ValueError(f"final: expected a rate from 0 to {initial}, got {final}")
-        self.final = float(final)
 
     def spans_fit(self) -> bool:
         """As `Schedule.spans_fit`."""
@@ -126,9 +120,9 @@ class OneCycle(Schedule):
     ----------
     peak : float
     rising : float
-        Share of the fit in which the rate rises.
+        Fraction of the updates in which the rate rises.
     start_factor, end_factor : float
-        The first and the last rate as parts of `peak`.
+        The first and the last rate, divided by `peak`.
     """
 
     def __init__(
@@ -139,10 +133,10 @@ class OneCycle(Schedule):
         start_factor: float = 1 / 25,
         end_factor: float = 1 / 250_000,
     ) -> None:
-        super().__init__(peak * start_factor)
-        if not 0 < rising < 1:
-            raise ValueError(f"rising: expected a share between 0 and 1, got {rising}")
-        self.peak, self.rising, self.final = float(peak), float(rising), peak * end_factor
+        self.peak = number("learning_rate", peak, above=0)
+        self.rising = number("rising", rising, above=0, below=1)
+        super().__init__(self.peak * number("start_factor", start_factor, above=0))
+        self.final = self.peak * number("end_factor", end_factor, least=0)
 
     def spans_fit(self) -> bool:
         """As `Schedule.spans_fit`."""
@@ -165,9 +159,7 @@ class WarmUp(Schedule):
     def __init__(self, schedule: float | Schedule, *, steps: int) -> None:
         self.schedule = as_schedule(schedule)
         super().__init__(self.schedule.initial)
-        if steps < 1:
-            raise ValueError(f"steps: expected at least 1, got {steps}")
-        self.steps = steps
+        self.steps = integer("steps", steps, 1)
 
     def rates(self, steps: Steps, plan: Plan) -> Rates:
         """As `Schedule.rates`."""
@@ -187,7 +179,7 @@ class WarmUp(Schedule):
 
 
 class ReduceOnPlateau(Schedule):
-    """Multiply the rate by `factor` when more than `patience` epochs brought no improvement.
+    """Multiply the rate by `factor` after more than `patience` epochs without improvement.
 
     Parameters
     ----------
@@ -198,7 +190,7 @@ class ReduceOnPlateau(Schedule):
     min_delta : float
         An improvement must be larger than this.
     lowest : float
-        The rate never falls below it.
+        Lower bound of the reduced rate.
     """
 
     def __init__(
@@ -211,12 +203,10 @@ class ReduceOnPlateau(Schedule):
         lowest: float = 0.0,
     ) -> None:
         super().__init__(initial)
-        if not 0 < factor < 1:
-            raise ValueError(f"factor: expected a number between 0 and 1, got {factor}")
-        if patience < 0:
-            raise ValueError(f"patience: expected at least 0, got {patience}")
-        self.factor, self.patience = float(factor), patience
-        self.min_delta, self.lowest = min_delta, lowest
+        self.factor = number("factor", factor, above=0, below=1)
+        self.patience = integer("patience", patience, 1)
+        self.min_delta = number("min_delta", min_delta, least=0)
+        self.lowest = number("lowest", lowest, least=0)
         self.begin()
 
     def begin(self) -> None:
@@ -233,7 +223,7 @@ class ReduceOnPlateau(Schedule):
             self._best, self._waited = value, 0
             return
         self._waited += 1
-        if self._waited > self.patience:
+        if self._waited >= self.patience:
             self._rate, self._waited = max(self._rate * self.factor, self.lowest), 0
 
 
@@ -244,3 +234,21 @@ def as_schedule(rate: Any) -> Schedule:
     if isinstance(rate, (int, float, np.integer, np.floating)) and not isinstance(rate, bool):
         return Constant(float(rate))
     raise TypeError(f"learning_rate: expected a number or a schedule, got {type(rate).__name__}")
+
+
+__all__ = [
+    "Constant",
+    "Cosine",
+    "ExponentialDecay",
+    "OneCycle",
+    "Plan",
+    "ReduceOnPlateau",
+    "Schedule",
+    "StepDecay",
+    "WarmUp",
+    "as_schedule",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

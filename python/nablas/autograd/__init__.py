@@ -1,16 +1,20 @@
 """Reverse-mode automatic differentiation on a graph that is recorded as NumPy-like code runs.
 
-`Tensor` holds an array; what is computed from Tensors that require a gradient is remembered, and
-``y.backward()`` or ``grad(y, x)`` follows the rules of each operation back. The rules are one
-table, ``nablas.autograd.rules``; `Function` adds an operation of your own.
+`Tensor` holds an array. Operations on Tensors that require a gradient are recorded;
+``y.backward()`` or ``grad(y, x)`` applies their gradient rules in reverse order. The rules are one
+table, ``nablas.autograd.rules``; `Function` adds a user-defined operation.
 """
 
+from collections.abc import Callable
+
+from . import numpy_protocol as _numpy_protocol  # noqa: F401, registers NumPy's functions
 from .check import gradcheck, gradgradcheck
+from .custom import Context, Function
 from .derivatives import hessian, jacobian, jvp, vjp
 from .drawing import draw
 from .engine import grad
-from .function import Context, Function
 from .functions import (
+    ACTIVATION_FUNCTIONS,
     absolute,
     activate,
     arccos,
@@ -29,15 +33,12 @@ from .functions import (
     cosh,
     cumsum,
     einsum,
-    elu,
     erf,
+    erfc,
     exp,
     exp2,
     expm1,
-    gelu,
     hypot,
-    identity,
-    leaky_relu,
     log,
     log1p,
     log2,
@@ -53,22 +54,14 @@ from .functions import (
     power,
     prod,
     reciprocal,
-    relu,
     reshape,
-    selu,
-    sigmoid,
-    silu,
     sin,
     sinh,
     softmax,
-    softplus,
-    softsign,
     sqrt,
     square,
     stack,
-    step,
     tan,
-    tanh,
     transpose,
     where,
 )
@@ -81,20 +74,11 @@ from .functions import (
 from .functions import (
     sum as sum,
 )
-from .fused import (
-    binary_cross_entropy,
-    cross_entropy,
-    dense,
-    half_mse,
-    huber,
-    mae,
-    mse,
-    poisson,
-)
+from .fused import LOSS_FUNCTIONS, dense
 from .recording import enable_grad, no_grad
 from .tensor import Tensor
 
-# `import *` leaves the builtins max, min and sum alone.
+# Without max, min and sum, so that `import *` does not shadow the builtins.
 __all__ = [
     "Context",
     "Function",
@@ -109,36 +93,29 @@ __all__ = [
     "arctan2",
     "arctanh",
     "as_tensor",
-    "binary_cross_entropy",
     "broadcast_to",
     "cbrt",
     "clip",
     "concatenate",
     "cos",
     "cosh",
-    "cross_entropy",
     "cumsum",
     "dense",
     "draw",
     "einsum",
-    "elu",
     "enable_grad",
     "erf",
+    "erfc",
     "exp",
     "exp2",
     "expm1",
-    "gelu",
     "grad",
     "gradcheck",
     "gradgradcheck",
-    "half_mse",
     "hessian",
-    "huber",
     "hypot",
-    "identity",
     "jacobian",
     "jvp",
-    "leaky_relu",
     "log",
     "log1p",
     "log2",
@@ -146,35 +123,41 @@ __all__ = [
     "log_softmax",
     "logaddexp",
     "logsumexp",
-    "mae",
     "matmul",
     "maximum",
     "mean",
     "minimum",
-    "mse",
     "no_grad",
     "norm",
-    "poisson",
     "power",
     "prod",
     "reciprocal",
-    "relu",
     "reshape",
-    "selu",
-    "sigmoid",
-    "silu",
     "sin",
     "sinh",
     "softmax",
-    "softplus",
-    "softsign",
     "sqrt",
     "square",
     "stack",
-    "step",
     "tan",
-    "tanh",
     "transpose",
     "vjp",
     "where",
 ]
+
+_generated = {
+    name: function
+    for name, function in {**ACTIVATION_FUNCTIONS, **LOSS_FUNCTIONS}.items()
+    if name not in __all__  # exp is NumPy's
+}
+__all__ += sorted(_generated)
+
+
+def __getattr__(name: str) -> Callable[..., Tensor]:
+    if name in _generated:
+        return _generated[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

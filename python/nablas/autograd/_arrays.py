@@ -1,4 +1,4 @@
-"""What the rules share: functions of arrays that work on Tensors too."""
+"""Helpers of the rules; those used in gradients take arrays and Tensors."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ ndarray = np.ndarray
 
 
 def fitted(x: Any) -> Any:
-    """An array of a dtype the kernels know: float32 and float64 as they are, others in float64."""
+    """An array of a dtype the kernels take: float32 and float64 unchanged, others as float64."""
     return x if x.dtype.char in "fd" else x.astype(np.float64)
 
 
 def floating(x: Any) -> Any:
-    """Floating dtypes as they are, integers in float64."""
+    """Floating dtypes unchanged, integers as float64."""
     return x if x.dtype.kind == "f" else x.astype(np.float64)
 
 
 def by_kernel(kernel: Any, x: Any, *settings: Any) -> Any:
-    """A kernel's result in the dtype of a floating input."""
+    """A kernel's result, in the dtype of `x` if that is floating, otherwise in float64."""
     if x.dtype.char in "fd":
         return kernel(x, *settings)
     return kernel(fitted(x), *settings).astype(floating(x).dtype)
@@ -44,7 +44,7 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
 
 
 def expand(g: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
-    """A reduction's result with its axes back as ones, to broadcast against the input."""
+    """A reduction's result with the reduced axes kept at length 1, as with keepdims."""
     if keepdims or axis is None or not shape:
         return g
     axes = {a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))}
@@ -62,7 +62,7 @@ def spread(g: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
 
 
 def norm(x: Any, axis: Any, keepdims: bool) -> Any:
-    """Euclidean norm, scaled by the largest entry where squares would overflow or vanish."""
+    """Euclidean norm, scaled by the largest entry where squares would overflow or underflow."""
     x = floating(x)
     size = np.sqrt((x * x).sum(axis=axis, keepdims=keepdims))
     if x.size and not np.all((size > 1e-15) & (size < 1e15)):
@@ -74,7 +74,7 @@ def norm(x: Any, axis: Any, keepdims: bool) -> Any:
 
 
 def power_slope(a: Any, b: Any) -> Any:
-    """The derivative of ``a ** b`` by a, which is 0 everywhere for a b of 0."""
+    """The derivative of ``a ** b`` by a; 0 where b is 0."""
     if isinstance(b, (int, float)):
         return b * a ** (b - 1) if b else 0.0
     return b * np.where((a == 0) & (b == 0), 1, a) ** (b - 1)
@@ -93,7 +93,7 @@ def scatter(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _once(part: Any) -> bool:
-    """Whether this part of an index meets no entry twice."""
+    """Whether this part of an index selects no entry twice."""
     if isinstance(part, ndarray):
         return bool(part.dtype == bool)
     return part is None or part is ... or isinstance(part, (slice, int, np.integer))
@@ -121,7 +121,7 @@ def softmax(x: Any, axis: int) -> Any:
 
 
 def log_sum_exp(x: Any, axis: Any, keepdims: bool) -> Any:
-    """Logarithm of the sum of exponentials."""
+    """Logarithm of the sum of exponentials over the given axes."""
     x = floating(x)
     top = x.max(axis=axis, keepdims=True, initial=-np.inf)
     top = np.where(np.isfinite(top), top, 0).astype(x.dtype, copy=False)
@@ -134,7 +134,7 @@ def log_sum_exp(x: Any, axis: Any, keepdims: bool) -> Any:
 
 
 def product(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False) -> Any:
-    """``a @ b``, each transposed in its last two axes if wanted; matrices go to the C++ kernel."""
+    """``a @ b``, the last two axes optionally exchanged; float matrices use the C++ kernel."""
     if (
         type(a) is ndarray
         and type(b) is ndarray
@@ -176,7 +176,7 @@ def matmul_right(g: Any, a: Any, b: Any) -> Any:
 
 
 def explicit_subscripts(subscripts: str, ndims: list[int]) -> str:
-    """Einstein's subscripts with "->" and letters in place of "..."."""
+    """The subscripts of einsum with an explicit "->" and with letters in place of "..."."""
     if not isinstance(subscripts, str):
         raise TypeError(f"subscripts: expected a str, got {type(subscripts).__name__}")
     inputs, arrow, out = subscripts.replace(" ", "").partition("->")
@@ -203,7 +203,7 @@ def explicit_subscripts(subscripts: str, ndims: list[int]) -> str:
 
 
 def einsum_gradients(g: Any, wanted: Any, subscripts: str, arrays: Any) -> list[Any]:
-    """The gradients by the operands of an explicit `einsum`: g contracted with all the others."""
+    """The gradients by the operands of an explicit einsum: g contracted with the other operands."""
     inputs, _, out = subscripts.partition("->")
     terms = inputs.split(",")
 
@@ -213,7 +213,7 @@ def einsum_gradients(g: Any, wanted: Any, subscripts: str, arrays: Any) -> list[
             *((t, a) for k, (t, a) in enumerate(zip(terms, arrays, strict=True)) if k != i),
         ]
         full = {pair for term, array in others for pair in zip(term, array.shape, strict=True)}
-        # Axes that no other has at this length were summed alone: the gradient is constant there.
+        # Axes that only this operand has at this length: the gradient is constant along them.
         alone = [pair for pair in zip(terms[i], arrays[i].shape, strict=True) if pair not in full]
         if alone:
             letters, lengths = zip(*alone, strict=True)

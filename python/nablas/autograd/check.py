@@ -1,4 +1,4 @@
-"""Gradients against central differences."""
+"""Checks of gradients against central differences."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _outputs(function: Callable[..., Any], inputs: Sequence[Any]) -> list[Tensor
 def _numerical(
     function: Callable[..., Any], inputs: Sequence[Any], place: int, eps: float
 ) -> list[np.ndarray[Any, Any]]:
-    """For each output its Jacobian (outputs, inputs) by central differences."""
+    """For each output its Jacobian (output size, input size) by central differences."""
     x = inputs[place]
     columns: list[list[Any]] = []
     with no_grad():
@@ -76,17 +76,19 @@ def gradcheck(
     atol, rtol : float
         Entries must satisfy ``|analytical - numerical| <= atol + rtol |numerical|``.
     raise_exception : bool
-        Raise, or return False.
+        Raise where they differ, instead of returning False.
 
     Returns
     -------
     bool
-        True.
+        Whether all entries agree.
 
     Raises
     ------
     RuntimeError
-        When they differ: names the worst entry.
+        When they differ: names the entry with the largest excess over the tolerance.
+    TypeError
+        When the function returns something other than Tensors.
     ValueError
         When no input requires a gradient or one is not float64.
     """
@@ -145,7 +147,7 @@ def gradgradcheck(
     Returns
     -------
     bool
-        True.
+        As for `gradcheck`, with the same errors.
     """
     given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     outputs = _outputs(function, given)

@@ -47,14 +47,14 @@ def jacobian(
     ----------
     function : function of a Tensor, returning a Tensor
     x : array
-        Where.
+        The point.
     create_graph : bool
         Let the result be differentiated by `x`, which then must require a gradient.
 
     Returns
     -------
     Tensor
-        Of the shape of the output followed by that of `x`; one pass back for each output.
+        Of shape ``y.shape + x.shape``; takes one backward pass for each entry of the output y.
     """
     point = _point(x, create_graph)
     y = _value(function, point)
@@ -75,12 +75,17 @@ def hessian(function: Callable[[Tensor], Tensor], x: ArrayLike | Tensor) -> Tens
     ----------
     function : function of a Tensor, returning a Tensor of one entry
     x : array
-        Where.
+        The point.
 
     Returns
     -------
     Tensor
-        Of the shape of `x` twice.
+        Of shape ``x.shape + x.shape``.
+
+    Raises
+    ------
+    ValueError
+        When the function returns more than one entry.
     """
 
     def slope(point: Tensor) -> Tensor:
@@ -96,18 +101,19 @@ def hessian(function: Callable[[Tensor], Tensor], x: ArrayLike | Tensor) -> Tens
 def vjp(
     function: Callable[[Tensor], Tensor], x: ArrayLike | Tensor, v: ArrayLike | Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The value, and ``vᵀ J``: one pass back.
+    """The value and ``vᵀ J``, by one backward pass.
 
     Parameters
     ----------
     function : function of a Tensor, returning a Tensor
     x : array
-        Where.
+        The point.
     v : array of the output's shape
 
     Returns
     -------
     value, product : Tensors
+        Of the output's shape and of the shape of `x`.
     """
     point = _point(x, False)
     y = _value(function, point)
@@ -118,27 +124,33 @@ def vjp(
 def jvp(
     function: Callable[[Tensor], Tensor], x: ArrayLike | Tensor, v: ArrayLike | Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The value, and ``J v``: the derivative along `v`.
+    """The value and ``J v``, the derivative along `v`.
 
-    Two passes back give it: ``uᵀ J`` is linear in u, and its derivative by u, applied to v, is
+    Takes two backward passes: ``uᵀ J`` is linear in u, and the gradient of ``uᵀ J v`` by u is
     the product.
 
     Parameters
     ----------
     function : function of a Tensor, returning a Tensor
     x : array
-        Where.
+        The point.
     v : array of the shape of `x`
 
     Returns
     -------
     value, product : Tensors
+        Both of the output's shape.
+
+    Raises
+    ------
+    ValueError
+        When `v` has another shape than `x`.
     """
     point = _point(x, False)
     direction = as_tensor(v)
     if direction.shape != point.shape:
         raise ValueError(f"v: expected shape {point.shape} like x, got {direction.shape}")
     y = _value(function, point)
-    u = Tensor(np.ones_like(y.data), requires_grad=True)  # any u will do
+    u = Tensor(np.ones_like(y.data), requires_grad=True)  # J v does not depend on u
     back = _by(y, point, u, True)
     return y.detach(), _by(back, u, direction, False)

@@ -1,4 +1,4 @@
-"""Pictures of a computational graph: values above each operation, gradients below."""
+"""Drawings of computational graphs: values above each node, gradients below."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .engine import check_not_freed, flow, reachable
 from .tensor import Tensor
 
 MOST_NODES = 400
-_ORDERED = ("−", "÷", "@", "^")  # whose first and second operands are told apart
+_ORDERED = ("−", "÷", "@", "^")  # not commutative: the operands are numbered in drawings
 _VALUE, _GRADIENT, _LINE = "#1b7837", "#b2182b", "#555555"
 
 
@@ -30,11 +30,12 @@ class GraphNode:
     ----------
     label : str
         The operation's symbol, or a leaf's name.
-    value, gradient : array, or None for a gradient nobody needs
+    value : array or number
+    gradient : array, or None if there is none
     inputs : list of int
-        Places in `GraphDrawing.nodes`.
+        Indices in `GraphDrawing.nodes`.
     computed : bool
-        Whether an operation made it.
+        Whether it is the result of an operation.
     """
 
     label: str
@@ -45,7 +46,7 @@ class GraphNode:
 
 
 class GraphDrawing:
-    """A graph to look at: shows itself in notebooks, `save` writes a file, `dot` is its text.
+    """A drawing of a graph: notebooks show it as SVG, `save` writes a file, `dot` is its DOT text.
 
     Attributes
     ----------
@@ -95,7 +96,7 @@ class GraphDrawing:
         Parameters
         ----------
         backend : "graphviz" or "matplotlib", optional
-            Default: graphviz if the package and its program ``dot`` are there.
+            Default: graphviz if the package and its program ``dot`` are installed.
 
         Returns
         -------
@@ -115,7 +116,7 @@ class GraphDrawing:
     _repr_svg_ = svg
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the picture; the ending says what: .svg, .dot, or .png and .pdf by matplotlib."""
+        """Write the picture in the format of the suffix: .svg, .dot, others by matplotlib."""
         target = Path(path)
         if target.suffix.lower() == ".dot":
             target.write_text(self.dot, encoding="utf-8")
@@ -132,6 +133,7 @@ class GraphDrawing:
         Parameters
         ----------
         ax : matplotlib Axes, optional
+            Default: those of a new figure.
 
         Returns
         -------
@@ -143,7 +145,7 @@ class GraphDrawing:
         places = self._layout()
         x_step, y_step = 1.7, 1.3
         points = [(x * x_step, y * y_step) for x, y in places]
-        if own:  # other pictures in the same figure keep their sizes
+        if own:  # a figure with other Axes keeps its size
             ax.figure.set_size_inches(
                 1.0 + 0.75 * (max(x for x, _ in points) + x_step),
                 1.0 + 0.75 * (max(y for _, y in points) - min(y for _, y in points) + y_step),
@@ -155,7 +157,7 @@ class GraphDrawing:
                     (x0, y0), (x1, y1) = points[j], points[i]
                     place = (x1 - 0.32 * (x1 - x0), y1 - 0.32 * (y1 - y0))
                     ax.text(*place, "12"[k], color=_LINE, fontsize=7, style="italic", zorder=2)
-                bent = places[i][0] - places[j][0] > 1  # round what lies between
+                bent = places[i][0] - places[j][0] > 1  # around the nodes in between
                 curve = {"connectionstyle": f"arc3,rad={0.12 if bent else 0}"}
                 ax.annotate("", points[i], points[j], arrowprops=arrow | curve, zorder=1)
         for node, (x, y) in zip(self.nodes, points, strict=True):
@@ -216,16 +218,17 @@ def _label(tensor: Tensor) -> str:
 def draw(
     tensor: Tensor, names: Mapping[str, Any] | None = None, *, precision: int = 4
 ) -> GraphDrawing:
-    """The graph that computed a Tensor, with each node's value and, for a number, its gradient.
+    """The graph that computed a Tensor, with each node's value and gradient.
 
-    Draw before `backward`, or after one with ``retain_graph=True``; nobody's `grad` is touched.
+    Draw before `backward` or after one with ``retain_graph=True`` (RuntimeError otherwise); no
+    `grad` is changed. More than 400 operations are a ValueError.
 
     Parameters
     ----------
     tensor : Tensor
-        If it is a single number, gradients are of it.
+        Gradients are of this Tensor, and shown only if it is a single number.
     names : mapping of str to Tensor or array, optional
-        How to call leaves (and constants).
+        Labels of leaves, constants and computed Tensors.
     precision : int
         Decimals shown.
 

@@ -1,4 +1,4 @@
-"""The way back: gradients flow from results to what they were computed from."""
+"""Backward passes: gradients of results by the Tensors they were computed from."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import ArrayLike
 from ._arrays import unbroadcast
 from .recording import edits, reset_recording, set_recording
 from .rules import Operation
-from .tensor import Tensor, as_data, retained, wrap
+from .tensor import Tensor, as_data, later, retained, wrap
 
-_FREED = Operation(lambda: None)
+_FREED = Operation(lambda: None, needs="")
 _FREED.name = "freed"
 
 
 def reachable(roots: Iterable[Tensor], but: Set[Tensor] = frozenset()) -> list[Tensor]:
-    """All computed Tensors the roots depend on, latest first; not `but`, nor what only they do."""
+    """The computed Tensors the roots depend on, latest first; the search excludes `but`."""
     found: set[Tensor] = set()
     waiting = [root for root in roots if root._node is not None]
     while waiting:
@@ -40,8 +40,8 @@ def flow(
 ) -> dict[Tensor, Any]:
     """Gradients by the leaves, or by `wanted`: arrays, or Tensors with `create_graph`.
 
-    A Tensor passes its gradient on when all that depends on it has been seen, so each operation
-    is visited once; there is no recursion, whatever the depth.
+    Each Tensor is visited once, after all Tensors computed from it: its gradient is complete then.
+    There is no recursion, so the depth is not limited. `free` drops the inputs of all nodes.
     """
     order = reachable(seeds)
     gradients, result = dict(seeds), {}
@@ -80,7 +80,7 @@ def flow(
 
 
 def _ways(order: list[Tensor], wanted: Set[Tensor]) -> set[Tensor]:
-    """All that was computed from the wanted."""
+    """The Tensors in `order` that were computed from one in `wanted`."""
     ways: set[Tensor] = set()
     for y in reversed(order):
         for x in y._node[1]:  # type: ignore[index]
@@ -91,7 +91,7 @@ def _ways(order: list[Tensor], wanted: Set[Tensor]) -> set[Tensor]:
 
 
 def check_not_freed(y: Tensor) -> None:
-    """RuntimeError for a node whose inputs an earlier pass let go."""
+    """RuntimeError if an earlier pass freed the inputs of this node."""
     if y._node[0] is _FREED:  # type: ignore[index]
         raise RuntimeError(
             "the graph was freed by an earlier backward; pass retain_graph=True to that one"
@@ -101,11 +101,11 @@ def check_not_freed(y: Tensor) -> None:
 def _pull(
     y: Tensor, g: Any, create_graph: bool, goals: Set[Tensor] | None
 ) -> list[tuple[Tensor, Any]]:
-    """One operation's inputs, each with the gradient that reaches it through `y`."""
+    """Pairs of an input of the operation that computed `y` and its gradient through `y`."""
     operation, inputs, number = y._node  # type: ignore[misc]
     check_not_freed(y)
     if edits.last > number:
-        _check_untouched(y)
+        _check_untouched(y, create_graph)
     arguments: Sequence[Any] = inputs
     out: Any = y
     if not (create_graph or operation.on_tensors):
@@ -128,13 +128,15 @@ def _pull(
     return pulled
 
 
-def _check_untouched(y: Tensor) -> None:
+def _check_untouched(y: Tensor, on_tensors: bool) -> None:
     operation, inputs, number = y._node  # type: ignore[misc]
-    for place in operation.needs:
-        x = y if place == 0 else inputs[place - 1] if place <= len(inputs) else None
+    needs = operation.needs_on_tensors if on_tensors else operation.needs
+    read = {f"its input {i}": x for i, x in enumerate(inputs) if needs == "*" or str(i) in needs}
+    if "y" in needs:
+        read["its result"] = y
+    for what, x in read.items():
         array = x.data if isinstance(x, Tensor) else x
         if isinstance(array, np.ndarray) and edits.touched(array, number):
-            what = "its result" if place == 0 else f"its input {place - 1}"
             raise RuntimeError(
                 f"{what} of shape {array.shape}, which the gradient of {operation.name!r} needs, "
                 "was edited in place after the forward pass"
@@ -142,7 +144,7 @@ def _check_untouched(y: Tensor) -> None:
 
 
 def _accumulate(x: Tensor, g: Any) -> None:
-    """Add to `grad`, never sharing memory with another Tensor's."""
+    """Add `g` to ``x.grad``, which shares no memory with another gradient."""
     if x.grad is None:
         x.grad = _own(g)
     else:
@@ -150,7 +152,7 @@ def _accumulate(x: Tensor, g: Any) -> None:
 
 
 def _own(g: Any) -> Tensor:
-    """A gradient in memory of its own."""
+    """A copy of a gradient, as a Tensor."""
     return g.copy() if isinstance(g, Tensor) else wrap(np.array(g))
 
 
@@ -188,6 +190,9 @@ def backward(
         _accumulate(x, g)
 
 
+later.backward = backward
+
+
 def grad(
     outputs: Tensor | Sequence[Tensor],
     inputs: Tensor | Sequence[Tensor],
@@ -197,14 +202,14 @@ def grad(
     create_graph: bool = False,
     allow_unused: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """Gradients of (the sum of) outputs by inputs; touches no `grad`.
+    """Gradients of the sum of the outputs by the inputs; changes no `grad`.
 
     Parameters
     ----------
     outputs, inputs : Tensor or sequence of Tensors
         Inputs may be leaves or computed.
     grad_outputs : array or sequence of arrays, optional
-        The gradients by the outputs; 1 for single numbers.
+        The gradients by the outputs, of their shapes. Default: 1, for single numbers only.
     retain_graph : bool, optional
         Keep the graph for a further pass. Default: `create_graph`.
     create_graph : bool
@@ -215,12 +220,14 @@ def grad(
     Returns
     -------
     tuple of Tensors
-        One for each input, of its shape.
+        One for each input, of its shape; None for an unused one.
 
     Raises
     ------
     RuntimeError
         As `Tensor.backward`, and for an unused input.
+    ValueError
+        When `grad_outputs` has the wrong length or shapes.
     """
     roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core
+from .._registry import ACTIVATIONS
 from ._arrays import explicit_subscripts
 from .operators import Axis
 from .rules import RULES
@@ -64,6 +64,7 @@ arctanh = _entrywise("arctanh", "Inverse hyperbolic tangent of every entry.")
 sinh = _entrywise("sinh", "Hyperbolic sine of every entry.")
 cosh = _entrywise("cosh", "Hyperbolic cosine of every entry.")
 erf = _entrywise("erf", "Error function of every entry.")
+erfc = _entrywise("erfc", "Complementary error function, 1 - erf, of every entry.")
 maximum = _binary("maximum", "The larger of two entries; where equal each gets half the gradient.")
 minimum = _binary("minimum", "The smaller of two entries; where equal each gets half the gradient.")
 logaddexp = _binary("logaddexp", "Logarithm of the sum of two exponentials.")
@@ -72,24 +73,16 @@ hypot = _binary("hypot", "The length of the vector (a, b).")
 power = _binary("power", "The first to the power of the second.")
 matmul = _binary("matmul", "Matrix product, by NumPy's rules for vectors and stacks of matrices.")
 
-sigmoid = _entrywise("sigmoid", "1 / (1 + e^-z) of every entry.")
-tanh = _entrywise("tanh", "Hyperbolic tangent of every entry.")
-relu = _entrywise("relu", "The larger of 0 and every entry; its slope at 0 is 0.")
-leaky_relu = _entrywise("leaky_relu", "Entries, the negative ones times 0.01.")
-elu = _entrywise("elu", "Entries, the negative ones e^z - 1.")
-selu = _entrywise("selu", "Scaled elu, which keeps mean 0 and variance 1 through layers.")
-softplus = _entrywise("softplus", "log(1 + e^z) of every entry.")
-softsign = _entrywise("softsign", "z / (1 + |z|) of every entry.")
-silu = _entrywise("silu", "z sigmoid(z) of every entry.")
-gelu = _entrywise("gelu", "z times the normal distribution function of z, of every entry.")
-step = _entrywise("step", "1 for entries of at least 0, otherwise 0; its slope is 0 everywhere.")
-identity = _entrywise("identity", "Every entry as it is.")
+ACTIVATION_FUNCTIONS = {
+    name: _entrywise(name, f"The activation ``{entry.formula}`` of every entry.")
+    for name, entry in ACTIVATIONS.items()
+}
 
 
 def activate(z: Operand, activation: str) -> Tensor:
-    """``g(z)`` for a registered activation; see ``nablas.activations()``."""
-    if activation not in _core.activations():
-        choices = ", ".join(_core.activations())
+    """``g(z)`` for a registered activation; ValueError if not in ``nablas.activations()``."""
+    if activation not in ACTIVATIONS:
+        choices = ", ".join(ACTIVATIONS)
         raise ValueError(f"activation: expected one of {choices}, got {activation!r}")
     return apply(activation, as_tensor(z))
 
@@ -100,7 +93,7 @@ def softmax(x: Operand, axis: int = -1) -> Tensor:
 
 
 def log_softmax(x: Operand, axis: int = -1) -> Tensor:
-    """Logarithm of `softmax`, computed without it."""
+    """Logarithm of `softmax`, computed as ``x - logsumexp(x)`` along an axis."""
     return as_tensor(x).log_softmax(axis)
 
 
@@ -130,12 +123,12 @@ def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def cumsum(x: Operand, axis: int | None = None) -> Tensor:
-    """Running sum along an axis."""
+    """Cumulative sum along an axis, or of the flattened entries for None."""
     return as_tensor(x).cumsum(axis)
 
 
 def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Product over the given axes; its gradient is right at zeros, too."""
+    """Product over the given axes; its gradient is exact also where entries are 0."""
     return as_tensor(x).prod(axis, keepdims)
 
 
@@ -155,7 +148,8 @@ def einsum(subscripts: str, *operands: Operand) -> Tensor:
     Raises
     ------
     ValueError
-        Where an operand has a letter twice: take its ``numpy.diagonal`` first.
+        When an operand has a letter twice (take its ``numpy.diagonal`` first), or the number of
+        terms is not that of the operands.
     """
     tensors = [as_tensor(x) for x in operands]
     return apply("einsum", explicit_subscripts(subscripts, [x.ndim for x in tensors]), *tensors)
@@ -181,6 +175,11 @@ def norm(
     -------
     Tensor
         The gradient at an all-zero vector is 0.
+
+    Raises
+    ------
+    ValueError
+        For another `ord`.
     """
     tensor = as_tensor(x)
     if ord == 2:
@@ -199,7 +198,7 @@ def where(condition: Any, a: Operand, b: Operand) -> Tensor:
 
 
 def _alike(a: Operand, b: Operand) -> tuple[Any, Any]:
-    """Numbers take the dtype of the Tensor beside them."""
+    """Numbers as arrays of the dtype NumPy gives them together with the other operand."""
     if isinstance(a, (int, float)) and isinstance(b, Tensor):
         a = np.asarray(a, np.result_type(b.data, a))
     if isinstance(b, (int, float)) and isinstance(a, Tensor):
@@ -208,7 +207,7 @@ def _alike(a: Operand, b: Operand) -> tuple[Any, Any]:
 
 
 def clip(x: Operand, min: Operand = None, max: Operand = None) -> Tensor:
-    """Entries limited to an interval; the gradient passes inside it and at its ends."""
+    """Entries limited to an interval; gradient 1 inside and at ends (1/2 at Tensor ends)."""
     return as_tensor(x).clip(min, max)
 
 
@@ -228,7 +227,7 @@ def broadcast_to(x: Operand, shape: Sequence[int]) -> Tensor:
 
 
 def concatenate(tensors: Sequence[Operand], axis: int | None = 0) -> Tensor:
-    """Tensors joined along an axis they have; flattened for None."""
+    """Tensors joined along an existing axis; flattened first for None."""
     inputs = [x if isinstance(x, Tensor) else Tensor(x) for x in tensors]
     if axis is None:
         axis, inputs = 0, [x.flatten() for x in inputs]
@@ -242,8 +241,5 @@ def stack(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
 
 
 def piecewise_constant(function: Callable[..., Any], *inputs: Operand) -> Tensor:
-    """A function whose slope is 0 wherever it has one: the result is outside the graph."""
+    """A function whose derivative is 0 wherever it exists; the result is outside the graph."""
     return wrap(function(*(x.data if isinstance(x, Tensor) else x for x in inputs)))
-
-
-ENTRYWISE = [name for name, rule in RULES.items() if isinstance(rule.forward, np.ufunc)]

@@ -1,7 +1,7 @@
-"""Whole layers and losses as one operation each, on the C++ kernels.
+"""Dense layers and losses as one operation each, on the C++ kernels.
 
-On arrays, forward and backward are the kernels of ``nablas.kernels``; when the way back is itself
-recorded, the same derivatives are written out in Tensor operations.
+Forward and first derivatives use ``nablas.kernels``. With ``create_graph=True`` the same
+derivatives are composed of Tensor operations, so that they are recorded.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _core, kernels
+from .. import kernels, reference
+from .._registry import ACTIVATIONS, LOSSES, LossEntry
 from ._arrays import product
 from .functions import as_tensor, concatenate
-from .rules import SLOPES, Operation
+from .rules import Operation
 from .tensor import Tensor, as_data, record
 
 # ---- dense layer: inputs (x, weights, activation, z or None) -----------------------------------
@@ -23,10 +24,8 @@ from .tensor import Tensor, as_data, record
 
 def _dense_joint(g: Any, y: Any, wanted: Any, x: Any, weights: Any, name: str, z: Any) -> list[Any]:
     if isinstance(g, Tensor):
-        if z is not None:
-            z = as_tensor(x) @ as_tensor(weights)[1:] + as_tensor(weights)[0]
-        delta = g * SLOPES[name](y if z is None else z)
         x, weights = as_tensor(x), as_tensor(weights)
+        delta = g * reference.ACTIVATIONS[name].slope(x @ weights[1:] + weights[0])
     elif name == "identity":
         delta = g
     else:
@@ -44,12 +43,12 @@ def _dense_joint(g: Any, y: Any, wanted: Any, x: Any, weights: Any, name: str, z
     return [by_x, by_weights, None, None]
 
 
-_DENSE = Operation(lambda: None, joint=_dense_joint)
+_DENSE = Operation(lambda: None, joint=_dense_joint, needs="y01", needs_on_tensors="01")
 _DENSE.name = "dense"
 
 
 def dense(x: Any, weights: Any, activation: str = "identity") -> Tensor:
-    """A layer, ``g(x W + b)``.
+    """A dense layer, ``g(x W + b)``.
 
     Parameters
     ----------
@@ -57,14 +56,14 @@ def dense(x: Any, weights: Any, activation: str = "identity") -> Tensor:
     weights : Tensor of shape (inputs + 1, outputs)
         Row 0 is the bias, as in ``nablas.kernels.dense_forward``.
     activation : str
-        A registered one; see ``nablas.activations()``.
+        A registered activation; see ``nablas.activations()``.
 
     Returns
     -------
     Tensor of shape (n, outputs)
     """
     rows, block = as_tensor(x), as_tensor(weights)
-    by_z = _core.activations().get(activation) == "preactivation"
+    by_z = activation in ACTIVATIONS and ACTIVATIONS[activation].kept == "preactivation"
     shape = (len(rows.data), block.shape[-1]) if by_z and rows.ndim == block.ndim == 2 else None
     z = np.empty(shape, block.dtype) if shape else None
     y = kernels.dense_forward(rows.data, block.data, activation, preactivation_out=z)
@@ -74,92 +73,72 @@ def dense(x: Any, weights: Any, activation: str = "identity") -> Tensor:
 # ---- losses: inputs (z, targets, weight, delta) ------------------------------------------------
 
 
-def _softmax_delta(z: Any, y: Any) -> Any:
-    if y.ndim == 1:
-        y = np.eye(z.shape[1], dtype=z.dtype)[y.astype(np.int64)]
-    return z.softmax(1) * y.sum(axis=1, keepdims=True) - y
+def _loss_operation(name: str, hyperparameters: dict[str, float]) -> Operation:
+    averaged = LOSSES[name].averaged
 
-
-# name: (the derivative of a sample's loss by z, whether it is averaged over the outputs)
-_DELTAS: dict[str, tuple[Callable[[Any, Any], Any], bool]] = {
-    "mse": (lambda z, y: 2 * (z - y), True),
-    "half_mse": (lambda z, y: z - y, False),
-    "mae": (lambda z, y: np.sign((z - y).data), True),
-    "huber": (lambda z, y: (z - y).clip(-1, 1), True),
-    "cross_entropy": (_softmax_delta, False),
-    "binary_cross_entropy": (lambda z, y: z.sigmoid() - y, False),
-    "poisson": (lambda z, y: z.exp() - y, False),
-}
-
-
-def _loss_operation(name: str) -> Operation:
-    slope, averaged = _DELTAS[name]
-
-    def rule(g: Any, _y: Any, z: Any, targets: Any, weight: Any, delta: Any) -> Any:
+    def rule(g: Any, y: Any, z: Any, targets: Any, weight: Any, delta: Any) -> Any:
         if not isinstance(g, Tensor):
             return g * delta
         z = as_tensor(z)
+        if LOSSES[name].takes_labels and targets.ndim == 1:
+            targets = np.eye(z.shape[1], dtype=z.dtype)[targets.astype(np.int64)]
         share = np.ones(len(targets)) if weight is None else weight
         share = share / (share.sum() or 1) / (max(z.shape[1], 1) if averaged else 1)
-        return g * (slope(z, targets) * share[:, np.newaxis].astype(z.dtype))
+        slope = reference.LOSSES[name].entries(z, targets, **hyperparameters)[1]
+        return g * (slope * share[:, np.newaxis].astype(z.dtype))
 
-    operation = Operation(lambda: None, rule)
+    operation = Operation(lambda: None, rule, needs="", needs_on_tensors="012")
     operation.name = name
     return operation
 
 
-def _loss(name: str, formula: str, targets_are: str) -> Callable[..., Tensor]:
-    operation = _loss_operation(name)
-    prefix = {"cross_entropy": "softmax_", "binary_cross_entropy": "sigmoid_"}.get(name, "")
-    kernel = getattr(kernels, prefix + name)
+def _loss(name: str, entry: LossEntry) -> Callable[..., Tensor]:
+    kernel, operation = getattr(kernels, entry.function), _loss_operation(name, {})
 
-    def loss(z: Any, targets: Any, *, sample_weight: ArrayLike | None = None) -> Tensor:
+    def loss(
+        z: Any, targets: Any, *, sample_weight: ArrayLike | None = None, **hyperparameters: float
+    ) -> Tensor:
         if isinstance(targets, Tensor) and targets.requires_grad:
             raise TypeError(
                 "targets: expected no gradient to be wanted; detach() them, or write the loss out"
             )
         tensor = as_tensor(z)
-        if tensor.ndim == 1 and name != "cross_entropy":
+        if tensor.ndim == 1 and not entry.takes_labels:
             tensor = tensor.reshape(-1, 1)
         y = np.asarray(targets)
-        if name != "cross_entropy" or y.ndim > 1:
+        if not entry.takes_labels or y.ndim > 1:
             y = as_data(y).astype(tensor.dtype, copy=False)
             y = y.reshape(-1, 1) if y.ndim == 1 else y
         weight = None if sample_weight is None else np.asarray(sample_weight, tensor.dtype)
-        value, delta = kernel(tensor.data, y, sample_weight=weight)
-        result = np.asarray(value, tensor.dtype)
-        return record(operation, (tensor, y, weight, delta), result)
+        value, delta = kernel(tensor.data, y, sample_weight=weight, **hyperparameters)
+        rule = _loss_operation(name, hyperparameters) if hyperparameters else operation
+        return record(rule, (tensor, y, weight, delta), np.asarray(value, tensor.dtype))
 
+    settings = "".join(f"    {h} : float\n" for h in entry.hyperparameters)
+    over = "averaged" if entry.averaged else "summed"
+    labels = "class indices of shape (n,), or distributions (n, outputs)"
     loss.__name__ = loss.__qualname__ = name
-    loss.__doc__ = f"""{formula}
+    loss.__doc__ = f"""The loss ``{entry.formula}``.
 
     Parameters
     ----------
-    z : Tensor of shape (n, outputs){" or (n,)" if name != "cross_entropy" else ""}
-    targets : {targets_are}
+    z : Tensor of shape (n, outputs){"" if entry.takes_labels else " or (n,)"}
+        The preactivation of output {entry.link!r}.
+    targets : {labels if entry.takes_labels else "array of z's shape"}
+        From {entry.lowest:.3g} to {entry.highest:.3g}.
     sample_weight : array of shape (n,), optional
-
+{settings}
     Returns
     -------
     Tensor
-        A single number: the (weighted) mean over the samples, as in ``nablas.losses()``.
+        A single number: the (weighted) mean over the samples, {over} over the outputs.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For shapes, dtypes or values that do not match.
     """
     return loss
 
 
-_VALUES = "array of z's shape"
-mse = _loss("mse", "``(z - y)²``, averaged over outputs.", _VALUES)
-half_mse = _loss("half_mse", "``(z - y)² / 2``, summed over outputs.", _VALUES)
-mae = _loss("mae", "``|z - y|``, averaged over outputs.", _VALUES)
-huber = _loss("huber", "``d²/2`` up to ``d = |z - y| = 1``, then ``d - 1/2``; averaged.", _VALUES)
-poisson = _loss("poisson", "Half the Poisson deviance at ``h = exp(z)``; summed.", _VALUES)
-binary_cross_entropy = _loss(
-    "binary_cross_entropy",
-    "``-y log p - (1 - y) log(1 - p)`` at ``p = sigmoid(z)``, summed over outputs.",
-    "array of z's shape, from 0 to 1",
-)
-cross_entropy = _loss(
-    "cross_entropy",
-    "``-sum(y log softmax(z))``.",
-    "class indices of shape (n,), or distributions (n, outputs)",
-)
+LOSS_FUNCTIONS = {name: _loss(name, entry) for name, entry in LOSSES.items()}

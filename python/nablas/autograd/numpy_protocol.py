@@ -1,4 +1,4 @@
-"""NumPy's own functions called on Tensors: the expected thing, or a word on what to call."""
+"""NumPy's functions called on Tensors: recorded, or a TypeError that says what to call."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy as np
 
 from . import functions as f
 from .rules import RULES
-from .tensor import Tensor, apply, as_data, wrap
+from .tensor import Tensor, apply, as_data, later, wrap
 
 _RECORDED = {
     rule.forward: name for name, rule in RULES.items() if isinstance(rule.forward, np.ufunc)
 }
 _RECORDED |= {np.fabs: "absolute", np.matmul: "matmul", np.tanh: "tanh", np.float_power: "power"}
-_REDUCED = {np.add: f.sum, np.maximum: f.max, np.minimum: f.min, np.multiply: f.prod}
+_REDUCED = {np.add: f.sum, np.maximum: f.max, np.minimum: f.min, np.multiply: f.prod,
+            np.logaddexp: f.logsumexp}  # fmt: skip
 _TESTS = {
     np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal, np.isfinite,
     np.isinf, np.isnan, np.signbit, np.logical_and, np.logical_or, np.logical_not, np.logical_xor,
@@ -60,7 +61,7 @@ def _called(ufunc: np.ufunc, inputs: Any) -> Any:
 
 
 def _into(out: Any, result: Any) -> Any:
-    """`out` holding the result, if no gradient is lost that way."""
+    """Write the result to `out` and return it; TypeError if the result is part of the graph."""
     if isinstance(result, Tensor) and result.requires_grad:
         raise TypeError("out: expected none, since the result is part of the graph")
     if isinstance(out, Tensor):
@@ -118,13 +119,13 @@ def _like(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _flip(x: Any, axis: Any = None) -> Any:
-    np.flip(x.data, axis)  # for its errors
+    np.flip(x.data, axis)  # raises NumPy's error for a bad axis
     axes = range(x.ndim) if axis is None else [a % x.ndim for a in np.atleast_1d(axis)]
     return x[tuple(slice(None, None, -1 if i in axes else None) for i in range(x.ndim))]
 
 
 def _moving(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that only moves entries, or puts zeros between them, done with their numbers."""
+    """A function that only moves entries or inserts zeros, applied to the entries' indices."""
 
     def moved(x: Any, *rest: Any, **settings: Any) -> Any:
         tensor = f.as_tensor(x)
@@ -227,3 +228,6 @@ def call_function(function: Callable[..., Any], inputs: Any, settings: Any) -> A
             "where no gradient is wanted"
         ) from None
     return known(*inputs, **settings)
+
+
+later.call_ufunc, later.call_function = call_ufunc, call_function

@@ -1,17 +1,15 @@
-"""What Python's syntax and a Tensor's methods call; each is a line of the table in `rules`."""
+"""The operators and named methods of `Tensor`, from the operations of the table in `rules`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from .recording import next_number, recording
 from .rules import RULES
-
-if TYPE_CHECKING:
-    from .tensor import Tensor
 
 Axis = int | tuple[int, ...] | None
 
@@ -20,8 +18,8 @@ def _binary(name: str, reflected: bool = False) -> Any:
     operation = RULES[name]
     compute = operation.forward
 
-    def method(self: Tensor, other: Any) -> Tensor:
-        # `tensor.record` written out for two inputs, for this is where an expression's time goes
+    def method(self: Any, other: Any) -> Any:
+        # `tensor.record` inlined for two inputs: its overhead dominates small expressions
         cls = type(self)
         if isinstance(other, cls):
             result = compute(self.data, other.data)
@@ -33,7 +31,7 @@ def _binary(name: str, reflected: bool = False) -> Any:
         else:
             if not isinstance(other, (float, int)):
                 if not isinstance(other, (np.ndarray, np.generic, list, tuple)):
-                    return NotImplemented  # type: ignore[no-any-return]
+                    return NotImplemented
                 other = cls(other).data
             tracked = self.requires_grad
             if reflected:
@@ -52,12 +50,12 @@ def _binary(name: str, reflected: bool = False) -> Any:
     return method
 
 
-def _of_one(name: str) -> Callable[..., Tensor]:
-    """An operation of one Tensor and constants."""
+def _of_one(name: str) -> Callable[..., Any]:
+    """A method that applies an operation to one Tensor and constants."""
     operation = RULES[name]
     compute = operation.forward
 
-    def method(self: Tensor, *constants: Any) -> Tensor:
+    def method(self: Any, *constants: Any) -> Any:
         result = compute(self.data, *constants)
         tensor = object.__new__(type(self))
         tensor.data = result if type(result) is np.ndarray else np.asarray(result)
@@ -83,7 +81,7 @@ def _reduction(name: str, doc: str) -> Any:
     operation = RULES[name]
     compute = operation.forward
 
-    def method(self: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def method(self: Any, axis: Axis = None, keepdims: bool = False) -> Any:
         result = compute(self.data, axis, keepdims)
         tensor = object.__new__(type(self))
         tensor.data = result if type(result) is np.ndarray else np.asarray(result)
@@ -104,17 +102,17 @@ _getitem, _reshape, _transpose = _of_one("getitem"), _of_one("reshape"), _of_one
 
 
 def _compare(function: Callable[..., Any]) -> Any:
-    def method(self: Tensor, other: Any) -> Any:
+    def method(self: Any, other: Any) -> Any:
         return function(self.data, other.data if isinstance(other, type(self)) else other)
 
     return method
 
 
 def _in_place(function: Callable[..., Any], otherwise: str) -> Any:
-    def method(self: Tensor, other: Any) -> Tensor:
+    def method(self: Any, other: Any) -> Any:
         theirs = isinstance(other, type(self)) and other.requires_grad
         if recording() and (theirs or self._node is not None):
-            return getattr(self, otherwise)(other)  # type: ignore[no-any-return]
+            return getattr(self, otherwise)(other)
         with self._editing():
             value = other.data if isinstance(other, type(self)) else other
             function(self.data, value, out=self.data, casting="same_kind")
@@ -123,7 +121,7 @@ def _in_place(function: Callable[..., Any], otherwise: str) -> Any:
     return method
 
 
-_INDICES = (np.ndarray, list, tuple, range)  # and Tensors, which give their data by __array__
+_INDICES = (np.ndarray, list, tuple, range)  # and Tensors, which np.array converts by __array__
 
 
 class Operators:
@@ -150,6 +148,7 @@ class Operators:
 
     exp = _entrywise("exp", "E to the power of every entry.")
     log = _entrywise("log", "Natural logarithm of every entry.")
+    erfc = _entrywise("erfc", "Complementary error function of every entry.")
     sqrt = _entrywise("sqrt", "Square root of every entry.")
     square = _entrywise("square", "Square of every entry.")
     sin = _entrywise("sin", "Sine of every entry.")
@@ -167,96 +166,98 @@ class Operators:
     logsumexp = _reduction("logsumexp", "Logarithm of the sum of exponentials")
 
     if TYPE_CHECKING:
-        _apply: Callable[..., Tensor]
-        _outside: Callable[[Any], Tensor]
+        _apply: Callable[..., Any]
+        _outside: Callable[[Any], Any]
+        _editing: Callable[[], AbstractContextManager[None]]
         data: np.ndarray[Any, Any]
+        size: Any
         requires_grad: bool
 
-    def __pos__(self) -> Tensor:
-        return self  # type: ignore[return-value]
+    def __pos__(self) -> Self:
+        return self
 
-    def var(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
+    def var(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Self:
         """Variance over the given axes; the divisor is the count minus `ddof`."""
         away: Any = self - self.mean(axis, True)
-        total: Tensor = (away * away).sum(axis, keepdims)
-        return total / (self.data.size / max(total.size, 1) - ddof)  # type: ignore[no-any-return]
+        total: Self = (away * away).sum(axis, keepdims)
+        return total / (self.data.size / max(total.size, 1) - ddof)
 
-    def std(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
+    def std(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Self:
         """Standard deviation over the given axes; see `var`."""
         away: Any = self - self.mean(axis, True)
-        size: Tensor = away.norm(axis, keepdims)
-        return size / (self.data.size / max(size.size, 1) - ddof) ** 0.5  # type: ignore[no-any-return]
+        size: Self = away.norm(axis, keepdims)
+        return size / (self.data.size / max(size.size, 1) - ddof) ** 0.5
 
-    def prod(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def prod(self, axis: Axis = None, keepdims: bool = False) -> Self:
         """Product over the given axes, all of them by default."""
         made: Any = np.prod(self.data, axis=axis, keepdims=keepdims)
         if self.data.dtype.kind != "f":
             return self._outside(made)
         if self.data.size == 0:
-            return self.sum(axis, keepdims) + 1  # type: ignore[no-any-return]
+            return self.sum(axis, keepdims) + 1
         ndim = self.data.ndim
         axes = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
         last = [a % ndim for a in axes if ndim]
         order = [a for a in range(ndim) if a not in last] + last
         y: Any = self.transpose(order).reshape(made.size, -1)
         odd: Any = 1.0
-        while (count := y.shape[1]) > 1:  # one half times the other, an odd column aside
+        while (count := y.shape[1]) > 1:  # halves multiplied; an odd last column goes into `odd`
             odd = odd * y[:, -1:] if count % 2 else odd
             y = y[:, : count // 2] * y[:, count // 2 : count // 2 * 2]
-        return (y * odd).reshape(made.shape)  # type: ignore[no-any-return]
+        return (y * odd).reshape(made.shape)
 
-    def cumsum(self, axis: int | None = None) -> Tensor:
-        """Running sum along an axis; of the flattened entries without one."""
+    def cumsum(self, axis: int | None = None) -> Self:
+        """Cumulative sum along an axis, or of the flattened entries for None."""
         return self.reshape(-1).cumsum(0) if axis is None else self._apply("cumsum", self, axis)
 
-    def softmax(self, axis: int = -1) -> Tensor:
+    def softmax(self, axis: int = -1) -> Self:
         """Exponentials that sum to 1 along an axis."""
         return self._apply("softmax", self, axis)
 
-    def log_softmax(self, axis: int = -1) -> Tensor:
-        """Logarithm of `softmax`, computed without it."""
+    def log_softmax(self, axis: int = -1) -> Self:
+        """Logarithm of `softmax`, computed as ``x - logsumexp(x)`` along an axis."""
         return self._apply("log_softmax", self, axis)
 
-    def clip(self, min: Any = None, max: Any = None) -> Tensor:
-        """Entries limited to an interval; the gradient passes inside it and at its ends."""
+    def clip(self, min: Any = None, max: Any = None) -> Self:
+        """Entries limited to an interval; gradient 1 inside and at ends (1/2 at Tensor ends)."""
         low, high = -np.inf if min is None else min, np.inf if max is None else max
         if isinstance(low, type(self)) or isinstance(high, type(self)):
             upper = self._apply("maximum", self, low)
             return self._apply("minimum", upper, high)
         return self._apply("clip", self, low, high)
 
-    def reshape(self, *shape: Any) -> Tensor:
+    def reshape(self, *shape: Any) -> Self:
         """The entries in another shape, given as integers or one tuple."""
         target = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
         return _reshape(self, target)
 
-    def flatten(self) -> Tensor:
+    def flatten(self) -> Self:
         """The entries in one axis."""
         return self.reshape(-1)
 
-    def squeeze(self, axis: Axis = None) -> Tensor:
+    def squeeze(self, axis: Axis = None) -> Self:
         """The Tensor without axes of length 1."""
         return self.reshape(self.data.squeeze(axis).shape)
 
-    def transpose(self, *axes: Any) -> Tensor:
+    def transpose(self, *axes: Any) -> Self:
         """The axes in another order, reversed by default."""
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
         order = tuple(order) or range(self.data.ndim)[::-1]
         axes = tuple(int(a) + self.data.ndim if a < 0 else int(a) for a in order)
         return _transpose(self, axes)
 
-    def swapaxes(self, first: int, second: int) -> Tensor:
+    def swapaxes(self, first: int, second: int) -> Self:
         """Two axes exchanged."""
         order = list(range(self.data.ndim))
         order[first], order[second] = order[second], order[first]
         return self.transpose(order)
 
-    def copy(self) -> Tensor:
-        """The same values in other memory, recorded."""
+    def copy(self) -> Self:
+        """A copy of the values; the operation is recorded."""
         return self._apply("astype", self, self.data.dtype)
 
-    def astype(self, dtype: Any) -> Tensor:
-        """The values in another dtype; outside the graph if it is not a floating one."""
+    def astype(self, dtype: Any) -> Self:
+        """The values in another dtype; outside the graph if that dtype is not floating."""
         if np.dtype(dtype).kind != "f":
             return self._outside(self.data.astype(dtype))
         return self._apply("astype", self, np.dtype(dtype))
@@ -269,8 +270,8 @@ class Operators:
         """Index of the smallest entry, as NumPy gives it."""
         return self.data.argmin(axis)
 
-    def __getitem__(self, index: Any) -> Tensor:
-        # Copies, for the index is needed on the way back and arrays may be edited meanwhile.
+    def __getitem__(self, index: Any) -> Self:
+        # Index arrays are copied: backward reads them, and the caller may edit them before.
         if isinstance(index, tuple):
             index = tuple(
                 np.array(i) if isinstance(i, (*_INDICES, type(self))) else i for i in index
@@ -285,8 +286,8 @@ class Operators:
                 "assigning a Tensor that requires a gradient would lose the gradient; compute "
                 "the whole with where, concatenate or stack"
             )
-        with self._editing():  # type: ignore[attr-defined]
+        with self._editing():
             self.data[index] = value.data if isinstance(value, type(self)) else value
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[Self]:
         return (self[i] for i in range(len(self.data)))

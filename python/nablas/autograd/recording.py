@@ -1,4 +1,4 @@
-"""Whether operations are recorded, in which order, and what was edited in place meanwhile."""
+"""The recording mode, the numbering of operations, and the record of edits in place."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _mode: ContextVar[bool] = ContextVar("recording", default=True)
 recording, set_recording, reset_recording = _mode.get, _mode.set, _mode.reset
-next_number = itertools.count(1).__next__  # one clock for operations and edits
+next_number = itertools.count(1).__next__  # one sequence for operations and edits
 
 
 @contextmanager
@@ -30,24 +30,24 @@ def _set_recording(on: bool) -> Iterator[None]:
 
 
 def no_grad(function: F | None = None) -> Any:
-    """Nothing inside is recorded; ``with no_grad():`` or ``@no_grad``."""
+    """Do not record operations: ``with no_grad():`` or ``@no_grad``."""
     return _set_recording(False) if function is None else _set_recording(False)(function)
 
 
 def enable_grad(function: F | None = None) -> Any:
-    """Record again, inside `no_grad`; ``with enable_grad():`` or ``@enable_grad``."""
+    """Record operations also inside `no_grad`: ``with enable_grad():`` or ``@enable_grad``."""
     return _set_recording(True) if function is None else _set_recording(True)(function)
 
 
 def always_recorded(function: F) -> F:
-    """`enable_grad` around a function, for those that differentiate by themselves."""
+    """`enable_grad` around a function that differentiates, so that it works inside `no_grad`."""
     return cast(F, enable_grad(function))
 
 
 class Edits:
     """Which memory was edited in place, and when.
 
-    Operations nobody edited under pay nothing: only one older than `last` is looked into.
+    Operations are not checked unless an edit is newer than the operation: `last` is the latest.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Edits:
         self._places: dict[int, tuple[int, weakref.ref[Array]]] = {}
 
     def note(self, array: Array) -> None:
-        """The array has just been edited."""
+        """Record that the array was edited."""
         while isinstance(array.base, np.ndarray):
             array = array.base
         self.last = next_number()
@@ -64,7 +64,7 @@ class Edits:
             self._places = {i: p for i, p in self._places.items() if p[1]() is not None}
 
     def touched(self, array: Array, since: int) -> bool:
-        """Whether an edit later than `since` may have changed it."""
+        """Whether an edit later than `since` may have changed the array."""
         for number, place in list(self._places.values()):
             edited = place() if number > since else None
             if edited is not None and np.may_share_memory(edited, array):

@@ -1,9 +1,9 @@
-"""`Tensor`: a NumPy array that remembers how it was computed."""
+"""`Tensor`: a NumPy array that records how it was computed."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -15,30 +15,47 @@ from .recording import edits, next_number, recording
 from .rules import RULES, Operation
 
 Array = NDArray[Any]
-Node = tuple[Operation, tuple[Any, ...], int]  # what computed it, from what, and when
+Node = tuple[Operation, tuple[Any, ...], int]  # operation, inputs, number in the order of recording
 
 retained: weakref.WeakValueDictionary[int, Tensor] = weakref.WeakValueDictionary()
 
 
+class Later:
+    """Functions that Tensor's methods call and that build on Tensor: their modules set them."""
+
+    backward: Callable[..., None]  # by engine
+    call_ufunc: Callable[..., Any]  # by numpy_protocol
+    call_function: Callable[..., Any]  # by numpy_protocol
+
+
+later = Later()
+
+
 class Tensor(Operators):
-    """A NumPy array whose operations are recorded, so that gradients can flow back through them.
+    """A NumPy array whose operations are recorded, so that they can be differentiated.
 
     Parameters
     ----------
     data : array of real numbers
-        An array is shared, not copied; a list gives the dtype NumPy gives it.
+        An array is shared, not copied, unless `dtype` differs; lists get NumPy's dtype for them.
     requires_grad : bool
-        Whether gradients by it are wanted; needs a floating dtype.
-    dtype : optional
+        Whether to compute gradients by it; needs a floating dtype.
+    dtype : NumPy dtype, optional
+        Default: that of `data`.
 
     Attributes
     ----------
     data : array
-        The values. Editing them here goes unnoticed by the graph; through the Tensor
-        (``x[0] = 1``, ``x += 1`` under `no_grad`, an optimizer's step) it is noticed.
+        The values. Edits of this array are not detected by the graph (see `mark_edited`); edits
+        through the Tensor (``x[0] = 1`` or ``x += 1`` under `no_grad`, an optimizer's step) are.
     grad : Tensor or None
-        What `backward` has added up, for Tensors made with `requires_grad`.
+        Sum of the gradients of all `backward` passes, for leaves and after `retain_grad`.
     requires_grad : bool
+
+    Raises
+    ------
+    TypeError
+        When `data` are not real numbers, or not floating with `requires_grad`.
 
     Notes
     -----
@@ -76,7 +93,7 @@ class Tensor(Operators):
         retain_graph: bool | None = None,
         create_graph: bool = False,
     ) -> None:
-        """Add the gradients of this Tensor to the `grad` of all it was computed from.
+        """Add the gradients of this Tensor to the `grad` of the leaves it was computed from.
 
         Parameters
         ----------
@@ -90,11 +107,12 @@ class Tensor(Operators):
         Raises
         ------
         RuntimeError
-            When there is no graph, it was freed, or an array it needs was edited in place.
+            When there is no graph, it was freed, an array it needs was edited in place, or
+            `gradient` is missing for more than one number.
+        ValueError
+            When `gradient` has another shape.
         """
-        from .engine import backward
-
-        backward(self, gradient, retain_graph, create_graph)
+        later.backward(self, gradient, retain_graph, create_graph)
 
     def detach(self) -> Tensor:
         """The same values (shared memory) outside the graph."""
@@ -113,14 +131,14 @@ class Tensor(Operators):
         return self
 
     def retain_grad(self) -> None:
-        """Let `backward` fill `grad` although this Tensor was computed."""
+        """Let `backward` also fill the `grad` of this computed Tensor."""
         if not self.requires_grad:
             raise RuntimeError("retain_grad: expected a Tensor that requires a gradient")
         retained[id(self)] = self
 
     @property
     def is_leaf(self) -> bool:
-        """Whether it was made by hand and not computed from what requires a gradient."""
+        """Whether it was not computed from a Tensor that requires a gradient."""
         return self._node is None
 
     @contextmanager
@@ -134,7 +152,7 @@ class Tensor(Operators):
         self.mark_edited()
 
     def mark_edited(self) -> None:
-        """Say that `data` was edited from outside, so that an older graph that needs it knows."""
+        """Report a direct edit of `data`: `backward` of an older graph that needs it raises."""
         edits.note(self.data)
 
     # ---- values --------------------------------------------------------------------------------
@@ -171,14 +189,10 @@ class Tensor(Operators):
         return np.asarray(self.data, dtype)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
-        from .numpy_protocol import call_ufunc
-
-        return call_ufunc(ufunc, method, inputs, settings)
+        return later.call_ufunc(ufunc, method, inputs, settings)
 
     def __array_function__(self, function: Any, _types: Any, inputs: Any, settings: Any) -> Any:
-        from .numpy_protocol import call_function
-
-        return call_function(function, inputs, settings)
+        return later.call_function(function, inputs, settings)
 
     def __len__(self) -> int:
         return len(self.data)
@@ -228,7 +242,7 @@ def wrap(array: Any) -> Tensor:
 
 
 def record(operation: Operation, inputs: tuple[Any, ...], result: Any) -> Tensor:
-    """The Tensor of a result, in the graph if an input is and recording is on."""
+    """A Tensor of a result, in the graph if an input requires a gradient and recording is on."""
     tensor = object.__new__(Tensor)
     tensor.data = result if type(result) is np.ndarray else np.asarray(result)
     tensor.grad, tensor.requires_grad, tensor._node = None, False, None
@@ -247,7 +261,7 @@ def record(operation: Operation, inputs: tuple[Any, ...], result: Any) -> Tensor
 
 
 def apply(name: str, *inputs: Any) -> Tensor:
-    """Compute an operation of the table and record it; all but Tensors are constants."""
+    """Compute an operation of the table and record it; inputs that are no Tensors are constants."""
     operation = RULES[name]
     values = [x.data if isinstance(x, Tensor) else x for x in inputs]
     return record(operation, inputs, operation.forward(*values))

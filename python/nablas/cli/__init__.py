@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from .. import _core
+from .._registry import ACTIVATIONS, OPTIMIZERS
 from .._version import __version__
 
 SOURCES = (
@@ -16,7 +16,7 @@ SOURCES = (
 
 
 class _Parser(argparse.ArgumentParser):
-    """One line for an error, exit code 2."""
+    """Prints an error on one line and exits with code 2."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"nablas: error: {message} (see {self.prog} --help)\n")
@@ -60,8 +60,8 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     add("--target", help="column to predict (a file's; NPZ: array, default y)")
     add("--task", choices=["auto", "classification", "regression"], default="auto")
     add("--hidden", type=_sizes, default=[128, 64], help="hidden layer sizes (default 128,64)")
-    add("--activation", choices=list(_core.activations()), default="relu")
-    add("--optimizer", choices=list(_core.optimizers()), default="adam")
+    add("--activation", choices=list(ACTIVATIONS), default="relu")
+    add("--optimizer", choices=list(OPTIMIZERS), default="adam")
     add("--learning-rate", type=float, default=None, help="default: the optimizer's own")
     add("--epochs", type=_positive_int, default=200, help="at most (default 200)")
     add("--batch-size", type=_positive_int, default=32)
@@ -116,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 0
-    except Exception as error:  # a user of a command line is never shown a traceback
+    except Exception as error:  # one line instead of a traceback
         text = " ".join(str(error).split()) or type(error).__name__
         print(f"nablas: error: {text}", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""``nablas bench``: training steps and products on this machine, without peers."""
+"""``nablas bench``: times of training steps and matrix products on this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core, kernels, metrics
+from .. import _threads, kernels, metrics
 from ..mlp import MLP
 from ..optimizers import SGD
 
@@ -38,7 +38,7 @@ def _median(function: Callable[[], float]) -> float:
 
 
 def steps() -> list[dict[str, Any]]:
-    """Microseconds of a training step inside `fit`: SGD, float32, shuffling and gathering."""
+    """Microseconds of a step of `fit`: SGD, float32, shuffling and gathering included."""
     results = []
     for sizes, batch in NETS:
         batches = max(2, min(100, 2_000_000 // (batch * sizes[0])))
@@ -93,14 +93,14 @@ def products() -> list[dict[str, Any]]:
 
 
 def run() -> dict[str, Any]:
-    """Everything, for printing."""
-    peak = _core.peak_gflops()
+    """All results, each with its share of the peak."""
+    peak = _threads.peak_gflops()
     sections = {"training steps": steps(), "products": products()}
     for row in itertools.chain(*sections.values()):
         row["share_of_peak"] = row["gflops"] / peak
     return {
-        "instruction_set": _core.isa(),
-        "threads": _core.num_threads(),
+        "instruction_set": _threads.isa(),
+        "threads": _threads.num_threads(),
         "peak_gflops": peak,
         **sections,
     }

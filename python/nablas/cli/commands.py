@@ -1,4 +1,4 @@
-"""What the commands do."""
+"""The commands, one function each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core, io
+from .. import _threads, kernels
 from .._optional import require
 from ..callbacks import EarlyStopping
 from ..mlp import MLP
@@ -31,7 +31,7 @@ LEAST_PATIENCE_EPOCHS, LEAST_PATIENCE_UPDATES = 10, 300
 def train(options: argparse.Namespace) -> None:
     """``nablas train``."""
     if options.threads is not None:
-        _core.set_num_threads(options.threads)
+        _threads.set_num_threads(options.threads)
     frame, target = tables.read(options.source, options.target)
     if target is None:
         raise ValueError(f"{options.source}: expected --target with the column to predict")
@@ -63,15 +63,15 @@ def train(options: argparse.Namespace) -> None:
     )
     seconds = time.perf_counter() - start
     if options.out:
-        io.save(net, options.out, {"preprocessing": preprocessor.to_json()})
+        net.save(options.out, extra={"preprocessing": preprocessor.to_json()})
     result = {
         "source": options.source,
         "network": repr(net),
         "epochs": len(history),
         "seconds": seconds,
         "samples_per_second": len(history) * len(data["train"][0]) / sum(history.seconds),
-        "threads": _core.num_threads(),
-        "instruction_set": _core.isa(),
+        "threads": _threads.num_threads(),
+        "instruction_set": _threads.isa(),
         "rows_without_target": dropped,
         "model": options.out,
         "scores": _scores(net, preprocessor, data),
@@ -116,7 +116,7 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def info(options: argparse.Namespace) -> None:
     """``nablas info``."""
-    net, extra = io.load(options.model, MLP)
+    net = MLP.load(options.model)
     layers = [
         {"inputs": i, "outputs": o, "activation": a, "parameters": (i + 1) * o}
         for i, o, a in zip(net.sizes, net.sizes[1:], net.activations, strict=False)
@@ -126,10 +126,10 @@ def info(options: argparse.Namespace) -> None:
         "layers": layers,
         "parameters": int(net.parameters.size),
         "dtype": net.dtype,
-        "epochs": net._epochs_done,
+        "epochs": net.epochs,
     }
-    if "preprocessing" in extra:
-        preprocessor = Preprocessor.from_json(extra["preprocessing"])
+    if "preprocessing" in net.extra:
+        preprocessor = Preprocessor.from_json(net.extra["preprocessing"])
         result["features"] = preprocessor.features
         result["target"] = preprocessor.target
     if options.json:
@@ -154,7 +154,7 @@ def bench(options: argparse.Namespace) -> None:
     from . import bench as measurements
 
     if options.threads is not None:
-        _core.set_num_threads(options.threads)
+        _threads.set_num_threads(options.threads)
     result = measurements.run()
     if options.json:
         _print_json(result)
@@ -180,9 +180,9 @@ def bench(options: argparse.Namespace) -> None:
 
 
 def _split(target: pl.Series, options: argparse.Namespace) -> dict[str, Array]:
-    """Row numbers of each part, at random but with the target alike in all of them."""
+    """Random row numbers of each part, stratified by the target's rank."""
     rows = len(target)
-    shuffled = _core.permutation(rows, seed=_seed(options))
+    shuffled = kernels.permutation(rows, seed=_seed(options))
     rest = shuffled[target.rank("dense").to_numpy()[shuffled].argsort(kind="stable")]
     parts = {}
     for name, share in (("test", options.test), ("validation", options.validation)):
@@ -217,7 +217,7 @@ def _optimizer(options: argparse.Namespace) -> Optimizer:
 
 
 def _patience(options: argparse.Namespace, rows: int) -> int:
-    """Small tables have few updates an epoch and need more epochs to show improvement."""
+    """Epochs; default: LEAST_PATIENCE_EPOCHS, or more to make LEAST_PATIENCE_UPDATES updates."""
     if options.patience is not None:
         return int(options.patience)
     updates = -(-rows // int(options.batch_size))
@@ -225,15 +225,15 @@ def _patience(options: argparse.Namespace, rows: int) -> int:
 
 
 def _load(path: str) -> tuple[MLP, Preprocessor]:
-    net, extra = io.load(path, MLP)
-    return net, Preprocessor.from_json(extra.get("preprocessing"))
+    net = MLP.load(path)
+    return net, Preprocessor.from_json(net.extra.get("preprocessing"))
 
 
 def _scores(net: MLP, preprocessor: Preprocessor, data: Parts) -> dict[str, dict[str, Any]]:
-    """Rows, loss (in the target's own units squared for numbers) and score of each part."""
+    """Rows, loss (for a numeric target in its unit squared) and score of each part."""
     unit = preprocessor.target.get("scale", 1.0) ** 2
     return {
-        name: {"rows": len(x), "loss": net.loss(x, y) * unit, net._metric: net.score(x, y)}
+        name: {"rows": len(x), "loss": net.loss(x, y) * unit, net.metric: net.score(x, y)}
         for name, (x, y) in data.items()
     }
 

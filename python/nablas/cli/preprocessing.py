@@ -1,4 +1,4 @@
-"""Tables to matrices and back; what was learned from the training table is plain JSON.
+"""Tables to float32 matrices; the encoding learned from the training table is plain JSON.
 
 Numeric columns are standardised; missing values become the mean, with an indicator column where
 the training table had any. Text columns become one column for each of their most frequent values;
@@ -29,7 +29,7 @@ def _kind(series: pl.Series) -> str:
 
 
 def _numbers(series: pl.Series) -> Array:
-    """float64 with NaN for what is missing or infinite."""
+    """The values in float64; NaN where missing or infinite."""
     import polars as pl
 
     if not series.dtype.is_numeric() and _kind(series) == "text":
@@ -48,14 +48,14 @@ def _scale(values: Array) -> tuple[float, float]:
 
 
 class Preprocessor:
-    """Columns to features and the target to what the network learns.
+    """Converts columns to features, and the target column to training targets.
 
     Attributes
     ----------
     columns : list of dict
         How each column is encoded.
     target : dict
-        Its name, kind ("classes" or "number"), and classes or mean and scale.
+        Its name, kind ("classes" or "number"), and classes and dtype, or mean and scale.
     """
 
     def __init__(self, columns: list[dict[str, Any]], target: dict[str, Any]) -> None:
@@ -63,7 +63,7 @@ class Preprocessor:
 
     @classmethod
     def learn(cls, frame: pl.DataFrame, target: str, task: str) -> Preprocessor:
-        """From a training table; `task` is auto, classification or regression."""
+        """Learn the encoding from a table; `task` is auto, classification or regression."""
         columns = [_learn_column(frame[name]) for name in frame.columns if name != target]
         if not columns:
             raise ValueError(f"expected columns beside the target {target!r}, got none")
@@ -123,12 +123,12 @@ class Preprocessor:
         return np.array(codes, dtype=np.int64)
 
     def to_json(self) -> dict[str, Any]:
-        """What `from_json` reads."""
+        """The encoding as JSON data, for `from_json`."""
         return {"columns": self.columns, "target": self.target}
 
     @classmethod
     def from_json(cls, value: Any) -> Preprocessor:
-        """Back from the model file."""
+        """The inverse of `to_json`; ValueError for other data."""
         try:
             return cls(list(value["columns"]), dict(value["target"]))
         except (KeyError, TypeError) as error:

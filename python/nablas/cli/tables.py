@@ -1,4 +1,4 @@
-"""Where tables come from: bundled data sets, made-up ones, files. All become polars frames."""
+"""Reads tables as polars frames: scikit-learn's data sets, synthetic data sets, files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _core
+from .. import kernels
 from .._optional import require
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ def read(source: str, target: str | None) -> tuple[pl.DataFrame, str | None]:
     Parameters
     ----------
     source : str
-        A bundled or made-up data set's name, or a file's path.
+        The name of a bundled or synthetic data set, or a file's path.
     target : str, optional
-        The column to predict; data sets know their own.
+        The column to predict. Default: "target" of data sets, "y" of NPZ files.
 
     Returns
     -------
@@ -66,8 +66,8 @@ def _bundled(polars: Any, name: str) -> pl.DataFrame:
 def _made(polars: Any, name: str) -> pl.DataFrame:
     """Two classes in the plane: interleaving half circles, or two arms of a spiral."""
     half = MADE_ROWS // 2
-    position = _core.random_uniform(MADE_ROWS, seed=0)
-    noise = _core.random_normal(2 * MADE_ROWS, seed=0, stream=1).reshape(-1, 2)
+    position = kernels.random_uniform(MADE_ROWS, seed=0)
+    noise = kernels.random_normal(2 * MADE_ROWS, seed=0, stream=1).reshape(-1, 2)
     label = np.repeat([0, 1], half)
     if name == "moons":
         angle = np.pi * position

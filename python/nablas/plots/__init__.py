@@ -1,8 +1,8 @@
 """Pictures of networks and of their training, with matplotlib, as scikit-learn's Displays.
 
-Each class computes from data with a ``from_…`` method, draws on ``ax`` (a new one by default), and
-returns itself: the numbers, ``ax_``, ``figure_`` and the artists can be used further, and ``plot``
-draws again elsewhere.
+The ``from_…`` methods of each class compute from data, draw on ``ax`` (new Axes by default) and
+return the display: its data, ``ax_``, ``figure_`` and artists are attributes, and ``plot`` draws
+the same data again on other Axes.
 """
 
 from .activations import ActivationDisplay
@@ -25,3 +25,7 @@ __all__ = [
     "confusion_matrix",
     "filter_normalised_direction",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,4 +1,4 @@
-"""What all Displays share."""
+"""Base class and helpers of the Displays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .._optional import require
 
 Array = NDArray[Any]
 
-# Okabe and Ito's colours: told apart by the colour-blind, and in grey by their brightness.
+# Okabe and Ito's palette, distinguishable with colour blindness.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
 
@@ -22,7 +22,7 @@ def pyplot() -> Any:
 
 
 class Display:
-    """Base: `plot` of a subclass draws on what `_start` gives."""
+    """Base class; `plot` of a subclass draws on the Axes that `_start` returns."""
 
     ax_: Any
     figure_: Any
@@ -41,14 +41,14 @@ class Display:
 
 
 def hidden_names(net: Any) -> list[str]:
-    """How to call the layers of a network in a picture."""
+    """Labels of a network's layers in a plot."""
     last = len(net.sizes) - 1
     return [f"layer {i}" if i < last else "output" for i in range(1, last + 1)]
 
 
 def network_of(estimator: Any) -> Any:
     """The network of an MLP or of one of the estimators of ``nablas.sklearn``."""
-    return estimator._network() if hasattr(estimator, "_network") else estimator
+    return getattr(estimator, "network_", estimator)
 
 
 def targets_of(estimator: Any, y: Any) -> Any:

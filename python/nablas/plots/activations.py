@@ -7,12 +7,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from .. import _core, kernels
+from .. import kernels
+from .._registry import ACTIVATIONS
 from ._display import COLOURS, Array, Display
 
 
 class ActivationDisplay(Display):
-    """g(z) and g'(z), a small picture for each function.
+    """g(z) and g'(z), on one Axes for each function.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ class ActivationDisplay(Display):
         limits: tuple[float, float] = (-4.0, 4.0),
         ax: Any = None,
     ) -> Self:
-        """Compute by the kernels, and draw.
+        """Compute with the kernels, and draw.
 
         Parameters
         ----------
@@ -52,7 +53,7 @@ class ActivationDisplay(Display):
         -------
         ActivationDisplay
         """
-        kept = _core.activations()
+        kept = {name: entry.kept for name, entry in ACTIVATIONS.items()}
         chosen = [names] if isinstance(names, str) else list(names or kept)
         unknown = [name for name in chosen if name not in kept]
         if unknown:
@@ -85,7 +86,7 @@ class ActivationDisplay(Display):
             slope = np.where(_jumps(self.slopes[name]), np.nan, self.slopes[name])
             (line,) = place.plot(self.z, slope, "--", color=COLOURS[1], label="g′(z)")
             place.set_title(name)
-            if value.max() > 20 > value.min():  # an exponential: the rest would be flat
+            if value.max() > 20 > value.min():  # exp: on its full range most of it looks flat
                 top = max(3.0, 3 * float(np.median(value)))
                 place.set_ylim(-0.08 * top, top)
             self.lines_[name] = (function, line)
@@ -99,7 +100,7 @@ class ActivationDisplay(Display):
 
 
 def _jumps(values: Array) -> Array:
-    """Where a function jumps, so that no line is drawn across: steps far above their neighbours."""
+    """Mask of jumps, across which no line is drawn: steps far larger than both neighbours."""
     steps = np.abs(np.diff(values, prepend=values[:1]))
     around = np.maximum(np.roll(steps, 1), np.roll(steps, -1))
     result: Array = (steps > 0.05 * np.ptp(values)) & (steps > 5 * around)

@@ -13,10 +13,10 @@ _POINT: dict[str, Any] = {"s": 26, "edgecolor": "white", "linewidth": 0.7}
 
 
 def _responses(estimator: Any, points: Array) -> tuple[Array, bool]:
-    """Probabilities (n, classes), or (n, 1) values of something that does not classify."""
+    """Probabilities (n, classes) and True for a classifier, else values (n, outputs) and False."""
     if hasattr(estimator, "predict_proba"):
         return np.asarray(estimator.predict_proba(points)), True
-    if hasattr(estimator, "classes_"):  # certain of what it predicts
+    if hasattr(estimator, "classes_"):  # no probabilities: 1 for the predicted class
         predicted = np.asarray(estimator.predict(points))
         return (predicted.reshape(-1, 1) == np.asarray(estimator.classes_)).astype(float), True
     if not hasattr(estimator, "forward"):
@@ -100,11 +100,11 @@ class DecisionBoundaryDisplay(Display):
         estimator : MLP, or anything with predict_proba or predict
         X : array of shape (n, 2)
         y : array of shape (n,), optional
-            The points' classes or values; without it none are drawn.
+            The points' classes or values; without y no points are drawn.
         grid_resolution : int
             Points along each axis.
         eps : float
-            Margin around the data, as a part of their range.
+            Margin around the data, as a fraction of each feature's range.
         names : (str, str)
             Of the features.
         ax : matplotlib Axes, optional
@@ -187,11 +187,11 @@ class DecisionBoundaryDisplay(Display):
             self.xx0.max() + half[0],
             self.xx1.min() - half[1],
             self.xx1.max() + half[1],
-        )  # a pixel reaches half a cell around its point
+        )  # pixels are centred on the grid points
         self.surface_ = ax.imshow(image, extent=extent, origin="lower", aspect="auto")
         self.boundary_ = []
         for i in np.unique(best) if len(np.unique(best)) > 1 else []:
-            # the largest of the others, so that the zero line runs between whole classes
+            # class i minus the largest other response: its zero contour is the region's edge
             margin = self.response[..., i] - np.delete(self.response, i, axis=2).max(axis=2)
             self.boundary_.append(
                 ax.contour(self.xx0, self.xx1, margin, levels=[0], colors="black", linewidths=1.2)

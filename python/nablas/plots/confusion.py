@@ -17,7 +17,7 @@ def confusion_matrix(
     Parameters
     ----------
     net : MLP or any classifier
-    X, y : arrays
+    X, y : arrays of shape (n, features) and (n,)
     ax : matplotlib Axes, optional
     **settings
         Of scikit-learn's ``ConfusionMatrixDisplay.from_predictions``: normalize, cmap, ...

@@ -52,9 +52,9 @@ class NetworkDisplay(Display):
         ----------
         net : MLP or estimator
         most_units : int
-            Of a layer; of larger ones the first and last are shown.
+            Units shown of a layer; of larger layers only the first and last units are.
         show_values : bool, optional
-            Write the weights on their lines. Default: for up to 12 of them.
+            Write weights on lines and biases in units. Default: if at most 12 weights are shown.
         ax : matplotlib Axes, optional
 
         Returns
@@ -96,7 +96,7 @@ class NetworkDisplay(Display):
         width = 0.5 + 2.5 * np.abs(values) / top
         ax.add_collection(
             LineCollection(segments, colors="0.8", linewidths=width + 0.5, zorder=0)
-        )  # a grey edge, for a weight near 0 is white
+        )  # grey outline: weights near 0 are white
         self.lines_ = LineCollection(
             segments, array=np.array(values), cmap=cmap, norm=norm, linewidths=width, zorder=1
         )
@@ -134,7 +134,7 @@ class NetworkDisplay(Display):
         return self
 
     def _shown(self, size: int) -> list[int]:
-        """The units of a layer that are drawn, with a gap's place kept free in the middle."""
+        """The units of a layer to draw; -1 stands for those left out in the middle."""
         if size <= self.most_units:
             return list(range(size))
         half = max(1, (self.most_units - 1) // 2)

@@ -1,4 +1,4 @@
-"""Sizes of the gradients, layer by layer."""
+"""Root mean squares of the gradients, layer by layer."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ._display import COLOURS, Array, Display, hidden_names, network_of, targets
 
 
 class GradientNormDisplay(Display):
-    """Root mean square of the gradient by each layer's weights and biases.
+    """Root mean square of the gradient with respect to each layer's weights and biases.
 
-    Layers of unlike sizes compare by the root mean square; vanishing and exploding gradients show
-    as a slope.
+    It does not depend on the layer's size. Where gradients vanish or explode, it falls or rises
+    by a factor from each layer to the one below.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from ._display import COLOURS, Array, Display, network_of, targets_of
 
 
 def filter_normalised_direction(net: Any, seed: int = 0) -> Array:
-    """A random direction whose part for each unit is as long as that unit's weights.
+    """A random direction whose part for each unit has the norm of that unit's weights.
 
     Parameters
     ----------
@@ -23,15 +23,14 @@ def filter_normalised_direction(net: Any, seed: int = 0) -> Array:
     Returns
     -------
     array of shape (n,)
-        Flat, like ``net.parameters``. A unit's weights are its column of the extended matrix, bias
-        included.
+        In the order of ``net.parameters``. A unit's weights include its bias.
 
     References
     ----------
     Li, Xu, Taylor, Studer, Goldstein: Visualizing the loss landscape of neural nets, 2018.
     """
     direction: Array = np.random.default_rng(seed).normal(size=net.parameters.size)
-    for (dw, db), w, b in zip(net._views(direction), net.weights, net.biases, strict=True):
+    for (dw, db), w, b in zip(net.engine.views(direction), net.weights, net.biases, strict=True):
         ours = np.sqrt(np.square(dw).sum(axis=0) + db**2)
         theirs = np.sqrt(np.square(w, dtype=float).sum(axis=0) + np.square(b, dtype=float))
         dw *= theirs / ours
@@ -79,20 +78,20 @@ class LossLandscapeDisplay(Display):
         Parameters
         ----------
         net : MLP or estimator
-            Stays as it is.
+            It is not changed.
         X, y : arrays
             As for `MLP.loss`.
         directions : one or two arrays of shape (n,), optional
-            Flat, like ``net.parameters``. Default: two random ones, filter-normalised.
+            In the order of ``net.parameters``. Default: two random, filter-normalised ones.
         span : float
-            How far to go, in lengths of the directions.
+            Steps go from -span to span times each direction.
         resolution : int
             Points along each direction.
         seed : int
             Of the random directions.
         kind : "contour" or "surface"
         log : bool
-            Colours and heights by the logarithm of the loss.
+            Draw log10 of the loss.
         ax : matplotlib Axes, optional
             For "surface" one with ``projection="3d"``.
         **settings

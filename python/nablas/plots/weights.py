@@ -35,7 +35,7 @@ class WeightHistogramDisplay(Display):
         ----------
         net : MLP or estimator
         bins : int, optional
-            Default: more for larger layers.
+            Default: twice the root of the number of weights, from 8 to 60.
         ax : array of Axes, optional
             One for each layer.
 

@@ -1,26 +1,24 @@
 """The kernels and the training loop in plain NumPy: what every C++ kernel must compute.
 
 Same names and signatures as ``nablas.kernels``; formulas written independently of the C++ ones and
-for clarity, not speed. ``out=`` is honoured by copying.
+for clarity, not speed. ``out=`` is honoured by copying. Imports nothing else of the package.
 """
 
-from .activations import SLOPES, activate, erf, exp, hadamard_delta, log, sigmoid, slope, tanh
+from collections.abc import Callable
+from typing import Any
+
+from .activations import ACTIVATIONS
 from .dense import dense_backward, dense_forward, gather_rows, matmul, softmax
-from .losses import (
-    half_mse,
-    huber,
-    mae,
-    mse,
-    poisson,
-    sigmoid_binary_cross_entropy,
-    softmax_cross_entropy,
-)
+from .elementwise import activate, erf, exp, hadamard_delta, log, sigmoid, slope, tanh
+from .losses import FUNCTIONS, LOSSES
 from .network import ReferenceNetwork, fit, initial_parameters
-from .optimizers import optimizer_update
+from .optimizers import RULES, initial_states, optimizer_update
 from .random import dropout, permutation, random_normal, random_uniform
 
 __all__ = [
-    "SLOPES",
+    "ACTIVATIONS",
+    "LOSSES",
+    "RULES",
     "ReferenceNetwork",
     "activate",
     "dense_backward",
@@ -31,22 +29,27 @@ __all__ = [
     "fit",
     "gather_rows",
     "hadamard_delta",
-    "half_mse",
-    "huber",
     "initial_parameters",
+    "initial_states",
     "log",
-    "mae",
     "matmul",
-    "mse",
     "optimizer_update",
     "permutation",
-    "poisson",
     "random_normal",
     "random_uniform",
     "sigmoid",
-    "sigmoid_binary_cross_entropy",
     "slope",
     "softmax",
-    "softmax_cross_entropy",
     "tanh",
 ]
+__all__ += list(FUNCTIONS)
+
+
+def __getattr__(name: str) -> Callable[..., tuple[float, Any]]:
+    if name in FUNCTIONS:
+        return FUNCTIONS[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

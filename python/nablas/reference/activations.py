@@ -1,136 +1,164 @@
-"""Activations and their slopes; one line each in two tables."""
+"""The activations: one function each, of z, giving ``g(z)`` and ``g'(z)``.
+
+To add one: a function here, under the name that the C++ registry gives it. It is written in NumPy
+functions and operators, so that automatic differentiation gets derivatives of higher order by
+calling it on Tensors. For that its slope must be written without a kink where g' has none:
+``np.abs`` inside a sigmoid, for instance, has a wrong derivative at 0.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Formula = Callable[[Any], tuple[Any, Any]]
+
+
+class Activation(NamedTuple):
+    """An activation.
+
+    Attributes
+    ----------
+    formula : function of z
+        Gives ``g(z)`` and ``g'(z)``.
+    inverse : function of a, or None
+        z from ``a = g(z)``, for activations whose kernel takes the slope from a; where g is not
+        one-to-one any z with that a.
+    """
+
+    formula: Formula
+    inverse: Callable[[Array], Array] | None
+
+    def value(self, z: Any) -> Any:
+        """``g(z)``."""
+        return self.formula(z)[0]
+
+    def slope(self, z: Any) -> Any:
+        """``g'(z)``."""
+        return self.formula(z)[1]
+
+
+ACTIVATIONS: dict[str, Activation] = {}
 
 LEAK = 0.01
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
-_erf = np.vectorize(math.erf, otypes=[float])
+
+def activation(*, inverse: Callable[[Array], Array] | None = None) -> Callable[[Formula], Formula]:
+    """Register a function under its name; `inverse` where the slope is a function of a."""
+
+    def register(formula: Formula) -> Formula:
+        ACTIVATIONS[formula.__name__] = Activation(formula, inverse)
+        return formula
+
+    return register
+
+
 _erfc = np.vectorize(math.erfc, otypes=[float])
 
 
-def _sigmoid(z: Array) -> Array:
-    e = np.exp(-np.abs(z))
-    return np.where(z >= 0, 1 / (1 + e), e / (1 + e))
+def erfc(x: Any) -> Any:
+    """Complementary error function; by x's own method if it has one, as a Tensor has."""
+    if hasattr(x, "erfc"):
+        return x.erfc()
+    return _erfc(x) if np.size(x) else np.asarray(x, float)
 
 
-def _phi(z: Array) -> Array:
-    return _erfc(-z / math.sqrt(2)) / 2 if z.size else z
+def _sigmoid(z: Any) -> Any:
+    return np.exp(-np.logaddexp(0, -z))
 
 
-VALUES: dict[str, Callable[[Array], Array]] = {
-    "identity": lambda z: z,
-    "sigmoid": _sigmoid,
-    "tanh": np.tanh,
-    "relu": lambda z: np.maximum(z, 0),
-    "leaky_relu": lambda z: np.where(z < 0, LEAK * z, z),
-    "elu": lambda z: np.where(z < 0, np.expm1(np.minimum(z, 0)), z),
-    "selu": lambda z: SELU_SCALE * np.where(z < 0, SELU_ALPHA * np.expm1(np.minimum(z, 0)), z),
-    "softplus": lambda z: np.logaddexp(0, z),
-    "softsign": lambda z: z / (1 + np.abs(z)),
-    "silu": lambda z: z * _sigmoid(z),
-    "gelu": lambda z: z * _phi(z),
-    "step": lambda z: np.heaviside(z, 1.0),
-    "exp": np.exp,
-}
+@activation(inverse=lambda a: a)
+def identity(z: Any) -> Any:
+    """Linear."""
+    return z, np.ones_like(z)
 
-# g'(z), as a function of z
-SLOPES: dict[str, Callable[[Array], Array]] = {
-    "identity": np.ones_like,
-    "sigmoid": lambda z: _sigmoid(z) * _sigmoid(-z),
-    "tanh": lambda z: 1 / np.cosh(np.clip(z, -300, 300)) ** 2,
-    "relu": lambda z: np.where(z > 0, 1.0, 0.0),
-    "leaky_relu": lambda z: np.where(z > 0, 1.0, LEAK),
-    "elu": lambda z: np.where(z > 0, 1.0, np.exp(np.minimum(z, 0))),
-    "selu": lambda z: SELU_SCALE * np.where(z > 0, 1.0, SELU_ALPHA * np.exp(np.minimum(z, 0))),
-    "softplus": _sigmoid,
-    "softsign": lambda z: 1 / (1 + np.abs(z)) ** 2,
-    "silu": lambda z: _sigmoid(z) * (1 + z * _sigmoid(-z)),
-    "gelu": lambda z: _phi(z) + z * np.exp(-z * z / 2) / math.sqrt(2 * math.pi),
-    "step": np.zeros_like,
-    "exp": np.exp,
-}
 
-# z from a = g(z), where the slope is given as a function of a
-INVERSES: dict[str, Callable[[Array], Array]] = {
-    "identity": lambda a: a,
-    "sigmoid": lambda a: np.log(a) - np.log1p(-a),
-    "tanh": np.arctanh,
-    "relu": lambda a: a,
-    "leaky_relu": lambda a: np.where(a < 0, a / LEAK, a),
-    "elu": lambda a: np.where(a < 0, np.log1p(np.minimum(a, 0)), a),
-    "selu": lambda a: np.where(
+@activation(inverse=lambda a: np.log(a) - np.log1p(-a))
+def sigmoid(z: Any) -> Any:
+    """Logistic function."""
+    a = _sigmoid(z)
+    return a, a * _sigmoid(-z)
+
+
+@activation(inverse=np.arctanh)
+def tanh(z: Any) -> Any:
+    """Hyperbolic tangent."""
+    a = np.tanh(z)
+    return a, 1 - a * a
+
+
+@activation(inverse=lambda a: a)
+def relu(z: Any) -> Any:
+    """Rectified linear unit."""
+    return np.maximum(z, 0), np.where(z > 0, 1.0, 0.0)
+
+
+@activation(inverse=lambda a: np.where(a < 0, a / LEAK, a))
+def leaky_relu(z: Any) -> Any:
+    """Maas et al. 2013."""
+    return np.where(z < 0, LEAK * z, z), np.where(z > 0, 1.0, LEAK)
+
+
+@activation(inverse=lambda a: np.where(a < 0, np.log1p(np.minimum(a, 0)), a))
+def elu(z: Any) -> Any:
+    """Clevert et al. 2016."""
+    below = np.minimum(z, 0)
+    return np.where(z < 0, np.expm1(below), z), np.where(z > 0, 1.0, np.exp(below))
+
+
+@activation(
+    inverse=lambda a: np.where(
         a < 0, np.log1p(np.minimum(a, 0) / (SELU_SCALE * SELU_ALPHA)), a / SELU_SCALE
-    ),
-    "softplus": lambda a: np.log(np.expm1(a)),
-    "softsign": lambda a: a / (1 - np.abs(a)),
-    "silu": lambda z: z,
-    "gelu": lambda z: z,
-    "step": lambda a: a,
-    "exp": np.log,
-}
+    )
+)
+def selu(z: Any) -> Any:
+    """Klambauer et al. 2017."""
+    below = np.minimum(z, 0)
+    value = np.where(z < 0, SELU_ALPHA * np.expm1(below), z)
+    return SELU_SCALE * value, SELU_SCALE * np.where(z > 0, 1.0, SELU_ALPHA * np.exp(below))
 
 
-def deliver(result: Array, out: Array | None) -> Array:
-    """`result`, or `out` holding it."""
-    if out is None:
-        return result
-    out[...] = result
-    return out
+@activation(inverse=lambda a: np.log(np.expm1(a)))
+def softplus(z: Any) -> Any:
+    """Glorot et al. 2011."""
+    return np.logaddexp(0, z), _sigmoid(z)
 
 
-def _unary(function: Callable[[Array], Array], x: ArrayLike, out: Array | None) -> Array:
-    array = np.asarray(x)
-    with np.errstate(all="ignore"):
-        return deliver(function(array.astype(np.float64)).astype(array.dtype), out)
+@activation(inverse=lambda a: a / (1 - np.abs(a)))
+def softsign(z: Any) -> Any:
+    """Bergstra et al. 2009."""
+    size = 1 + np.abs(z)
+    return z / size, 1 / (size * size)
 
 
-def exp(x: ArrayLike, *, out: Array | None = None) -> Array:
-    """E to the power of every entry."""
-    return _unary(np.exp, x, out)
+@activation()
+def silu(z: Any) -> Any:
+    """Elfwing et al. 2018; also called swish."""
+    s = _sigmoid(z)
+    return z * s, s * (1 + z * _sigmoid(-z))
 
 
-def log(x: ArrayLike, *, out: Array | None = None) -> Array:
-    """Natural logarithm of every entry."""
-    return _unary(np.log, x, out)
+@activation()
+def gelu(z: Any) -> Any:
+    """Hendrycks and Gimpel 2016, by the exact normal distribution function."""
+    phi = erfc(z / -math.sqrt(2)) / 2
+    return z * phi, phi + z * np.exp(z * z / -2) / math.sqrt(2 * math.pi)
 
 
-def tanh(x: ArrayLike, *, out: Array | None = None) -> Array:
-    """Hyperbolic tangent of every entry."""
-    return _unary(np.tanh, x, out)
+@activation(inverse=lambda a: a)
+def step(z: Any) -> Any:
+    """Heaviside's function, 1 at 0; its slope is 0 everywhere."""
+    return np.heaviside(z, 1.0), np.zeros_like(z)
 
 
-def sigmoid(x: ArrayLike, *, out: Array | None = None) -> Array:
-    """1 / (1 + e^-x) of every entry."""
-    return _unary(_sigmoid, x, out)
-
-
-def erf(x: ArrayLike, *, out: Array | None = None) -> Array:
-    """Error function of every entry."""
-    return _unary(lambda v: _erf(v) if v.size else v, x, out)
-
-
-def activate(z: ArrayLike, activation: str, *, out: Array | None = None) -> Array:
-    """``g(z)``."""
-    return _unary(VALUES[activation], z, out)
-
-
-def slope(kept: ArrayLike, activation: str, *, out: Array | None = None) -> Array:
-    """``g'(z)`` from the activation's output, or from z for silu and gelu."""
-    return _unary(lambda k: SLOPES[activation](INVERSES[activation](k)), kept, out)
-
-
-def hadamard_delta(
-    delta: ArrayLike, kept: ArrayLike, activation: str, *, out: Array | None = None
-) -> Array:
-    """``delta * g'(z)``."""
-    return deliver(np.asarray(delta) * slope(kept, activation), out)
+@activation(inverse=np.log)
+def exp(z: Any) -> Any:
+    """The mean of a Poisson model."""
+    a = np.exp(z)
+    return a, a

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .activations import VALUES, deliver, slope
+from .activations import ACTIVATIONS
+from .elementwise import deliver, slope
 
 Array = NDArray[Any]
 
@@ -38,7 +39,7 @@ def dense_forward(
     z = np.column_stack([np.ones(len(x), dtype=x.dtype), x]) @ weights
     if preactivation_out is not None:
         preactivation_out[...] = z
-    return deliver(VALUES[activation](z), out)
+    return deliver(ACTIVATIONS[activation].value(z), out)
 
 
 def dense_backward(
@@ -54,7 +55,7 @@ def dense_backward(
     """The gradient by the weights, and the delta of the layer below."""
     x, weights, delta = np.asarray(x), np.asarray(weights), np.asarray(delta)
     gradient = np.column_stack([np.ones(len(x), dtype=x.dtype), x]).T @ delta
-    kept = x if activation not in ("silu", "gelu") else np.asarray(preactivation)
+    kept = x if ACTIVATIONS[activation].inverse else np.asarray(preactivation)
     below = (delta @ weights[1:].T) * slope(kept, activation)
     return deliver(gradient, gradient_out), deliver(below, delta_out)
 

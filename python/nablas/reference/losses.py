@@ -1,133 +1,167 @@
-"""Losses and their derivatives by z, from probabilities and means written out."""
+"""The losses: one function each, of z and targets, giving every entry's loss and its slope by z.
+
+To add one: a function here, under the name that the C++ registry gives it. It is written in NumPy
+functions and operators, so that automatic differentiation gets derivatives of higher order by
+calling it on Tensors.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .activations import VALUES, deliver
+from .activations import ACTIVATIONS
+from .elementwise import deliver
 
 Array = NDArray[Any]
+Formula = Callable[..., tuple[Any, Any]]
 
 
-def _finish(
-    entries: Array,
-    slopes: Array,
-    sample_weight: ArrayLike | None,
-    averaged: bool,
-    dtype: Any,
-    out: Array | None,
-) -> tuple[float, Array]:
-    """Weighted mean over samples; over the entries of a sample a mean or a sum."""
-    n, outputs = entries.shape
-    weight = np.ones(n) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-    total = weight.sum()
-    share = (weight / total if total > 0 else np.zeros(n))[:, np.newaxis]
-    if averaged and outputs:
-        share = share / outputs
-    positive = share[:, 0] > 0
-    loss = float((entries[positive] * share[positive]).sum())
-    return loss, deliver((slopes * share).astype(dtype), out)
+class Loss(NamedTuple):
+    """A loss.
 
+    Attributes
+    ----------
+    entries : function of (z, y, **hyperparameters)
+        Gives each entry's loss and its derivative by z, both of z's shape.
+    function : str
+        Its name in ``nablas.kernels`` and ``nablas.reference``.
+    link : str
+        Output activation whose preactivation it takes.
+    averaged : bool
+        Over the outputs; summed otherwise.
+    """
 
-def softmax_cross_entropy(
-    z: ArrayLike,
-    targets: ArrayLike,
-    *,
-    sample_weight: ArrayLike | None = None,
-    out: Array | None = None,
-) -> tuple[float, Array]:
-    """``-sum(y log softmax(z))``; targets are classes or distributions."""
-    wide = np.asarray(z).astype(np.float64)
-    y = np.asarray(targets)
-    if y.ndim == 1:
-        y = np.eye(wide.shape[1])[y]
-    y = y.astype(np.float64)
-    if wide.size == 0:
-        return 0.0, deliver(np.zeros(wide.shape, np.asarray(z).dtype), out)
-    log_p = wide - np.logaddexp.reduce(wide, axis=1, keepdims=True)
-    entries = -np.where(y == 0, 0.0, y * log_p)
-    slopes = np.exp(log_p) * y.sum(axis=1, keepdims=True) - y
-    return _finish(entries, slopes, sample_weight, False, np.asarray(z).dtype, out)
+    entries: Formula
+    function: str
+    link: str
+    averaged: bool
 
-
-class EntryLoss(NamedTuple):
-    """A loss that is a mean or a sum over entries: its value and its derivative by z."""
-
-    value: Callable[[Array, Array], Array]
-    slope: Callable[[Array, Array], Array]
-    averaged: bool  # over the outputs; otherwise summed
-
-
-def _poisson(z: Array, y: Array) -> Array:
-    positive = np.where(y > 0, y, 1.0)
-    result: Array = np.where(y > 0, y * (np.log(positive) - z), 0.0) - y + np.exp(z)
-    return result
-
-
-def _huber(z: Array, y: Array) -> Array:
-    d = np.abs(z - y)
-    result: Array = np.where(d <= 1, d * d / 2, d - 0.5)
-    return result
-
-
-ENTRY_LOSSES = {
-    "mse": EntryLoss(lambda z, y: (z - y) ** 2, lambda z, y: 2 * (z - y), True),
-    "half_mse": EntryLoss(lambda z, y: (z - y) ** 2 / 2, lambda z, y: z - y, False),
-    "mae": EntryLoss(lambda z, y: np.abs(z - y), lambda z, y: np.sign(z - y), True),
-    "huber": EntryLoss(_huber, lambda z, y: np.clip(z - y, -1, 1), True),
-    "binary_cross_entropy": EntryLoss(
-        lambda z, y: y * np.logaddexp(0, -z) + (1 - y) * np.logaddexp(0, z),
-        lambda z, y: VALUES["sigmoid"](z) - y,
-        False,
-    ),
-    "poisson": EntryLoss(_poisson, lambda z, y: np.exp(z) - y, False),
-}
-
-
-def _function(name: str, doc: str) -> Callable[..., tuple[float, Array]]:
-    entry = ENTRY_LOSSES[name]
-
-    def loss(
+    def __call__(
+        self,
         z: ArrayLike,
         targets: ArrayLike,
         *,
         sample_weight: ArrayLike | None = None,
         out: Array | None = None,
+        **hyperparameters: float,
     ) -> tuple[float, Array]:
-        dtype = np.asarray(z).dtype
-        wide, y = np.asarray(z, dtype=np.float64), np.asarray(targets, dtype=np.float64)
-        values, slopes = entry.value(wide, y), entry.slope(wide, y)
-        return _finish(values, slopes, sample_weight, entry.averaged, dtype, out)
+        """The weighted mean over the samples, and its derivative by z."""
+        dtype, wide = np.asarray(z).dtype, np.asarray(z, dtype=np.float64)
+        y = np.asarray(targets)
+        if y.ndim == 1:
+            y = np.eye(wide.shape[1])[y]
+        values, slopes = self.entries(wide, y.astype(np.float64), **hyperparameters)
+        n, outputs = wide.shape
+        weight = np.ones(n) if sample_weight is None else np.asarray(sample_weight, np.float64)
+        total = weight.sum()
+        share = (weight / total if total > 0 else np.zeros(n))[:, np.newaxis]
+        if self.averaged and outputs:
+            share = share / outputs
+        positive = share[:, 0] > 0
+        value = float((values[positive] * share[positive]).sum())
+        return value, deliver((slopes * share).astype(dtype), out)
 
-    loss.__name__ = loss.__qualname__ = name
-    loss.__doc__ = doc
-    return loss
+
+LOSSES: dict[str, Loss] = {}
 
 
-sigmoid_binary_cross_entropy = _function(
-    "binary_cross_entropy",
-    "``-y log p - (1 - y) log(1 - p)`` with ``p = sigmoid(z)``, summed over outputs.",
-)
-mse = _function("mse", "``(z - y)²``, averaged over outputs.")
-half_mse = _function("half_mse", "``(z - y)² / 2``, summed over outputs.")
-mae = _function("mae", "``|z - y|``, averaged over outputs; slope 0 where they are equal.")
-huber = _function(
-    "huber", "``d²/2`` up to ``d = |z - y| = 1``, ``d - 1/2`` beyond; averaged over outputs."
-)
-poisson = _function(
-    "poisson", "Half the Poisson deviance, ``y log(y/h) - y + h``, ``h = exp(z)``; summed."
-)
+def loss(
+    *, averaged: bool, link: str = "identity", function: str | None = None
+) -> Callable[[Formula], Formula]:
+    """Register a function of (z, y, **hyperparameters) under its name."""
 
-BY_NAME = {
-    "cross_entropy": softmax_cross_entropy,
-    "binary_cross_entropy": sigmoid_binary_cross_entropy,
-    "mse": mse,
-    "half_mse": half_mse,
-    "mae": mae,
-    "huber": huber,
-    "poisson": poisson,
-}
+    def register(entries: Formula) -> Formula:
+        name = entries.__name__
+        LOSSES[name] = Loss(entries, function or name, link, averaged)
+        return entries
+
+    return register
+
+
+@loss(averaged=False, link="softmax", function="softmax_cross_entropy")
+def cross_entropy(z: Any, y: Any) -> Any:
+    """``-y log softmax(z)``."""
+    if z.shape[1] == 0:
+        return z, z
+    log_p = z - np.logaddexp.reduce(z, axis=1, keepdims=True)
+    return -np.where(y == 0, 0.0, y * log_p), np.exp(log_p) * y.sum(axis=1, keepdims=True) - y
+
+
+@loss(averaged=True)
+def mse(z: Any, y: Any) -> Any:
+    """``(z - y)²``."""
+    return (z - y) ** 2, 2 * (z - y)
+
+
+@loss(averaged=False)
+def half_mse(z: Any, y: Any) -> Any:
+    """``(z - y)² / 2``."""
+    return (z - y) ** 2 / 2, z - y
+
+
+@loss(averaged=True)
+def mae(z: Any, y: Any) -> Any:
+    """``|z - y|``; slope 0 where they are equal."""
+    return np.abs(z - y), np.sign(z - y)
+
+
+@loss(averaged=True)
+def huber(z: Any, y: Any, *, delta: float = 1.0) -> Any:
+    """``d²/2`` up to ``d = |z - y| = delta``, ``delta (d - delta/2)`` beyond."""
+    d = np.abs(z - y)
+    linear = delta * (d - delta / 2)
+    return np.where(d <= delta, d * d / 2, linear), np.clip(z - y, -delta, delta)
+
+
+@loss(averaged=True)
+def quantile(z: Any, y: Any, *, q: float = 0.5) -> Any:
+    """``q (y - z)`` where the target is above, ``(1 - q) (z - y)`` where it is below."""
+    d = y - z
+    return np.where(d > 0, q * d, (q - 1) * d), np.sign(d) * -np.where(d > 0, q, 1 - q)
+
+
+@loss(averaged=False, link="sigmoid", function="sigmoid_binary_cross_entropy")
+def binary_cross_entropy(z: Any, y: Any) -> Any:
+    """``-y log p - (1 - y) log(1 - p)`` with ``p = sigmoid(z)``."""
+    value = y * np.logaddexp(0, -z) + (1 - y) * np.logaddexp(0, z)
+    return value, ACTIVATIONS["sigmoid"].value(z) - y
+
+
+@loss(averaged=False, link="exp")
+def poisson(z: Any, y: Any) -> Any:
+    """Half the Poisson deviance, ``y log(y/h) - y + h`` with ``h = exp(z)``."""
+    log_y = np.log(np.where(y > 0, y, 1.0))
+    return np.where(y > 0, y * (log_y - z), 0.0) - y + np.exp(z), np.exp(z) - y
+
+
+def _public(name: str, entry: Loss) -> Callable[..., tuple[float, Array]]:
+    """A function with the kernel's name, signature and hyperparameters."""
+
+    def function(
+        z: ArrayLike,
+        targets: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        out: Array | None = None,
+        **hyperparameters: float,
+    ) -> tuple[float, Array]:
+        return entry(z, targets, sample_weight=sample_weight, out=out, **hyperparameters)
+
+    signature = inspect.signature(function)
+    kept = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    own = [
+        p for p in inspect.signature(entry.entries).parameters.values() if p.kind is p.KEYWORD_ONLY
+    ]
+    function.__signature__ = signature.replace(parameters=[*kept, *own])  # type: ignore[attr-defined]
+    function.__name__ = function.__qualname__ = entry.function
+    over = "averaged" if entry.averaged else "summed"
+    function.__doc__ = f"{entry.entries.__doc__} {over.capitalize()} over the outputs."
+    return function
+
+
+FUNCTIONS = {entry.function: _public(name, entry) for name, entry in LOSSES.items()}

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import random
-from .activations import SLOPES, VALUES
+from .activations import ACTIVATIONS
 from .dense import softmax
-from .losses import BY_NAME
-from .optimizers import STATES, optimizer_update
+from .losses import LOSSES
+from .optimizers import initial_states, optimizer_update
 
 Array = NDArray[Any]
-LINKS = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid", "poisson": "exp"}
 
 
 def initial_parameters(sizes: Sequence[int], init: str, seed: int) -> Array:
@@ -64,7 +63,7 @@ class ReferenceNetwork:
                 a = a * masks[i]
             extended = np.column_stack([np.ones(len(a), dtype=a.dtype), a])
             z = extended @ weights
-            a = softmax(z) if name == "softmax" else VALUES[name](z)
+            a = softmax(z) if name == "softmax" else ACTIVATIONS[name].value(z)
             yield extended, z, a
 
     def forward(self, x: Array) -> Array:
@@ -80,20 +79,23 @@ class ReferenceNetwork:
         sample_weight: Array | None = None,
         l2: float = 0.0,
         masks: Sequence[Array] = (),
+        **hyperparameters: float,
     ) -> tuple[float, Array]:
-        """The objective and its flat gradient."""
+        """The objective and its flat gradient; hyperparameters are the loss's."""
         layers = list(self._layers(x, masks))
         output = self.activations[-1]
         _, z, a = layers[-1]
-        if LINKS.get(loss, "identity") == output:
-            value, delta = BY_NAME[loss](z, y, sample_weight=sample_weight)
+        entry = LOSSES[loss]
+        settings: dict[str, Any] = {"sample_weight": sample_weight, **hyperparameters}
+        if entry.link == output:
+            value, delta = entry(z, y, **settings)
         else:
-            value, by_output = BY_NAME[loss](a, y, sample_weight=sample_weight)
+            value, by_output = entry(a, y, **settings)
             if output == "softmax":
                 jacobian = a[:, :, None] * (np.eye(a.shape[1]) - a[:, None, :])
                 delta = np.einsum("ni,nij->nj", by_output, jacobian)
             else:
-                delta = by_output * SLOPES[output](z)
+                delta = by_output * ACTIVATIONS[output].slope(z)
         weights = self.weights
         gradients: list[Array] = []
         for i in reversed(range(len(layers))):
@@ -104,7 +106,8 @@ class ReferenceNetwork:
                 by_input = delta @ weights[i][1:].T
                 if masks:
                     by_input = by_input * masks[i]
-                delta = by_input * SLOPES[self.activations[i - 1]](layers[i - 1][1])
+                below = ACTIVATIONS[self.activations[i - 1]]
+                delta = by_input * below.slope(layers[i - 1][1])
         penalty = l2 * sum(float((w[1:] ** 2).sum()) for w in weights)
         return value + penalty, np.concatenate(gradients)
 
@@ -127,7 +130,7 @@ def fit(
     **hyperparameters: float,
 ) -> Iterator[tuple[float, Array]]:
     """Train as `MLP.fit` does; yields each step's loss and the parameters after it."""
-    states = [np.zeros_like(network.parameters) for _ in range(STATES[optimizer])]
+    states = initial_states(optimizer, network.parameters)
     step = 0
     for epoch in range(epochs):
         order = random.permutation(len(x), seed=seed, epoch=epoch) if shuffle else np.arange(len(x))

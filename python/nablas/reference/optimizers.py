@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -78,14 +78,27 @@ def _adagrad(
     return w - rate * g / (np.sqrt(s[0]) + eps)
 
 
-RULES: dict[str, Callable[..., Array]] = {
-    "sgd": _sgd,
-    "adam": _adam,
-    "adamw": _adamw,
-    "rmsprop": _rmsprop,
-    "adagrad": _adagrad,
+class Rule(NamedTuple):
+    """A rule's formula, its number of state arrays, and whether it has a scalar state."""
+
+    formula: Callable[..., Array]
+    arrays: int
+    scalar: bool = False
+
+
+RULES = {
+    "sgd": Rule(_sgd, 1),
+    "adam": Rule(_adam, 2),
+    "adamw": Rule(_adamw, 2),
+    "rmsprop": Rule(_rmsprop, 2),
+    "adagrad": Rule(_adagrad, 1),
 }
-STATES = {"sgd": 1, "adam": 2, "adamw": 2, "rmsprop": 2, "adagrad": 1}
+
+
+def initial_states(optimizer: str, parameters: Array) -> list[Array]:
+    """The states before the first update: zeros like the parameters, and a 1 for a scalar."""
+    rule = RULES[optimizer]
+    return [*(np.zeros_like(parameters) for _ in range(rule.arrays)), *[np.ones(1)] * rule.scalar]
 
 
 def optimizer_update(
@@ -101,5 +114,7 @@ def optimizer_update(
 ) -> None:
     """One update in place; ``2 l2 w`` is added to the gradient."""
     g = np.asarray(gradient) + 2 * l2 * parameters
-    changed = RULES[optimizer](parameters, g, states, step, learning_rate, **hyperparameters)
+    changed = RULES[optimizer].formula(
+        parameters, g, states, step, learning_rate, **hyperparameters
+    )
     parameters[:] = np.where(np.isfinite(changed), changed, parameters)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .activations import deliver
+from .elementwise import deliver
 
 Array = NDArray[Any]
 MASK = np.uint64(0xFFFFFFFF)

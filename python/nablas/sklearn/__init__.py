@@ -24,3 +24,7 @@ __all__ = [
     "to_sklearn",
     "to_torch",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -13,12 +12,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight
 
-from .._data import check_finite, whole
+from .._checks import choice, integer
+from .._losses import resolve
 from ..mlp import MLP
-from ._descent import Rule, descend
+from ._descent import descend
 from ._lbfgs import minimise
 from ._network import HasNetwork
-from ._parameters import CONSTRAINTS, SOLVERS, core_activation, hidden_activations
+from ._options import Curves, Options, Problem, Record, unchanged_on_error
+from ._parameters import CONSTRAINTS, SOLVERS, core_activation
+from ._rows import Rows
 from ._threads import threads
 
 NOT_FINITE = (
@@ -64,8 +66,8 @@ class BaseMLP(HasNetwork, ABC):
         """The core's loss, or a function."""
 
     @abstractmethod
-    def _score(self, X: Any, y: Any, sample_weight: Any) -> float:
-        """Of validation rows; y as `_validate_input` gave it."""
+    def _score(self, outputs: Any, y: Any, sample_weight: Any) -> float:
+        """Of the outputs for some rows; y as `_validate_input` returned it."""
 
     # ---- fitting -------------------------------------------------------------------------------
 
@@ -88,36 +90,37 @@ class BaseMLP(HasNetwork, ABC):
         -------
         self
         """
-        with threads(self.n_threads):
+        with threads(self.n_threads), unchanged_on_error(self):
             return self._fit(X, y, sample_weight, False, (X_val, y_val))
 
     @available_if(_stochastic)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """One epoch more; X, y and sample_weight as for `fit`."""
-        with threads(self.n_threads):
+        with threads(self.n_threads), unchanged_on_error(self):
             return self._fit(X, y, sample_weight, True, (None, None))
 
     def _initialize(self, n_features: int, y: Any, dtype: str) -> Self:
         """Initial weights for data of so many features and targets like y."""
         self._validate_params()
-        if dtype not in ("float32", "float64"):
-            raise ValueError(f"dtype: expected 'float32' or 'float64', got {dtype!r}")
-        for name in ("coefs_", "classes_"):  # nothing of an earlier fit
-            self.__dict__.pop(name, None)
-        X = np.zeros((len(y), whole("n_features", n_features, 1)), dtype)
-        X, y = self._validate_input(X, y, False, True)
-        self._build(X, y, check_random_state(self.random_state))
+        choice("dtype", dtype, ("float32", "float64"))
+        options = Options.of(self)
+        with unchanged_on_error(self):
+            for name in ("coefs_", "classes_"):  # of an earlier fit
+                self.__dict__.pop(name, None)
+            X = np.zeros((len(y), integer("n_features", n_features, 1)), dtype)
+            X, y = self._validate_input(X, y, False, True)
+            self._build(options, X.shape[1], dtype, y, check_random_state(self.random_state))
+            Record.of(self, options, True).publish(self)
         return self
 
-    def _build(self, X: Any, y: Any, rng: Any) -> None:
-        """A network with scikit-learn's initial weights, and empty curves."""
-        hidden = self._hidden()
+    def _build(self, options: Options, features: int, dtype: str, y: Any, rng: Any) -> None:
+        """A network with scikit-learn's initial weights."""
         self.n_outputs_, self.out_activation_ = self._outputs(y)
-        names = hidden_activations(self.activation, len(hidden))
-        sizes = [X.shape[1], *hidden, self.n_outputs_]
+        names = options.activations
+        sizes = [features, *options.hidden, self.n_outputs_]
         output = core_activation(self.out_activation_)
-        net = MLP(sizes, names, output, dtype=X.dtype.name, seed=0, init="zeros")
+        net = MLP(sizes, names, output, dtype=dtype, seed=0, init="zeros")
         for i, (weights, bias) in enumerate(zip(net.weights, net.biases, strict=True)):
             after = names[min(i, len(names) - 1)] if names else "identity"
             factor = 2.0 if after == "sigmoid" else 6.0
@@ -126,87 +129,73 @@ class BaseMLP(HasNetwork, ABC):
             bias[:] = rng.uniform(-bound, bound, bias.shape)
         self._adopt(net)
         self.n_layers_ = len(sizes)
-        self.n_iter_ = self.t_ = 0
-        if self.solver in SOLVERS:
-            self._begin_curves()
-        self._optimizer: Rule | None = None  # made by the first descent
-
-    def _begin_curves(self) -> None:
-        """Empty curves, nothing reached yet."""
-        self._no_improvement_count = 0
-        self.loss_curve_: list[float] = []
-        self.validation_loss_curve_: list[float] = []
-        self.validation_scores_: list[float] | None = [] if self.early_stopping else None
-        self.best_validation_score_ = -np.inf if self.early_stopping else None
-        self.best_loss_ = None if self.early_stopping else np.inf
-
-    def _hidden(self) -> list[int]:
-        given = self.hidden_layer_sizes
-        sizes = list(given) if hasattr(given, "__iter__") else [given]
-        for size in sizes:
-            if not isinstance(size, Integral):
-                raise TypeError(f"hidden_layer_sizes: expected integers, got {size!r}")
-        if any(size <= 0 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
-        return [int(size) for size in sizes]
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: tuple[Any, Any]
     ) -> Self:
-        hidden = self._hidden()
-        if self.scoring not in (None, "loss"):
-            check_scoring(self, self.scoring)
-        if incremental and self.early_stopping:
+        """Parameters to options, data to a problem, both to a record; it is written at the end."""
+        options = Options.of(self)
+        if options.scoring not in (None, "loss"):
+            check_scoring(self, options.scoring)
+        if incremental and options.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
-        first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
-        X, y = self._validate_input(X, y, incremental, first)
-        if hasattr(X, "tocsr"):
-            X = X.tocsr()
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
+        anew = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         rng = check_random_state(self.random_state)
-        if first:
-            self._build(X, y, rng)
-        weight = self._with_class_weight(y, weight)
-        net = self._network()
-        if (before := tuple(net.sizes[1:-1])) != tuple(hidden):
-            raise ValueError(
-                f"hidden_layer_sizes: expected {before} as in the fit before, got {tuple(hidden)}"
-            )
-        if not hasattr(X, "tocsr"):
-            check_finite(X, net.dtype)
-        y, weight = _floats(y, net), _floats(weight, net)
-        held_out = None
-        for name, one, other in (("X_val", *validation), ("y_val", *validation[::-1])):
-            if one is None and other is not None:
-                raise ValueError(f"{name}: expected an array beside the other, got None")
-        if validation[0] is not None:
-            X_val, y_val = self._validate_input(*validation, True, reset=False, held_out=True)
-            held_out = X_val.tocsr() if hasattr(X_val, "tocsr") else X_val, _floats(y_val, net)
+        problem = self._problem(X, y, sample_weight, incremental, anew, options, validation, rng)
+        net, record = self._network(), Record.of(self, options, anew)
         try:
-            if self.solver == "lbfgs":
-                self._check_lbfgs(held_out)
-                minimise(self, net, X, y, weight, self._loss())
+            if isinstance(record, Curves):
+                descend(self, options, problem, record, net, rng, incremental)
             else:
-                descend(self, net, X, y, weight, rng, incremental, held_out)
+                minimise(options, problem, record, net)
         except FloatingPointError as error:
             raise ValueError(NOT_FINITE) from error
         if not np.isfinite(net.parameters).all():
             raise ValueError(NOT_FINITE)
+        record.publish(self)
         return self
 
-    def _check_lbfgs(self, held_out: Any) -> None:
-        """L-BFGS follows the plain gradient; what belongs to descent would be passed over."""
-        if held_out is not None:
-            raise ValueError("X_val: expected None with solver='lbfgs'")
-        for name in ("dropout", "l1", "clip_norm", "callbacks", "progress"):
-            if np.any(getattr(self, name)):
-                raise ValueError(f"{name}: expected none with solver='lbfgs'")
-        if callable(self._loss()):
-            raise ValueError("loss: expected one of the core's with solver='lbfgs', got a function")
+    def _problem(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        incremental: bool,
+        anew: bool,
+        options: Options,
+        validation: tuple[Any, Any],
+        rng: Any,
+    ) -> Problem:
+        """Checked data with their loss; the network is built if `anew`."""
+        X, y = self._validate_input(X, y, incremental, anew)
+        rows, weight = Rows.of(X), None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, rows.X, dtype=X.dtype)
+        if anew:
+            self._build(options, X.shape[1], X.dtype.name, y, rng)
+        weight = self._with_class_weight(y, weight)
+        net = self._network()
+        if (before := net.sizes[1:-1]) != options.hidden:
+            raise ValueError(
+                f"hidden_layer_sizes: expected {before} as in the fit before, got {options.hidden}"
+            )
+        rows.check_finite(net.dtype)
+        held_out = self._held_out(*validation, net)
+        loss = resolve(self._loss(), net.output)
+        y, weight = _floats(y, net), _floats(weight, net)
+        return Problem(rows, y, weight, held_out, loss, self._loss_scale())
+
+    def _held_out(self, X: Any, y: Any, net: MLP) -> tuple[Rows, Any, None] | None:
+        for name, one, other in (("X_val", X, y), ("y_val", y, X)):
+            if one is None and other is not None:
+                raise ValueError(f"{name}: expected an array beside the other, got None")
+        if X is None:
+            return None
+        X, y = self._validate_input(X, y, True, reset=False, held_out=True)
+        return Rows.of(X), _floats(y, net), None
 
     def _with_class_weight(self, y: Any, weight: Any) -> Any:
+        """The rows' weights, times their classes' weights."""
         return weight
 
     # ---- what descent asks ---------------------------------------------------------------------

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..callbacks import FitState
+from ..callbacks import Callback, FitState
+from ._options import Record
 
 try:
     from sklearn.callback import CallbackSupportMixin as Support
@@ -14,11 +15,11 @@ except ImportError:  # older scikit-learn
         """Nothing to support."""
 
 
-class Bridge:
+class Bridge(Callback):
     """A callback of `MLP.fit` that opens and closes scikit-learn's tasks around the epochs."""
 
-    def __init__(self, estimator: Any, epochs: int, X: Any, y: Any) -> None:
-        self.estimator, self.epochs = estimator, epochs
+    def __init__(self, estimator: Any, record: Record, epochs: int, X: Any, y: Any) -> None:
+        self.estimator, self.record, self.epochs = estimator, record, epochs
         self.data = {"X": X, "y": y}
         self.fit = estimator._init_callback_context(max_subtasks=epochs)
         self.epoch: Any = None
@@ -34,14 +35,15 @@ class Bridge:
 
     def _end_epoch(self) -> bool:
         task, self.epoch = self.epoch, None
-        state = {"n_iter_": self.estimator.n_iter_}
+        state = {"n_iter_": self.record.n_iter_}
         return bool(
             task.call_on_fit_task_end(
                 estimator=self.estimator, reconstruction_attributes=state, **self.data
             )
         )
 
-    def __call__(self, state: FitState) -> bool:
+    def on_epoch_end(self, state: FitState) -> bool:
+        """The epoch's task ends; the next one's begins."""
         stop = self._end_epoch() or state.stop
         if not stop and state.epoch < self.epochs:
             self._begin_epoch(state.epoch + 1)

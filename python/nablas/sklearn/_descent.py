@@ -1,4 +1,4 @@
-"""Mini-batch descent of an estimator, by the loop of `MLP.fit`."""
+"""Mini-batch descent: (options, problem) to a record, by the loop of `MLP.fit`."""
 
 from __future__ import annotations
 
@@ -10,70 +10,35 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
-from .. import optimizers, schedules
-from .._losses import call, default_loss
-from .._training import Fit, assemble
-from ..mlp import MLP
+from .._losses import Loss, call
+from .._registry import default_loss
+from .._training import assemble
+from ..callbacks import Callback, FitState
+from ..network import Network
 from ._callbacks import Bridge
-from ._parameters import hyperparameters
-from ._sparse import DataBlocks, SparseFit, SparseRows
+from ._options import Curves, Options, Problem
+from ._rows import Rows
 from ._stopping import Stopping
 from ._warnings import warn
 
-_NAMED = {
-    "cosine": schedules.Cosine,
-    "one_cycle": schedules.OneCycle,
-    "plateau": schedules.ReduceOnPlateau,
-}
 
-
-class Rule(optimizers.Optimizer):
-    """An optimizer of the core by name; bounds were checked with the estimator's parameters."""
-
-    def __init__(self, name: str, rate: Any, settings: dict[str, float]) -> None:
-        self.name = name  # type: ignore[misc]
-        super().__init__(rate, **settings)
-
-
-class InverseScaling(schedules.Schedule):
-    """`initial`, and from the second epoch on ``initial / (t_ + 1)^power``."""
-
-    def __init__(self, estimator: Any) -> None:
-        super().__init__(estimator.learning_rate_init)
-        self._estimator, self._begun = estimator, False
-
-    def rates(self, steps: Any, plan: schedules.Plan) -> Any:
-        """As `Schedule.rates`."""
-        passed = self._estimator.t_ if self._begun else 0
-        self._begun = True
-        return np.full(len(steps), self.initial / (passed + 1.0) ** self._estimator.power_t)
-
-
-def _schedule(estimator: Any) -> Any:
-    kind, rate = estimator.learning_rate, estimator.learning_rate_init
-    if isinstance(kind, schedules.Schedule):
-        return kind
-    if kind == "invscaling" and estimator.solver == "sgd":
-        return InverseScaling(estimator)
-    return _NAMED[kind](rate) if kind in _NAMED else rate
-
-
-def _batch_size(estimator: Any, rows: int) -> int:
-    if estimator.batch_size == "auto":
+def _batch_size(options: Options, rows: int) -> int:
+    if options.batch_size == "auto":
         return min(200, rows)
-    if estimator.batch_size > rows:
+    if options.batch_size > rows:
         warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
-    return min(int(estimator.batch_size), rows)
+    return min(int(options.batch_size), rows)
 
 
-def _hold_out(estimator: Any, X: Any, y: Any, weight: Any, rng: Any) -> tuple[Any, Any, Any, Any]:
-    """Training rows, their weights, and the validation share."""
-    arrays = [X, y] if weight is None else [X, y, weight]
+def _hold_out(estimator: Any, options: Options, problem: Problem, rng: Any) -> Problem:
+    """The problem without its validation share, which becomes `held_out`."""
+    rows, y, weight = problem.rows, problem.y, problem.weight
+    arrays = [rows.X, y] if weight is None else [rows.X, y, weight]
     parts = train_test_split(
         *arrays,
         random_state=rng,
-        test_size=estimator.validation_fraction,
-        stratify=estimator._strata(y, int(np.ceil(estimator.validation_fraction * X.shape[0]))),
+        test_size=options.validation_fraction,
+        stratify=estimator._strata(y, int(np.ceil(options.validation_fraction * len(rows)))),
     )
     X, X_val, y, y_val = parts[:4]
     weight, weight_val = parts[4:] or (None, None)
@@ -82,36 +47,38 @@ def _hold_out(estimator: Any, X: Any, y: Any, weight: Any, rng: Any) -> tuple[An
             "The validation set is too small. Increase 'validation_fraction' or the size of your "
             "dataset."
         )
-    return X, y, weight, (X_val, y_val, weight_val)
+    held_out = Rows.of(X_val), y_val, weight_val
+    return Problem(Rows.of(X), y, weight, held_out, problem.loss, problem.loss_scale)
 
 
 def _validation(
-    estimator: Any, net: MLP, X: Any, y: Any, weight: Any
-) -> Callable[[], tuple[float, float]]:
-    """A function that gives the loss and the score of held-out rows."""
-    loss = estimator._loss()
-    data = None if callable(loss) else DataBlocks(net, X, y, weight, loss)
+    estimator: Any, options: Options, net: Network, problem: Problem
+) -> Callable[[], tuple[float, float]] | None:
+    """A function that returns the loss and the score of the held-out rows."""
+    if problem.held_out is None:
+        return None
+    (rows, y, weight), loss = problem.held_out, problem.loss
+    data = list(rows.datasets(net.engine, y, weight, loss)) if isinstance(loss, Loss) else []
 
     def value() -> float:
-        if data is None:
-            return call(loss, estimator._forward(X, check_input=False), y, weight)[0]
-        return sum(share * net._core.evaluate(block, 0.0) for block, share in data)
+        if isinstance(loss, Loss):
+            return sum(share * net.engine.evaluate(block) for block, share in data)
+        return call(loss, rows.each(net.forward), y, weight)[0]
 
-    own_scorer = estimator.early_stopping and estimator.scoring not in (None, "loss")
-    scorer: Any = check_scoring(estimator, estimator.scoring) if own_scorer else None
+    own_scorer = options.early_stopping and options.scoring not in (None, "loss")
+    scorer: Any = check_scoring(estimator, options.scoring) if own_scorer else None
     truth = estimator._decoded(y) if own_scorer else None
 
     def score() -> float:
         if scorer is None:
-            return float(estimator._score(X, y, weight))
-        return _without_names(estimator, lambda: float(scorer(estimator, X, truth)))
+            return float(estimator._score(rows.each(net.forward), y, weight))
+        return _without_names(estimator, lambda: float(scorer(estimator, rows.X, truth)))
 
-    scale = estimator._loss_scale()
-    return lambda: (scale * value(), score())
+    return lambda: (problem.loss_scale * value(), score())
 
 
 def _without_names(estimator: Any, scored: Callable[[], float]) -> float:
-    """A scorer gets plain arrays, whose columns have no names to compare."""
+    """Score plain arrays, whose columns have no names to compare."""
     names = estimator.__dict__.pop("feature_names_in_", None)
     try:
         return scored()
@@ -120,107 +87,100 @@ def _without_names(estimator: Any, scored: Callable[[], float]) -> float:
             estimator.feature_names_in_ = names
 
 
+class _Publisher(Callback):
+    """Writes the record to the estimator after every epoch, for callbacks that read its curves."""
+
+    def __init__(self, record: Curves, estimator: Any) -> None:
+        self.record, self.estimator = record, estimator
+
+    def on_epoch_end(self, state: FitState) -> None:
+        self.record.publish(self.estimator)
+
+
 def descend(
     estimator: Any,
-    net: MLP,
-    X: Any,
-    y: Any,
-    weight: Any,
+    options: Options,
+    problem: Problem,
+    record: Curves,
+    net: Network,
     rng: Any,
     incremental: bool,
-    held_out: Any,
-) -> None:
-    """Train until the estimator's rules say stop.
+) -> Curves:
+    """Train until scikit-learn's rules say stop; returns the filled record.
 
     Parameters
     ----------
-    X, y, weight : arrays as the core takes them; X may be a CSR matrix
+    estimator : BaseMLP
+        For its scores; its fitted attributes are written only if there are callbacks to read them.
     rng : RandomState
     incremental : bool
         One epoch, with the optimizer's states of the one before.
-    held_out : (X, y), optional
-        Validation data the user gave.
     """
-    if held_out is not None:
-        held_out = (*held_out, None)
-    elif estimator.early_stopping:
-        X, y, weight, held_out = _hold_out(estimator, X, y, weight, rng)
-    if not incremental or getattr(estimator, "_optimizer", None) is None:
-        estimator._optimizer = Rule(
-            estimator.solver, _schedule(estimator), hyperparameters(estimator)
-        )
-    estimator.n_iter_ = 0
-    _curves_for(estimator)
-    stopping = Stopping(estimator, estimator._optimizer, net, X.shape[0])
-    epochs = 1 if incremental else estimator.max_iter
-    callbacks = [stopping, *(estimator.callbacks or [])]
-    if not incremental and hasattr(estimator, "_skl_callbacks"):
-        callbacks.append(Bridge(estimator, epochs, X, y))
-    random = bool(estimator.shuffle) or np.any(np.asarray(estimator.dropout) > 0)
-    loss = estimator._loss()
+    if problem.held_out is None and options.early_stopping:
+        problem = _hold_out(estimator, options, problem, rng)
+    if not incremental or record._optimizer is None:
+        record._optimizer = options.optimizer()
+    optimizer, rows = record._optimizer, problem.rows
+    stopping = Stopping(options, record, optimizer, net, len(rows))
+    epochs = 1 if incremental else options.max_iter
+    callbacks: list[Any] = [stopping]
+    bridged = not incremental and hasattr(estimator, "_skl_callbacks")
+    if options.callbacks or bridged:
+        callbacks += [_Publisher(record, estimator), *options.callbacks]
+    if bridged:
+        callbacks.append(Bridge(estimator, record, epochs, rows.X, problem.y))
+    random = bool(options.shuffle) or np.any(np.asarray(options.dropout) > 0)
     fit = assemble(
-        SparseFit if hasattr(X, "tocsr") else Fit,
         net,
-        _data(estimator, net, X, y, weight, loss),
-        y,
-        loss,
-        None if held_out is None else _validation(estimator, net, *held_out),
-        optimizer=estimator._optimizer,
-        batch_size=_batch_size(estimator, X.shape[0]),
+        rows.task,
+        _data(options, net, problem),
+        _validation(estimator, options, net, problem),
+        optimizer=optimizer,
+        batch_size=_batch_size(options, len(rows)),
         epochs=epochs,
-        shuffle=bool(estimator.shuffle),
+        shuffle=bool(options.shuffle),
         seed=int(rng.randint(2**31 - 1)) if random else 0,
-        l2=0.5 * float(estimator.alpha),
-        dropout=estimator.dropout,
+        l1=float(options.l1),
+        l2=0.5 * float(options.alpha),
+        clip_norm=options.clip_norm,
+        dropout=options.dropout,
         callbacks=callbacks,
-        progress=bool(estimator.progress),
+        progress=bool(options.progress),
+        loss_scale=problem.loss_scale,
         by_batch=True,
-        weight=weight,
-        l1=float(estimator.l1),
-        clip_norm=estimator.clip_norm,
-        loss_scale=estimator._loss_scale(),
     )
     try:
         history = fit.run()
     except KeyboardInterrupt:
         warn("Training interrupted by user.")
     except FloatingPointError as error:
-        if stopping.best_parameters is None:
+        if stopping.best_parameters is None or record.validation_scores_ is None:
             raise
-        estimator.validation_scores_.append(float("nan"))
+        record.validation_scores_.append(float("nan"))
         warn(f"{error}; the weights of the best validation score are restored", ConvergenceWarning)
     else:
-        planned = incremental or estimator._optimizer.schedule.spans_fit()
-        if not planned and len(history) == estimator.max_iter and not stopping.ended:
+        planned = incremental or optimizer.schedule.spans_fit()
+        if not planned and len(history) == options.max_iter and not stopping.ended:
             warn(
-                f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the "
+                f"Stochastic Optimizer: Maximum iterations ({options.max_iter}) reached and the "
                 "optimization hasn't converged yet.",
                 ConvergenceWarning,
             )
-    if estimator.early_stopping:
+    if options.early_stopping:
         stopping.restore_best(net.parameters)
+    return record
 
 
-def _curves_for(estimator: Any) -> None:
-    """Curves where an earlier fit by other rules left none."""
-    if not hasattr(estimator, "loss_curve_"):
-        estimator._begin_curves()
-    if estimator.early_stopping and estimator.best_validation_score_ is None:
-        estimator.validation_scores_, estimator.best_validation_score_ = [], -np.inf
-    if not estimator.early_stopping and estimator.best_loss_ is None:
-        estimator.best_loss_ = np.inf
-
-
-def _data(estimator: Any, net: MLP, X: Any, y: Any, weight: Any, loss: Any) -> Any:
-    """What a `Fit` reads, or ValueError where an option cannot be had with it."""
-    sparse, own = hasattr(X, "tocsr"), callable(loss)
-    if sparse and own:
+def _data(options: Options, net: Network, problem: Problem) -> dict[str, Any]:
+    """A task's data, or ValueError where an option cannot be had with it."""
+    rows, y, weight, loss = problem.rows, problem.y, problem.weight, problem.loss
+    own = not isinstance(loss, Loss)
+    if rows.sparse and own:
         raise ValueError("loss: expected one of the core's with sparse X, got a function")
-    if (sparse or own) and (estimator.l1 or estimator.clip_norm is not None):
-        what = "a dense X" if sparse else "a loss of the core's"
-        raise ValueError(f"l1, clip_norm: expected {what} with them")
-    if sparse:
-        return SparseRows(X, y, weight)
-    if own:
-        return net._dataset(net._core, X, None, None, default_loss(net.output))
-    return net._dataset(net._core, X, y, weight, loss)
+    if rows.sparse and (options.l1 or options.clip_norm is not None):
+        raise ValueError("l1, clip_norm: expected a dense X with them")
+    if isinstance(loss, Loss):
+        data = rows.to_train(net.engine, y, weight, loss)
+    else:
+        data = rows.to_train(net.engine, None, None, Loss(default_loss(net.output)))
+    return {"data": data, "targets": y, "weight": weight, "loss": loss}

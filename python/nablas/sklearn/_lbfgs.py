@@ -1,4 +1,4 @@
-"""L-BFGS by SciPy on the engine's flat gradient."""
+"""L-BFGS by SciPy: (options, problem) to a record, on the engine's flat gradient."""
 
 from __future__ import annotations
 
@@ -10,37 +10,53 @@ import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import ThreadpoolController
 
-from .._data import check_finite
-from ._sparse import DataBlocks
+from .._losses import Loss
+from ..network import Network
+from ._options import Options, Problem, Record
 from ._warnings import warn
 
 
-@cache  # to look for the libraries takes some milliseconds
+@cache  # finding the libraries takes some milliseconds
 def _libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def minimise(estimator: Any, net: Any, X: Any, y: Any, weight: Any, loss: str) -> None:
-    """Train a network on all rows at once; sets the estimator's `loss_` and `n_iter_`."""
-    if not hasattr(X, "tocsr"):
-        check_finite(X, net.dtype)
-    trainer = net._trainer(net._core, "sgd", {})  # for its gradients alone
-    data = DataBlocks(net, X, y, weight, loss)
-    l2 = 0.5 * estimator.alpha / data.total if data.total > 0 else 0.0
+def check(options: Options, problem: Problem) -> Loss:
+    """The loss, or ValueError for what belongs to descent and L-BFGS would ignore."""
+    if problem.held_out is not None:
+        raise ValueError("X_val: expected None with solver='lbfgs'")
+    for name in ("dropout", "l1", "clip_norm", "callbacks", "progress"):
+        if np.any(getattr(options, name)):
+            raise ValueError(f"{name}: expected none with solver='lbfgs'")
+    if not isinstance(problem.loss, Loss):
+        raise ValueError("loss: expected one of the core's with solver='lbfgs', got a function")
+    return problem.loss
+
+
+def minimise(options: Options, problem: Problem, record: Record, net: Network) -> Record:
+    """Train a network on all rows at once; returns the filled record."""
+    loss = check(options, problem)
+    engine, rows = net.engine, problem.rows
+    trainer = engine.gradient_trainer()
+    weights = len(rows) if problem.weight is None else problem.weight.sum()
+    l2 = 0.5 * options.alpha / float(weights) if weights > 0 else 0.0
+    # Dense rows are one block, made once; sparse ones are converted again for every evaluation.
+    blocks = None if rows.sparse else list(rows.datasets(engine, problem.y, problem.weight, loss))
 
     def value_and_gradient(parameters: Any) -> tuple[float, Any]:
         net.parameters[:] = parameters
         value, gradient = 0.0, np.zeros(parameters.size)
+        data = blocks or rows.datasets(engine, problem.y, problem.weight, loss)
         for block, share in data:  # each with its share of the penalty
             one, slope = trainer.gradient(block, l2)
             value += one * share
             gradient += slope * share
         return value, gradient
 
-    options: dict[str, Any] = {
-        "maxfun": estimator.max_fun,
-        "maxiter": estimator.max_iter,
-        "gtol": estimator.tol,
+    settings: dict[str, Any] = {
+        "maxfun": options.max_fun,
+        "maxiter": options.max_iter,
+        "gtol": options.tol,
     }
     # Idle threads of SciPy's BLAS spin for a while and would keep the engine's off their cores.
     with _libraries().limit(limits=1, user_api="blas"):
@@ -49,19 +65,20 @@ def minimise(estimator: Any, net: Any, X: Any, y: Any, weight: Any, loss: str) -
             net.parameters.astype(np.float64),
             method="L-BFGS-B",
             jac=True,
-            options=options,
+            options=settings,
         )
     net.parameters[:] = result.x
-    penalty = net._penalty(l2)
-    estimator.loss_ = (float(result.fun) - penalty) * estimator._loss_scale() + penalty
-    estimator.n_iter_ = min(int(result.nit), estimator.max_iter)
-    if estimator.verbose:
-        print(f"L-BFGS: {estimator.n_iter_} iterations, loss = {estimator.loss_:.8f}")
+    penalty = engine.penalty(0.0, l2)
+    record.loss_ = (float(result.fun) - penalty) * problem.loss_scale + penalty
+    record.n_iter_ = min(int(result.nit), options.max_iter)
+    if options.verbose:
+        print(f"L-BFGS: {record.n_iter_} iterations, loss = {record.loss_:.8f}")
     if result.status != 0:
         message = result.message if isinstance(result.message, str) else result.message.decode()
         warn(
-            f"lbfgs failed to converge after {estimator.n_iter_} iteration(s) (status="
+            f"lbfgs failed to converge after {record.n_iter_} iteration(s) (status="
             f"{result.status}):\n{message}\n\nYou might also want to scale the data as shown in:\n"
             "    https://scikit-learn.org/stable/modules/preprocessing.html",
             ConvergenceWarning,
         )
+    return record

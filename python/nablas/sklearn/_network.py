@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .. import _core, kernels
+from .. import kernels
 from ..mlp import MLP
+from ..network import through_output
 from ._callbacks import Support
 from ._parameters import core_activation, hidden_activations
-from ._sparse import block_rows, blocks
+from ._rows import Rows
 from ._threads import threads
 
 Array = NDArray[Any]
@@ -55,6 +56,18 @@ class HasNetwork(Support, BaseEstimator):
         _fill([*net.weights, *net.biases], given)
         self._adopt(net)
 
+    @property
+    def network_(self) -> MLP:
+        """The fitted network; its parameters are `coefs_` and `intercepts_`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
+        check_is_fitted(self)
+        return self._network()
+
     def _network(self) -> MLP:
         """The network, with whatever was put into `coefs_` and `intercepts_` meanwhile."""
         if "_net" not in vars(self):  # an estimator put together by hand
@@ -85,20 +98,17 @@ class HasNetwork(Support, BaseEstimator):
         if activations is not None:
             self._rebuild(activations)
 
-    def _forward(self, X: Any, check_input: bool = True) -> Array:
-        """The outputs, (n, outputs); sparse rows a block at a time."""
+    def _rows(self, X: Any) -> Rows:
+        """X, checked."""
         check_is_fitted(self)
-        if check_input:
-            X = validate_data(self, X, accept_sparse=self._accept_sparse, dtype=FLOATS, reset=False)
-        net = self._network()
+        accepted = self._accept_sparse
+        return Rows.of(validate_data(self, X, accept_sparse=accepted, dtype=FLOATS, reset=False))
+
+    def _forward(self, X: Any) -> Array:
+        """The outputs, (n, outputs); sparse rows a block at a time."""
+        rows = self._rows(X)
         with threads(self.n_threads):
-            if not hasattr(X, "tocsr"):
-                return net.forward(X)
-            X = X.tocsr()
-            out = np.empty((X.shape[0], net.sizes[-1]), net.dtype)
-            for part, rows in blocks(X, block_rows(X)):
-                net.forward(rows, out=out[part])
-            return out
+            return rows.each(self._network().forward)
 
     def activations(self, X: Any) -> list[Array]:
         """What every layer makes of X: hidden representations, the outputs last.
@@ -114,27 +124,13 @@ class HasNetwork(Support, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, dtype=FLOATS, reset=False)
         with threads(self.n_threads):
-            return [a for _, a in self._layers(X)]
+            return [a for _, a in self._network().layers(X)]
 
     def _z(self, X: Any) -> Array:
         """The last layer's preactivations."""
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=self._accept_sparse, dtype=FLOATS, reset=False)
+        rows, net = self._rows(X), self._network()
         with threads(self.n_threads):
-            if not hasattr(X, "tocsr"):
-                return self._layers(X)[-1][0]
-            rows = (rows for _, rows in blocks(X.tocsr(), block_rows(X)))
-            return np.concatenate([self._layers(part)[-1][0] for part in rows])
-
-    def _layers(self, X: Array) -> list[tuple[Array, Array]]:
-        """Each layer's z and a."""
-        net, made = self._network(), []
-        a: Array = X.astype(net.dtype, copy=False)
-        for w, b, name in zip(net.weights, net.biases, net.activations, strict=True):
-            z = kernels.matmul(a, w) + b
-            a = kernels.softmax(z) if name == "softmax" else kernels.activate(z, name)
-            made.append((z, a))
-        return made
+            return rows.each(lambda part: net.layers(part)[-1][0])
 
     def input_gradients(self, X: Any) -> Array:
         """The derivatives of every output by every feature.
@@ -151,35 +147,31 @@ class HasNetwork(Support, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, dtype=FLOATS, reset=False)
         with threads(self.n_threads):
-            layers = self._layers(X)
+            layers = self._network().layers(X)
             columns = range(self._network().sizes[-1])
             return np.stack([self._input_gradient(layers, k) for k in columns], axis=1)
 
     def _softmax_columns(self) -> list[slice]:
-        """The outputs that are probabilities of one another's alternatives."""
-        return [slice(0, self._network().sizes[-1])] if self._network().output == "softmax" else []
+        """The groups of outputs that share a softmax."""
+        net = self._network()
+        return [slice(0, net.sizes[-1])] if net.output == "softmax" else []
 
     def _input_gradient(self, layers: list[tuple[Array, Array]], k: int) -> Array:
         """The derivatives of the output k by the features."""
-        net, kept_of = self._network(), _core.activations()
-
-        def slope(i: int) -> Array:
-            name = net.activations[i]
-            return kernels.slope(layers[i][kept_of[name] == "output"], name)
-
-        last = len(layers) - 1
-        delta = np.zeros_like(layers[last][0])
+        net, (z, a) = self._network(), layers[-1]
+        unit = np.zeros_like(a)
+        unit[:, k] = 1
+        delta = np.zeros_like(a)
         for group in self._softmax_columns():
             if group.start <= k < group.stop:
-                p = kernels.softmax(layers[last][0][:, group])
-                own = p[:, [k - group.start]]
-                delta[:, group] = -p * own
-                delta[:, k] += own[:, 0]
+                p = kernels.softmax(z[:, group])
+                delta[:, group] = through_output("softmax", z[:, group], p, unit[:, group])
                 break
         else:
-            delta[:, k] = slope(last)[:, k]
-        for i in range(last, 0, -1):
-            delta = kernels.matmul(delta, net.weights[i], transpose_b=True) * slope(i - 1)
+            delta = through_output(net.output, z, a, unit)
+        for i in range(len(layers) - 1, 0, -1):
+            by_activation = kernels.matmul(delta, net.weights[i], transpose_b=True)
+            delta = through_output(net.activations[i - 1], *layers[i - 1], by_activation)
         return kernels.matmul(delta, net.weights[0], transpose_b=True)
 
     def __sklearn_tags__(self) -> Any:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
-from .. import _core, schedules
+from .. import schedules
+from .._registry import ACTIVATIONS as CORE_ACTIVATIONS
 
 ALIASES = {"logistic": "sigmoid"}
-ACTIVATIONS = {*_core.activations(), "logistic"}
+ACTIVATIONS = {*CORE_ACTIVATIONS, "logistic"}
 SOLVERS = {"sgd", "adam", "adamw", "rmsprop", "adagrad"}  # besides "lbfgs"
 
 CONSTRAINTS: dict[str, list[Any]] = {
@@ -77,25 +78,12 @@ def hidden_activations(activation: Any, layers: int) -> list[str]:
     return [core_activation(name) for name in names]
 
 
-def hyperparameters(estimator: Any) -> dict[str, float]:
-    """The optimizer's, as the core calls them."""
-    solver = estimator.solver
-    if solver == "sgd":
-        nesterov = estimator.nesterovs_momentum and estimator.momentum > 0
-        return {"momentum": float(estimator.momentum), "nesterov": float(nesterov)}
-    if solver in ("adam", "adamw"):
-        moments = {
-            "beta1": float(estimator.beta_1),
-            "beta2": float(estimator.beta_2),
-            "eps": float(estimator.epsilon),
-        }
-        return moments | (
-            {"weight_decay": float(estimator.weight_decay)} if solver == "adamw" else {}
-        )
-    if solver == "rmsprop":
-        return {
-            "momentum": float(estimator.momentum),
-            "rho": float(estimator.beta_2),
-            "eps": float(estimator.epsilon),
-        }
-    return {"eps": float(estimator.epsilon)}
+def hidden_sizes(given: Any) -> tuple[int, ...]:
+    """Units of each hidden layer, from an int or a sequence of them."""
+    sizes = list(given) if hasattr(given, "__iter__") else [given]
+    for size in sizes:
+        if not isinstance(size, Integral):
+            raise TypeError(f"hidden_layer_sizes: expected integers, got {size!r}")
+    if any(size <= 0 for size in sizes):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+    return tuple(int(size) for size in sizes)

@@ -1,96 +1,108 @@
-"""When scikit-learn's estimators end a fit, as a callback of `MLP.fit`."""
+"""scikit-learn's rules for ending a fit, as a callback."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ..callbacks import FitState
+from ..callbacks import Callback, FitState
+from ..network import Network
 from ..optimizers import Optimizer
+from ._options import Curves, InverseScaling, Options
 
-if TYPE_CHECKING:
-    from ..mlp import MLP
-
-LEAST_RATE = 1e-6  # below it an adaptive rate ends the fit
+LEAST_RATE = 1e-6  # an adaptive rate at or below it ends the fit
 
 
-class Stopping:
-    """Keeps the estimator's curves, and ends a fit that no longer improves.
+class Stopping(Callback):
+    """Fills a record's curves, and ends a fit that no longer improves.
 
     Parameters
     ----------
-    estimator : BaseMLP
+    options : Options
+    record : Curves
     optimizer : Optimizer
         Its rate falls with ``learning_rate="adaptive"``.
-    net : MLP
+    net : Network
     rows : int
         Training rows, for `t_`.
     """
 
-    def __init__(self, estimator: Any, optimizer: Optimizer, net: MLP, rows: int) -> None:
-        self.estimator, self.optimizer, self.rows = estimator, optimizer, rows
-        self.watched = "val_loss" if estimator.scoring == "loss" else "val_score"
-        # A fit that goes on from an earlier one has to better its score.
-        went_before = estimator.early_stopping and estimator.best_validation_score_ > -np.inf
-        self.best_parameters: Any = net.parameters.copy() if went_before else None
+    def __init__(
+        self, options: Options, record: Curves, optimizer: Optimizer, net: Network, rows: int
+    ) -> None:
+        self.options, self.record, self.optimizer, self.rows = options, record, optimizer, rows
+        self.watched = "val_loss" if options.scoring == "loss" else "val_score"
+        # A fit that continues an earlier one must improve on its score.
+        continues = options.early_stopping and record.best_validation_score_ > -np.inf
+        self.best_parameters: Any = net.parameters.copy() if continues else None
         self.ended = False
+        self._count_rows(0)
 
-    def __call__(self, state: FitState) -> bool:
-        est = self.estimator
-        est.loss_ = state.history.loss[-1]
-        est.loss_curve_.append(est.loss_)
-        est.t_ += self.rows
-        est.n_iter_ += 1
+    def _count_rows(self, rows: int) -> None:
+        self.record.t_ += rows
+        if isinstance(self.optimizer.schedule, InverseScaling):
+            self.optimizer.schedule.rows = self.record.t_
+
+    def on_epoch_end(self, state: FitState) -> bool:
+        """Record the epoch; True ends the fit."""
+        record, options = self.record, self.options
+        record.loss_ = state.history.loss[-1]
+        record.loss_curve_.append(record.loss_)
+        self._count_rows(self.rows)
+        record.n_iter_ += 1
         if state.history.val_loss:
-            est.validation_loss_curve_.append(state.history.val_loss[-1])
-        if est.verbose:
-            print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
-        improved = self._improved_score(state) if est.early_stopping else self._improved_loss()
-        est._no_improvement_count = 0 if improved else est._no_improvement_count + 1
-        if est._no_improvement_count <= est.n_iter_no_change:
+            record.validation_loss_curve_.append(state.history.val_loss[-1])
+        if options.verbose:
+            print(f"Iteration {record.n_iter_}, loss = {record.loss_:.8f}")
+        improved = (
+            self._improved_score(state)
+            if options.early_stopping
+            else self._improved_loss(record.loss_)
+        )
+        record._no_improvement_count = 0 if improved else record._no_improvement_count + 1
+        if record._no_improvement_count <= options.n_iter_no_change:
             return False
         self.ended = self._stop_or_slow_down()
         if not self.ended:
-            est._no_improvement_count = 0
+            record._no_improvement_count = 0
         return self.ended
 
-    def _improved_loss(self) -> bool:
-        est = self.estimator
-        improved: bool = est.loss_ <= est.best_loss_ - est.tol
-        est.best_loss_ = min(est.best_loss_, est.loss_)
+    def _improved_loss(self, loss: float) -> bool:
+        record = self.record
+        improved: bool = loss <= record.best_loss_ - self.options.tol
+        record.best_loss_ = min(record.best_loss_, loss)
         return improved
 
     def _improved_score(self, state: FitState) -> bool:
-        est = self.estimator
+        record = self.record
         value = state.history[self.watched][-1]
         value = -value if self.watched == "val_loss" else value
-        est.validation_scores_.append(value)
-        if est.verbose:
+        assert record.validation_scores_ is not None
+        record.validation_scores_.append(value)
+        if self.options.verbose:
             print(f"Validation score: {value:f}")
-        improved = not value < est.best_validation_score_ + est.tol
-        if value > est.best_validation_score_:
-            est.best_validation_score_ = value
+        improved = not value < record.best_validation_score_ + self.options.tol
+        if value > record.best_validation_score_:
+            record.best_validation_score_ = value
             self.best_parameters = state.net.parameters.copy()
         return improved
 
     def _stop_or_slow_down(self) -> bool:
-        est = self.estimator
-        what = "Validation score" if est.early_stopping else "Training loss"
+        options = self.options
+        what = "Validation score" if options.early_stopping else "Training loss"
         message = (
-            f"{what} did not improve more than tol={est.tol:f} for {est.n_iter_no_change} "
+            f"{what} did not improve more than tol={options.tol:f} for {options.n_iter_no_change} "
             "consecutive epochs."
         )
-        adaptive = est.solver == "sgd" and est.learning_rate == "adaptive"
         rate = self.optimizer.schedule.initial
-        if not adaptive or rate <= LEAST_RATE:
-            if est.verbose:
-                print(
-                    message + (" Learning rate too small. Stopping." if adaptive else " Stopping.")
-                )
+        if not options.adaptive or rate <= LEAST_RATE:
+            if options.verbose:
+                end = " Learning rate too small. Stopping." if options.adaptive else " Stopping."
+                print(message + end)
             return True
         self.optimizer.learning_rate = rate / 5
-        if est.verbose:
+        if options.verbose:
             print(f"{message} Setting learning rate to {rate / 5:f}")
         return False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .. import _core
+from .._threads import set_own_threads
 
 
 @contextmanager
@@ -14,8 +14,8 @@ def threads(count: int | None) -> Iterator[None]:
     if count is None:
         yield
         return
-    before = _core.set_own_threads(count)
+    before = set_own_threads(count)
     try:
         yield
     finally:
-        _core.set_own_threads(before)
+        set_own_threads(before)

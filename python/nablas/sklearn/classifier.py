@@ -13,11 +13,12 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 
 from .. import metrics
-from .._data import whole
+from .._checks import integer
 from ._base import BaseMLP, _stochastic
 from ._heads import Heads
 from ._labels import Labels
 from ._network import Array
+from ._options import unchanged_on_error
 from ._parameters import CONSTRAINTS, keep
 from ._threads import threads
 
@@ -153,6 +154,11 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
                 "class_weight: expected a dict or None with partial_fit, which does not see all "
                 "data, got 'balanced'"
             )
+        with threads(self.n_threads), unchanged_on_error(self):
+            self._learn_classes(y, classes)
+            return self._fit(X, y, sample_weight, True, (None, None))
+
+    def _learn_classes(self, y: Any, classes: Any) -> None:
         several = classes is not None and len(classes) > 0 and np.ndim(classes[0]) == 1
         if several:
             if not hasattr(self, "classes_"):
@@ -162,8 +168,6 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
             self._heads = None
             known = y if type_of_target(y).startswith("multilabel") else classes
             self._label_binarizer = LabelBinarizer().fit(known)
-        with threads(self.n_threads):
-            return self._fit(X, y, sample_weight, True, (None, None))
 
     def initialize(
         self, n_features: int, n_outputs: int = 1, dtype: str = "float64", *, classes: Any = None
@@ -183,7 +187,7 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
         self
         """
         if classes is None:
-            classes = np.arange(max(whole("n_outputs", n_outputs, 1), 2))
+            classes = np.arange(max(integer("n_outputs", n_outputs, 1), 2))
         return self._initialize(n_features, np.asarray(classes), dtype)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -217,8 +221,7 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
             return self.loss
         return "cross_entropy" if self.out_activation_ == "softmax" else "binary_cross_entropy"
 
-    def _score(self, X: Any, y: Any, sample_weight: Any) -> float:
-        outputs = self._forward(X, check_input=False)
+    def _score(self, outputs: Any, y: Any, sample_weight: Any) -> float:
         if not np.isfinite(outputs).all():
             return np.nan
         return metrics.accuracy(self._codes(y), self._best(outputs), sample_weight=sample_weight)

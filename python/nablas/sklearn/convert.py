@@ -9,7 +9,9 @@ from sklearn import neural_network
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
+from ..network import Network
 from ._base import BaseMLP
+from ._options import Options, Record
 from ._parameters import ALIASES
 from .classifier import MLPClassifier
 from .perceptron import Perceptron
@@ -23,10 +25,12 @@ _COPIED = [
 
 
 def fitted_network(estimator: Any) -> Any:
-    """The network of an estimator, if that is all there is to it."""
+    """A network, or that of an estimator, if that is all there is to it."""
+    if isinstance(estimator, Network):
+        return estimator
     if not isinstance(estimator, BaseMLP):
         raise TypeError(
-            f"estimator: expected one of nablas.sklearn, got {type(estimator).__name__}"
+            f"estimator: expected an MLP or one of nablas.sklearn, got {type(estimator).__name__}"
         )
     check_is_fitted(estimator)
     if getattr(estimator, "_heads", None) is not None:
@@ -64,7 +68,7 @@ def from_sklearn(fitted: Any) -> Any:
         )
     check_is_fitted(fitted)
     target: Any = MLPClassifier() if is_classifier(fitted) else MLPRegressor()
-    target._begin_curves()
+    Record.of(target, Options.of(target), True).publish(target)
     _transfer(fitted, target)
     target._network()
     return target

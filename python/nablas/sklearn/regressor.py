@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from numbers import Real
 from typing import Any, Self
 
@@ -13,7 +12,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
 from .. import metrics
-from .._data import whole
+from .._checks import integer
+from .._losses import Quantile
 from ._base import BaseMLP
 from ._network import FLOATS, Array
 from ._parameters import CONSTRAINTS, keep
@@ -164,20 +164,19 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         -------
         self
         """
-        targets = np.zeros((2, whole("n_outputs", n_outputs, 1)))
+        targets = np.zeros((2, integer("n_outputs", n_outputs, 1)))
         return self._initialize(n_features, targets[:, 0] if n_outputs == 1 else targets, dtype)
 
     def _loss(self) -> Any:
         if self.loss == "quantile":
-            return _pinball(self.quantile)
+            return Quantile(self.quantile)
         return self.loss if callable(self.loss) else _LOSSES[self.loss]
 
     def _loss_scale(self) -> float:
         """scikit-learn averages over the outputs the squares that the gradient sums over them."""
         return 1 / self.n_outputs_ if self.loss == "squared_error" else 1.0
 
-    def _score(self, X: Any, y: Any, sample_weight: Any) -> float:
-        outputs = self._forward(X, check_input=False)
+    def _score(self, outputs: Any, y: Any, sample_weight: Any) -> float:
         if not np.isfinite(outputs).all():
             return np.nan
         return metrics.r2(y, outputs, sample_weight=sample_weight)
@@ -195,19 +194,3 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         outputs = self._forward(X)
         return outputs.ravel() if outputs.shape[1] == 1 else outputs
-
-
-def _pinball(quantile: float) -> Callable[..., tuple[float, Array]]:
-    def loss(
-        outputs: Array, targets: Array, sample_weight: Array | None = None
-    ) -> tuple[float, Array]:
-        below = targets > outputs
-        away = targets - outputs
-        share = np.full((len(away), 1), 1 / away.size)
-        if sample_weight is not None:
-            total = sample_weight.sum() * away.shape[1]
-            share = sample_weight[:, np.newaxis] / (total if total > 0 else 1)
-        value = (np.where(below, quantile * away, (quantile - 1) * away) * share).sum()
-        return float(value), np.where(below, -quantile, 1 - quantile) * share
-
-    return loss

@@ -11,18 +11,18 @@ from .recording import edits, no_grad
 from .rules import Operation
 from .tensor import Tensor, record, wrap
 
-_RESULT = object()  # stands for the result among what is saved, which would else hold itself
+_RESULT = object()  # replaces a saved result, which would make a reference cycle
 
 
 class Context:
-    """What `Function.forward` leaves for `Function.backward`.
+    """Values that `Function.forward` keeps for `Function.backward`.
 
     Attributes
     ----------
     saved_tensors : tuple of Tensors
-        Those of `save_for_backward`.
+        The arguments of `save_for_backward`.
     needs_input_grad : tuple of bool
-        Which inputs require a gradient.
+        For each argument of `apply`, whether it is a Tensor that requires a gradient.
     """
 
     def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
@@ -31,12 +31,12 @@ class Context:
         self._results: list[Any] = []
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
-        """Keep inputs or results (or other Tensors) for the way back."""
+        """Keep inputs, results or other Tensors for `backward`."""
         self._saved = tensors
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
-        """What was saved, in order."""
+        """The arguments of `save_for_backward`, in order."""
         return tuple(
             self._results[x[1]] if isinstance(x, tuple) and x[0] is _RESULT else x
             for x in self._saved
@@ -44,11 +44,11 @@ class Context:
 
 
 class Function:
-    """An operation with a gradient rule of your own.
+    """A user-defined operation with its own gradient rule.
 
-    Write `forward` and `backward` as static methods and call `apply`. Inside both the arguments
-    are Tensors, so NumPy's functions and Tensor methods may be used; when `backward` is itself to
-    be differentiated (``create_graph=True``), what it does is recorded.
+    Write `forward` and `backward` as static methods and call `apply`. `forward` gets the arguments
+    of `apply` and is not recorded; `backward` gets Tensors. Both may use NumPy's functions and
+    Tensor methods. With ``create_graph=True`` the operations inside `backward` are recorded.
 
     Examples
     --------
@@ -75,7 +75,7 @@ class Function:
 
     @staticmethod
     def backward(ctx: Context, *gradients: Any) -> Any:
-        """One gradient for each argument of `apply` (None for what has none)."""
+        """One gradient, of its shape, for each argument of `apply`; None where there is none."""
         raise NotImplementedError("backward: expected a Function to define it")
 
     @classmethod
@@ -90,7 +90,7 @@ class Function:
             ctx._results = tensors
             return tuple(tensors) if several else tensors[0]
         ctx._saved = tuple(_marked(x, tensors, inputs) for x in ctx._saved)
-        operation = Operation(_no_forward)
+        operation = Operation(_no_forward, needs="")
         operation.name, operation.on_tensors = cls.__name__, True
         if not several:
             operation.joint = _rule(cls, ctx, None)
@@ -101,11 +101,11 @@ class Function:
 
 
 def _no_forward() -> None:
-    """User-defined operations compute before they are recorded."""
+    """Never called: `Function.apply` computes the result before it is recorded."""
 
 
 class _Pack:
-    """Several results, to the graph one flat Tensor; those of no floating dtype stay outside."""
+    """Several results as one flat Tensor of the graph; without those of no floating dtype."""
 
     def __init__(self, tensors: list[Tensor]) -> None:
         self.tensors = tensors
@@ -113,7 +113,7 @@ class _Pack:
         self.flat = np.concatenate([x.ravel() for x in floating] or [np.zeros(0)])
 
     def split(self, flat: Tensor) -> list[Tensor]:
-        """Each result (or gradient by it) as a piece of the flat one; zeros for those outside."""
+        """The part of `flat` for each result; a result of no floating dtype itself, unchanged."""
         parts, at = [], 0
         for x in self.tensors:
             if x.dtype.kind != "f":

@@ -1,0 +1,123 @@
+"""Writes the tables that follow from the registries: docs/formulas.md and four rows of README.md.
+
+``python docs/tables.py`` rewrites the files; ``tests/test_recipes.py`` compares them.
+"""
+
+import math
+import re
+from pathlib import Path
+
+from nablas import optimizers
+from nablas._registry import ACTIVATIONS, INITIALIZATIONS, LOSSES, OPTIMIZERS
+
+ROOT = Path(__file__).parents[1]
+CLASSES = {
+    cls.name: cls
+    for cls in (getattr(optimizers, name) for name in optimizers.__all__)
+    if isinstance(cls, type) and hasattr(cls, "name")
+}
+
+
+def number(x):
+    """A bound of targets."""
+    return "any" if abs(x) > 1e30 else f"{x:g}"
+
+
+def bounds(hyperparameters):
+    """Each hyperparameter with its default and its interval."""
+    out = []
+    for name, h in hyperparameters.items():
+        low = "(0" if 0 < h.lowest < 1e-300 else f"[{h.lowest:g}"
+        high = "∞)" if math.isinf(h.end) else f"{h.end:g})"
+        out.append(f"{name} = {h.default:g} in {low}, {high}")
+    return "; ".join(out) or "-"
+
+
+def table(head, rows):
+    """A Markdown table."""
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    cells = ([cell.replace("|", "\\|") for cell in row] for row in rows)
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in cells])
+
+
+def formulas():
+    """The text of docs/formulas.md."""
+    activations = [
+        (f"`{name}`", f"`{entry.formula}`", "a" if entry.kept == "output" else "z")
+        for name, entry in ACTIVATIONS.items()
+    ]
+    losses = [
+        (
+            f"`{name}`",
+            f"`{entry.formula}`",
+            f"`{entry.link}`",
+            "class indices, or 0 to 1"
+            if entry.takes_labels
+            else " to ".join(dict.fromkeys([number(entry.lowest), number(entry.highest)])),
+            bounds(entry.hyperparameters),
+            f"`{entry.function}`",
+        )
+        for name, entry in LOSSES.items()
+    ]
+    optimizers = [
+        (
+            f"`{name}`",
+            f"`{rule.formula}`",
+            bounds(rule.hyperparameters),
+            ", ".join([*rule.states, *([f"{rule.scalar} (one number)"] if rule.scalar else [])]),
+        )
+        for name, rule in OPTIMIZERS.items()
+    ]
+    return f"""# Formulas
+
+Made by `python docs/tables.py` from the core's registries.
+
+## Activations
+
+The slope g' is computed from the activation's output a, or from its preactivation z.
+
+{table(("name", "g(z)", "slope from"), activations)}
+
+`softmax` is an output activation: `exp(z_j) / sum(exp(z))` over a row.
+
+## Losses
+
+Of one sample, from the preactivation z of the linked output; averaged over the samples.
+
+{table(("name", "formula", "linked output", "targets", "hyperparameters", "kernel"), losses)}
+
+## Optimizers
+
+`g` is the gradient plus `2 l2 w`, `rate` the learning rate.
+
+{table(("name", "update", "hyperparameters", "states"), optimizers)}
+"""
+
+
+def readme(text):
+    """README.md with the names as they are now."""
+    rows = {
+        "activations": ", ".join(ACTIVATIONS) + "; softmax at the output",
+        "losses": ", ".join(LOSSES)
+        + ", or a function `(outputs, targets) -> (value, gradient)`; sample weights; l1, l2",
+        "optimizers": ", ".join(f"`{CLASSES[name].__name__}`" for name in OPTIMIZERS)
+        + ", also on plain arrays and Tensors (`optimizer.bind`)",
+        "initialization": ", ".join(INITIALIZATIONS),
+    }
+    for name, row in rows.items():
+        text, count = re.subn(rf"(?m)^\| {name} \| .*$", f"| {name} | {row} |", text)
+        assert count == 1, name
+    return text
+
+
+def pages():
+    """Each generated file's path and text."""
+    return {
+        ROOT / "docs/formulas.md": formulas(),
+        ROOT / "README.md": readme((ROOT / "README.md").read_text()),
+    }
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text)

@@ -1,0 +1,66 @@
+"""Checks of plain arguments: integers, numbers, flags, names. Messages name the argument."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+
+def integer(name: str, value: Any, least: int, most: int = 2**63 - 1) -> int:
+    """`value` as an int, or TypeError, or ValueError when it is out of range."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name}: expected an integer, got {type(value).__name__}")
+    if value < least:
+        raise ValueError(f"{name}: expected at least {least}, got {value}")
+    if value > most:
+        raise ValueError(f"{name}: expected at most {most}, got {value}")
+    return int(value)
+
+
+def number(
+    name: str,
+    value: Any,
+    *,
+    least: float = -math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+) -> float:
+    """`value` as a finite float, or TypeError, or ValueError when it is out of range."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+        raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
+    found = float(value)
+    if math.isfinite(found) and found >= least and found > above and found < below:
+        return found
+    if above > -math.inf and below < math.inf:
+        expected = f"a number between {above:g} and {below:g}"
+    elif above == 0:
+        expected = "a positive number"
+    elif least > -math.inf:
+        expected = f"a finite number of at least {least:g}"
+    else:
+        expected = "a finite number"
+    raise ValueError(f"{name}: expected {expected}, got {value}")
+
+
+def penalty(name: str, value: Any) -> float:
+    """A finite number of at least 0."""
+    return number(name, value, least=0)
+
+
+def flag(name: str, value: Any) -> bool:
+    """`value` as a bool, or TypeError."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected True or False, got {type(value).__name__}")
+    return bool(value)
+
+
+def choice(name: str, value: Any, choices: Iterable[str], other: str = "") -> str:
+    """`value` if it is one of the names, or ValueError; `other` describes what else is taken."""
+    names = list(choices)
+    if not (isinstance(value, str) and value in names):
+        raise ValueError(f"{name}: expected one of {', '.join(names)}{other}, got {value!r}")
+    return value

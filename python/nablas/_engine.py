@@ -1,0 +1,131 @@
+"""A network in the core: only this module uses the extension's networks, datasets and trainers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _core
+from ._losses import Loss
+from .optimizers import Optimizer
+
+if TYPE_CHECKING:
+    Dataset = _core._Dataset
+    Trainer = _core._Trainer
+
+Array = NDArray[Any]
+
+
+class Engine:
+    """Layers and parameters in the core, and what trains them.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Features, units of each hidden layer, outputs.
+    activations : sequence of str
+        One for each layer.
+    dtype : "float32" or "float64"
+
+    Attributes
+    ----------
+    epochs : int
+        Epochs of training since the weights were initialized; part of the shuffling's seed.
+    """
+
+    def __init__(self, sizes: Sequence[int], activations: Sequence[str], dtype: str) -> None:
+        single = dtype == "float32"
+        self.sizes, self.dtype, self.epochs = tuple(sizes), dtype, 0
+        self._dataset = _core.Dataset_float32 if single else _core.Dataset_float64
+        self._trainer = _core.Trainer_float32 if single else _core.Trainer_float64
+        network = _core.Network_float32 if single else _core.Network_float64
+        self._network = network(sizes, activations)
+        self._last: tuple[Optimizer, Trainer] | None = None
+
+    # ---- parameters ----------------------------------------------------------------------------
+
+    def initialize(self, init: str, seed: int) -> None:
+        """New initial weights; counters and optimizer states are discarded."""
+        self._network.initialize(init, seed)
+        self.epochs, self.updates = 0, 0
+        self.forget_optimizer()
+
+    @property
+    def parameters(self) -> Array:
+        """The flat parameters: a view."""
+        return self._network.parameters
+
+    @property
+    def updates(self) -> int:
+        """Updates of the parameters so far, by any optimizer; each numbers its dropout mask."""
+        return self._network.updates
+
+    @updates.setter
+    def updates(self, count: int) -> None:
+        self._network.updates = count
+
+    def views(self, flat: Array) -> list[tuple[Array, Array]]:
+        """Each layer's weights (inputs, outputs) and bias (outputs,) in a flat array."""
+        views = []
+        for offset, (inputs, outputs) in zip(
+            self._network.offsets, pairwise(self.sizes), strict=True
+        ):
+            block = flat[offset : offset + (inputs + 1) * outputs].reshape(inputs + 1, outputs)
+            views.append((block[1:], block[0]))
+        return views
+
+    def penalty(self, l1: float, l2: float) -> float:
+        """``l1 Σ|W| + l2 ΣW²`` over the weights, biases excluded."""
+        total = 0.0
+        for weights, _ in self.views(self.parameters) if l1 or l2 else ():
+            if l1:
+                total += l1 * float(np.abs(weights).sum(dtype=np.float64))
+            if l2:
+                total += l2 * float(np.square(weights, dtype=np.float64).sum())
+        return total
+
+    # ---- computation ---------------------------------------------------------------------------
+
+    def forward(self, X: Array, out: Array | None = None) -> Array:
+        """The output layer's activations, (n, outputs)."""
+        return self._network.forward(X, out)
+
+    def dataset(
+        self, X: Array, targets: ArrayLike | None, weight: Array | None, loss: Loss
+    ) -> Dataset:
+        """Rows as the core reads them, checked: the arrays are kept, not copied."""
+        settings = dict(loss.hyperparameters)
+        return self._dataset(self._network, X, targets, weight, loss.name, settings)
+
+    def evaluate(self, data: Dataset, l2: float = 0.0) -> float:
+        """The mean loss, and the L2 penalty."""
+        return self._network.evaluate(data, l2)
+
+    def gradient(self, data: Dataset, l2: float) -> tuple[float, Array]:
+        """The mean loss with the L2 penalty, and its flat gradient."""
+        return self.gradient_trainer().gradient(data, l2)
+
+    def gradient_trainer(self) -> Trainer:
+        """A trainer for repeated gradients; it keeps its memory between calls."""
+        return self._trainer(self._network, "sgd", {})
+
+    # ---- training ------------------------------------------------------------------------------
+
+    def trainer(self, optimizer: Optimizer) -> Trainer:
+        """The trainer of the last fit if `optimizer` is the same object, else a new one.
+
+        A new trainer's states are zero, and the optimizer's schedule begins anew.
+        """
+        if self._last is None or self._last[0] is not optimizer:
+            trainer = self._trainer(self._network, optimizer.name, {**optimizer.hyperparameters})
+            optimizer.schedule.begin()
+            self._last = optimizer, trainer
+        return self._last[1]
+
+    def forget_optimizer(self) -> None:
+        """Discard the optimizer's states, after divergence for example."""
+        self._last = None

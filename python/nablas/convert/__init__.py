@@ -1,0 +1,10 @@
+"""Networks to and from other formats: ONNX and PyTorch. Needs neither to be imported."""
+
+from .onnx import to_onnx
+from .torch import TorchLayers, to_torch, torch_layers
+
+__all__ = ["TorchLayers", "to_onnx", "to_torch", "torch_layers"]
+
+
+def __dir__() -> list[str]:
+    return __all__

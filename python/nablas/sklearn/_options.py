@@ -1,0 +1,203 @@
+"""An estimator's parameters, read once; what a fit works on; and what it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from .. import schedules
+from .._losses import Loss, LossFunction
+from ..optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from ._parameters import SOLVERS, hidden_activations, hidden_sizes
+from ._rows import Rows
+
+
+@dataclass(frozen=True)
+class Options:
+    """The parameters that training reads, as they are when `fit` is called."""
+
+    hidden: tuple[int, ...]
+    activations: tuple[str, ...]
+    solver: str
+    alpha: float
+    batch_size: Any
+    learning_rate: Any
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    tol: float
+    verbose: Any
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: Any
+    max_fun: int
+    dropout: Any
+    l1: float
+    clip_norm: float | None
+    weight_decay: float
+    scoring: Any
+    callbacks: tuple[Any, ...]
+    progress: bool
+
+    @classmethod
+    def of(cls, estimator: Any) -> Options:
+        """Read from an estimator; ValueError or TypeError for layers that do not fit."""
+        hidden = hidden_sizes(estimator.hidden_layer_sizes)
+        read: dict[str, Any] = {
+            "hidden": hidden,
+            "activations": tuple(hidden_activations(estimator.activation, len(hidden))),
+            "callbacks": tuple(estimator.callbacks or ()),
+        }
+        names = [field.name for field in fields(cls) if field.name not in read]
+        return cls(**read, **{name: getattr(estimator, name) for name in names})
+
+    def optimizer(self) -> Optimizer:
+        """A new optimizer of the core, with its schedule."""
+        rate = self._schedule()
+        # scikit-learn allows a momentum of 1; the core wants less.
+        momentum = min(float(self.momentum), float(np.nextafter(1, 0)))
+        moments = {
+            "beta1": float(self.beta_1),
+            "beta2": float(self.beta_2),
+            "eps": float(self.epsilon),
+        }
+        if self.solver == "sgd":
+            return SGD(rate, momentum, bool(self.nesterovs_momentum) and momentum > 0)
+        if self.solver == "adam":
+            return Adam(rate, **moments)
+        if self.solver == "adamw":
+            return AdamW(rate, **moments, weight_decay=float(self.weight_decay))
+        if self.solver == "rmsprop":
+            return RMSprop(rate, moments["beta2"], moments["eps"], momentum)
+        return Adagrad(rate, moments["eps"])
+
+    def _schedule(self) -> Any:
+        kind, rate = self.learning_rate, self.learning_rate_init
+        if isinstance(kind, schedules.Schedule):
+            return kind
+        if kind == "invscaling" and self.solver == "sgd":
+            return InverseScaling(rate, self.power_t)
+        named = {
+            "cosine": schedules.Cosine,
+            "one_cycle": schedules.OneCycle,
+            "plateau": schedules.ReduceOnPlateau,
+        }
+        return named[kind](rate) if kind in named else rate
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the rate falls where the training would end."""
+        return bool(self.solver == "sgd" and self.learning_rate == "adaptive")
+
+
+class InverseScaling(schedules.Schedule):
+    """`initial`, and from the second epoch on ``initial / (rows + 1)^power``.
+
+    Attributes
+    ----------
+    rows : int
+        The estimator's `t_`: rows seen so far, set by the training loop.
+    """
+
+    def __init__(self, initial: float, power: float) -> None:
+        super().__init__(initial)
+        self.power, self.rows, self._begun = power, 0, False
+
+    def rates(self, steps: Any, plan: schedules.Plan) -> Any:
+        """As `Schedule.rates`."""
+        passed = self.rows if self._begun else 0
+        self._begun = True
+        return np.full(len(steps), self.initial / (passed + 1.0) ** self.power)
+
+
+@dataclass
+class Problem:
+    """Rows, encoded targets and weights, with the loss to minimise.
+
+    Attributes
+    ----------
+    y : array of shape (n,) or (n, outputs)
+        As the core takes it: class indices or targets.
+    held_out : (rows, y, weight), optional
+        Validation data.
+    loss_scale : float
+        scikit-learn's loss over the engine's.
+    """
+
+    rows: Rows
+    y: Any
+    weight: Any
+    held_out: tuple[Rows, Any, Any] | None
+    loss: Loss | LossFunction
+    loss_scale: float
+
+
+@dataclass
+class Record:
+    """The fitted attributes that training makes, under scikit-learn's names."""
+
+    n_iter_: int = 0
+    t_: int = 0
+    loss_: float | None = None
+
+    @classmethod
+    def of(cls, estimator: Any, options: Options, anew: bool) -> Record:
+        """Begin a fit: from nothing, or from the attributes of an earlier fit."""
+        t = 0 if anew else estimator.t_
+        if options.solver not in SOLVERS:
+            return cls(t_=t)
+        record = Curves(t_=t, early_stopping=options.early_stopping)
+        if not anew:
+            record.continue_from(vars(estimator), options)
+        return record
+
+    def publish(self, estimator: Any) -> None:
+        """Write the attributes to the estimator."""
+        vars(estimator).update(vars(self))
+
+
+class Curves(Record):
+    """The record of a stochastic solver."""
+
+    def __init__(self, *, t_: int, early_stopping: bool) -> None:
+        super().__init__(t_=t_)
+        self._no_improvement_count = 0
+        self.loss_curve_: list[float] = []
+        self.validation_loss_curve_: list[float] = []
+        self.validation_scores_: list[float] | None = [] if early_stopping else None
+        self.best_validation_score_: Any = -np.inf if early_stopping else None
+        self.best_loss_: Any = None if early_stopping else np.inf
+        self._optimizer: Optimizer | None = None
+
+    def continue_from(self, before: dict[str, Any], options: Options) -> None:
+        """Take over the curves of an earlier fit; where it left none they stay empty."""
+        for name in vars(self):
+            if name not in ("n_iter_", "t_") and before.get(name) is not None:
+                value = before[name]
+                setattr(self, name, list(value) if isinstance(value, list) else value)
+
+
+@contextmanager
+def unchanged_on_error(estimator: Any) -> Iterator[None]:
+    """If the body raises, the estimator has the attributes and the weights it had before."""
+    before = dict(vars(estimator))
+    net = before.get("_net")
+    parameters = None if net is None else net.parameters.copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        if net is not None:
+            net.parameters[:] = parameters
+        raise
