@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 import nablas as nb
+from nablas import convert
 from nablas.sklearn import (
     MLPClassifier,
     MLPRegressor,
@@ -32,6 +33,9 @@ TARGETS = {
 
 def outputs(model, x=X):
     return model.predict_proba(x) if hasattr(model, "predict_proba") else model.predict(x)
+
+
+ONNX = convert.onnx.ACTIVATIONS
 
 
 @pytest.mark.parametrize("kind", [*TARGETS, "values", "counts"])
@@ -78,19 +82,7 @@ def test_conversions_share_nothing_and_go_on():
         to_sklearn(theirs.MLPClassifier())
 
 
-TORCH = [
-    "identity",
-    "logistic",
-    "tanh",
-    "relu",
-    "leaky_relu",
-    "elu",
-    "selu",
-    "softplus",
-    "softsign",
-    "silu",
-    "gelu",
-]
+TORCH = sorted(set(nb.activations()) & set(convert.torch.ACTIVATIONS))
 
 
 @pytest.mark.parametrize("activation", TORCH)
@@ -192,7 +184,7 @@ def test_torch_regressors_and_errors():
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("activation", [a for a in nb.activations() if a != "step"])
+@pytest.mark.parametrize("activation", sorted(set(nb.activations()) & ONNX))
 def test_onnx(activation, dtype, tmp_path):
     onnx = pytest.importorskip("onnx")
     onnxruntime = pytest.importorskip("onnxruntime")
@@ -217,5 +209,25 @@ def test_onnx(activation, dtype, tmp_path):
         assert inputs[0].type.tensor_type.elem_type == onnx.helper.np_dtype_to_tensor_dtype(x.dtype)
     with pytest.raises(ValueError, match="dtype: expected one of float32, float64, got 'float16'"):
         to_onnx(model, tmp_path / "model.onnx", dtype="float16")
-    with pytest.raises(ValueError, match="'step'"):
-        to_onnx(MLPClassifier(**SMALL, activation="step").fit(X, Y), tmp_path / "step.onnx")
+
+
+@pytest.mark.parametrize("activation", sorted(set(nb.activations()) - ONNX))
+def test_onnx_refuses_activations_that_it_lacks(activation, tmp_path):
+    pytest.importorskip("onnx")
+    with pytest.raises(ValueError, match=f"'{activation}'"):
+        nb.MLP([2, 3, 1], activation).to_onnx(tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_networks_without_an_estimator(tmp_path):
+    """`MLP` exports and imports itself; scikit-learn need not be installed."""
+    torch = pytest.importorskip("torch")
+    net = nb.MLP([4, 5, 3], "mish", "softmax", dtype="float64", seed=0)
+    module = net.to_torch()
+    got = module(torch.from_numpy(X[:7, :4].astype(float))).detach().numpy()
+    np.testing.assert_allclose(got, net.forward(X[:7, :4]), rtol=1e-12)
+    twin = nb.MLP.from_torch(module)
+    assert (twin.sizes, twin.activations, twin.dtype) == (net.sizes, net.activations, net.dtype)
+    np.testing.assert_array_equal(twin.parameters, net.parameters)
+    named = nb.MLP.from_torch(module.state_dict(), activation="mish", output="softmax")
+    np.testing.assert_array_equal(named.forward(X[:7, :4]), twin.forward(X[:7, :4]))
