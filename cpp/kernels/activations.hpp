@@ -84,6 +84,18 @@ struct Gelu : PreactivationSlope {  // exact, through erf
   static NABLAS_INLINE V value(V z) { return z == -infinity ? V{} : z * normal_cdf(z); }
   static NABLAS_INLINE V slope(V z) { return normal_cdf(z) + z * normal_pdf(z); }
 };
+struct Mish : PreactivationSlope {  // Misra 2020; tanh(log(1 + e)) = n / (n + 2) with e = exp(z), n = e (e + 2)
+  static constexpr const char *name = "mish", *formula = "z tanh(log(1 + exp(z)))";
+  static NABLAS_INLINE V capped(V z) { return z > T(20) ? broadcast(20) : z; }  // beyond it g(z) rounds to z
+  static NABLAS_INLINE V value(V z) {
+    const V e = exp(capped(z)), n = e * (e + T(2));
+    return z == -infinity ? V{} : z * (n / (n + T(2)));
+  }
+  static NABLAS_INLINE V slope(V z) {
+    const V m = capped(z), e = exp(m), n = e * (e + T(2)), d = n + T(2);
+    return z == -infinity ? V{} : n / d + m * (e * (e + T(1)) * T(4) / (d * d));
+  }
+};
 struct Step : OutputSlope {  // its slope is 0 everywhere, so it cannot be trained
   static constexpr const char *name = "step", *formula = "1 where z >= 0, else 0";
   static NABLAS_INLINE V value(V z) { return z != z ? z : (z < T(0) ? V{} : broadcast(1)); }
@@ -96,7 +108,7 @@ struct Exp : OutputSlope {  // the mean of a Poisson model
 };
 
 using Activations =
-    List<Identity, Sigmoid, Tanh, Relu, LeakyRelu, Elu, Selu, Softplus, Softsign, Silu, Gelu, Step, Exp>;
+    List<Identity, Sigmoid, Tanh, Relu, LeakyRelu, Elu, Selu, Softplus, Softsign, Silu, Gelu, Mish, Step, Exp>;
 
 // ---- loops ------------------------------------------------------------------------------------------
 

@@ -23,7 +23,9 @@ _OPERATORS = {
     "softsign": "Softsign",
     "exp": "Exp",
     "gelu": "Gelu",
+    "mish": "Mish",
 }
+ACTIVATIONS = {"identity", "softmax", "silu", *_OPERATORS}  # that ONNX has
 _SETTINGS: dict[str, dict[str, Any]] = {"leaky_relu": {"alpha": 0.01}, "softmax": {"axis": 1}}
 _OPSET = 20  # the first with Gelu
 

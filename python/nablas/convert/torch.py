@@ -25,7 +25,9 @@ _MODULES = {
     "softsign": "Softsign",
     "silu": "SiLU",
     "gelu": "GELU",
+    "mish": "Mish",
 }
+ACTIVATIONS = {"softmax", *_MODULES}  # that PyTorch has a module for
 _SETTINGS: dict[str, dict[str, Any]] = {
     "LeakyReLU": {"negative_slope": 0.01},
     "ELU": {"alpha": 1.0},

@@ -151,6 +151,13 @@ def gelu(z: Any) -> Any:
     return z * phi, phi + z * np.exp(z * z / -2) / math.sqrt(2 * math.pi)
 
 
+@activation()
+def mish(z: Any) -> Any:
+    """Misra 2020."""
+    t = np.tanh(np.logaddexp(0, z))
+    return z * t, t + z * (1 - t * t) * _sigmoid(z)
+
+
 @activation(inverse=lambda a: a)
 def step(z: Any) -> Any:
     """Heaviside's function, 1 at 0; its slope is 0 everywhere."""
