@@ -87,6 +87,20 @@ struct Quantile : AnyTarget {  // Koenker and Bassett 1978; slope 0 where h = y
     return d > T(0) ? broadcast(-q) : (d < T(0) ? broadcast(T(1) - q) : d);
   }
 };
+struct LogCosh : AnyTarget {  // quadratic near 0, |d| - log 2 far away
+  static constexpr const char *name = "log_cosh", *link = "identity", *formula = "mean(log(cosh(d))), d = h - y, h = z";
+  static constexpr bool mean_of_entries = entries_are_averaged;
+  // With a = |d|: a + log(1 + exp(-2a)) - log(2), which cancels near 0; there log1p(2 s^2) with s = sinh(a / 2), since
+  // cosh(a) = 1 + 2 s^2.
+  static NABLAS_INLINE V value(V h, V y) {
+    const V a = absolute(h - y), e = expm1((a > T(1) ? broadcast(1) : a) * T(0.5));
+    const V s = (e + e / (e + T(1))) * T(0.5);  // sinh(a / 2)
+    const V far = a + log1p(exp(a * T(-2))) - T(0.69314718055994530942);
+    const V near = log1p(s * s * T(2));  // at most 0.55, within log1p's domain
+    return a > T(1) ? far : near;
+  }
+  static NABLAS_INLINE V slope(V h, V y) { return tanh(h - y); }
+};
 struct BinaryCrossEntropy : ProbabilityTarget {
   static constexpr const char *name = "binary_cross_entropy", *link = "sigmoid",
                               *function = "sigmoid_binary_cross_entropy";
@@ -101,7 +115,7 @@ struct Poisson : NonNegativeTarget {  // half the Poisson deviance
   static NABLAS_INLINE V value(V z, V y) { return (y > T(0) ? y * log(y) - y : V{}) - y * z + exp(z); }
   static NABLAS_INLINE V slope(V z, V y) { return exp(z) - y; }
 };
-using Losses = List<CrossEntropy, Mse, HalfMse, Mae, Huber, Quantile, BinaryCrossEntropy, Poisson>;
+using Losses = List<CrossEntropy, Mse, HalfMse, Mae, Huber, Quantile, LogCosh, BinaryCrossEntropy, Poisson>;
 
 // ---- loops ------------------------------------------------------------------------------------------
 

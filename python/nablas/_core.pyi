@@ -93,6 +93,7 @@ sigmoid_binary_cross_entropy = softmax_cross_entropy
 mse = softmax_cross_entropy
 half_mse = softmax_cross_entropy
 mae = softmax_cross_entropy
+log_cosh = softmax_cross_entropy
 poisson = softmax_cross_entropy
 
 def optimizer_update(

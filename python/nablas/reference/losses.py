@@ -125,6 +125,13 @@ def quantile(z: Any, y: Any, *, q: float = 0.5) -> Any:
     return np.where(d > 0, q * d, (q - 1) * d), np.sign(d) * -np.where(d > 0, q, 1 - q)
 
 
+@loss(averaged=True)
+def log_cosh(z: Any, y: Any) -> Any:
+    """``log(cosh(z - y))``."""
+    d = z - y
+    return np.logaddexp(d, -d) - np.log(2), np.tanh(d)
+
+
 @loss(averaged=False, link="sigmoid", function="sigmoid_binary_cross_entropy")
 def binary_cross_entropy(z: Any, y: Any) -> Any:
     """``-y log p - (1 - y) log(1 - p)`` with ``p = sigmoid(z)``."""
