@@ -225,3 +225,20 @@ def test_optimizer_states_go_on_between_fits():
     for _ in range(2):
         fresh.fit(x, y, optimizer=nb.Adam(0.01), epochs=2, seed=1)
     assert (fresh.parameters != once.parameters).any()
+
+
+def test_a_step_unit_learns_by_rosenblatts_rule(isa):
+    """In batches of one: ``w += rate (y - prediction) (1, x)``; the loss is linked to the step."""
+    x, rate = rng(5).normal(size=(40, 3)), 0.1
+    y = (x @ [1.0, -2.0, 0.5] + 0.2 > 0).astype(int)
+    net = nb.MLP([3, 1], output="step", dtype="float64", seed=0)
+    w = net.parameters.copy()
+    for _ in range(5):
+        for row, target in zip(x, y, strict=True):
+            extended = np.array([1.0, *row])
+            w += rate * (target - (extended @ w >= 0)) * extended
+    net.fit(x, y, optimizer=nb.SGD(rate), batch_size=1, epochs=5, shuffle=False)
+    np.testing.assert_allclose(net.parameters, w, rtol=1e-12, atol=1e-14)
+    assert net.metric == "accuracy"
+    assert net.score(x, y) > 0.9
+    np.testing.assert_array_equal(net.predict(x), (np.c_[np.ones(40), x] @ w >= 0).astype(int))

@@ -109,13 +109,19 @@ struct BinaryCrossEntropy : ProbabilityTarget {
   static NABLAS_INLINE V value(V z, V y) { return (z < T(0) ? V{} : z) - y * z + log1p(exp(-absolute(z))); }
   static NABLAS_INLINE V slope(V z, V y) { return sigmoid(z) - y; }
 };
+struct Perceptron : ProbabilityTarget {  // Rosenblatt 1958: its slope is the mistake, prediction - y
+  static constexpr const char *name = "perceptron", *link = "step", *formula = "sum(max(0, z) - y z)";
+  static constexpr bool mean_of_entries = entries_are_summed;
+  static NABLAS_INLINE V value(V z, V y) { return (z < T(0) ? V{} : z) - y * z; }
+  static NABLAS_INLINE V slope(V z, V y) { return Step::value(z) - y; }
+};
 struct Poisson : NonNegativeTarget {  // half the Poisson deviance
   static constexpr const char *name = "poisson", *link = "exp", *formula = "sum(y log(y / h) - y + h), h = exp(z)";
   static constexpr bool mean_of_entries = entries_are_summed;
   static NABLAS_INLINE V value(V z, V y) { return (y > T(0) ? y * log(y) - y : V{}) - y * z + exp(z); }
   static NABLAS_INLINE V slope(V z, V y) { return exp(z) - y; }
 };
-using Losses = List<CrossEntropy, Mse, HalfMse, Mae, Huber, Quantile, LogCosh, BinaryCrossEntropy, Poisson>;
+using Losses = List<CrossEntropy, Mse, HalfMse, Mae, Huber, Quantile, LogCosh, BinaryCrossEntropy, Perceptron, Poisson>;
 
 // ---- loops ------------------------------------------------------------------------------------------
 

@@ -94,6 +94,7 @@ mse = softmax_cross_entropy
 half_mse = softmax_cross_entropy
 mae = softmax_cross_entropy
 log_cosh = softmax_cross_entropy
+perceptron = softmax_cross_entropy
 poisson = softmax_cross_entropy
 
 def optimizer_update(

@@ -31,7 +31,7 @@ class MLP(Network):
         Of the hidden layers: one for all, or one for each; see ``nablas.activations()``.
     output : str
         The output layer's activation: "identity" (regression), "softmax" (classes), "sigmoid"
-        (one class or many labels), "exp" (counts), or any registered one.
+        (one class or many labels), "exp" (counts), "step" (the perceptron), or any registered one.
     dtype : "float32" or "float64"
     seed : int, optional
         Of the initial weights, and of shuffling and dropout where `fit` gets none. Random if None.

@@ -163,9 +163,9 @@ class Network:
         Returns
         -------
         array
-            Softmax output: the most probable class (n,), as a string if y held strings. Sigmoid
-            output: 0 or 1 for each output, above one half; (n,) for one output. Otherwise the
-            outputs; (n,) for one output.
+            Softmax output: the most probable class (n,), as a string if y held strings. Sigmoid and
+            step outputs: 1 above one half, else 0, for each output; (n,) for one output. Otherwise
+            the outputs; (n,) for one output.
         """
         outputs = self.forward(X)
         if not np.isfinite(outputs).all():
@@ -173,7 +173,7 @@ class Network:
         codes: Array
         if self.output == "softmax":
             codes = outputs.argmax(axis=1)
-        elif self.output == "sigmoid":
+        elif self.output in ("sigmoid", "step"):
             codes = (outputs > 0.5).astype(np.int64)
         else:
             return outputs[:, 0] if outputs.shape[1] == 1 else outputs
@@ -204,11 +204,11 @@ class Network:
 
     @property
     def metric(self) -> str:
-        """What `score` computes: "accuracy" for softmax and sigmoid outputs, else "r2"."""
-        return "accuracy" if self.output in ("softmax", "sigmoid") else "r2"
+        """What `score` computes: "accuracy" for outputs that predict classes, else "r2"."""
+        return "accuracy" if self.output in ("softmax", "sigmoid", "step") else "r2"
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
-        """`metrics.accuracy` for softmax and sigmoid outputs, `metrics.r2` for others."""
+        """`metrics.accuracy` for softmax, sigmoid and step outputs, `metrics.r2` for others."""
         if self.classes is not None and np.asarray(y).dtype.kind in "fiub":
             raise TypeError(
                 f"y: expected strings like the classes, got dtype {np.asarray(y).dtype}"

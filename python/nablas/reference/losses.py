@@ -139,6 +139,12 @@ def binary_cross_entropy(z: Any, y: Any) -> Any:
     return value, ACTIVATIONS["sigmoid"].value(z) - y
 
 
+@loss(averaged=False, link="step")
+def perceptron(z: Any, y: Any) -> Any:
+    """``max(0, z) - y z``: nothing for a right prediction, ``|z|`` for a wrong one."""
+    return np.maximum(z, 0) - y * z, np.heaviside(z, 1.0) - y
+
+
 @loss(averaged=False, link="exp")
 def poisson(z: Any, y: Any) -> Any:
     """Half the Poisson deviance, ``y log(y/h) - y + h`` with ``h = exp(z)``."""
