@@ -234,3 +234,43 @@ def test_optimizers_of_several_tensors():
         step()
     with pytest.raises(TypeError, match="expected an array or Tensors"):
         nb.SGD(0.1).bind([1.0])
+
+
+TORCH = {
+    "sgd": "SGD",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "nadam": "NAdam",
+    "rmsprop": "RMSprop",
+    "adagrad": "Adagrad",
+}
+NAMES = {"rho": "alpha", "beta1": None, "beta2": None}
+
+
+@pytest.mark.parametrize(("rule", "setting"), [c for c in CASES if c[0] in TORCH])
+def test_updates_are_pytorchs(request, rule, setting):
+    torch = pytest.importorskip("torch")
+    # PyTorch keeps NAdam's product of momenta in the default dtype, float32 otherwise.
+    torch.set_default_dtype(torch.float64)
+    request.addfinalizer(lambda: torch.set_default_dtype(torch.float32))
+    known = {name: h.default for name, h in RULES[rule].hyperparameters.items()} | setting
+    if known.get("nesterov") and not known["momentum"]:
+        pytest.skip("PyTorch refuses it")
+    theirs = {NAMES.get(name, name): value for name, value in known.items()}
+    theirs.pop(None, None)
+    if "nesterov" in theirs:
+        theirs["nesterov"] = bool(theirs["nesterov"])
+    if "beta1" in known:
+        theirs["betas"] = known["beta1"], known["beta2"]
+    ours = rng(0).standard_normal(30)
+    parameter = torch.tensor(ours.copy(), requires_grad=True)
+    optimizer = getattr(torch.optim, TORCH[rule])([parameter], lr=0.01, **theirs)
+    states = nb.optimizers.initial_states(rule, ours)
+    for step in range(1, 20):
+        gradient = rng(step).standard_normal(30)
+        kernels.optimizer_update(
+            rule, ours, gradient, states, step=step, learning_rate=0.01, **setting
+        )
+        parameter.grad = torch.tensor(gradient)
+        optimizer.step()
+    np.testing.assert_allclose(ours, parameter.detach().numpy(), rtol=1e-12, atol=1e-14)

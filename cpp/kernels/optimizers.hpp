@@ -82,6 +82,44 @@ struct AdamW : AdamMoments {  // Loshchilov and Hutter 2019: the decay does not 
   NABLAS_INLINE V step(V w, V g, V& m, V& v) const { return w * keep - change(g, m, v); }
 };
 
+struct NAdam : OptimizerDefaults {  // Dozat 2016, with PyTorch's schedule of the momentum mu
+  static constexpr const char
+      *name = "nadam",
+      *formula =
+          "w -= rate ((1 - mu_n) g / (1 - M_n) + mu_(n+1) m / (1 - M_(n+1))) / (sqrt(v) + eps), "
+          "mu_n = beta1 (1 - 0.96^(n momentum_decay) / 2), M_n = mu_1 ... mu_n";
+  static constexpr const char *states[max_optimizer_states] = {"first_moment", "second_moment"},
+                              *scalar = "momentum_product";
+  static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {{"beta1", 0.9, 0, 1},
+                                                                          {"beta2", 0.999, 0, 1},
+                                                                          {"eps", 1e-8, 0, unbounded},
+                                                                          {"momentum_decay", 0.004, 0, unbounded}};
+  static void begin_step(OptimizerStep& s) {
+    const double n = static_cast<double>(s.number), beta1 = s.hyperparameters[0], decay = s.hyperparameters[3];
+    const double mu = beta1 * (1 - 0.5 * power(0.96, n * decay)),
+                 next = beta1 * (1 - 0.5 * power(0.96, (n + 1) * decay));
+    s.scalar *= mu;
+    s.constants[0] = s.learning_rate * (1 - mu) / (1 - s.scalar);
+    s.constants[1] = s.learning_rate * next / (1 - s.scalar * next);
+    s.constants[2] = 1 / __builtin_sqrt(1 - power(s.hyperparameters[1], n));
+  }
+  T of_gradient, of_moment, beta1, beta2, rest1, rest2, eps, root_correction;
+  explicit NAdam(const OptimizerStep& s)
+      : of_gradient(s.constants[0]),
+        of_moment(s.constants[1]),
+        beta1(s.hyperparameters[0]),
+        beta2(s.hyperparameters[1]),
+        rest1(1 - s.hyperparameters[0]),
+        rest2(1 - s.hyperparameters[1]),
+        eps(s.hyperparameters[2]),
+        root_correction(s.constants[2]) {}
+  NABLAS_INLINE V step(V w, V g, V& m, V& v) const {
+    m = m * beta1 + g * rest1;
+    v = v * beta2 + g * g * rest2;
+    return w - (g * of_gradient + m * of_moment) / (square_root(v) * root_correction + eps);
+  }
+};
+
 struct RmsProp : OptimizerDefaults {  // Hinton 2012
   static constexpr const char *name = "rmsprop",
                               *formula = "s = rho s + (1 - rho) g^2; v = momentum v + g / (sqrt(s) + eps); w -= rate v";
@@ -114,7 +152,7 @@ struct Adagrad : OptimizerDefaults {  // Duchi, Hazan and Singer 2011
     return w - g * rate / (square_root(square) + eps);
   }
 };
-using Optimizers = List<Sgd, Adam, AdamW, RmsProp, Adagrad>;
+using Optimizers = List<Sgd, Adam, AdamW, NAdam, RmsProp, Adagrad>;
 
 // ---- the pass ---------------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ from .descent import DescentResult, gradient_descent
 from .explain import Explanation
 from .history import History
 from .mlp import MLP
-from .optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from .optimizers import SGD, Adagrad, Adam, AdamW, NAdam, Optimizer, RMSprop
 
 if TYPE_CHECKING:
     from . import plots
@@ -61,6 +61,7 @@ __all__ = [
     "History",
     "Huber",
     "Loss",
+    "NAdam",
     "Optimizer",
     "Quantile",
     "RMSprop",

@@ -247,6 +247,34 @@ class AdamW(Optimizer):
         )
 
 
+class NAdam(Optimizer):
+    """Adam with Nesterov momentum (Dozat, 2016), as PyTorch's.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+    beta1, beta2, eps : float
+        As for `Adam`.
+    momentum_decay : float
+        The momentum of step n is ``beta1 (1 - 0.96^(n momentum_decay) / 2)``. The product of all
+        momenta so far is part of the optimizer's states.
+    """
+
+    name = "nadam"
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.002,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        momentum_decay: float = 0.004,
+    ) -> None:
+        super().__init__(
+            learning_rate, beta1=beta1, beta2=beta2, eps=eps, momentum_decay=momentum_decay
+        )
+
+
 class RMSprop(Optimizer):
     """RMSprop (Hinton, 2012): the gradient divided by its running root mean square.
 

@@ -55,6 +55,27 @@ def _adamw(
     return _adam(w - rate * weight_decay * w, g, s, t, rate, **moments)
 
 
+def _nadam(
+    w: Array,
+    g: Array,
+    s: Sequence[Array],
+    t: int,
+    rate: float,
+    *,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    momentum_decay: float = 0.004,
+) -> Array:
+    mu, following = (beta1 * (1 - 0.5 * 0.96 ** (k * momentum_decay)) for k in (t, t + 1))
+    s[0][:] = beta1 * s[0] + (1 - beta1) * g
+    s[1][:] = beta2 * s[1] + (1 - beta2) * g**2
+    s[2][:] *= mu
+    product = float(s[2][0])
+    change = (1 - mu) / (1 - product) * g + following / (1 - product * following) * s[0]
+    return w - rate * change / (np.sqrt(s[1] / (1 - beta2**t)) + eps)
+
+
 def _rmsprop(
     w: Array,
     g: Array,
@@ -90,6 +111,7 @@ RULES = {
     "sgd": Rule(_sgd, 1),
     "adam": Rule(_adam, 2),
     "adamw": Rule(_adamw, 2),
+    "nadam": Rule(_nadam, 2, scalar=True),
     "rmsprop": Rule(_rmsprop, 2),
     "adagrad": Rule(_adagrad, 1),
 }
