@@ -43,7 +43,7 @@ def _dense_joint(g: Any, y: Any, wanted: Any, x: Any, weights: Any, name: str, z
     return [by_x, by_weights, None, None]
 
 
-_DENSE = Operation(lambda: None, joint=_dense_joint, needs="y01", needs_on_tensors="01")
+_DENSE = Operation(lambda: None, joint=_dense_joint, needs="y013", needs_on_tensors="01")
 _DENSE.name = "dense"
 
 
@@ -87,7 +87,7 @@ def _loss_operation(name: str, hyperparameters: dict[str, float]) -> Operation:
         slope = reference.LOSSES[name].entries(z, targets, **hyperparameters)[1]
         return g * (slope * share[:, np.newaxis].astype(z.dtype))
 
-    operation = Operation(lambda: None, rule, needs="", needs_on_tensors="012")
+    operation = Operation(lambda: None, rule, needs="3", needs_on_tensors="012")
     operation.name = name
     return operation
 

@@ -72,7 +72,7 @@ def _nadam(
     s[1][:] = beta2 * s[1] + (1 - beta2) * g**2
     s[2][:] *= mu
     product = float(s[2][0])
-    change = (1 - mu) / (1 - product) * g + following / (1 - product * following) * s[0]
+    change: Array = (1 - mu) / (1 - product) * g + following / (1 - product * following) * s[0]
     return w - rate * change / (np.sqrt(s[1] / (1 - beta2**t)) + eps)
 
 
