@@ -160,7 +160,8 @@ def test_public_names_are_documented():
     for function in kernels.__all__:
         doc = getattr(kernels, function).__doc__
         assert "Parameters\n" in doc, function
-        assert "Returns\n" in doc or function == "optimizer_update", function
+        if function != "optimizer_update":
+            assert "Returns\n" in doc, function
         assert "Raises\n" in doc, function
     assert checked > 40
 
