@@ -122,6 +122,13 @@ class Infer:
     def data(self):
         return np.random.default_rng(0).random((self.rows, self.sizes[0]), dtype=np.float32)
 
+    def expected(self):
+        """The outputs by the NumPy reference, in float64."""
+        net = self.network()
+        parameters = net.parameters.astype(np.float64)
+        twin = nb.reference.ReferenceNetwork(net.sizes, net.activations, parameters)
+        return twin.forward(self.data().astype(np.float64))
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -141,6 +148,48 @@ class Fit:
 
     def network(self):
         return nb.MLP(list(self.sizes), output="softmax", seed=0)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A whole fit of an estimator on a table that scikit-learn ships."""
+
+    table: str
+    hidden: tuple[int, ...]
+    settings: tuple[tuple[str, object], ...]
+
+    name = property(
+        lambda self: " ".join(
+            [self.table, str(self.hidden), *(f"{k}={v}" for k, v in self.settings)]
+        )
+    )
+
+    def data(self):
+        from sklearn import datasets
+        from sklearn.preprocessing import StandardScaler
+
+        x, y = getattr(datasets, f"load_{self.table}")(return_X_y=True)
+        if self.table == "diabetes":
+            y = (y - y.mean()) / y.std()
+        return StandardScaler().fit_transform(x), y
+
+    def fit(self, module):
+        """A function that fits the estimator of a module as often as it is told."""
+        import warnings
+
+        kind = "MLPRegressor" if self.table == "diabetes" else "MLPClassifier"
+        make, (x, y) = getattr(module, kind), self.data()
+
+        def run(count):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                for _ in range(count):
+                    make(hidden_layer_sizes=self.hidden, random_state=0, **dict(self.settings)).fit(
+                        x, y
+                    )
+            return count
+
+        return run
 
 
 STEPS = [
@@ -191,4 +240,14 @@ INFERENCE = [
 FITS = [
     Fit((64, 64, 10), 1797, name="digits-sized, hidden (64,)"),
     Fit((784, 128, 10), 8000, 128, name="8,000 MNIST-sized rows, hidden (128,)"),
+]
+ESTIMATES = [
+    Estimate("iris", (16,), (("max_iter", 50),)),
+    Estimate("wine", (16,), (("max_iter", 50),)),
+    Estimate("breast_cancer", (32,), (("max_iter", 30),)),
+    Estimate("digits", (64,), (("max_iter", 10),)),
+    Estimate("digits", (64,), (("max_iter", 10), ("batch_size", 32))),
+    Estimate("digits", (16,), (("max_iter", 10), ("batch_size", 16), ("solver", "sgd"))),
+    Estimate("diabetes", (32,), (("max_iter", 30),)),
+    Estimate("digits", (64,), (("max_iter", 10), ("solver", "lbfgs"))),
 ]

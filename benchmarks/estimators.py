@@ -1,5 +1,6 @@
 """The estimators and scikit-learn's: time and test score of fits, time of a grid search."""
 
+import gzip
 import statistics
 import time
 import warnings
@@ -12,18 +13,18 @@ from .harness import SECONDS_BETWEEN_TURNS
 SEEDS = 5
 
 
-def _mnist():
+def _mnist(folder):
     """The first 8,000 and last 2,000 images of MNIST's test split; None without the files."""
-    import gzip
-
-    folder = Path(__file__).parents[2] / "shared/data/mnist"
-    images, labels = sorted(folder.glob("*images*")), sorted(folder.glob("*labels*"))
-    if not images or not labels:
+    files = sorted(Path(folder or ".").glob("*t10k*")) if folder else []
+    if len(files) < 2:
         return None
-    x = np.frombuffer(gzip.decompress(images[0].read_bytes()), np.uint8, offset=16)
-    y = np.frombuffer(gzip.decompress(labels[0].read_bytes()), np.uint8, offset=8)
-    x = x.reshape(-1, 784).astype(np.float32) / 255
-    return x[:8000], x[8000:], y[:8000].astype(int), y[8000:].astype(int)
+    read = [f.read_bytes() for f in files]
+    images, labels = (
+        gzip.decompress(b) if f.suffix == ".gz" else b for f, b in zip(files, read, strict=True)
+    )
+    x = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 784).astype(np.float32) / 255
+    y = np.frombuffer(labels, np.uint8, offset=8).astype(int)
+    return x[:8000], x[8000:], y[:8000], y[8000:]
 
 
 def _bundled(name, seed):
@@ -52,7 +53,7 @@ CASES = [
 ]
 
 
-def fits():
+def fits(mnist=None):
     """For each case median seconds and mean test scores over the seeds; the libraries alternate."""
     import sklearn.neural_network as theirs
 
@@ -63,7 +64,7 @@ def fits():
         kind = "MLPRegressor" if name == "diabetes" else "MLPClassifier"
         seconds, scores = {"nablas": [], "scikit-learn": []}, {"nablas": [], "scikit-learn": []}
         for seed in range(SEEDS):
-            data = _mnist() if name == "mnist" else _bundled(name, seed)
+            data = _mnist(mnist) if name == "mnist" else _bundled(name, seed)
             if data is None:
                 break
             x, x_test, y, y_test = data

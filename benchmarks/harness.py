@@ -17,6 +17,7 @@ SECONDS_A_TURN = 0.08
 # Idle threads of OpenBLAS and others spin for a while and would take a core from the next
 # contender.
 SECONDS_BETWEEN_TURNS = 0.12
+SECONDS_BETWEEN_BUILDS = 0.01
 WARM_UP_SECONDS = 0.1
 
 # name: (class, package it needs)
@@ -33,7 +34,25 @@ CONTENDERS = {
 }
 
 
+BUILD = (
+    "nablas@"  # with a folder behind it: another installed build, `pip install --target FOLDER .`
+)
+
+
+def contender(name):
+    """Class and folder of a contender; ValueError for an unknown name."""
+    if name.startswith(BUILD):
+        return CONTENDERS["nablas"][0], os.path.abspath(name.removeprefix(BUILD))
+    if name not in CONTENDERS:
+        raise ValueError(
+            f"expected contenders among {', '.join(CONTENDERS)} or {BUILD}FOLDER, got {name}"
+        )
+    return CONTENDERS[name][0], None
+
+
 def installed(name):
+    if name.startswith(BUILD):
+        return os.path.isdir(os.path.join(contender(name)[1], "nablas"))
     return importlib.util.find_spec(CONTENDERS[name][1]) is not None
 
 
@@ -60,7 +79,9 @@ class Worker:
         environment = dict(os.environ)
         for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             environment[variable] = str(threads)
-        command = [sys.executable, "-m", "benchmarks.worker", CONTENDERS[name][0], str(threads)]
+        cls, folder = contender(name)
+        command = [sys.executable, "-m", "benchmarks.worker", cls, str(threads)]
+        command += [] if folder is None else [folder]
         if threads == 1 and name.startswith("JAX") and sys.platform == "linux":
             command = ["taskset", "-c", "0", *command]  # XLA has no setting for it
         self.process = subprocess.Popen(
@@ -91,6 +112,10 @@ class Bench:
 
     def __init__(self, names, threads, rounds):
         self.threads, self.rounds = threads, rounds
+        # No library's idle threads spin beside another's where all are builds of nablas.
+        alone = all(name.split("@")[0] == "nablas" for name in names)
+        self.pause = SECONDS_BETWEEN_BUILDS if alone else SECONDS_BETWEEN_TURNS
+        self.times = {}  # (section, case): {contender: microseconds of each round}
         nb.set_num_threads(threads)
         self.peak = {bits: _core.peak_gflops(bits == 64) for bits in (32, 64)}
         self.records, self.remarks = [], []
@@ -110,14 +135,16 @@ class Bench:
                 self.remarks.append(f"{case.name}: {worker.name} not timed: {reply['wrong']}")
         counts = {name: self._count(worker) for name, worker in able.items()}
         times = {name: [] for name in able}
-        for _ in range(self.rounds):
-            for name, worker in able.items():
-                time.sleep(SECONDS_BETWEEN_TURNS)
+        for turn in range(self.rounds):
+            # Every other round in reverse, so that no contender always follows the same one.
+            for name, worker in list(able.items())[:: -1 if turn % 2 else 1]:
+                time.sleep(self.pause)
                 worker.ask(
                     do="run", count=max(1, counts[name] // 10)
                 )  # wakes its threads and fills caches
                 reply = worker.ask(do="run", count=counts[name])
                 times[name].append(1e6 * reply["seconds"] / reply["units"])
+        self.times[section, case.name] = times
         medians = {name: statistics.median(t) for name, t in times.items()}
         ours = medians.get("nablas")
         for name, values in times.items():

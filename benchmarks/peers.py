@@ -75,6 +75,11 @@ class Nablas:
 
         return run, lambda: net.loss(x, y)
 
+    def estimate(self, case):
+        import nablas.sklearn
+
+        return case.fit(nablas.sklearn), None
+
     def differentiate(self, case):
         leaves = [autograd.Tensor(a, requires_grad=True) for a in case.leaves()]
         setting = (case, autograd, leaves, autograd.cross_entropy)
@@ -154,6 +159,11 @@ class ScikitLearn:
         import threadpoolctl
 
         self.limits = threadpoolctl.threadpool_limits(threads)
+
+    def estimate(self, case):
+        from sklearn import neural_network
+
+        return case.fit(neural_network), None
 
     def _model(self, case, x, y, **settings):
         from sklearn.neural_network import MLPClassifier

@@ -1,9 +1,5 @@
 """PyTorch and onnxruntime; see `peers.py`."""
 
-import numpy as np
-
-import nablas as nb
-
 from .cases import RATE
 from .expressions import LABELS, answer, timed
 from .peers import _batches, _checked, _repeat, flatten
@@ -175,12 +171,3 @@ class OnnxRuntime:
         options.intra_op_num_threads = self.threads
         session = self.runtime.InferenceSession(model.SerializeToString(), options)
         return _repeat(lambda: session.run(None, {"x": x})), lambda: session.run(None, {"x": x})[0]
-
-
-def expected_outputs(case):
-    """Outputs of the NumPy reference in float64."""
-    net = case.network()
-    twin = nb.reference.ReferenceNetwork(
-        net.sizes, net.activations, net.parameters.astype(np.float64)
-    )
-    return twin.forward(case.data().astype(np.float64))

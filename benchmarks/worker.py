@@ -31,9 +31,7 @@ def root_mean_square(x):
 
 def check(kind, case, got):
     """None if the answer is right, otherwise the error as text."""
-    from .peers_torch import expected_outputs
-
-    if got is None or kind == "fit":
+    if got is None or kind in ("fit", "estimate"):
         return None
     size = worst
     if kind == "train":
@@ -50,7 +48,7 @@ def check(kind, case, got):
         want = case.expected()
         scale = np.abs(want).max()
     else:
-        want = expected_outputs(case)
+        want = case.expected()
         scale = 1.0
     error = size(got - want) / scale
     return None if error < TOLERANCE else f"the answer is off by {error:.2g}"
@@ -66,8 +64,20 @@ def prepare(contender, kind, case):
     return run, {"able": wrong is None, "wrong": wrong}
 
 
+def use_build(folder):
+    """Import nablas from a folder, ahead of an installed or editable one."""
+    sys.meta_path[:] = [f for f in sys.meta_path if "ScikitBuild" not in type(f).__name__]
+    sys.path.insert(0, folder)
+    import nablas
+
+    if not nablas.__file__.startswith(folder):
+        raise ImportError(f"{folder}: expected nablas in it, got {nablas.__file__}")
+
+
 def main():
     module, name = sys.argv[1].split(":")
+    if len(sys.argv) > 3:
+        use_build(sys.argv[3])
     contender = getattr(importlib.import_module(module), name)(int(sys.argv[2]))
     out, sys.stdout = sys.stdout, sys.stderr
     run = None

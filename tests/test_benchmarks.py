@@ -1,11 +1,16 @@
 """The benchmark runs, checks its answers and writes its files; no time is asserted."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import nablas as nb
+from nablas import _core
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(not (ROOT / "benchmarks").exists(), reason="not in this tree")
@@ -26,13 +31,15 @@ def test_a_quick_run(tmp_path):
     assert "not timed" not in out
     result = json.loads((tmp_path / "results.json").read_text())
     seen = {(r["section"], r["contender"]) for r in result["records"]}
-    assert len(seen) == 11  # unsupported: scikit-learn products, NumPy epochs, autograd of both
+    assert (
+        len(seen) == 13
+    )  # unsupported: scikit-learn products, NumPy epochs and estimators, autograd of both
     assert all(r["microseconds"] > 0 for r in result["records"])
     assert result["machine"]["peak_gflops"]["32"] > result["machine"]["peak_gflops"]["64"] > 0
     assert all(
         r["share"] > 0
         for r in result["records"]
-        if r["section"] not in ("epochs of fit", "autograd")
+        if r["section"] not in ("epochs of fit", "autograd", "fits of estimators")
     )
     assert result["machine"]["versions"]["nablas"]
     assert (tmp_path / "results.png").stat().st_size > 10_000
@@ -67,3 +74,58 @@ def test_unknown_words_are_refused():
         )
         assert done.returncode == 2
         assert "expected" in done.stderr
+
+
+@pytest.fixture
+def not_slower(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks import not_slower
+
+    return not_slower
+
+
+def times(ratio, rounds=24, noise=0.03, seed=0):
+    """Times of two builds, the new one `ratio` times the old one's, with noise."""
+    rng = np.random.default_rng(seed)
+    old = 10 * np.exp(noise * rng.standard_normal(rounds))
+    return {
+        "new": list(ratio * old * np.exp(noise * rng.standard_normal(rounds))),
+        "old": list(old),
+    }
+
+
+def test_not_slower_is_decided_by_interval_and_mean(not_slower):
+    def verdict(*ratios, **settings):
+        found = {("steps", str(i)): times(r, seed=i, **settings) for i, r in enumerate(ratios)}
+        return not_slower.slower(not_slower.rows(found, "new", "old"))
+
+    assert not verdict(1.0, 0.98, 1.01, noise=0.002)
+    assert verdict(1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.05, noise=0.002)  # one row
+    assert verdict(*[1.015] * 8, noise=0.002)  # every row within its limit, their mean is not
+    assert not verdict(1.03, 0.95, noise=0.2)  # noise decides nothing
+    with pytest.raises(ValueError, match="at least 20 rounds"):
+        verdict(1.0, rounds=19)
+    with pytest.raises(ValueError, match="both builds"):
+        verdict()
+
+
+def test_the_interval_covers_the_median(not_slower):
+    covered = 0
+    for seed in range(200):
+        low, high = not_slower.interval(np.random.default_rng(seed).normal(1, 0.1, 25), seed)
+        covered += low <= 1 <= high
+    assert 180 <= covered <= 199  # 95 % of 200, three standard deviations either way
+
+
+def test_another_build_is_a_contender(tmp_path):
+    """The build under test copied to a folder: the copy is what runs, and it is not slower."""
+    package = tmp_path / "build/nablas"
+    shutil.copytree(Path(nb.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(_core.__file__, package)
+    (package / "__init__.py").write_text(
+        (package / "__init__.py").read_text() + "\nMLP.fit = None  # breaks the copy alone\n"
+    )
+    folder = str(tmp_path / "build")
+    done = run("steps", "--quick", "--rounds", "2", "--only", f"nablas,nablas@{folder}")
+    assert "not timed" in done or "not callable" in done
+    assert "nablas@" in done

@@ -1,6 +1,6 @@
-import gc
-
 """The inputs and targets that `MLP` accepts."""
+
+import gc
 
 import numpy as np
 import pytest
