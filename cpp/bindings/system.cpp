@@ -139,10 +139,15 @@ By default the processors this process may use (affinity and cgroup quota), or `
   m.def(
       "set_num_threads",
       [](py::object count) {
-        if (!PyIndex_Check(count.ptr()))
+        const auto index = py::reinterpret_steal<py::object>(PyNumber_Index(count.ptr()));
+        if (!index) {
+          PyErr_Clear();
           type_error("count", "an integer", py::str(py::type::of(count).attr("__name__")));
-        const long value = count.cast<long>();
-        if (value < 1 || value > 4096) value_error("count", "an integer from 1 to 4096", std::to_string(value));
+        }
+        int overflow = 0;
+        const long value = PyLong_AsLongAndOverflow(index.ptr(), &overflow);
+        if (overflow != 0 || value < 1 || value > 4096)
+          value_error("count", "an integer from 1 to 4096", py::str(count));
         set_num_threads(static_cast<int>(value));
       },
       py::arg("count"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
 from numbers import Real
 from typing import Any
@@ -63,4 +64,39 @@ def choice(name: str, value: Any, choices: Iterable[str], other: str = "") -> st
     names = list(choices)
     if not (isinstance(value, str) and value in names):
         raise ValueError(f"{name}: expected one of {', '.join(names)}{other}, got {value!r}")
+    return value
+
+
+def items(name: str, value: Any, of: str) -> list[Any]:
+    """The items of a sequence or another iterable that is no string, or TypeError."""
+    if isinstance(value, (str, bytes, dict, type)) or not isinstance(value, Iterable):
+        raise TypeError(f"{name}: expected {of}, got {type(value).__name__}")
+    return list(value)
+
+
+def float_dtype(name: str, value: Any) -> str:
+    """float32 or float64 by name, from anything NumPy takes as one of them, or TypeError."""
+    try:
+        found: str = np.dtype(value).name
+    except TypeError:
+        found = repr(value)
+    if found not in ("float32", "float64"):
+        raise TypeError(f"{name}: expected float32 or float64, got {found:.60}")
+    return found
+
+
+def path(name: str, value: Any) -> str:
+    """A file's path as a str, or TypeError."""
+    try:
+        found = os.fspath(value)
+    except TypeError:
+        raise TypeError(f"{name}: expected a path, got {type(value).__name__}") from None
+    return os.fsdecode(found)
+
+
+def function(name: str, value: Any) -> Any:
+    """`value` if it can be called, or TypeError."""
+    if isinstance(value, type) or not callable(value):
+        what = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+        raise TypeError(f"{name}: expected a function, got {what}")
     return value

@@ -29,6 +29,14 @@ def as_matrix(x: Any, dtype: str, name: str = "X") -> Array:
     return array
 
 
+def as_weights(weights: Any, dtype: str) -> Array:
+    """Sample weights in the network's dtype, or TypeError; the core checks their values."""
+    array = np.asarray(weights)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"sample_weight: expected numbers, got dtype {array.dtype}")
+    return array.astype(dtype, copy=False)
+
+
 def check_finite(x: Array, dtype: str) -> None:
     """ValueError for the first NaN, infinity or number that `dtype` cannot hold.
 

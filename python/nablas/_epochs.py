@@ -37,6 +37,8 @@ class Task:
         Of the rows, for a loss in Python.
     dropout : sequence of float
         One rate for each layer's inputs.
+    in_python : bool
+        Whether epochs go batch by batch through Python.
     by_batch : bool
         scikit-learn's accounts: the penalty is divided by each batch's weight, and the epoch's loss
         is the mean of the batches' losses by their numbers of rows.
@@ -57,9 +59,13 @@ class Task:
     dropout: Sequence[float]
     by_batch: bool = False
 
+    def __post_init__(self) -> None:
+        adjusted = bool(self.l1) or self.clip_norm is not None
+        self.in_python = adjusted or not isinstance(self.loss, Loss)
+
     def epoch(self, rates: Rates, on_rows: OnRows | None) -> Epoch:
         """Train on all rows once; `rates` has one learning rate for each batch."""
-        if self.l1 or self.clip_norm is not None or not isinstance(self.loss, Loss):
+        if self.in_python:
             return _batch_by_batch(self, rates)
         # Positional arguments: keywords would double the time of a tiny network's epoch.
         return self.trainer.run_epoch(

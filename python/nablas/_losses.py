@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._checks import choice
 from ._registry import LOSSES, checked, default_loss, fits
 
 Array = NDArray[Any]
@@ -43,9 +44,7 @@ class Loss:
     """
 
     def __init__(self, name: str, **hyperparameters: float) -> None:
-        if name not in LOSSES:
-            raise ValueError(f"loss: expected one of {', '.join(LOSSES)}, got {name!r}")
-        self.name = name
+        self.name = choice("name", name, LOSSES)
         known = LOSSES[name].hyperparameters
         self.hyperparameters = MappingProxyType(checked(name, known, hyperparameters))
 
@@ -100,12 +99,13 @@ def resolve(loss: str | Loss | LossFunction | None, output: str) -> Loss | LossF
     if loss is None:
         return Loss(default_loss(output))
     if not isinstance(loss, (str, Loss)):
-        if callable(loss):
+        if callable(loss) and not isinstance(loss, type):
             return loss
-        raise TypeError(f"loss: expected a name, a Loss or a function, got {type(loss).__name__}")
-    name = loss if isinstance(loss, str) else loss.name
-    if name not in LOSSES:
-        raise ValueError(f"loss: expected one of {', '.join(LOSSES)} or a function, got {name!r}")
+        raise TypeError(
+            "loss: expected a name, a Loss or a function, got "
+            f"{f'the class {loss.__name__}' if isinstance(loss, type) else type(loss).__name__}"
+        )
+    name = choice("loss", loss if isinstance(loss, str) else loss.name, LOSSES, " or a function")
     if not fits(name, output):
         raise ValueError(
             f"loss: expected one that fits output {output!r}, got {name!r}, which needs "

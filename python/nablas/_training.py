@@ -56,7 +56,7 @@ def prepare(
     resolved = resolve(loss, net.output)
     named = resolved if isinstance(resolved, Loss) else Loss(default_loss(net.output))
     x, targets = _data.as_matrix(X, net.dtype), np.asarray(y)
-    weight = None if sample_weight is None else np.asarray(sample_weight, dtype=net.dtype)
+    weight = None if sample_weight is None else _data.as_weights(sample_weight, net.dtype)
     _data.check_rows(x, targets, weight)
     if named is resolved:
         targets, classes = _data.as_targets(targets, named.name, net.sizes[-1], net.dtype, classes)
@@ -111,8 +111,9 @@ def dropout_rates(dropout: float | Sequence[float], hidden: int) -> list[float]:
         )
     if len(rates) != hidden:
         raise ValueError(f"dropout: expected {hidden} rates, got {len(rates)}")
-    for rate in rates:
-        if not 0 <= rate < 1:
+    for i, rate in enumerate(rates):
+        rates[i] = _checks.number("dropout", rate)
+        if not 0 <= rates[i] < 1:
             raise ValueError(f"dropout: expected rates from 0 to less than 1, got {rate}")
     return [0.0, *rates]
 
@@ -193,7 +194,8 @@ class Fit:
     def _stopped(self, history: History, epoch: int) -> bool:
         state = FitState(self.net, epoch, history)
         for callback in self.callbacks:
-            if is_true(callback(state)):
+            answer = callback(state)
+            if answer is not None and is_true(answer):
                 state.stop = True
         return state.stop
 

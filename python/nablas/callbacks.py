@@ -191,7 +191,7 @@ class Checkpoint(Callback):
     def __init__(
         self, path: str | os.PathLike[str], *, monitor: str | None = None, every: int = 1
     ) -> None:
-        self.path, self.every = os.fspath(path), _checks.integer("every", every, 1)
+        self.path, self.every = _checks.path("path", path), _checks.integer("every", every, 1)
         self.monitor = None if monitor is None else _checks.choice("monitor", monitor, MONITORS)
         self.on_fit_begin()
 

@@ -107,6 +107,7 @@ def explain(
     if not isinstance(resolved, _losses.Loss):
         raise TypeError("loss: expected a name, got a function")
     targets, _ = _data.as_targets(y, resolved.name, net.sizes[-1], net.dtype, net.classes)
+    net.engine.dataset(a, targets, None, resolved)  # for its checks of y
     made = net.layers(a)
     value, delta = _output_delta(resolved, net.output, *made[-1], targets)
     layers: list[LayerPass] = []

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _checks, _data, io, kernels, metrics
 from ._engine import Engine
-from ._registry import ACTIVATIONS
+from ._registry import ACTIVATIONS, INITIALIZATIONS
 from .history import History
 
 Array = NDArray[Any]
@@ -32,6 +32,20 @@ class Views(tuple[Array, ...]):
 
     def __setitem__(self, index: int, value: ArrayLike) -> None:
         _copy_into(self[index], value, f"[{index}]")
+
+
+def _activations(hidden: Any, output: Any, layers: int) -> tuple[str, ...]:
+    """One activation for each layer, checked."""
+    if isinstance(hidden, str):
+        names = [hidden] * layers
+        _checks.choice("activation", hidden, ACTIVATIONS)  # also where there is no hidden layer
+    else:
+        names = _checks.items("activation", hidden, "a name or one for each hidden layer")
+    if len(names) != layers:
+        raise ValueError(f"activation: expected {layers} names, got {len(names)}")
+    for name in names:
+        _checks.choice("activation", name, ACTIVATIONS)
+    return (*names, _checks.choice("output", output, [*ACTIVATIONS, "softmax"]))
 
 
 def _copy_into(view: Array, value: ArrayLike, name: str) -> None:
@@ -55,17 +69,12 @@ class Network:
         seed: int | None = None,
         init: str = "auto",
     ) -> None:
-        self.sizes = tuple(_checks.integer("sizes", size, 1) for size in sizes)
+        given = _checks.items("sizes", sizes, "a sequence of integers")
+        self.sizes = tuple(_checks.integer("sizes", size, 1) for size in given)
         if len(self.sizes) < 2:
-            raise ValueError(f"sizes: expected at least inputs and outputs, got {list(sizes)}")
-        hidden = len(self.sizes) - 2
-        names = [activation] * hidden if isinstance(activation, str) else list(activation)
-        if len(names) != hidden:
-            raise ValueError(f"activation: expected {hidden} names, got {len(names)}")
-        self.activations = (*names, output)
-        self.dtype = np.dtype(dtype).name
-        if self.dtype not in ("float32", "float64"):
-            raise TypeError(f"dtype: expected float32 or float64, got {self.dtype}")
+            raise ValueError(f"sizes: expected at least inputs and outputs, got {given}")
+        self.activations = _activations(activation, output, len(self.sizes) - 2)
+        self.dtype = _checks.float_dtype("dtype", dtype)
         self.seed = secrets.randbits(63) if seed is None else _checks.integer("seed", seed, 0)
         self.classes: list[str] | None = None
         self.history: History | None = None
@@ -89,6 +98,7 @@ class Network:
             For an unknown `init`; the network is unchanged.
         """
         new = self.seed if seed is None else _checks.integer("seed", seed, 0)
+        init = _checks.choice("init", init, [*INITIALIZATIONS, "auto"])
         if init == "auto":
             init = _INIT_FOR.get(self.activations[0], "glorot")
         self.engine.initialize(init, new)

@@ -58,8 +58,7 @@ class Options:
             "activations": tuple(hidden_activations(estimator.activation, len(hidden))),
             "callbacks": tuple(estimator.callbacks or ()),
         }
-        names = [field.name for field in fields(cls) if field.name not in read]
-        return cls(**read, **{name: getattr(estimator, name) for name in names})
+        return cls(**read, **{name: getattr(estimator, name) for name in _SAME_NAME})
 
     def optimizer(self) -> Optimizer:
         """A new optimizer of the core, with its schedule."""
@@ -98,6 +97,13 @@ class Options:
     def adaptive(self) -> bool:
         """Whether the rate falls where the training would end."""
         return bool(self.solver == "sgd" and self.learning_rate == "adaptive")
+
+
+_SAME_NAME = [
+    field.name
+    for field in fields(Options)
+    if field.name not in ("hidden", "activations", "callbacks")
+]
 
 
 class InverseScaling(schedules.Schedule):

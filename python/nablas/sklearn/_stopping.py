@@ -37,19 +37,19 @@ class Stopping(Callback):
         continues = options.early_stopping and record.best_validation_score_ > -np.inf
         self.best_parameters: Any = net.parameters.copy() if continues else None
         self.ended = False
-        self._count_rows(0)
+        schedule = optimizer.schedule
+        self.scaling = schedule if isinstance(schedule, InverseScaling) else None
+        if self.scaling is not None:
+            self.scaling.rows = record.t_
 
-    def _count_rows(self, rows: int) -> None:
-        self.record.t_ += rows
-        if isinstance(self.optimizer.schedule, InverseScaling):
-            self.optimizer.schedule.rows = self.record.t_
-
-    def on_epoch_end(self, state: FitState) -> bool:
+    def __call__(self, state: FitState) -> bool:
         """Record the epoch; True ends the fit."""
         record, options = self.record, self.options
         record.loss_ = state.history.loss[-1]
         record.loss_curve_.append(record.loss_)
-        self._count_rows(self.rows)
+        record.t_ += self.rows
+        if self.scaling is not None:
+            self.scaling.rows = record.t_
         record.n_iter_ += 1
         if state.history.val_loss:
             record.validation_loss_curve_.append(state.history.val_loss[-1])
