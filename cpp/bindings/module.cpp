@@ -11,6 +11,7 @@ void bind_system(py::module_&);
 void bind_dense(py::module_&);
 void bind_elementwise(py::module_&);
 void bind_losses(py::module_&);
+void bind_optimizers(py::module_&);
 void bind_random(py::module_&);
 void bind_network(py::module_&);
 void bind_trainer(py::module_&);
@@ -26,6 +27,7 @@ PYBIND11_MODULE(_core, module) {
   nablas::bind_dense(module);
   nablas::bind_elementwise(module);
   nablas::bind_losses(module);
+  nablas::bind_optimizers(module);
   nablas::bind_random(module);
   nablas::py::list kernels;  // the public names of nablas.kernels
   for (const auto& item : nablas::py::dict(module.attr("__dict__")))

@@ -8,6 +8,7 @@
 
 #include "bindings/dataset.hpp"
 #include "bindings/slices.hpp"
+#include "network/inference.hpp"
 
 namespace nablas {
 namespace {

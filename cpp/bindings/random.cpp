@@ -1,8 +1,8 @@
 // The counter-based generator: uniform and normal numbers, permutations, dropout masks.
+#include "network/random.hpp"
 #include "base/philox.hpp"
 #include "bindings/arrays.hpp"
 #include "network/dispatch.hpp"
-#include "network/network.hpp"
 
 namespace nablas {
 namespace {

@@ -82,6 +82,38 @@ bool repays_packing_b(const Gemm<T>& g, int64 rows, int64 columns) {
          (rows > 4 * tile_rows && g.depth * columns > small) || (g.b_rs >= page / 2 && columns > 2 * tile_columns);
 }
 
+// A block of C's rows and columns, and of the depth: `depth` steps from p0 on. Packed operands, or null where they are
+// read as they lie.
+struct BlockOfC {
+  Range rows, columns;
+  int64 p0, depth;
+  const T *packed_a, *packed_b;
+  bool first, last;  // block of the depth
+};
+
+NABLAS_INLINE void multiply_block(const Gemm<T>& g, const BlockOfC& block, bool finishing) {
+  const T* const a = g.a + block.p0 * g.a_cs;
+  for (int64 j = block.columns.begin; j < block.columns.end; j += tile_columns) {
+    const int64 width = at_most(block.columns.end - j, tile_columns), vectors = width > lanes ? 2 : 1;
+    const int64 lanes_used = width - (vectors - 1) * lanes;
+    const bool packed = block.packed_b != nullptr;
+    const T* const b = packed ? block.packed_b + (j - block.columns.begin) * block_depth : g.b + block.p0 * g.b_rs + j;
+    const int64 b_rs = packed ? padded_width(width) : g.b_rs;
+    const Edge edge = lanes_used == lanes ? whole : packed ? ragged_padded : ragged_unpadded;
+    const bool from_c = !block.first || g.accumulate;
+    const T* const fresh = g.bias != nullptr ? g.bias + j : zeros;
+    for (int64 i = block.rows.begin, height; i < block.rows.end; i += height) {
+      height = tile_height(block.rows.end - i);
+      T* const c = g.c + i * g.c_rs + j;
+      const T* const rows =
+          block.packed_a != nullptr ? block.packed_a + (i - block.rows.begin) * block.depth : a + i * g.a_rs;
+      tile_function(height, vectors, block.packed_a != nullptr, edge)(
+          block.depth, rows, g.a_rs, g.a_cs, b, b_rs, from_c ? c : fresh, from_c ? g.c_rs : 0, c, g.c_rs, lanes_used);
+      if (block.last && finishing) finish_tile(g, i, j, height, width);
+    }
+  }
+}
+
 void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
   if (repays_streaming(g, rows.end - rows.begin, columns.end - columns.begin)) {
     stream(g, rows, columns);
@@ -95,39 +127,29 @@ void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
   const bool finishing = finishes(g);
   for (int64 j0 = columns.begin; j0 < columns.end; j0 += block_columns) {
     const int64 j1 = at_most(j0 + block_columns, columns.end);
-    const int64 panels = (j1 - j0 + tile_columns - 1) / tile_columns;
-    const bool use_packed_a = repays_packing_a(g, panels);
+    const bool use_packed_a = repays_packing_a(g, (j1 - j0 + tile_columns - 1) / tile_columns);
     const bool use_packed_b = repays_packing_b(g, rows.end - rows.begin, j1 - j0);
     int64 p0 = 0;
     do {
       const int64 depth = at_most(g.depth - p0, equal_depth);
-      const bool first = p0 == 0, last = p0 + depth == g.depth;
       if (use_packed_b) pack_b(g, p0, depth, j0, j1, packed_b);
       for (int64 i0 = rows.begin; i0 < rows.end; i0 += block_rows) {
         const int64 i1 = at_most(i0 + block_rows, rows.end);
-        const T* const a = g.a + p0 * g.a_cs;
         if (use_packed_a)
           for (int64 i = i0, height; i < i1; i += height) {
             height = tile_height(i1 - i);
-            pack_a(a + i * g.a_rs, g.a_rs, g.a_cs, height, depth, packed_a + (i - i0) * depth);
+            pack_a(g.a + p0 * g.a_cs + i * g.a_rs, g.a_rs, g.a_cs, height, depth, packed_a + (i - i0) * depth);
           }
-        for (int64 j = j0; j < j1; j += tile_columns) {
-          const int64 width = at_most(j1 - j, tile_columns), vectors = width > lanes ? 2 : 1;
-          const int64 lanes_used = width - (vectors - 1) * lanes;
-          const T* const b = use_packed_b ? packed_b + (j - j0) * block_depth : g.b + p0 * g.b_rs + j;
-          const int64 b_rs = use_packed_b ? padded_width(width) : g.b_rs;
-          const Edge edge = lanes_used == lanes ? whole : use_packed_b ? ragged_padded : ragged_unpadded;
-          const bool from_c = !first || g.accumulate;
-          const T* const fresh = g.bias != nullptr ? g.bias + j : zeros;
-          for (int64 i = i0, height; i < i1; i += height) {
-            height = tile_height(i1 - i);
-            T* const c = g.c + i * g.c_rs + j;
-            tile_function(height, vectors, use_packed_a, edge)(
-                depth, use_packed_a ? packed_a + (i - i0) * depth : a + i * g.a_rs, g.a_rs, g.a_cs, b, b_rs,
-                from_c ? c : fresh, from_c ? g.c_rs : 0, c, g.c_rs, lanes_used);
-            if (last && finishing) finish_tile(g, i, j, height, width);
-          }
-        }
+        multiply_block(g,
+                       {{i0, i1},
+                        {j0, j1},
+                        p0,
+                        depth,
+                        use_packed_a ? packed_a : nullptr,
+                        use_packed_b ? packed_b : nullptr,
+                        p0 == 0,
+                        p0 + depth == g.depth},
+                       finishing);
       }
       p0 += depth;
     } while (p0 < g.depth);

@@ -1,9 +1,10 @@
 // Outputs and losses of many rows: blocks of rows go through the whole network, each on one thread.
+#include "network/inference.hpp"
+
 #include <algorithm>
 #include <vector>
 
 #include "network/dispatch.hpp"
-#include "network/trainer.hpp"
 
 namespace nablas {
 namespace {

@@ -42,10 +42,4 @@ template <class T>
 void initialize(Network<T>& network, const std::string& method, std::uint64_t seed);
 
 // out (count,): numbers of one stream, uniform in [low, high), or normal with mean 0 and
-// standard deviation `deviation`.
-void random_uniform(double low, double high, std::uint64_t seed, std::uint32_t stream, double* out, int64 count);
-void random_normal(double deviation, std::uint64_t seed, std::uint32_t stream, double* out, int64 count);
-// out (count,): a permutation of 0 .. count - 1 for one epoch (Fisher-Yates).
-void random_permutation(std::uint64_t seed, std::uint32_t epoch, int64* out, int64 count);
-
 }  // namespace nablas

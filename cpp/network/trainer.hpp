@@ -76,14 +76,6 @@ class Trainer {
   double scalar_ = 1;  // the optimizer's scalar state
 };
 
-// out (rows, outputs) = the network's outputs for these rows of x.
-template <class T>
-void infer(const Network<T>&, const AnyMatrix& x, Range rows, T* out);
-
-// losses[i / loss_rows] = sum of the weighted losses of rows i to i + loss_rows; rows.begin is a multiple of loss_rows.
-template <class T>
-void evaluate(const Network<T>&, const Samples<T>&, const Objective&, Range rows, double* losses);
-
 // The sum of the rows' weights; without weights, their number.
 template <class T>
 double sum_of_weights(const Samples<T>&, Range rows);

@@ -129,7 +129,7 @@ class Fit:
     validation: Callable[[], tuple[float, float]] | None
     callbacks: tuple[AnyCallback, ...]
     progress: bool
-    loss_scale: float = 1.0  # of the recorded loss, penalty excluded
+    loss_scale: float = 1.0  # factor of the recorded loss, penalty excluded
 
     def run(self) -> History:
         """All epochs; `on_fit_end` is called however they end."""
@@ -153,7 +153,7 @@ class Fit:
         task, rows = self.task, self.task.data.rows
         batches = -(-rows // task.batch_size)
         plan = Plan(batches, batches * self.epochs)
-        constant: Schedule | None = None  # whose rates are those of the epoch before
+        constant: Schedule | None = None  # the last epoch's if Constant: `rates` is reused
         for epoch in range(self.epochs):
             schedule = self.optimizer.schedule  # a callback may have set another one
             if schedule is not constant:
@@ -201,7 +201,7 @@ class Fit:
 
 
 def _rates(schedule: Schedule, first: int, count: int, plan: Plan) -> Rates:
-    """The rates of an epoch's updates, or ValueError."""
+    """The rates of `count` updates; ValueError if one is negative or not finite."""
     steps = np.arange(first, first + count)
     rates = np.ascontiguousarray(schedule.rates(steps, plan), dtype=np.float64)
     wrong = ~(np.isfinite(rates) & (rates >= 0))
@@ -222,7 +222,7 @@ def make_fit(
     sample_weight: ArrayLike | None,
     **settings: Any,
 ) -> Fit:
-    """A `Fit` of checked arguments; those of `MLP.fit`."""
+    """Check the arguments of `MLP.fit` and build a `Fit`; sets `net.classes`."""
     found = prepare(net, X, y, sample_weight, loss, None)
     check_rows_to_train(net, found.x)
     validated = validation(net, validation_data, found.loss, found.classes)

@@ -34,7 +34,7 @@ def dense_forward(
     out: Array | None = None,
     preactivation_out: Array | None = None,
 ) -> Array:
-    """``g(x W + b)``: x gets the column of ones that row 0 of the weights waits for."""
+    """``g(x W + b)``: x is extended by a column of ones; row 0 of `weights` is the bias."""
     x, weights = np.asarray(x), np.asarray(weights)
     z = np.column_stack([np.ones(len(x), dtype=x.dtype), x]) @ weights
     if preactivation_out is not None:
@@ -52,7 +52,7 @@ def dense_backward(
     gradient_out: Array | None = None,
     delta_out: Array | None = None,
 ) -> tuple[Array, Array]:
-    """The gradient by the weights, and the delta of the layer below."""
+    """The gradient with respect to `weights`, and the delta of the layer below."""
     x, weights, delta = np.asarray(x), np.asarray(weights), np.asarray(delta)
     gradient = np.column_stack([np.ones(len(x), dtype=x.dtype), x]).T @ delta
     kept = x if ACTIVATIONS[activation].inverse else np.asarray(preactivation)
@@ -76,7 +76,7 @@ def gather_rows(
     dtype: DTypeLike | None = None,
     out: Array | None = None,
 ) -> Array:
-    """``x[indices]`` in floating point."""
+    """``x[indices]`` in `dtype`; default: float64 if x is float64, else float32."""
     x = np.asarray(x)
     if dtype is None:
         dtype = np.float64 if x.dtype == np.float64 else np.float32

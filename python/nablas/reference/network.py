@@ -1,4 +1,4 @@
-"""A whole network and its training loop in NumPy: the engine is held against it step by step."""
+"""A network and its training loop in NumPy; the engine is tested against it step by step."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def fit(
     dropout: Sequence[float] | None = None,
     **hyperparameters: float,
 ) -> Iterator[tuple[float, Array]]:
-    """Train as `MLP.fit` does; yields each step's loss and the parameters after it."""
+    """Train as `MLP.fit` does; yields each step's loss and `network.parameters` (no copy)."""
     states = initial_states(optimizer, network.parameters)
     step = 0
     for epoch in range(epochs):

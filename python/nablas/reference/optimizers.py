@@ -1,4 +1,4 @@
-"""The optimizers' rules, on flat arrays."""
+"""The optimizers' update rules on flat arrays."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def optimizer_update(
     l2: float = 0.0,
     **hyperparameters: float,
 ) -> None:
-    """One update in place; ``2 l2 w`` is added to the gradient."""
+    """One update in place with ``gradient + 2 l2 w``; entries that would not be finite stay."""
     g = np.asarray(gradient) + 2 * l2 * parameters
     changed = RULES[optimizer].formula(
         parameters, g, states, step, learning_rate, **hyperparameters

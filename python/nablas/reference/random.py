@@ -1,4 +1,4 @@
-"""Philox4x32-10 and what is made of it, vectorised over counters."""
+"""Philox4x32-10 and the numbers derived from it, vectorised over counters."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def philox(seed: int, index: ArrayLike, step: int, stream: int) -> Array:
 
 
 def words64(seed: int, count: int, step: int, stream: int) -> Array:
-    """64-bit words, two of each block."""
+    """64-bit words, two from each block."""
     blocks = philox(seed, np.arange((count + 1) // 2), step, stream)
     pairs = blocks.reshape(-1, 2)
     return ((pairs[:, 0] << np.uint64(32)) | pairs[:, 1])[:count]
@@ -49,7 +49,7 @@ def _unit(seed: int, count: int, stream: int) -> Array:
 
 
 def uniform(low: float, high: float, seed: int, stream: int, count: int) -> Array:
-    """Uniform numbers of a numbered stream."""
+    """Uniform numbers in [low, high) of a numbered stream."""
     return low + (high - low) * _unit(seed, count, stream)
 
 
@@ -73,7 +73,7 @@ def random_normal(count: int, *, seed: int, stream: int = 0) -> Array:
 
 
 def permutation(count: int, *, seed: int, epoch: int = 0) -> Array:
-    """Fisher-Yates from the top."""
+    """Fisher-Yates from the last index down."""
     order = np.arange(count)
     words = words64(seed, max(count - 1, 0), epoch, SHUFFLE)
     for i, word in zip(range(count - 1, 0, -1), words, strict=True):
@@ -92,7 +92,7 @@ def dropout(
     first_row: int = 0,
     out: Array | None = None,
 ) -> Array:
-    """Zero with probability `rate`, else divided by ``1 - rate``."""
+    """Each entry is zero with probability `rate`, else divided by ``1 - rate``."""
     x = np.asarray(x)
     rows, columns = x.shape
     index = (first_row + np.arange(rows)[:, None]) * columns + np.arange(columns)

@@ -1,7 +1,7 @@
 """scikit-learn's neural networks on the nablas engine: change one import.
 
 ``from nablas.sklearn import MLPClassifier`` in place of ``from sklearn.neural_network import
-MLPClassifier``; what is new beside it is in `docs/from-scikit-learn.md`.
+MLPClassifier``; `docs/from-scikit-learn.md` lists the additions.
 """
 
 from .classifier import MLPClassifier

@@ -1,4 +1,4 @@
-"""What `MLPClassifier` and `MLPRegressor` share: parameters, fitting, the network behind them."""
+"""The common base of `MLPClassifier` and `MLPRegressor`: initialisation and fitting."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ def _stochastic(estimator: Any) -> bool:
 
 
 def _floats(array: Any, net: MLP) -> Any:
-    """Targets or weights in the network's dtype; classes and None as they are."""
+    """Floating targets or weights in the network's dtype; class indices and None unchanged."""
     floating = array is not None and array.dtype.kind == "f"
     return array.astype(net.dtype, copy=False) if floating else array
 
 
 class BaseMLP(HasNetwork, ABC):
-    """Base of the estimators; see there."""
+    """Base of the estimators, which document the parameters."""
 
     _parameter_constraints = CONSTRAINTS
 
-    # ---- what the subclasses say ---------------------------------------------------------------
+    # ---- implemented by subclasses -------------------------------------------------------------
 
     @abstractmethod
     def _validate_input(
         self, X: Any, y: Any, incremental: bool, reset: bool, held_out: bool = False
     ) -> tuple[Any, Any]:
-        """X, and y as the core takes it: classes (n,) or targets (n, outputs)."""
+        """Validated X, and y as the core takes it: classes (n,) or targets (n, outputs)."""
 
     @abstractmethod
     def _outputs(self, y: Any) -> tuple[int, str]:
@@ -63,7 +63,7 @@ class BaseMLP(HasNetwork, ABC):
 
     @abstractmethod
     def _loss(self) -> Any:
-        """The core's loss, or a function."""
+        """The name of a loss of the core, or a function."""
 
     @abstractmethod
     def _score(self, outputs: Any, y: Any, sample_weight: Any) -> float:
@@ -83,8 +83,8 @@ class BaseMLP(HasNetwork, ABC):
         y : array of shape (n,) or (n, outputs)
         sample_weight : array of shape (n,), optional
         X_val, y_val : arrays, optional
-            Validation data: their loss is recorded after every epoch, and `early_stopping` watches
-            them instead of a share of the training data.
+            Validation data: the loss on it is recorded after every epoch, and `early_stopping` uses
+            it instead of a share of the training data.
 
         Returns
         -------
@@ -96,12 +96,12 @@ class BaseMLP(HasNetwork, ABC):
     @available_if(_stochastic)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """One epoch more; X, y and sample_weight as for `fit`."""
+        """Train for one more epoch; X, y and sample_weight as for `fit`."""
         with threads(self.n_threads), unchanged_on_error(self):
             return self._fit(X, y, sample_weight, True, (None, None))
 
     def _initialize(self, n_features: int, y: Any, dtype: str) -> Self:
-        """Initial weights for data of so many features and targets like y."""
+        """Initialise the weights for `n_features` features and targets like y."""
         self._validate_params()
         choice("dtype", dtype, ("float32", "float64"))
         options = Options.of(self)
@@ -198,10 +198,10 @@ class BaseMLP(HasNetwork, ABC):
         """The rows' weights, times their classes' weights."""
         return weight
 
-    # ---- what descent asks ---------------------------------------------------------------------
+    # ---- used by `descend` ---------------------------------------------------------------------
 
     def _strata(self, y: Any, held_out: int) -> Any:
-        """What the validation share keeps the proportions of."""
+        """Classes for a stratified split with `held_out` validation rows; None: not stratified."""
         return None
 
     def _decoded(self, y: Any) -> Any:
@@ -209,5 +209,5 @@ class BaseMLP(HasNetwork, ABC):
         return y
 
     def _loss_scale(self) -> float:
-        """scikit-learn's loss over the engine's."""
+        """scikit-learn's recorded loss divided by the engine's."""
         return 1.0

@@ -1,4 +1,4 @@
-"""scikit-learn's own callbacks (1.9 on), told of every epoch."""
+"""Support for scikit-learn's own callbacks (from version 1.9 on)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ try:
 except ImportError:  # older scikit-learn
 
     class Support:  # type: ignore[no-redef]
-        """Nothing to support."""
+        """Empty: this scikit-learn has no callbacks."""
 
 
 class Bridge(Callback):
-    """A callback of `MLP.fit` that opens and closes scikit-learn's tasks around the epochs."""
+    """A callback of `MLP.fit` that begins and ends a scikit-learn task for each epoch."""
 
     def __init__(self, estimator: Any, record: Record, epochs: int, X: Any, y: Any) -> None:
         self.estimator, self.record, self.epochs = estimator, record, epochs
@@ -25,7 +25,7 @@ class Bridge(Callback):
         self.epoch: Any = None
 
     def on_fit_begin(self, _net: Any) -> None:
-        """The fit and its first epoch begin."""
+        """Begin the tasks of the fit and of its first epoch."""
         self.fit.call_on_fit_task_begin(estimator=self.estimator, **self.data)
         self._begin_epoch(1)
 
@@ -50,7 +50,7 @@ class Bridge(Callback):
         return stop
 
     def on_fit_end(self, _net: Any) -> None:
-        """The fit is over, however it ended."""
+        """End the tasks still open: an interrupted epoch's and the fit's."""
         if self.epoch is not None:
             self._end_epoch()
         self.fit.call_on_fit_task_end(

@@ -114,7 +114,7 @@ def descend(
         For its scores; its fitted attributes are written only if there are callbacks to read them.
     rng : RandomState
     incremental : bool
-        One epoch, with the optimizer's states of the one before.
+        One epoch, continuing with the optimizer's states.
     """
     if problem.held_out is None and options.early_stopping:
         problem = _hold_out(estimator, options, problem, rng)

@@ -29,16 +29,16 @@ class Heads:
 
     @classmethod
     def of(cls, y: Array) -> Heads:
-        """Those that targets (n, targets) ask for."""
+        """Heads for the classes found in targets of shape (n, targets)."""
         return cls([np.unique(column) for column in y.T])
 
     @property
     def outputs(self) -> int:
-        """Number of all outputs."""
+        """Total number of outputs."""
         return int(self.columns[-1].stop)
 
     def encode(self, y: Array) -> Array:
-        """Class indices (n, targets); ValueError for labels that were not there before."""
+        """Class indices (n, targets); ValueError for unknown labels."""
         if y.shape[1:] != (len(self.classes),):
             raise ValueError(f"y: expected shape (n, {len(self.classes)}), got {y.shape}")
         codes = np.empty(y.shape, np.int64)
@@ -54,11 +54,11 @@ class Heads:
         return codes
 
     def decode(self, codes: Array) -> Array:
-        """Labels of class indices."""
+        """Labels (n, targets) of class indices."""
         return np.stack([c[codes[:, i]] for i, c in enumerate(self.classes)], axis=1)
 
     def probabilities(self, z: Array) -> list[Array]:
-        """Of each target's classes."""
+        """An array (n, classes) for each target."""
         return [kernels.softmax(z[:, part]) for part in self.columns]
 
     def best(self, z: Array) -> Array:
@@ -66,7 +66,7 @@ class Heads:
         return np.stack([z[:, part].argmax(axis=1) for part in self.columns], axis=1)
 
     def loss(self) -> Callable[..., tuple[float, Array]]:
-        """The sum of the targets' cross-entropies, from z."""
+        """The sum of the targets' cross-entropies, as a function of z."""
 
         def loss(z: Array, codes: Array, sample_weight: Array | None = None) -> tuple[float, Array]:
             total, gradient = 0.0, np.empty_like(z)

@@ -1,4 +1,4 @@
-"""Labels of a classifier: to what the core trains on, and back."""
+"""Encoding of a classifier's labels for the core, and decoding of its outputs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._network import FLOATS, Array, HasNetwork
 
 
 class Labels(HasNetwork):
-    """One class a row, two, many labels at once, or several targets of several classes."""
+    """Binary, multiclass, multilabel and multiclass-multioutput labels."""
 
     _heads: Heads | None = None
 
@@ -61,7 +61,7 @@ class Labels(HasNetwork):
         return X, smoothed.astype(X.dtype)
 
     def _codes_of_heads(self, heads: Heads, y: Any) -> Any:
-        """Class indices of several targets at once."""
+        """Class indices (n, targets); ValueError for options that need a single target."""
         if callable(self.loss) or self.label_smoothing > 0 or self.class_weight is not None:
             raise ValueError(
                 "loss, label_smoothing, class_weight: expected their defaults with several targets "
@@ -93,12 +93,12 @@ class Labels(HasNetwork):
         return self._labels(self._codes(y))
 
     def _strata(self, y: Any, held_out: int) -> Any:
-        """Classes to keep the proportions of among so many held-out rows; None for no such."""
+        """Classes to stratify by; None where a stratified split is not possible."""
         codes = self._codes(y)
         if self.n_outputs_ == 1:
             return codes
         if codes.ndim == 2:
-            return None  # many labels, many targets: split at random
+            return None  # multilabel or multioutput
         members = np.unique(codes, return_counts=True)[1]
         enough = members.min() >= 2 and len(members) <= min(held_out, len(codes) - held_out)
         return codes if enough else None

@@ -47,7 +47,7 @@ def minimise(options: Options, problem: Problem, record: Record, net: Network) -
         net.parameters[:] = parameters
         value, gradient = 0.0, np.zeros(parameters.size)
         data = blocks or rows.datasets(engine, problem.y, problem.weight, loss)
-        for block, share in data:  # each with its share of the penalty
+        for block, share in data:  # the shares sum to 1, so the penalty counts once
             one, slope = trainer.gradient(block, l2)
             value += one * share
             gradient += slope * share
@@ -58,7 +58,7 @@ def minimise(options: Options, problem: Problem, record: Record, net: Network) -
         "maxiter": options.max_iter,
         "gtol": options.tol,
     }
-    # Idle threads of SciPy's BLAS spin for a while and would keep the engine's off their cores.
+    # Idle threads of SciPy's BLAS busy-wait and would take cores from the engine's threads.
     with _libraries().limit(limits=1, user_api="blas"):
         result = scipy.optimize.minimize(
             value_and_gradient,

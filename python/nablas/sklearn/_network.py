@@ -18,12 +18,12 @@ from ._rows import Rows
 from ._threads import threads
 
 Array = NDArray[Any]
-_TRANSIENT = ("_net", "_views", "_optimizer")  # made anew from the coefficients
+_TRANSIENT = ("_net", "_views", "_optimizer")  # not pickled; created again when needed
 FLOATS = (np.float64, np.float32)
 
 
 def _fill(views: list[Array], given: list[Array]) -> None:
-    """Values into views, which they may share memory with."""
+    """Copy `given` into `views`; they may share memory."""
     wanted = [view.shape for view in views]
     if [np.shape(value) for value in given] != wanted:
         raise ValueError(
@@ -40,14 +40,14 @@ class HasNetwork(Support, BaseEstimator):
     _accept_sparse: Any = ("csr", "csc")
 
     def _adopt(self, net: MLP) -> None:
-        """Let a network be this estimator's."""
+        """Make `net` this estimator's network."""
         self.coefs_ = list(net.weights)
         self.intercepts_ = list(net.biases)
         self._views = [*self.coefs_, *self.intercepts_]
         self._net = net
 
     def _rebuild(self, activations: list[str]) -> None:
-        """A network of the given activations from `coefs_` and `intercepts_`."""
+        """Make a network of the given activations from `coefs_` and `intercepts_`."""
         given = [*self.coefs_, *self.intercepts_]
         sizes = [self.coefs_[0].shape[0], *(w.shape[1] for w in self.coefs_)]
         dtype = np.result_type(*given, np.float32).name
@@ -69,8 +69,8 @@ class HasNetwork(Support, BaseEstimator):
         return self._network()
 
     def _network(self) -> MLP:
-        """The network, with whatever was put into `coefs_` and `intercepts_` meanwhile."""
-        if "_net" not in vars(self):  # an estimator put together by hand
+        """The network, after copying arrays assigned to `coefs_` or `intercepts_` into it."""
+        if "_net" not in vars(self):  # attributes were set without `fit`
             hidden = hidden_activations(self.activation, len(self.coefs_) - 1)
             self._rebuild([*hidden, core_activation(self.out_activation_)])
         given = [*self.coefs_, *self.intercepts_]
@@ -111,7 +111,7 @@ class HasNetwork(Support, BaseEstimator):
             return rows.each(self._network().forward)
 
     def activations(self, X: Any) -> list[Array]:
-        """What every layer makes of X: hidden representations, the outputs last.
+        """The activations of every layer for X, the outputs last.
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class HasNetwork(Support, BaseEstimator):
             return rows.each(lambda part: net.layers(part)[-1][0])
 
     def input_gradients(self, X: Any) -> Array:
-        """The derivatives of every output by every feature.
+        """The derivative of every output with respect to every feature.
 
         Parameters
         ----------
@@ -142,7 +142,7 @@ class HasNetwork(Support, BaseEstimator):
         Returns
         -------
         array of shape (n, outputs, features)
-            Of the probabilities or values that come out, at each row.
+            Of the outputs (probabilities or values), for each row of X.
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=FLOATS, reset=False)
@@ -157,7 +157,7 @@ class HasNetwork(Support, BaseEstimator):
         return [slice(0, net.sizes[-1])] if net.output == "softmax" else []
 
     def _input_gradient(self, layers: list[tuple[Array, Array]], k: int) -> Array:
-        """The derivatives of the output k by the features."""
+        """The derivative of output k with respect to the features, (n, features)."""
         net, (z, a) = self._network(), layers[-1]
         unit = np.zeros_like(a)
         unit[:, k] = 1

@@ -1,4 +1,4 @@
-"""Parameters: scikit-learn's names and bounds, and what they are called in the core."""
+"""Parameters: scikit-learn's names and bounds, and the core's names for them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
 
 
 def keep(estimator: Any, parameters: dict[str, Any]) -> None:
-    """Set what `__init__` was given as attributes, as scikit-learn wants it."""
+    """Store the arguments of `__init__` as attributes, as scikit-learn requires."""
     for name, value in parameters.items():
         if name not in ("self", "__class__"):
             setattr(estimator, name, value)

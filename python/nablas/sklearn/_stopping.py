@@ -22,7 +22,7 @@ class Stopping(Callback):
     options : Options
     record : Curves
     optimizer : Optimizer
-        Its rate falls with ``learning_rate="adaptive"``.
+        Its rate is divided by 5 with ``learning_rate="adaptive"``.
     net : Network
     rows : int
         Training rows, for `t_`.
@@ -107,6 +107,6 @@ class Stopping(Callback):
         return False
 
     def restore_best(self, parameters: Any) -> None:
-        """Put the weights of the best validation score back."""
+        """Copy the weights of the best validation score into `parameters`."""
         if self.best_parameters is not None and np.isfinite(self.best_parameters).all():
             parameters[:] = self.best_parameters

@@ -10,7 +10,7 @@ from .._threads import set_own_threads
 
 @contextmanager
 def threads(count: int | None) -> Iterator[None]:
-    """So many threads in what this Python thread calls inside; None changes nothing."""
+    """Use `count` threads in calls from this Python thread inside; None changes nothing."""
     if count is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""Warnings that point at the user's line."""
+"""Warnings attributed to the user's line of code."""
 
 from __future__ import annotations
 

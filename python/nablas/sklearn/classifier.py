@@ -24,7 +24,7 @@ from ._threads import threads
 
 
 class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
-    """scikit-learn's `MLPClassifier`, faster, and a superset.
+    """scikit-learn's `MLPClassifier` on the nablas engine, with additional parameters.
 
     All parameters up to `max_fun` and all attributes are scikit-learn's and mean the same.
 
@@ -37,11 +37,11 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
     solver : str
         "lbfgs", "sgd", "adam"; also "adamw", "rmsprop", "adagrad".
     alpha : float
-        L2 penalty: ``alpha / 2`` times the sum of squared weights over the batch's weight is added.
+        L2 penalty: ``alpha / 2`` times the sum of squared weights, divided by the batch's weight.
     batch_size : int or "auto"
     learning_rate : str or Schedule
         "constant", "invscaling", "adaptive" (the last two with sgd); also "cosine", "one_cycle",
-        "plateau", or a schedule of ``nablas.schedules``, which brings its own rate.
+        "plateau", or a schedule of ``nablas.schedules``, which replaces `learning_rate_init`.
     learning_rate_init, power_t : float
     max_iter : int
     shuffle : bool
@@ -56,24 +56,24 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
         A function ``(probabilities, targets) -> (value, gradient)``, with a keyword
         `sample_weight` if weights are used.
     label_smoothing : float
-        Share of each target that is spread over all classes.
+        Fraction of each target that is spread evenly over all classes.
     class_weight : dict, "balanced" or None
     dropout : float or list of float
         Probability of dropping a hidden unit's output; one for each hidden layer if a list.
     l1 : float
-        L1 penalty: `l1` times the sum of the weights' absolute values over the batch's weight.
+        L1 penalty: `l1` times the sum of absolute weights, divided by the batch's weight.
     clip_norm : float, optional
-        The gradient of a batch is scaled down to this Euclidean norm.
+        The gradient of a batch is scaled down to at most this Euclidean norm.
     weight_decay : float
         Of solver "adamw".
     scoring : str, function or None
-        What early stopping watches: a scorer of scikit-learn, "loss", or None for accuracy.
+        What early stopping monitors: a scikit-learn scorer, "loss", or None for accuracy.
     callbacks : list of functions, optional
         Called after every epoch with a ``nablas.FitState``.
     progress : bool
         Draw a progress bar (needs rich).
     n_threads : int, optional
-        Threads of `fit` and of the outputs.
+        Threads used by `fit` and by the prediction methods.
 
     Attributes
     ----------
@@ -136,14 +136,14 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
     @available_if(_stochastic)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
-        """One epoch more.
+        """Train for one more epoch.
 
         Parameters
         ----------
         X, y, sample_weight : arrays
             As for `fit`.
-        classes : array of shape (n_classes,), or a list of such for several targets, optional
-            All classes there will be; needed by the first call.
+        classes : array of shape (n_classes,), or a list of arrays for several targets, optional
+            All classes of all calls; required in the first call.
 
         Returns
         -------
@@ -177,10 +177,10 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
         Parameters
         ----------
         n_features, n_outputs : int
-            More than two classes have an output each, two have one.
+            `n_outputs` is the number of classes; 1 counts as 2, and two classes share one output.
         dtype : "float32" or "float64"
         classes : array of shape (n_classes,), optional
-            Their names in place of ``0, 1, ...``, and their number.
+            Class labels instead of ``0, 1, ...``; `n_outputs` is then ignored.
 
         Returns
         -------
@@ -191,7 +191,7 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
         return self._initialize(n_features, np.asarray(classes), dtype)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Share of the rows that are predicted rightly, with all their labels or targets.
+        """Fraction of rows predicted correctly, in all their labels or targets.
 
         Parameters
         ----------
@@ -227,7 +227,7 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
         return metrics.accuracy(self._codes(y), self._best(outputs), sample_weight=sample_weight)
 
     def predict(self, X: Any) -> Array:
-        """The most probable classes, or all labels more probable than not.
+        """The most probable class, or every label with a probability above 0.5.
 
         Parameters
         ----------
@@ -235,7 +235,7 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
 
         Returns
         -------
-        array of shape (n,) or (n, labels)
+        array of shape (n,), (n, labels) or (n, targets)
         """
         labels: Array = self._labels(self._best(self._forward(X)))
         return labels

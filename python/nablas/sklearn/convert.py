@@ -1,4 +1,4 @@
-"""From and to scikit-learn's own estimators."""
+"""Conversion from and to scikit-learn's own estimators."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def fitted_network(estimator: Any) -> Any:
 
 
 def _transfer(fitted: Any, target: Any) -> None:
-    """Give an estimator another's parameters and fitted attributes."""
+    """Copy parameters and fitted attributes from `fitted` to `target`."""
     own = target.get_params()
     target.set_params(**{name: getattr(fitted, name) for name in own if hasattr(fitted, name)})
     for name in _COPIED:
@@ -51,7 +51,7 @@ def _transfer(fitted: Any, target: Any) -> None:
 
 
 def from_sklearn(fitted: Any) -> Any:
-    """The nablas estimator that predicts what a fitted one of scikit-learn predicts.
+    """A nablas estimator with the weights and parameters of a fitted scikit-learn one.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def from_sklearn(fitted: Any) -> Any:
 
 
 def to_sklearn(estimator: Any) -> Any:
-    """The estimator of scikit-learn that predicts what a fitted one of nablas predicts.
+    """A scikit-learn estimator with the weights and parameters of a fitted nablas one.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def to_sklearn(estimator: Any) -> Any:
     Raises
     ------
     ValueError
-        For an activation or a solver that scikit-learn does not have.
+        For an option that scikit-learn does not have, and for a Perceptron.
     """
     net = fitted_network(estimator)
     if isinstance(estimator, Perceptron):
@@ -98,7 +98,7 @@ def to_sklearn(estimator: Any) -> Any:
     theirs = cls()
     _transfer(estimator, theirs)
     hidden = set(net.activations[:-1])
-    if len(hidden) == 1:  # one name for all, as scikit-learn wants it
+    if len(hidden) == 1:  # scikit-learn has one name for all hidden layers
         (name,) = hidden
         theirs.activation = {core: alias for alias, core in ALIASES.items()}.get(name, name)
     elif not hidden:

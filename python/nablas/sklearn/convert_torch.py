@@ -35,23 +35,23 @@ def from_torch(model: Any, *, classes: Any = None, activation: Any = "relu") -> 
     Parameters
     ----------
     model : torch.nn.Sequential, or a state_dict
-        ``Linear`` layers, with activations between them in a Sequential; a softmax or sigmoid at
-        its end may be there or not.
+        ``Linear`` layers; a Sequential has activations between them, and optionally an output
+        activation.
     classes : sequence, optional
-        Names of the classes by the order of the outputs: gives a classifier. Two classes have two
-        outputs, or one for the probability of the second. Without names a regressor comes out.
+        Names of the classes in the order of the outputs; the result is then a classifier, else a
+        regressor. Two classes have two outputs, or one for the probability of the second.
     activation : str or list of str
-        Of the hidden layers, where a state_dict does not tell.
+        Of the hidden layers of a state_dict; ignored for a Sequential.
 
     Returns
     -------
     MLPClassifier or MLPRegressor
-        `classes_` are sorted as everywhere in scikit-learn, and the outputs with them.
+        `classes_` is sorted, as in scikit-learn, and the outputs are in the same order.
 
     Raises
     ------
     ValueError
-        For layers, settings of layers or endings that have no counterpart.
+        For layers, settings of layers or output activations that have no counterpart.
     """
     arrays, names, output = convert.torch_layers(model, activation)
     estimator: Any = MLPRegressor() if classes is None else MLPClassifier()

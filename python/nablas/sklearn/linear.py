@@ -27,14 +27,14 @@ LINEAR = {
 
 
 class _OneLayer:
-    """No hidden layer; whatever the subclasses do not ask for is at the networks' default."""
+    """No hidden layer; parameters that a subclass lacks have the default of the MLP classes."""
 
     coefs_: list[Array]
     intercepts_: list[Array]
 
     @property
     def coef_(self) -> Array:
-        """Weights, (outputs, features): a view; (features,) for a regression with one target."""
+        """Weights, (outputs, features): a view."""
         return self.coefs_[0].T
 
     @property
@@ -53,7 +53,7 @@ for _name, _value in (_defaults(MLPClassifier) | _defaults(MLPRegressor) | _NO_L
 
 
 class LinearClassifier(_OneLayer, MLPClassifier):
-    """One class a row, of two at least."""
+    """A classifier with one label for each row and at least two classes."""
 
     def _validate_input(
         self, X: Any, y: Any, incremental: bool, reset: bool, held_out: bool = False
@@ -67,7 +67,7 @@ class LinearClassifier(_OneLayer, MLPClassifier):
         return X, y
 
     def decision_function(self, X: Any) -> Array:
-        """z: how far on which side, (n,) for two classes, (n, classes) for more."""
+        """z, (n,) for two classes (positive: the second one), (n, classes) for more."""
         z = self._z(X)
         return z.ravel() if z.shape[1] == 1 else z
 
@@ -133,7 +133,7 @@ class LogisticRegression(LinearClassifier):
 
     @property
     def alpha(self) -> float:
-        """The penalty as the networks call it."""
+        """The L2 penalty of `MLPClassifier`: 1 / C."""
         return 1 / float(self.C)
 
 
@@ -144,7 +144,7 @@ class LinearRegression(_OneLayer, MLPRegressor):
     ----------
     solver : "lbfgs", "sgd" or "adam"
     alpha : float
-        L2 penalty, half of it times the sum of squared weights over the number of rows.
+        L2 penalty: ``alpha / 2`` times the sum of squared weights, divided by the number of rows.
     learning_rate_init : float
         Of "sgd" and "adam".
     max_iter : int
@@ -197,12 +197,12 @@ class LinearRegression(_OneLayer, MLPRegressor):
 
     @property
     def coef_(self) -> Array:
-        """Weights: a view."""
+        """Weights, (targets, features), or (features,) if y was 1-D: a view."""
         return self.coefs_[0][:, 0] if self._flat else self.coefs_[0].T
 
     @property
     def intercept_(self) -> Any:
-        """Bias, or one for each target."""
+        """Biases, (targets,): a view; a float if y was 1-D."""
         return float(self.intercepts_[0][0]) if self._flat else self.intercepts_[0]
 
     def predict(self, X: Any) -> Array:

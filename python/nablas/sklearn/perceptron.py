@@ -14,7 +14,7 @@ from .linear import LINEAR, LinearClassifier
 
 
 def _rosenblatt(z: Array, targets: Array) -> tuple[float, Array]:
-    """The share of mistakes, and the "gradient" that makes a step the perceptron's correction."""
+    """The fraction of wrong outputs, and the gradient that makes an SGD step Rosenblatt's rule."""
     wrong = (z > 0).astype(z.dtype) - targets
     return float(np.abs(wrong).mean()), wrong / len(z)
 
@@ -22,14 +22,14 @@ def _rosenblatt(z: Array, targets: Array) -> tuple[float, Array]:
 class Perceptron(LinearClassifier):
     """Rosenblatt's perceptron: after each sample, ``w += eta0 (y - ŷ) x``.
 
-    More than two classes get a unit each, and the largest z decides.
+    More than two classes have one unit each; the class with the largest z is predicted.
 
     Parameters
     ----------
     eta0 : float
     max_iter : int
     tol : float
-        End when the share of mistakes has not fallen by so much for `n_iter_no_change` epochs.
+        An improvement is a fall of the fraction of wrong outputs by at least this.
     shuffle : bool
     n_iter_no_change : int
         Epochs of descent without improvement before the end.
@@ -70,11 +70,11 @@ class Perceptron(LinearClassifier):
 
     @property
     def learning_rate_init(self) -> float:
-        """The rate as the networks call it."""
+        """`eta0` under the name of the MLP classes."""
         return float(self.eta0)
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Train on X and y; the rule knows no weights of samples.
+        """Train on X and y; sample weights are not supported.
 
         Parameters
         ----------
@@ -89,7 +89,7 @@ class Perceptron(LinearClassifier):
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
-        """One epoch more; the first call needs all classes there will be."""
+        """Train for one more epoch; the first call needs all `classes` of all calls."""
         super().partial_fit(X, y, classes=classes)
         return self
 
@@ -106,7 +106,7 @@ class Perceptron(LinearClassifier):
     def _codes(self, y: Any) -> Any:
         return (y[:, 0] > 0.5).astype(int) if y.shape[1] == 1 else y.argmax(axis=1)
 
-    # A perceptron has no probabilities.
+    # No probabilities: property() raises AttributeError, so hasattr is False.
     predict_proba = property()
     predict_log_proba = property()
 

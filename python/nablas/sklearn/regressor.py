@@ -28,7 +28,7 @@ _LOSSES = {
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
-    """scikit-learn's `MLPRegressor`, faster, and a superset.
+    """scikit-learn's `MLPRegressor` on the nablas engine, with additional parameters.
 
     All parameters up to `max_fun` and all attributes are scikit-learn's and mean the same.
 
@@ -46,11 +46,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     solver : str
         "lbfgs", "sgd", "adam"; also "adamw", "rmsprop", "adagrad".
     alpha : float
-        L2 penalty: ``alpha / 2`` times the sum of squared weights over the batch's weight is added.
+        L2 penalty: ``alpha / 2`` times the sum of squared weights, divided by the batch's weight.
     batch_size : int or "auto"
     learning_rate : str or Schedule
         "constant", "invscaling", "adaptive" (the last two with sgd); also "cosine", "one_cycle",
-        "plateau", or a schedule of ``nablas.schedules``, which brings its own rate.
+        "plateau", or a schedule of ``nablas.schedules``, which replaces `learning_rate_init`.
     learning_rate_init, power_t : float
     max_iter : int
     shuffle : bool
@@ -66,19 +66,19 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     dropout : float or list of float
         Probability of dropping a hidden unit's output; one for each hidden layer if a list.
     l1 : float
-        L1 penalty: `l1` times the sum of the weights' absolute values over the batch's weight.
+        L1 penalty: `l1` times the sum of absolute weights, divided by the batch's weight.
     clip_norm : float, optional
-        The gradient of a batch is scaled down to this Euclidean norm.
+        The gradient of a batch is scaled down to at most this Euclidean norm.
     weight_decay : float
         Of solver "adamw".
     scoring : str, function or None
-        What early stopping watches: a scorer of scikit-learn, "loss", or None for R².
+        What early stopping monitors: a scikit-learn scorer, "loss", or None for R².
     callbacks : list of functions, optional
         Called after every epoch with a ``nablas.FitState``.
     progress : bool
         Draw a progress bar (needs rich).
     n_threads : int, optional
-        Threads of `fit` and of the outputs.
+        Threads used by `fit` and by the prediction methods.
 
     Attributes
     ----------
@@ -173,7 +173,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return self.loss if callable(self.loss) else _LOSSES[self.loss]
 
     def _loss_scale(self) -> float:
-        """scikit-learn averages over the outputs the squares that the gradient sums over them."""
+        """scikit-learn records the squares' mean over outputs; the gradient is of their sum."""
         return 1 / self.n_outputs_ if self.loss == "squared_error" else 1.0
 
     def _score(self, outputs: Any, y: Any, sample_weight: Any) -> float:

@@ -1,0 +1,47 @@
+#include "network/random.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/philox.hpp"
+#include "network/dispatch.hpp"
+
+namespace nablas {
+namespace {
+
+constexpr double two_pi = 6.28318530717958647692;
+
+double unit_interval(std::uint64_t word) { return static_cast<double>(word >> 11) * 0x1p-53; }
+
+}  // namespace
+
+void random_uniform(double low, double high, std::uint64_t seed, std::uint32_t stream, double* out, int64 count) {
+  for (int64 i = 0; i < count; ++i) out[i] = low + (high - low) * unit_interval(philox_word64(seed, i, 0, stream));
+}
+
+void random_normal(double deviation, std::uint64_t seed, std::uint32_t stream, double* out, int64 count) {
+  for (int64 i = 0; i < count; i += 2) {  // Box and Muller 1958: two from each block
+    const double radius = deviation * std::sqrt(-2 * std::log(1 - unit_interval(philox_word64(seed, i, 0, stream))));
+    const double angle = two_pi * unit_interval(philox_word64(seed, i + 1, 0, stream));
+    out[i] = radius * std::cos(angle);
+    if (i + 1 < count) out[i + 1] = radius * std::sin(angle);
+  }
+}
+
+void random_permutation(std::uint64_t seed, std::uint32_t epoch, int64* out, int64 count) {
+  constexpr int64 blocks = 128, words = 2 * blocks;  // 64-bit words at once
+  std::uint32_t random[4 * blocks];
+  std::iota(out, out + count, int64{0});
+  for (int64 k = 0; k < count - 1; ++k) {
+    if (k % words == 0)
+      kernels<float>().random_words(seed, k / 2, std::min(blocks, (count - k) / 2 + 1), epoch, stream_shuffle, random);
+    const std::uint32_t* word = random + 2 * (k % words);
+    const int64 i = count - 1 - k;
+    const unsigned __int128 product =
+        static_cast<unsigned __int128>(static_cast<std::uint64_t>(word[0]) << 32 | word[1]) * (i + 1);
+    std::swap(out[i], out[static_cast<int64>(product >> 64)]);
+  }
+}
+
+}  // namespace nablas
