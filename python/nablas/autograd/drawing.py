@@ -256,44 +256,57 @@ def draw(
     gradients: dict[Tensor, Any] = {}
     if tensor.size == 1 and computed:
         gradients = flow({tensor: np.ones_like(tensor.data)}, wanted={*computed, *leaves})
-    known = {id(x): name for name, x in (names or {}).items()}
-    known |= {id(x.data): name for name, x in (names or {}).items() if isinstance(x, Tensor)}
-    nodes: list[GraphNode] = []
-    place: dict[int, int] = {}
-
-    def add(x: Any) -> int:
-        shared = isinstance(x, (Tensor, np.ndarray))
-        if shared and id(x) in place:
-            return place[id(x)]
-        value = x.data if isinstance(x, Tensor) else x
-        name = known.get(id(x)) or (known.get(id(value)) if shared else None)
-        if name is None:
-            name = (
-                f"{x:g}"
-                if isinstance(x, (int, float))
-                else "leaf"
-                if isinstance(x, Tensor)
-                else "const"
-            )
-        nodes.append(GraphNode(name, value, gradients.get(x) if isinstance(x, Tensor) else None))
-        if shared:
-            place[id(x)] = len(nodes) - 1
-        return len(nodes) - 1
-
+    nodes = _Nodes(names or {}, gradients)
     if not computed:
-        add(tensor)
+        nodes.leaf(tensor)
     for y in computed:
+        nodes.operation(y)
+    return GraphDrawing(nodes.found, precision)
+
+
+class _Nodes:
+    """The nodes of a drawing, each Tensor and array once.
+
+    Parameters
+    ----------
+    names : mapping of str to Tensor or array
+    gradients : dict of Tensor to array
+    """
+
+    def __init__(self, names: Mapping[str, Any], gradients: dict[Tensor, Any]) -> None:
+        self.gradients = gradients
+        self.found: list[GraphNode] = []
+        self._names = {id(x): name for name, x in names.items()}
+        self._names |= {id(x.data): name for name, x in names.items() if isinstance(x, Tensor)}
+        self._place: dict[int, int] = {}
+
+    def leaf(self, x: Any) -> int:
+        """The place of a Tensor, an array or a number that no operation computed."""
+        shared = isinstance(x, (Tensor, np.ndarray))
+        if shared and id(x) in self._place:
+            return self._place[id(x)]
+        is_tensor = isinstance(x, Tensor)
+        value = x.data if is_tensor else x
+        name = self._names.get(id(x)) or (self._names.get(id(value)) if shared else None)
+        if name is None:
+            name = "leaf" if is_tensor else "const" if shared else f"{x:g}"
+        gradient = self.gradients.get(x) if is_tensor else None
+        self.found.append(GraphNode(name, value, gradient))
+        if shared:
+            self._place[id(x)] = len(self.found) - 1
+        return len(self.found) - 1
+
+    def operation(self, y: Tensor) -> None:
+        """A computed Tensor with its inputs."""
         operation, inputs, _ = y._node  # type: ignore[misc]
         counted = len(operation.rules) if operation.joint is None else len(inputs)
         if operation.name == "power" and not isinstance(inputs[1], Tensor):
-            counted = 1  # the exponent is in the label
-        shown = [
-            x
+            counted = 1  # a number as exponent is in the label
+        places = [
+            self.leaf(x)
             for x in inputs[:counted]
             if isinstance(x, (Tensor, np.ndarray, float, int)) and not isinstance(x, bool)
         ]
-        places = [add(x) for x in shown]
-        label = known.get(id(y), _label(y))
-        nodes.append(GraphNode(label, y.data, gradients.get(y), places, True))
-        place[id(y)] = len(nodes) - 1
-    return GraphDrawing(nodes, precision)
+        label = self._names.get(id(y), _label(y))
+        self.found.append(GraphNode(label, y.data, self.gradients.get(y), places, True))
+        self._place[id(y)] = len(self.found) - 1

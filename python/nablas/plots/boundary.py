@@ -43,6 +43,30 @@ def _class_codes(y: Array, classes: list[Any]) -> Array:
     return np.array(codes)
 
 
+def _points(X: Any, y: Any) -> Array:
+    """X as (n, 2) finite numbers with as many rows as y, or ValueError."""
+    points = np.asarray(X, dtype=float)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(f"X: expected shape (n, 2), got {points.shape}")
+    if len(points) == 0 or not np.isfinite(points).all():
+        raise ValueError("X: expected at least one row, all finite")
+    if y is not None and len(np.asarray(y)) != len(points):
+        raise ValueError(f"y: expected {len(points)} rows like X, got {len(np.asarray(y))}")
+    return points
+
+
+def _grid(points: Array, grid_resolution: int, eps: float) -> list[Array]:
+    """Coordinates of a grid over the points, with a margin of a share `eps` of their range."""
+    if grid_resolution < 2 or not eps >= 0:
+        raise ValueError(
+            f"grid_resolution, eps: expected at least 2 and 0, got {grid_resolution}, {eps}"
+        )
+    low, high = points.min(axis=0), points.max(axis=0)
+    margin = np.where(high > low, high - low, 1) * eps
+    ends = zip(low - margin, high + margin, strict=True)
+    return list(np.meshgrid(*(np.linspace(a, b, grid_resolution) for a, b in ends)))
+
+
 class DecisionBoundaryDisplay(Display):
     """Regions of the predicted classes, shaded by probability, or a regression's values.
 
@@ -113,24 +137,8 @@ class DecisionBoundaryDisplay(Display):
         -------
         DecisionBoundaryDisplay
         """
-        points = np.asarray(X, dtype=float)
-        if points.ndim != 2 or points.shape[1] != 2:
-            raise ValueError(f"X: expected shape (n, 2), got {points.shape}")
-        if len(points) == 0 or not np.isfinite(points).all():
-            raise ValueError("X: expected at least one row, all finite")
-        if grid_resolution < 2 or not eps >= 0:
-            raise ValueError(
-                f"grid_resolution, eps: expected at least 2 and 0, got {grid_resolution}, {eps}"
-            )
-        if y is not None and len(np.asarray(y)) != len(points):
-            raise ValueError(f"y: expected {len(points)} rows like X, got {len(np.asarray(y))}")
-        low, high = points.min(axis=0), points.max(axis=0)
-        margin = np.where(high > low, high - low, 1) * eps
-        axes = [
-            np.linspace(a, b, grid_resolution)
-            for a, b in zip(low - margin, high + margin, strict=True)
-        ]
-        xx0, xx1 = np.meshgrid(*axes)
+        points = _points(X, y)
+        xx0, xx1 = _grid(points, grid_resolution, eps)
         grid = np.column_stack([xx0.ravel(), xx1.ravel()])
         response, classifies = _responses(estimator, grid)
         classes: list[Any] = []

@@ -70,7 +70,6 @@ class NetworkDisplay(Display):
     def plot(self, ax: Any = None, *, show_values: bool | None = None) -> Self:
         """Draw on a matplotlib Axes, a new one by default."""
         plt = pyplot()
-        from matplotlib.collections import LineCollection
         from matplotlib.colors import Normalize
 
         sizes = [self.weights[0].shape[0], *(w.shape[1] for w in self.weights)]
@@ -80,13 +79,36 @@ class NetworkDisplay(Display):
             ax = self._start(None, figsize=(2.2 * len(sizes) + 1.2, 0.62 * max(tallest, 4) + 1.3))
         else:
             self._start(ax)
-        step = 1.0
         places = [
-            {u: (2.4 * c, step * ((len(units) - 1) / 2 - k)) for k, u in enumerate(units) if u >= 0}
+            {u: (2.4 * c, (len(units) - 1) / 2 - k) for k, u in enumerate(units) if u >= 0}
             for c, units in enumerate(shown)
         ]
         top = max(float(np.abs(p).max(initial=0)) for p in [*self.weights, *self.biases]) or 1.0
         norm, cmap = Normalize(-top, top), plt.get_cmap("RdBu")
+        with_values = self._edges(ax, places, top, norm, cmap, show_values)
+        self._units(ax, places, sizes, tallest, top, norm, cmap, with_values)
+        self.colorbar_ = self.figure_.colorbar(
+            plt.cm.ScalarMappable(norm, cmap), ax=ax, shrink=0.7, label="weight (line), bias (unit)"
+        )
+        half = (tallest - 1) / 2
+        ax.set(xlim=(-0.7, 2.4 * (len(sizes) - 1) + 0.7), ylim=(-half - 1.5, half + 0.5))
+        ax.set_aspect("equal")
+        ax.axis("off")
+        ax.set_title("-".join(str(size) for size in sizes))
+        return self
+
+    def _edges(
+        self,
+        ax: Any,
+        places: list[dict[int, tuple[float, float]]],
+        top: float,
+        norm: Any,
+        cmap: Any,
+        show_values: bool | None,
+    ) -> bool:
+        """Draw the weights as lines; returns whether values are written."""
+        from matplotlib.collections import LineCollection
+
         segments, values = [], []
         for c, w in enumerate(self.weights):
             for i, start in places[c].items():
@@ -101,11 +123,26 @@ class NetworkDisplay(Display):
             segments, array=np.array(values), cmap=cmap, norm=norm, linewidths=width, zorder=1
         )
         ax.add_collection(self.lines_)
-        told = show_values if show_values is not None else len(values) <= 12
-        if told:
+        with_values = show_values if show_values is not None else len(values) <= 12
+        if with_values:
             for ((x0, y0), (x1, y1)), value in zip(segments, values, strict=True):
                 place = (x0 + 0.32 * (x1 - x0), y0 + 0.32 * (y1 - y0))
                 ax.text(*place, f"{value:.2f}", bbox=_PAPER, zorder=2, **_SMALL)
+        return with_values
+
+    def _units(
+        self,
+        ax: Any,
+        places: list[dict[int, tuple[float, float]]],
+        sizes: list[int],
+        tallest: int,
+        top: float,
+        norm: Any,
+        cmap: Any,
+        with_values: bool,
+    ) -> None:
+        """Draw each layer's units and its name."""
+        plt = pyplot()
         for c, column in enumerate(places):
             for u, (x, y) in column.items():
                 face = "white" if c == 0 else cmap(norm(float(self.biases[c - 1][u])))
@@ -114,24 +151,15 @@ class NetworkDisplay(Display):
                 )
                 if c == 0:
                     ax.text(x, y, f"$x_{{{u + 1}}}$", ha="center", va="center", zorder=4)
-                elif told:
+                elif with_values:
                     bias = float(self.biases[c - 1][u])
                     ink = "white" if abs(bias) > 0.6 * top else "black"
                     ax.text(x, y, f"{bias:.2f}", zorder=4, color=ink, **_SMALL)
             if len(column) < sizes[c]:
                 ax.text(2.4 * c, 0, "⋮", ha="center", va="center", fontsize=16)
             name = "inputs" if c == 0 else self.activations[c - 1]
-            bottom = -step * (tallest - 1) / 2 - 0.62
+            bottom = -(tallest - 1) / 2 - 0.62
             ax.text(2.4 * c, bottom, f"{name}\n{sizes[c]}", ha="center", va="top", fontsize=9)
-        self.colorbar_ = self.figure_.colorbar(
-            plt.cm.ScalarMappable(norm, cmap), ax=ax, shrink=0.7, label="weight (line), bias (unit)"
-        )
-        half = step * (tallest - 1) / 2
-        ax.set(xlim=(-0.7, 2.4 * (len(sizes) - 1) + 0.7), ylim=(-half - 1.5, half + 0.5))
-        ax.set_aspect("equal")
-        ax.axis("off")
-        ax.set_title("-".join(str(size) for size in sizes))
-        return self
 
     def _shown(self, size: int) -> list[int]:
         """The units of a layer to draw; -1 stands for those left out in the middle."""

@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 
 from .._losses import Loss, call
 from .._registry import default_loss
-from .._training import assemble
+from .._training import Fit, assemble
 from ..callbacks import Callback, FitState
 from ..network import Network
 from ._callbacks import Bridge
@@ -149,6 +149,14 @@ def descend(
         loss_scale=problem.loss_scale,
         by_batch=True,
     )
+    _run(fit, options, record, stopping, incremental)
+    if options.early_stopping:
+        stopping.restore_best(net.parameters)
+    return record
+
+
+def _run(fit: Fit, options: Options, record: Curves, stopping: Stopping, incremental: bool) -> None:
+    """All epochs; an interrupt keeps the weights, divergence those of the best score."""
     try:
         history = fit.run()
     except KeyboardInterrupt:
@@ -159,16 +167,13 @@ def descend(
         record.validation_scores_.append(float("nan"))
         warn(f"{error}; the weights of the best validation score are restored", ConvergenceWarning)
     else:
-        planned = incremental or optimizer.schedule.spans_fit()
+        planned = incremental or fit.optimizer.schedule.spans_fit()
         if not planned and len(history) == options.max_iter and not stopping.ended:
             warn(
                 f"Stochastic Optimizer: Maximum iterations ({options.max_iter}) reached and the "
                 "optimization hasn't converged yet.",
                 ConvergenceWarning,
             )
-    if options.early_stopping:
-        stopping.restore_best(net.parameters)
-    return record
 
 
 def _data(options: Options, net: Network, problem: Problem) -> dict[str, Any]:
