@@ -52,7 +52,11 @@ BAD_SETTINGS = {
 
 def snapshot(estimator):
     """All attributes, with copies of what can change in place."""
-    state = {k: v for k, v in vars(estimator).items() if k not in ("_net", "_views", "_optimizer")}
+    state = {
+        k: v
+        for k, v in vars(estimator).items()
+        if k not in ("_net", "_views", "_optimizer", "_claim")
+    }
     weights = None if "_net" not in vars(estimator) else estimator._net.parameters.copy()
     return copy.deepcopy(state), weights, vars(estimator).get("_net")
 

@@ -129,8 +129,8 @@ AnyMatrixInput::AnyMatrixInput(py::handle object, const char* name) : array_(as_
     const char kind = array_.dtype().kind();
     if (kind != 'f' && kind != 'i' && kind != 'u' && kind != 'b')
       type_error(name, "numbers", "dtype " + std::string(py::str(array_.dtype())));
-    array_ = py::array_t<double, py::array::c_style>::ensure(array_);  // float16, long double, foreign byte order
-    if (!array_) throw py::error_already_set();
+    // float16, long double, foreign byte order
+    array_ = copy_of(py::array_t<double, py::array::c_style>::ensure(array_), name);
     type = ElementType::float64;
   }
   view = {array_.data(), type, array_.shape(0), array_.shape(1), array_.strides(0), array_.strides(1)};
@@ -141,8 +141,9 @@ py::array_t<int64> label_array(const py::array& labels, int64 rows, int64 classe
   if (kind != 'i' && kind != 'u' && kind != 'b')
     type_error(name, "integer class labels", "dtype " + std::string(py::str(labels.dtype())));
   check_shape(labels, {rows}, name);
-  auto array = py::array_t<int64, py::array::c_style | py::array::forcecast>::ensure(labels);
-  if (!array) throw py::error_already_set();
+  const auto converted = py::array_t<int64, py::array::c_style | py::array::forcecast>::ensure(labels);
+  copy_of(converted, name);
+  const py::array_t<int64> array(rows, converted.data());  // a copy; what is checked is what is used
   const int64* data = array.data();
   for (int64 i = 0; i < rows; ++i)
     if (data[i] < 0 || data[i] >= classes)

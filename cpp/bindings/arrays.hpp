@@ -7,6 +7,7 @@
 #include <pybind11/pybind11.h>
 
 #include <algorithm>
+#include <cstring>
 #include <initializer_list>
 #include <string>
 
@@ -39,6 +40,14 @@ py::array as_array(py::handle object, const char* name);
 void check_dimensions(const py::array& array, int dimensions, const char* name);
 void check_shape(const py::array& array, const Shape& shape, const char* name);
 void check_finite_scalar(double value, const char* name);
+
+// The result of a conversion by NumPy, or the exception that pybind11's `ensure` cleared: out of memory.
+inline py::array copy_of(const py::array& made, const char* name) {
+  if (made) return made;
+  if (PyErr_Occurred() == nullptr)
+    PyErr_SetString(PyExc_MemoryError, (std::string(name) + ": no memory for a contiguous copy").c_str());
+  throw py::error_already_set();
+}
 
 // A new C-contiguous array.
 template <class T>
@@ -83,8 +92,7 @@ class Input {
   Input(const py::array& array, const char* name) {
     if (float_type(array, name) != float_of<T>)
       type_error(name, std::string(float_name(float_of<T>)) + " like the other arguments", py::str(array.dtype()));
-    array_ = is_plain(array) ? array : py::array(Contiguous::ensure(array));
-    if (!array_) throw py::error_already_set();
+    array_ = is_plain(array) ? array : copy_of(Contiguous::ensure(array), name);
   }
   Input(py::handle object, const char* name) : Input(as_array(object, name), name) {}
   const T* data() const { return static_cast<const T*>(array_.data()); }
@@ -93,6 +101,13 @@ class Input {
   int64 columns() const { return array_.shape(1); }
   const py::array& array() const { return array_; }
   Matrix<const T> matrix() const { return {data(), rows(), columns(), columns()}; }
+  // From now on memory of its own, which nobody else can change while the engine runs.
+  Input& keep_copy() {
+    py::array own = new_array<T>(Shape(array_));
+    std::memcpy(own.mutable_data(), array_.data(), static_cast<std::size_t>(array_.nbytes()));
+    array_ = own;
+    return *this;
+  }
   Input& expect(const Shape& shape, const char* name) {
     check_shape(array_, shape, name);
     return *this;
@@ -147,7 +162,8 @@ class AnyMatrixInput {
   py::array array_;
 };
 
-// One class index in [0, classes) per row, as contiguous int64; ValueError names the first one out of range.
+// One class index in [0, classes) per row, as contiguous int64 in memory of its own, which nobody else can change after
+// the check; ValueError names the first one out of range.
 py::array_t<int64> label_array(const py::array& labels, int64 rows, int64 classes, const char* name);
 // Checks that every entry is in [lowest, highest]; ValueError names the first that is not.
 template <class T>

@@ -11,6 +11,10 @@
 
 namespace nablas {
 
+// Targets of at most so many bytes are copied, so that editing them during a fit changes nothing. Labels and weights
+// always are. X and larger targets are read in place: edits are seen, and cannot make the engine leave the arrays.
+constexpr py::ssize_t copied_bytes = py::ssize_t{1} << 26;
+
 // Rows to train on or to evaluate, checked by the constructor. Keeps references to the arrays it reads.
 template <class T>
 struct Dataset {
@@ -33,6 +37,7 @@ struct Dataset {
       } else {
         this->targets.emplace(array, "y");
         this->targets->expect({rows, outputs}, "y");
+        if (this->targets->array().nbytes() <= copied_bytes) this->targets->keep_copy();
         check_range(*this->targets, entry.lowest, entry.highest, "y");
         data.targets = this->targets->data();
       }
@@ -40,6 +45,7 @@ struct Dataset {
     if (!sample_weight.is_none()) {
       weights.emplace(sample_weight, "sample_weight");
       weights->expect({rows}, "sample_weight");
+      weights->keep_copy();
       check_range(*weights, 0, std::numeric_limits<T>::max(), "sample_weight");
       data.weights = weights->data();
     }

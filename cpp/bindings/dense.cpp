@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "bindings/arrays.hpp"
+#include "bindings/gil.hpp"
 #include "bindings/registry.hpp"
 #include "network/team_kernels.hpp"
 
@@ -28,7 +29,7 @@ void run(double operations, Body body) {
   if (operations < operations_to_release) {
     work();
   } else {
-    py::gil_scoped_release release;
+    const GilReleased release;
     work();
   }
 }

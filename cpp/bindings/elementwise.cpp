@@ -1,5 +1,6 @@
 // Elementwise functions: exp, log, ..., activations, slopes, the Hadamard delta product, row gather.
 #include "bindings/arrays.hpp"
+#include "bindings/gil.hpp"
 #include "bindings/registry.hpp"
 #include "network/team_kernels.hpp"
 
@@ -18,7 +19,7 @@ void run(int64 count, Body body) {
   if (count < elements_to_release) {
     work();
   } else {
-    py::gil_scoped_release release;
+    const GilReleased release;
     work();
   }
 }
@@ -105,7 +106,7 @@ py::array gather_rows(py::handle x_object, py::handle indices_object, py::handle
                                                          data + own.begin * columns, columns);
     };
     {
-      py::gil_scoped_release release;
+      const GilReleased release;
       parallel(threads_for(static_cast<double>(count) * columns), copy);
     }
     return result.finish();

@@ -6,6 +6,7 @@
 
 #include "base/buffer.hpp"
 #include "bindings/arrays.hpp"
+#include "bindings/gil.hpp"
 #include "bindings/registry.hpp"
 #include "network/team_kernels.hpp"
 
@@ -65,7 +66,7 @@ py::tuple loss_and_delta(int index, py::handle z_object, py::handle targets_obje
                                      static_cast<T>(share)};
     Buffer<double> losses((rows + loss_rows - 1) / loss_rows);
     {
-      py::gil_scoped_release release;
+      const GilReleased release;
       parallel(threads_for(20.0 * z.size()), [&](const Team& team) {
         const Range own = team.share(rows, loss_rows);
         for (int64 i = own.begin; i < own.end; i += loss_rows)

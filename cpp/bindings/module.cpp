@@ -1,6 +1,7 @@
 // Contents of nablas._core.
 #include <pybind11/pybind11.h>
 
+#include "bindings/gil.hpp"
 #include "network/dispatch.hpp"
 
 namespace nablas {
@@ -33,6 +34,7 @@ PYBIND11_MODULE(_core, module) {
   for (const auto& item : nablas::py::dict(module.attr("__dict__")))
     if (!before.contains(item.first)) kernels.append(item.first);
   module.attr("kernels") = nablas::py::tuple(kernels);
+  nablas::py::module_::import("atexit").attr("register")(nablas::py::cpp_function([] { nablas::end_sections(2.0); }));
   nablas::bind_network(module);
   nablas::bind_trainer(module);
 }

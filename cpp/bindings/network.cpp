@@ -5,8 +5,11 @@
 #include <pybind11/stl.h>
 
 #include <memory>
+#include <mutex>
+#include <shared_mutex>
 
 #include "bindings/dataset.hpp"
+#include "bindings/gil.hpp"
 #include "bindings/slices.hpp"
 #include "network/inference.hpp"
 
@@ -59,8 +62,10 @@ py::array infer_array(const Network<T>& network, py::handle x_object, py::handle
   Result<T> result(out, {x.view.rows, network.outputs()}, "out", {&array});
   T* const data = result.data();
   kernels<T>();
-  in_slices(network, x.view.rows, 1,
-            [&](Range rows) { infer(network, x.view, rows, data + rows.begin * network.outputs()); });
+  in_slices(network, x.view.rows, 1, [&](Range rows) {
+    const std::shared_lock<Lock> lock(network.lock);
+    infer(network, x.view, rows, data + rows.begin * network.outputs());
+  });
   return result.finish();
 }
 
@@ -77,8 +82,8 @@ void bind(py::module_& m, const std::string& suffix) {
              if (!known)
                value_error("init", "one of " + std::string(py::str(py::str(", ").attr("join")(initializations()))),
                            "'" + method + "'");
-             py::gil_scoped_release release;
-             const std::lock_guard<std::mutex> lock(self.mutex);
+             const GilReleased release;
+             const std::lock_guard<Lock> lock(self.lock);
              initialize(self, method, seed);
            })
       .def_property_readonly("parameters",
@@ -101,7 +106,10 @@ void bind(py::module_& m, const std::string& suffix) {
             kernels<T>();
             const int64 count = set.data.x.rows;
             Buffer<double> losses((count + loss_rows - 1) / loss_rows);
-            in_slices(self, count, 1, [&](Range rows) { evaluate(self, set.data, objective, rows, losses.data()); });
+            in_slices(self, count, 1, [&](Range rows) {
+              const std::shared_lock<Lock> lock(self.lock);
+              evaluate(self, set.data, objective, rows, losses.data());
+            });
             double total = 0;
             for (int64 i = 0; i < (count + loss_rows - 1) / loss_rows; ++i) total += losses.data()[i];
             const double weight = sum_of_weights(set.data, {0, count});
@@ -118,6 +126,7 @@ void bind(py::module_& m, const std::string& suffix) {
 }  // namespace
 
 void bind_network(py::module_& m) {
+  py::class_<Claim>(m, "Claim").def(py::init<>()).def("take", &Claim::take).def("release", &Claim::release);
   bind<float>(m, "float32");
   bind<double>(m, "float64");
 }

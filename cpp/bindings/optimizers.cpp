@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "bindings/arrays.hpp"
+#include "bindings/gil.hpp"
 #include "bindings/registry.hpp"
 #include "network/team_kernels.hpp"
 
@@ -52,7 +53,7 @@ void optimizer_update(const std::string& optimizer, const py::array& parameters,
     if (scalar_state != nullptr) arguments.step.scalar = *scalar_state;
     entry.begin_step(arguments.step);
     if (scalar_state != nullptr) *scalar_state = arguments.step.scalar;
-    py::gil_scoped_release release;
+    const GilReleased release;
     parallel(threads_for(static_cast<double>(size)), [&](const Team& team) {
       const Range own = team.share(size, element_grain);
       const int64 count = own.end - own.begin;

@@ -2,6 +2,7 @@
 #include "network/random.hpp"
 #include "base/philox.hpp"
 #include "bindings/arrays.hpp"
+#include "bindings/gil.hpp"
 #include "network/dispatch.hpp"
 
 namespace nablas {
@@ -21,7 +22,7 @@ template <class Fill>
 py::array_t<double> filled(int64 count, Fill fill) {
   py::array_t<double> out(checked_count(count));
   double* data = out.mutable_data();
-  py::gil_scoped_release release;
+  const GilReleased release;
   fill(data, count);
   return out;
 }
@@ -87,7 +88,7 @@ ValueError, TypeError
       [](int64 count, std::uint64_t seed, std::uint32_t epoch) {
         py::array_t<int64> out(checked_count(count));
         int64* data = out.mutable_data();
-        py::gil_scoped_release release;
+        const GilReleased release;
         random_permutation(seed, epoch, data, count);
         return out;
       },
@@ -124,7 +125,7 @@ ValueError, TypeError
           Result<T> result(out, {x.rows(), x.columns()}, "out", {}, {&x.array()});
           T* data = result.data();
           {
-            py::gil_scoped_release release;
+            const GilReleased release;
             kernels<T>().dropout(x.matrix(), data, x.columns(), first_row, {seed, step, layer, rate});
           }
           return result.finish();

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "bindings/arrays.hpp"
+#include "bindings/gil.hpp"
 #include "network/network.hpp"
 
 namespace nablas {
@@ -20,7 +21,7 @@ void in_slices(const Network<T>& network, int64 rows, double operations_factor, 
   do {
     const Range part{begin, std::min(begin + step, rows)};
     {
-      py::gil_scoped_release release;
+      const GilReleased release;
       work(part);
     }
     begin = part.end;

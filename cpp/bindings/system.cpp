@@ -10,6 +10,7 @@
 
 #include "base/parallel.hpp"
 #include "bindings/arrays.hpp"
+#include "bindings/gil.hpp"
 #include "bindings/registry.hpp"
 #include "network/pass.hpp"
 
@@ -192,7 +193,7 @@ RuntimeError
   m.def(
       "peak_gflops",
       [](bool float64) {
-        py::gil_scoped_release release;
+        const GilReleased release;
         return float64 ? peak_gflops<double>() : peak_gflops<float>();
       },
       py::arg("float64") = false,

@@ -5,8 +5,10 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 
 #include "bindings/dataset.hpp"
+#include "bindings/gil.hpp"
 #include "bindings/slices.hpp"
 #include "network/random.hpp"
 
@@ -57,8 +59,8 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
   EpochState state;
   const double* const rate_data = rates.data();
   {
-    py::gil_scoped_release release;
-    const std::lock_guard<std::mutex> lock(self.network.mutex);
+    const GilReleased release;
+    const std::lock_guard<Lock> lock(self.network.lock);
     self.trainer->prepare(batch, dropout.rates != nullptr);
     if (shuffle) {
       self.order.reserve(rows);
@@ -68,8 +70,8 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
   }
   for (bool done = false; !done;) {
     {
-      py::gil_scoped_release release;
-      const std::lock_guard<std::mutex> lock(self.network.mutex);
+      const GilReleased release;
+      const std::lock_guard<Lock> lock(self.network.lock);
       done = self.trainer->run_epoch(data, objective, batch, rate_data, dropout, seconds_between_signals, state);
     }
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
@@ -94,7 +96,7 @@ py::tuple gradient(PyTrainer<T>& self, const Dataset<T>& set, double l2) {
   const double weight = sum_of_weights(set.data, {0, count});
   double loss = 0;
   in_slices(self.network, count, 3, [&](Range rows) {
-    const std::lock_guard<std::mutex> lock(self.network.mutex);
+    const std::shared_lock<Lock> lock(self.network.lock);
     loss += trainer.add_gradient(set.data, objective, rows, weight > 0 ? 1 / weight : 0.0);
   });
   if (weight > 0) loss /= weight;
@@ -141,8 +143,8 @@ void bind(py::module_& m, const std::string& suffix) {
             py::array_t<T> out(
                 {static_cast<py::ssize_t>(end - begin), static_cast<py::ssize_t>(self.network.outputs())});
             T* const to = out.mutable_data();
-            py::gil_scoped_release release;
-            const std::lock_guard<std::mutex> lock(self.network.mutex);
+            const GilReleased release;
+            const std::lock_guard<Lock> lock(self.network.lock);
             self.trainer->prepare(end - begin, dropout.rates != nullptr, true);
             std::copy_n(self.trainer->forward_batch(data, {begin, end}, dropout),
                         (end - begin) * self.network.outputs(), to);
@@ -159,8 +161,8 @@ void bind(py::module_& m, const std::string& suffix) {
             const Dropout dropout = self.dropout(rates, seed);
             double loss = 0, weight = 0;
             {
-              py::gil_scoped_release release;
-              const std::lock_guard<std::mutex> lock(self.network.mutex);
+              const GilReleased release;
+              const std::lock_guard<Lock> lock(self.network.lock);
               self.trainer->prepare(end - begin, dropout.rates != nullptr);
               weight = sum_of_weights(data, {begin, end});
               loss = self.trainer->add_gradient(data, objective, {begin, end}, weight > 0 ? 1 / weight : 0.0, dropout,
@@ -178,8 +180,8 @@ void bind(py::module_& m, const std::string& suffix) {
             const Input<T> gradient = Input<T>(by_outputs, "gradient")
                                           .expect({self.trainer->batch_rows(), self.network.outputs()}, "gradient");
             {
-              py::gil_scoped_release release;
-              const std::lock_guard<std::mutex> lock(self.network.mutex);
+              const GilReleased release;
+              const std::lock_guard<Lock> lock(self.network.lock);
               self.trainer->backward_batch(gradient.data(), dropout);
             }
             return py::array_t<T>(self.network.parameter_count, self.trainer->gradient(), py::cast(&self));
@@ -190,8 +192,8 @@ void bind(py::module_& m, const std::string& suffix) {
           [](Train& self, double rate, double l2) {
             check_finite_scalar(rate, "learning_rate");
             check_finite_scalar(l2, "l2");
-            py::gil_scoped_release release;
-            const std::lock_guard<std::mutex> lock(self.network.mutex);
+            const GilReleased release;
+            const std::lock_guard<Lock> lock(self.network.lock);
             self.trainer->update(rate, l2);
           },
           py::arg("learning_rate"), py::arg("l2"))

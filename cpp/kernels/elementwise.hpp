@@ -78,9 +78,13 @@ NABLAS_INLINE void copy_row(const char* row, const char* next, int64 columns, T*
 template <class S>
 NABLAS_INLINE void convert_row(const char* row, int64 step, int64 columns, T* to) {
   for (int64 j = 0; j < columns; ++j) {
-    S x;
-    __builtin_memcpy(&x, row + j * step, sizeof x);
-    to[j] = static_cast<T>(x);
+    if constexpr (std::is_same_v<S, bool>) {
+      to[j] = row[j * step] != 0;  // a view of other memory may hold any byte
+    } else {
+      S x;
+      __builtin_memcpy(&x, row + j * step, sizeof x);
+      to[j] = static_cast<T>(x);
+    }
   }
 }
 

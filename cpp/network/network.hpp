@@ -2,11 +2,11 @@
 // offset; row 0 of the block is the bias.
 #pragma once
 
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "base/buffer.hpp"
+#include "base/lock.hpp"
 #include "kernels/table.hpp"
 
 namespace nablas {
@@ -33,7 +33,9 @@ class Network {
   int64 parameter_count = 0;
   int64 updates = 0;  // by all trainers; the step of the next batch's dropout mask
   Buffer<T> parameters;
-  std::mutex mutex;  // held while parameters are written
+  // Exclusive while parameters are written, shared while they are read: a reader sees those of the last return from the
+  // core.
+  mutable Lock lock;
 };
 
 // glorot, glorot_normal, he, lecun, uniform, normal, zeros: weights from the generator, biases zero.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from ._losses import Loss
+from ._threads import Claim, claimed
 from .optimizers import Optimizer
 
 if TYPE_CHECKING:
@@ -45,14 +48,16 @@ class Engine:
         network = _core.Network_float32 if single else _core.Network_float64
         self._network = network(sizes, activations)
         self._last: tuple[Optimizer, Trainer] | None = None
+        self._claim = Claim()
 
     # ---- parameters ----------------------------------------------------------------------------
 
     def initialize(self, init: str, seed: int) -> None:
         """New initial weights; counters and optimizer states are discarded."""
-        self._network.initialize(init, seed)
-        self.epochs, self.updates = 0, 0
-        self.forget_optimizer()
+        with self.training():
+            self._network.initialize(init, seed)
+            self.epochs, self.updates = 0, 0
+            self.forget_optimizer()
 
     @property
     def parameters(self) -> Array:
@@ -114,6 +119,24 @@ class Engine:
         return self._trainer(self._network, "sgd", {})
 
     # ---- training ------------------------------------------------------------------------------
+
+    @contextmanager
+    def training(self, optimizer: Optimizer | None = None) -> Iterator[None]:
+        """Claim the network, and the optimizer if given, for one training.
+
+        Raises
+        ------
+        RuntimeError
+            At once, if another call is training with either: in another thread, or around this one
+            in a callback or a signal handler.
+        """
+        with (
+            claimed(self._claim, "this network is being trained by another call"),
+            contextlib.nullcontext()
+            if optimizer is None
+            else claimed(optimizer.claim, "optimizer: this one is in use by another training"),
+        ):
+            yield
 
     def trainer(self, optimizer: Optimizer) -> Trainer:
         """The trainer of the last fit if `optimizer` is the same object, else a new one.

@@ -1,6 +1,10 @@
-"""Threads and instruction sets of the core."""
+"""Threads, claims and instruction sets of the core."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ._core import (
+    Claim,
     available_isas,
     isa,
     num_threads,
@@ -12,7 +16,9 @@ from ._core import (
 )
 
 __all__ = [
+    "Claim",
     "available_isas",
+    "claimed",
     "isa",
     "num_threads",
     "peak_gflops",
@@ -24,3 +30,14 @@ __all__ = [
 
 for _function in (available_isas, isa, num_threads, set_num_threads):
     _function.__module__ = "nablas"
+
+
+@contextmanager
+def claimed(claim: Claim, message: str) -> Iterator[None]:
+    """Hold a claim, or raise RuntimeError with the message if another call has it."""
+    if not claim.take():
+        raise RuntimeError(message)
+    try:
+        yield
+    finally:
+        claim.release()

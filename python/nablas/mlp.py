@@ -15,7 +15,7 @@ from .callbacks import AnyCallback
 from .explain import Explanation, explain
 from .history import History
 from .network import Network
-from .optimizers import Optimizer
+from .optimizers import Optimizer, as_optimizer
 
 Array = NDArray[Any]
 
@@ -122,28 +122,34 @@ class MLP(Network):
         ------
         ValueError, TypeError
             For data or settings that do not fit; the network is unchanged.
+        RuntimeError
+            If the network or the optimizer is being trained by another call: in another thread, or
+            around this one in a callback or a signal handler. Prediction meanwhile uses the weights
+            of the last return from the core (an epoch's end, or 50 ms of one).
         FloatingPointError
             When a batch's loss is not finite. The weights before its update are kept.
         """
-        return make_fit(
-            self,
-            X,
-            y,
-            optimizer=optimizer,
-            loss=loss,
-            batch_size=batch_size,
-            epochs=epochs,
-            shuffle=shuffle,
-            seed=seed,
-            validation_data=validation_data,
-            sample_weight=sample_weight,
-            l1=l1,
-            l2=l2,
-            clip_norm=clip_norm,
-            dropout=dropout,
-            callbacks=callbacks,
-            progress=progress,
-        ).run()
+        chosen = as_optimizer(optimizer)
+        with self.engine.training(chosen):
+            return make_fit(
+                self,
+                X,
+                y,
+                optimizer=chosen,
+                loss=loss,
+                batch_size=batch_size,
+                epochs=epochs,
+                shuffle=shuffle,
+                seed=seed,
+                validation_data=validation_data,
+                sample_weight=sample_weight,
+                l1=l1,
+                l2=l2,
+                clip_norm=clip_norm,
+                dropout=dropout,
+                callbacks=callbacks,
+                progress=progress,
+            ).run()
 
     def loss(
         self,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from . import kernels
 from ._checks import flag
 from ._registry import OPTIMIZERS, checked
+from ._threads import Claim
 from .schedules import Constant, Plan, Schedule, as_schedule
 
 _CLASSES: dict[str, Callable[..., Optimizer]] = {}  # by the name of the rule
@@ -41,6 +42,7 @@ class Optimizer:
 
     def __init__(self, learning_rate: float | Schedule, **hyperparameters: float) -> None:
         self.learning_rate = learning_rate
+        self.claim = Claim()  # held by the training that uses it
         known = OPTIMIZERS[self.name].hyperparameters
         self.hyperparameters = MappingProxyType(checked(self.name, known, hyperparameters))
 
@@ -138,6 +140,16 @@ class Optimizer:
             update(rate, step, *gradient)
 
         return scheduled
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {**vars(self), "hyperparameters": dict(self.hyperparameters)}
+        del state["claim"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.hyperparameters = MappingProxyType(state["hyperparameters"])
+        self.claim = Claim()
 
     def __repr__(self) -> str:
         rate = type(self.schedule).__name__ != "Constant"

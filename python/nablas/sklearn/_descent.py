@@ -130,26 +130,27 @@ def descend(
     if bridged:
         callbacks.append(Bridge(estimator, record, epochs, rows.X, problem.y))
     random = bool(options.shuffle) or np.any(np.asarray(options.dropout) > 0)
-    fit = assemble(
-        net,
-        rows.task,
-        _data(options, net, problem),
-        _validation(estimator, options, net, problem),
-        optimizer=optimizer,
-        batch_size=_batch_size(options, len(rows)),
-        epochs=epochs,
-        shuffle=bool(options.shuffle),
-        seed=int(rng.randint(2**31 - 1)) if random else 0,
-        l1=float(options.l1),
-        l2=0.5 * float(options.alpha),
-        clip_norm=options.clip_norm,
-        dropout=options.dropout,
-        callbacks=callbacks,
-        progress=bool(options.progress),
-        loss_scale=problem.loss_scale,
-        by_batch=True,
-    )
-    _run(fit, options, record, stopping, incremental)
+    with net.engine.training(optimizer):
+        fit = assemble(
+            net,
+            rows.task,
+            _data(options, net, problem),
+            _validation(estimator, options, net, problem),
+            optimizer=optimizer,
+            batch_size=_batch_size(options, len(rows)),
+            epochs=epochs,
+            shuffle=bool(options.shuffle),
+            seed=int(rng.randint(2**31 - 1)) if random else 0,
+            l1=float(options.l1),
+            l2=0.5 * float(options.alpha),
+            clip_norm=options.clip_norm,
+            dropout=options.dropout,
+            callbacks=callbacks,
+            progress=bool(options.progress),
+            loss_scale=problem.loss_scale,
+            by_batch=True,
+        )
+        _run(fit, options, record, stopping, incremental)
     if options.early_stopping:
         stopping.restore_best(net.parameters)
     return record

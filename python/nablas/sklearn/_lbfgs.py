@@ -59,7 +59,7 @@ def minimise(options: Options, problem: Problem, record: Record, net: Network) -
         "gtol": options.tol,
     }
     # Idle threads of SciPy's BLAS busy-wait and would take cores from the engine's threads.
-    with _libraries().limit(limits=1, user_api="blas"):
+    with engine.training(), _libraries().limit(limits=1, user_api="blas"):
         result = scipy.optimize.minimize(
             value_and_gradient,
             net.parameters.astype(np.float64),

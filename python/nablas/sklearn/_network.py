@@ -18,7 +18,7 @@ from ._rows import Rows
 from ._threads import threads
 
 Array = NDArray[Any]
-_TRANSIENT = ("_net", "_views", "_optimizer")  # not pickled; created again when needed
+_TRANSIENT = ("_net", "_views", "_optimizer", "_claim")  # not pickled; created again when needed
 FLOATS = (np.float64, np.float32)
 
 

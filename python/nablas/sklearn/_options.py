@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import schedules
 from .._losses import Loss, LossFunction
+from .._threads import Claim, claimed
 from ..optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from ._parameters import SOLVERS, hidden_activations, hidden_sizes
 from ._rows import Rows
@@ -195,7 +196,16 @@ class Curves(Record):
 
 @contextmanager
 def unchanged_on_error(estimator: Any) -> Iterator[None]:
-    """If the body raises, the estimator has the attributes and the weights it had before."""
+    """If the body raises, the estimator has the attributes and the weights it had before.
+
+    RuntimeError at once if another call is fitting the same estimator.
+    """
+    claim = vars(estimator).setdefault("_claim", Claim())
+    with claimed(claim, "this estimator is being fitted by another call"):
+        yield from _restoring(estimator)
+
+
+def _restoring(estimator: Any) -> Iterator[None]:
     before = dict(vars(estimator))
     net = before.get("_net")
     parameters = None if net is None else net.parameters.copy()

@@ -1,0 +1,28 @@
+// Sections without the interpreter lock (GIL).
+//
+// A daemon thread may be in such a section when the interpreter ends. CPython before 3.14 ends a thread that then asks
+// for the lock by unwinding its stack, which terminates a C++ process. So a handler that runs at exit (`end_sections`)
+// first waits for the sections that are under way; a thread that ends one afterwards waits for the end of the process
+// instead.
+#pragma once
+
+#include <Python.h>
+
+namespace nablas {
+
+class GilReleased {
+ public:
+  GilReleased();
+  ~GilReleased();
+  GilReleased(const GilReleased&) = delete;
+  GilReleased& operator=(const GilReleased&) = delete;
+
+ private:
+  PyThreadState* state_;
+};
+
+// From now on no section takes the lock again. Waits, without the lock, until those under way have taken it or
+// `seconds` have passed. Called with the lock, once, before the interpreter is finalized.
+void end_sections(double seconds);
+
+}  // namespace nablas
