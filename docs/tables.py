@@ -43,7 +43,12 @@ def table(head, rows):
 def formulas():
     """The text of docs/formulas.md."""
     activations = [
-        (f"`{name}`", f"`{entry.formula}`", "a" if entry.kept == "output" else "z")
+        (
+            f"`{name}`",
+            f"`{entry.formula}`",
+            "a" if entry.kept == "output" else "z",
+            entry.initialization,
+        )
         for name, entry in ACTIVATIONS.items()
     ]
     losses = [
@@ -68,15 +73,17 @@ def formulas():
         )
         for name, rule in OPTIMIZERS.items()
     ]
+    activation_header = ("name", "g(z)", "slope from", 'init="auto"')
     return f"""# Formulas
 
 Made by `python docs/tables.py` from the core's registries.
 
 ## Activations
 
-The slope g' is computed from the activation's output a, or from its preactivation z.
+The slope g' is computed from the activation's output a, or from its preactivation z. The last
+column is the initialization of a network whose first activation it is.
 
-{table(("name", "g(z)", "slope from"), activations)}
+{table(activation_header, activations)}
 
 `softmax` is an output activation: `exp(z_j) / sum(exp(z))` over a row.
 
@@ -100,7 +107,9 @@ def readme(text):
         "activations": ", ".join(ACTIVATIONS) + "; softmax at the output",
         "losses": ", ".join(LOSSES)
         + ", or a function `(outputs, targets) -> (value, gradient)`; sample weights; l1, l2",
-        "optimizers": ", ".join(f"`{CLASSES[name].__name__}`" for name in OPTIMIZERS)
+        "optimizers": ", ".join(
+            f"`{CLASSES[name].__name__ if name in CLASSES else name}`" for name in OPTIMIZERS
+        )
         + ", also on plain arrays and Tensors (`optimizer.bind`)",
         "initialization": ", ".join(INITIALIZATIONS),
     }

@@ -3,6 +3,7 @@
 `conftest` runs only `test_recipes` while something is missing, since every enumerating test would fail with it.
 """
 
+import ast
 import inspect
 import re
 from pathlib import Path
@@ -83,7 +84,7 @@ def optimizers():
     path = "python/nablas/reference/optimizers.py"
     for name, rule in OPTIMIZERS.items():
         if name not in reference.RULES:
-            yield f"{line_of(path, ': Rule')}: after it add {name}"
+            yield f"{line_of(path, ': Rule')}: after it add {name!r}, and a function _{name} above"
             continue
         theirs = reference.RULES[name]
         if (theirs.arrays, theirs.scalar) != (len(rule.states), rule.scalar is not None):
@@ -109,21 +110,39 @@ def optimizer_classes():
             yield f"{line_of('python/nablas/__init__.py', 'Adam')}: export {classes[name].__name__}"
 
 
+def stub_signatures():
+    """Parameters of every function of the stub; ``x = y`` gives x those of y."""
+    found = {}
+    for node in ast.parse((PYTHON / "_core.pyi").read_text()).body:
+        if isinstance(node, ast.FunctionDef):
+            a = node.args
+            names = [p.arg for p in [*a.posonlyargs, *a.args, *a.kwonlyargs]]
+            found[node.name] = names + ([a.kwarg.arg] if a.kwarg else [])
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):
+            found[node.targets[0].id] = found.get(node.value.id)
+    return found
+
+
 def kernels_and_stub():
-    stub = (PYTHON / "_core.pyi").read_text()
+    stub = stub_signatures()
     at = line_of("python/nablas/_core.pyi", "= softmax_cross_entropy$")
     functions = {entry.function for entry in LOSSES.values()}
     for name in kernels.__all__:
-        if not re.search(rf"(?m)^(def )?{name}\b", stub):
-            yield f"{at}: after it add {name}"
+        got = inspect.signature(getattr(kernels, name))
+        if name not in stub:
+            yield f"{at}: after it add {name}{got}"
+        elif stub[name] != list(got.parameters):
+            yield f"{line_of('python/nablas/_core.pyi', rf'^(def )?{name}[ (]')}: expected {name}{got}"
         if name in functions:
             continue  # generated from the loss, which `losses` compares
         if not hasattr(reference, name):
-            yield f"{line_of('python/nablas/reference/__init__.py', '__all__')}: add {name}"
+            place = line_of("python/nablas/reference/__init__.py", "^from")
+            yield f"{place}: import a function {name}{got} of the reference, and export it"
             continue
-        got = inspect.signature(getattr(kernels, name)).parameters
-        want = inspect.signature(getattr(reference, name)).parameters
-        if [(p.name, p.kind) for p in got.values()] != [(p.name, p.kind) for p in want.values()]:
+        want = inspect.signature(getattr(reference, name))
+        if [(p.name, p.kind) for p in got.parameters.values()] != [
+            (p.name, p.kind) for p in want.parameters.values()
+        ]:
             yield f"python/nablas/reference: {name} has the signature {want}, the kernel {got}"
 
 

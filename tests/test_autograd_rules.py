@@ -217,16 +217,6 @@ def test_a_wrong_rule_is_found(name, monkeypatch):
         gradcheck(function, inputs)
 
 
-KINKED = {
-    "relu",
-    "leaky_relu",
-    "elu",
-    "selu",
-    "softsign",
-    "step",
-}  # the slope has no derivative at 0
-
-
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_slopes_for_higher_derivatives(name):
     """Autograd differentiates the reference's formulas, so these must be smooth wherever g' is."""
@@ -240,11 +230,11 @@ def test_slopes_for_higher_derivatives(name):
     second = np.zeros(81)
     if isinstance(result, Tensor) and result.requires_grad:
         second = ag.grad(result.sum(), x, allow_unused=True)[0].data
-    smooth = np.abs(z) > 1e-3 if name in KINKED else np.ones(81, bool)
     h = 1e-5
-    np.testing.assert_allclose(
-        second[smooth], ((slope(z + h) - slope(z - h)) / (2 * h))[smooth], rtol=1e-6, atol=1e-8
-    )
+    right, left = (slope(z + h) - slope(z)) / h, (slope(z) - slope(z - h)) / h
+    smooth = np.abs(right - left) < 1e-3  # elsewhere the slope has no derivative
+    assert smooth.sum() >= 75
+    np.testing.assert_allclose(second[smooth], ((right + left) / 2)[smooth], rtol=1e-5, atol=1e-8)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

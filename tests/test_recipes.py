@@ -51,10 +51,14 @@ def test_the_registries_that_the_recipes_name_are_the_ones_that_are_read(registr
 
 @pytest.mark.parametrize("step", registries.STEPS, ids=lambda step: step.__name__)
 def test_no_step_was_left_out(step):
-    assert list(step()) == []
+    missing = list(step())
+    if missing:
+        pytest.fail("\n".join(missing), pytrace=False)
 
 
 def test_everything_else_follows():
+    if registries.missing():
+        pytest.skip("test_no_step_was_left_out says what is missing")
     for name in ACTIVATIONS:
         assert callable(getattr(nb.autograd, name))
         assert name in nb.autograd.__all__

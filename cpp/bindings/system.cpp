@@ -30,8 +30,8 @@ py::dict registry() {
   py::dict activations, losses, optimizers;
   for (int i = 0; i < table.activation_count; ++i) {
     const auto& entry = table.activations[i];
-    activations[entry.name] =
-        py::make_tuple(entry.slope_needs_preactivation ? "preactivation" : "output", entry.formula);
+    activations[entry.name] = py::make_tuple(entry.slope_needs_preactivation ? "preactivation" : "output",
+                                             entry.formula, entry.initialization);
   }
   for (int i = 0; i < table.loss_count; ++i) {
     const auto& entry = table.losses[i];

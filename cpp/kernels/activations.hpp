@@ -2,7 +2,8 @@
 // generated from the list), and its formula in python/nablas/reference/activations.py.
 //
 // value(z) is g(z). slope(kept) is g'(z) as a function of a = g(z), or of z where slope_needs_preactivation.
-// value(NaN) is NaN. Cost: one read and one write per element, and the formula's arithmetic.
+// value(NaN) is NaN, value(±inf) the limit, and a finite z does not overflow on the way; so in the reference. Cost: one
+// read and one write per element, and the formula's arithmetic.
 #pragma once
 
 #include "kernels/math.hpp"
@@ -12,9 +13,11 @@ namespace nablas {
 namespace {
 
 struct OutputSlope {
+  static constexpr const char* initialization = "glorot";
   static constexpr bool slope_needs_preactivation = false;
 };
 struct PreactivationSlope {
+  static constexpr const char* initialization = "glorot";
   static constexpr bool slope_needs_preactivation = true;
 };
 
@@ -34,23 +37,24 @@ struct Tanh : OutputSlope {
   static NABLAS_INLINE V slope(V a) { return T(1) - a * a; }
 };
 struct Relu : OutputSlope {
-  static constexpr const char *name = "relu", *formula = "max(z, 0)";
+  static constexpr const char *name = "relu", *initialization = "he", *formula = "max(z, 0)";
   static NABLAS_INLINE V value(V z) { return z < T(0) ? V{} : z; }
   static NABLAS_INLINE V slope(V a) { return a > T(0) ? broadcast(1) : V{}; }
 };
 struct LeakyRelu : OutputSlope {
-  static constexpr const char *name = "leaky_relu", *formula = "z where z >= 0, else 0.01 z";
+  static constexpr const char *name = "leaky_relu", *initialization = "he", *formula = "z where z >= 0, else 0.01 z";
   static constexpr T leak = T(0.01);
   static NABLAS_INLINE V value(V z) { return z < T(0) ? z * leak : z; }
   static NABLAS_INLINE V slope(V a) { return a > T(0) ? broadcast(1) : broadcast(leak); }
 };
 struct Elu : OutputSlope {
-  static constexpr const char *name = "elu", *formula = "z where z >= 0, else exp(z) - 1";
+  static constexpr const char *name = "elu", *initialization = "he", *formula = "z where z >= 0, else exp(z) - 1";
   static NABLAS_INLINE V value(V z) { return z < T(0) ? expm1(z) : z; }
   static NABLAS_INLINE V slope(V a) { return a > T(0) ? broadcast(1) : a + T(1); }
 };
 struct Selu : OutputSlope {  // Klambauer et al. 2017
-  static constexpr const char *name = "selu", *formula = "1.0507 z where z >= 0, else 1.7581 (exp(z) - 1)";
+  static constexpr const char *name = "selu", *initialization = "lecun",
+                              *formula = "1.0507 z where z >= 0, else 1.7581 (exp(z) - 1)";
   static constexpr T scale = T(1.05070098735548049342), scaled_alpha = T(1.75809934084737685994);
   static NABLAS_INLINE V value(V z) { return z < T(0) ? expm1(z) * scaled_alpha : z * scale; }
   static NABLAS_INLINE V slope(V a) { return a > T(0) ? broadcast(scale) : a + scaled_alpha; }
@@ -72,7 +76,7 @@ struct Softsign : OutputSlope {
   }
 };
 struct Silu : PreactivationSlope {
-  static constexpr const char *name = "silu", *formula = "z sigmoid(z)";
+  static constexpr const char *name = "silu", *initialization = "he", *formula = "z sigmoid(z)";
   static NABLAS_INLINE V value(V z) { return z == -infinity ? V{} : z * sigmoid(z); }
   static NABLAS_INLINE V slope(V z) {
     const V s = sigmoid(z);
@@ -80,12 +84,13 @@ struct Silu : PreactivationSlope {
   }
 };
 struct Gelu : PreactivationSlope {  // exact, through erf
-  static constexpr const char *name = "gelu", *formula = "z Phi(z), Phi the normal distribution function";
+  static constexpr const char *name = "gelu", *initialization = "he",
+                              *formula = "z Phi(z), Phi the normal distribution function";
   static NABLAS_INLINE V value(V z) { return z == -infinity ? V{} : z * normal_cdf(z); }
   static NABLAS_INLINE V slope(V z) { return normal_cdf(z) + z * normal_pdf(z); }
 };
 struct Mish : PreactivationSlope {  // Misra 2020; tanh(log(1 + e)) = n / (n + 2) with e = exp(z), n = e (e + 2)
-  static constexpr const char *name = "mish", *formula = "z tanh(log(1 + exp(z)))";
+  static constexpr const char *name = "mish", *initialization = "he", *formula = "z tanh(log(1 + exp(z)))";
   static NABLAS_INLINE V capped(V z) { return z > T(20) ? broadcast(20) : z; }  // beyond it g(z) rounds to z
   static NABLAS_INLINE V value(V z) {
     const V e = exp(capped(z)), n = e * (e + T(2));
@@ -132,6 +137,7 @@ struct ActivationMaker {
   static constexpr Entry entry() {
     return {A::name,
             A::formula,
+            A::initialization,
             A::slope_needs_preactivation,
             [](const Matrix<const T>& z, T* a, int64 a_rs) {
               map_rows(z, a, a_rs, [](V x, auto) NABLAS_LAMBDA { return A::value(x); });

@@ -35,6 +35,7 @@ template <class T>
 struct ActivationEntry {
   const char* name;
   const char* formula;
+  const char* initialization;      // of weights before it, where the user names none
   bool slope_needs_preactivation;  // slope is a function of z; otherwise of the activation's output
   // All (rows, columns) with unit column stride. In place is allowed.
   void (*value)(const Matrix<const T>& z, T* a, int64 a_rs);

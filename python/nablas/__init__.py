@@ -43,9 +43,6 @@ def __dir__() -> list[str]:
     return __all__
 
 
-for _thing in (Huber, Loss, Quantile, activations, losses):  # defined in private modules
-    _thing.__module__ = __name__
-
 __all__ = [
     "MLP",
     "SGD",
@@ -84,3 +81,8 @@ __all__ = [
     "schedules",
     "set_num_threads",
 ]
+
+for _name in __all__:
+    _thing = None if _name == "plots" else globals()[_name]
+    if "._" in getattr(_thing, "__module__", ""):  # defined in a private module
+        _thing.__module__ = __name__

@@ -49,10 +49,20 @@ def checked(
 
 
 class Activation(NamedTuple):
-    """``kept`` says what the slope is a function of: "output" or "preactivation"."""
+    """An activation of the core.
+
+    Attributes
+    ----------
+    kept : str
+        What the slope is a function of: "output" or "preactivation".
+    formula : str
+    initialization : str
+        Of the weights of a network whose first activation it is, where none is named.
+    """
 
     kept: str
     formula: str
+    initialization: str
 
 
 class LossEntry(NamedTuple):

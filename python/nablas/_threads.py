@@ -28,9 +28,6 @@ __all__ = [
     "use_isa",
 ]
 
-for _function in (available_isas, isa, num_threads, set_num_threads):
-    _function.__module__ = "nablas"
-
 
 @contextmanager
 def claimed(claim: Claim, message: str) -> Iterator[None]:

@@ -38,7 +38,7 @@ class MLP(Network):
     init : str
         "glorot" (uniform), "glorot_normal", "he", "lecun" (normal), "uniform" (±1/sqrt(inputs)),
         "normal" (standard deviation 0.01), "zeros", or "auto", by the first layer's activation: he
-        for relu, leaky_relu, elu, silu and gelu, lecun for selu, else glorot. Biases are zero.
+        for relu and its like, lecun for selu, else glorot (docs/formulas.md). Biases are zero.
 
     Attributes
     ----------

@@ -17,15 +17,6 @@ from .history import History
 
 Array = NDArray[Any]
 
-_INIT_FOR = {
-    "relu": "he",
-    "leaky_relu": "he",
-    "elu": "he",
-    "silu": "he",
-    "gelu": "he",
-    "selu": "lecun",
-}
-
 
 class Views(tuple[Array, ...]):
     """Arrays that share memory with a network's parameters; assigning an item copies into it."""
@@ -100,7 +91,8 @@ class Network:
         new = self.seed if seed is None else _checks.integer("seed", seed, 0)
         init = _checks.choice("init", init, [*INITIALIZATIONS, "auto"])
         if init == "auto":
-            init = _INIT_FOR.get(self.activations[0], "glorot")
+            first = ACTIVATIONS.get(self.activations[0])  # None: softmax, without hidden layers
+            init = "glorot" if first is None else first.initialization
         self.engine.initialize(init, new)
         self.seed, self.classes, self.history = new, None, None
 

@@ -325,6 +325,11 @@ class Adagrad(Optimizer):
         super().__init__(learning_rate, eps=eps)
 
 
+def make_optimizer(name: str, learning_rate: float | Schedule, **settings: Any) -> Optimizer:
+    """A new optimizer by its registered name."""
+    return _CLASSES[name](learning_rate, **settings)
+
+
 def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
     """An optimizer object from an object, a registered name, or None for Adam."""
     if isinstance(optimizer, Optimizer):
@@ -339,7 +344,7 @@ def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
     raise TypeError(f"optimizer: expected an optimizer or its name, got {type(optimizer).__name__}")
 
 
-__all__ = ["Optimizer", "as_optimizer", "initial_states", "names"]
+__all__ = ["Optimizer", "as_optimizer", "initial_states", "make_optimizer", "names"]
 __all__ += [cls.__name__ for cls in _CLASSES.values()]
 
 

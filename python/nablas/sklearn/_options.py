@@ -11,8 +11,9 @@ import numpy as np
 
 from .. import schedules
 from .._losses import Loss, LossFunction
+from .._registry import OPTIMIZERS
 from .._threads import Claim, claimed
-from ..optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from ..optimizers import Optimizer, make_optimizer
 from ._parameters import SOLVERS, hidden_activations, hidden_sizes
 from ._rows import Rows
 
@@ -63,23 +64,20 @@ class Options:
 
     def optimizer(self) -> Optimizer:
         """A new optimizer of the core, with its schedule."""
-        rate = self._schedule()
         # scikit-learn allows a momentum of 1; the core wants less.
         momentum = min(float(self.momentum), float(np.nextafter(1, 0)))
-        moments = {
+        named = {
+            "momentum": momentum,
+            "nesterov": bool(self.nesterovs_momentum) and momentum > 0,
             "beta1": float(self.beta_1),
             "beta2": float(self.beta_2),
+            "rho": float(self.beta_2),
             "eps": float(self.epsilon),
+            "weight_decay": float(self.weight_decay),
         }
-        if self.solver == "sgd":
-            return SGD(rate, momentum, bool(self.nesterovs_momentum) and momentum > 0)
-        if self.solver == "adam":
-            return Adam(rate, **moments)
-        if self.solver == "adamw":
-            return AdamW(rate, **moments, weight_decay=float(self.weight_decay))
-        if self.solver == "rmsprop":
-            return RMSprop(rate, moments["beta2"], moments["eps"], momentum)
-        return Adagrad(rate, moments["eps"])
+        taken = OPTIMIZERS[self.solver].hyperparameters
+        settings = {name: value for name, value in named.items() if name in taken}
+        return make_optimizer(self.solver, self._schedule(), **settings)
 
     def _schedule(self) -> Any:
         kind, rate = self.learning_rate, self.learning_rate_init

@@ -10,10 +10,11 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from .. import schedules
 from .._registry import ACTIVATIONS as CORE_ACTIVATIONS
+from .._registry import OPTIMIZERS
 
 ALIASES = {"logistic": "sigmoid"}
 ACTIVATIONS = {*CORE_ACTIVATIONS, "logistic"}
-SOLVERS = {"sgd", "adam", "adamw", "rmsprop", "adagrad"}  # besides "lbfgs"
+SOLVERS = set(OPTIMIZERS)  # besides "lbfgs"
 
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],

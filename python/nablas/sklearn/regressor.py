@@ -14,16 +14,16 @@ from sklearn.utils.validation import validate_data
 from .. import metrics
 from .._checks import integer
 from .._losses import Quantile
+from .._registry import LOSSES
 from ._base import BaseMLP
 from ._network import FLOATS, Array
 from ._parameters import CONSTRAINTS, keep
 
-_LOSSES = {
-    "squared_error": "half_mse",
-    "poisson": "poisson",
-    "absolute_error": "mae",
-    "mae": "mae",
-    "huber": "huber",
+# scikit-learn's names, and the core's own that take any values
+_LOSSES = {"squared_error": "half_mse", "poisson": "poisson", "absolute_error": "mae"} | {
+    name: name
+    for name, entry in LOSSES.items()
+    if entry.link == "identity" and name not in ("mse", "half_mse", "quantile")
 }
 
 
