@@ -118,7 +118,7 @@ class Input {
   py::array array_;
 };
 
-using Arrays = std::initializer_list<const py::array*>;
+using Arrays = std::initializer_list<const py::array*>;  // null: an optional array that was not given
 
 // A result: a new array, or `out`. If `out` is not contiguous native memory, overlaps an input in `apart`, or overlaps
 // one in `in_place` without being the same memory, the kernel writes to new memory; `finish` copies it to `out`.
@@ -137,7 +137,7 @@ class Result {
     check_shape(target_, shape, name);
     if (!target_.writeable()) value_error(name, "a writeable array", "a read-only one");
     bool direct = is_plain(target_);
-    for (const py::array* input : apart) direct &= !overlap(target_, *input);
+    for (const py::array* input : apart) direct &= input == nullptr || !overlap(target_, *input);
     for (const py::array* input : in_place)
       direct &= !overlap(target_, *input) || (input->data() == target_.data() && input->size() == target_.size());
     memory_ = direct ? target_ : new_array<T>(shape);

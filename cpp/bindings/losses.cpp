@@ -20,7 +20,7 @@ struct LossInputs {
       : total_weight(static_cast<double>(z.rows())) {
     const int64 rows = z.rows(), columns = z.columns();
     if (entry.takes_labels && given.ndim() == 1) {
-      labels = label_array(given, rows, columns, "targets");
+      labels.emplace(label_array(given, rows, columns, "targets"));
     } else {
       targets.emplace(given, "targets");
       targets->expect({rows, columns}, "targets");
@@ -33,7 +33,7 @@ struct LossInputs {
     total_weight = 0;
     for (int64 i = 0; i < rows; ++i) total_weight += weights->data()[i];
   }
-  py::array_t<int64> labels;
+  std::optional<py::array_t<int64>> labels;
   std::optional<Input<T>> targets, weights;
   double total_weight;
 };
@@ -50,16 +50,15 @@ py::tuple loss_and_delta(int index, py::handle z_object, py::handle targets_obje
     check_dimensions(z.array(), 2, "z");
     const int64 rows = z.rows(), columns = z.columns();
     const LossInputs<T> samples(entry, z, target_array, sample_weight);
-    const py::array none;
     Result<T> delta(out, {rows, columns}, "out",
-                    {samples.targets ? &samples.targets->array() : &none, &samples.labels,
-                     samples.weights ? &samples.weights->array() : &none},
+                    {samples.targets ? &samples.targets->array() : nullptr, samples.labels ? &*samples.labels : nullptr,
+                     samples.weights ? &samples.weights->array() : nullptr},
                     {&z.array()});
     const double share = (samples.total_weight > 0 ? 1 / samples.total_weight : 0) *
                          (entry.mean_of_entries && columns > 0 ? 1.0 / columns : 1.0);
     const LossArguments<T> arguments{z.matrix(),
                                      samples.targets ? samples.targets->data() : nullptr,
-                                     samples.targets ? nullptr : samples.labels.data(),
+                                     samples.labels ? samples.labels->data() : nullptr,
                                      samples.weights ? samples.weights->data() : nullptr,
                                      values,
                                      delta.data(),

@@ -6,6 +6,7 @@ table, ``nablas.autograd.rules``; `Function` adds a user-defined operation.
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from . import numpy_protocol as _numpy_protocol  # noqa: F401, registers NumPy's functions
 from .check import gradcheck, gradgradcheck
@@ -151,12 +152,11 @@ _generated = {
     if name not in __all__  # exp is NumPy's
 }
 __all__ += sorted(_generated)
+globals().update(_generated)
 
+if TYPE_CHECKING:
 
-def __getattr__(name: str) -> Callable[..., Tensor]:
-    if name in _generated:
-        return _generated[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Callable[..., Tensor]: ...
 
 
 def __dir__() -> list[str]:
