@@ -26,6 +26,17 @@ def line_of(path, pattern):
     return f"{path}:{max(i for i, text in enumerate(lines, 1) if re.search(pattern, text))}"
 
 
+def defaults(function, keyword_only=False):
+    """The defaults of a function's parameters, by name."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if not keyword_only or p.kind is p.KEYWORD_ONLY}
+
+
+def defaults_of(entry):
+    """The defaults of a registered entry's hyperparameters, by name."""
+    return {name: h.default for name, h in entry.hyperparameters.items()}
+
+
 def activations():
     path = "python/nablas/reference/activations.py"
     for name, entry in ACTIVATIONS.items():
@@ -50,14 +61,7 @@ def losses():
         for field in ("link", "function", "averaged"):
             if getattr(theirs, field) != getattr(entry, field):
                 yield f"{at}: @loss says {field} {getattr(theirs, field)!r}, the C++ struct {getattr(entry, field)!r}"
-        own = [
-            p
-            for p in inspect.signature(theirs.entries).parameters.values()
-            if p.kind is p.KEYWORD_ONLY
-        ]
-        if {p.name: p.default for p in own} != {
-            n: h.default for n, h in entry.hyperparameters.items()
-        }:
+        if defaults(theirs.entries, keyword_only=True) != defaults_of(entry):
             yield f"{at}: expected the hyperparameters {dict(entry.hyperparameters)}"
     for name in set(reference.LOSSES) - set(LOSSES):
         yield f"{line_of(path, f'^def {name}')}: {name} is not registered in cpp/kernels/losses.hpp"
@@ -71,10 +75,7 @@ def loss_classes():
         if name not in classes:
             yield f"{line_of('python/nablas/_losses.py', '^class .*Loss')}: after it add a class for {name}"
             continue
-        parameters = inspect.signature(classes[name]).parameters.values()
-        if {p.name: p.default for p in parameters} != {
-            n: h.default for n, h in entry.hyperparameters.items()
-        }:
+        if defaults(classes[name]) != defaults_of(entry):
             yield f"{line_of('python/nablas/_losses.py', f'class {classes[name].__name__}')}: parameters differ"
         if classes[name].__name__ not in nb.__all__:
             yield f"{line_of('python/nablas/__init__.py', 'Huber')}: export {classes[name].__name__}"
@@ -102,9 +103,9 @@ def optimizer_classes():
         if name not in classes:
             yield f"{line_of(path, '^class .*Optimizer')}: after it add a class with name = {name!r}"
             continue
-        parameters = inspect.signature(classes[name]).parameters.items()
-        defaults = {p: float(q.default) for p, q in parameters if p != "learning_rate"}
-        if defaults != {h: k.default for h, k in rule.hyperparameters.items()}:
+        own = defaults(classes[name])
+        del own["learning_rate"]
+        if own != defaults_of(rule):
             yield f"{line_of(path, f'^class {classes[name].__name__}')}: defaults differ from the C++ struct's"
         if classes[name].__name__ not in nb.__all__:
             yield f"{line_of('python/nablas/__init__.py', 'Adam')}: export {classes[name].__name__}"
