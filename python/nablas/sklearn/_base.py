@@ -121,13 +121,13 @@ class BaseMLP(HasNetwork, ABC):
         sizes = [features, *options.hidden, self.n_outputs_]
         output = core_activation(self.out_activation_)
         net = MLP(sizes, names, output, dtype=dtype, seed=0, init="zeros")
-        for i, (weights, bias) in enumerate(zip(net.weights, net.biases, strict=True)):
+        self._adopt(net)
+        for i, (weights, bias) in enumerate(zip(self.coefs_, self.intercepts_, strict=True)):
             after = names[min(i, len(names) - 1)] if names else "identity"
             factor = 2.0 if after == "sigmoid" else 6.0
             bound = np.sqrt(factor / sum(weights.shape))
             weights[:] = rng.uniform(-bound, bound, weights.shape)
             bias[:] = rng.uniform(-bound, bound, bias.shape)
-        self._adopt(net)
         self.n_layers_ = len(sizes)
 
     def _fit(
@@ -192,7 +192,9 @@ class BaseMLP(HasNetwork, ABC):
         if X is None:
             return None
         X, y = self._validate_input(X, y, True, reset=False, held_out=True)
-        return Rows.of(X), _floats(y, net), None
+        rows = Rows.of(X)
+        rows.check_finite(net.dtype)
+        return rows, _floats(y, net), None
 
     def _with_class_weight(self, y: Any, weight: Any) -> Any:
         """The rows' weights, times their classes' weights."""

@@ -16,6 +16,22 @@ from ._heads import Heads
 from ._network import FLOATS, Array, HasNetwork
 
 
+SINGLE = ("binary", "multiclass")  # types of targets with one label a row
+
+
+def _binarizer(y: Any) -> LabelBinarizer:
+    """A fitted `LabelBinarizer`.
+
+    Of one label a row its attributes are set here: its `fit` looks at every label twice more.
+    """
+    kind = type_of_target(y, input_name="y") if y.ndim == 1 else ""
+    made = LabelBinarizer()
+    if kind not in SINGLE:
+        return made.fit(y)
+    made.y_type_, made.sparse_input_, made.classes_ = kind, False, np.unique(y)
+    return made
+
+
 class Labels(HasNetwork):
     """Binary, multiclass, multilabel and multiclass-multioutput labels."""
 
@@ -42,21 +58,24 @@ class Labels(HasNetwork):
         if self._heads is not None:
             return X, self._codes_of_heads(self._heads, y)
         if fresh:
-            self._label_binarizer = LabelBinarizer().fit(y)
+            self._label_binarizer = _binarizer(y)
             self.classes_ = self._label_binarizer.classes_
         else:
             self._check_classes(unique_labels(y), all_of_them=self.warm_start and not held_out)
-        if self._label_binarizer.y_type_ == "multiclass" and len(self.classes_) > 2:
-            if y.ndim == 2:
-                raise ValueError("The object was not fitted with multilabel input.")
+        single = self._label_binarizer.y_type_ in SINGLE
+        if single and y.ndim == 2:
+            raise ValueError("The object was not fitted with multilabel input.")
+        if single and len(self.classes_) > 2:
             codes = np.searchsorted(self.classes_, y)
             if self.label_smoothing == 0 and not callable(self.loss):
                 return X, codes
             targets = np.eye(len(self.classes_))[codes]
+        elif single:
+            targets = np.searchsorted(self.classes_, y)[:, None].astype(float)
         else:
             targets = np.asarray(self._label_binarizer.transform(y), dtype=float)
         k = targets.shape[1]
-        share = 1 / k if self._label_binarizer.y_type_ == "multiclass" and k > 1 else 0.5
+        share = 1 / k if single and k > 1 else 0.5
         smoothed = (1 - self.label_smoothing) * targets + self.label_smoothing * share
         return X, smoothed.astype(X.dtype)
 

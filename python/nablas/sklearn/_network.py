@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -39,10 +40,17 @@ class HasNetwork(Support, BaseEstimator):
 
     _accept_sparse: Any = ("csr", "csc")
 
+    @classmethod
+    @cache
+    def _get_param_names(cls) -> list[str]:
+        """scikit-learn's, kept: it inspects the signature of `__init__` for every fit."""
+        return list(super()._get_param_names())
+
     def _adopt(self, net: MLP) -> None:
         """Make `net` this estimator's network."""
-        self.coefs_ = list(net.weights)
-        self.intercepts_ = list(net.biases)
+        views = net.engine.views(net.parameters)
+        self.coefs_ = [weights for weights, _ in views]
+        self.intercepts_ = [bias for _, bias in views]
         self._views = [*self.coefs_, *self.intercepts_]
         self._net = net
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -65,7 +66,7 @@ class Options:
     def optimizer(self) -> Optimizer:
         """A new optimizer of the core, with its schedule."""
         # scikit-learn allows a momentum of 1; the core wants less.
-        momentum = min(float(self.momentum), float(np.nextafter(1, 0)))
+        momentum = min(float(self.momentum), math.nextafter(1.0, 0.0))
         named = {
             "momentum": momentum,
             "nesterov": bool(self.nesterovs_momentum) and momentum > 0,

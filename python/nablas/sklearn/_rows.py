@@ -39,8 +39,12 @@ class Rows:
         return int(self.X.shape[0])
 
     def check_finite(self, dtype: str) -> None:
-        """ValueError for a value that `dtype` cannot hold; sparse rows were checked before."""
-        check_finite(self.X, dtype)
+        """ValueError for a value that `dtype` cannot hold, of rows that are finite in their own."""
+        if self.X.dtype != dtype:
+            check_finite(self._values(), dtype)
+
+    def _values(self) -> Array:
+        return np.asarray(self.X)
 
     def blocks(self) -> Iterator[tuple[slice, Array]]:
         """Consecutive rows as dense arrays."""
@@ -72,8 +76,8 @@ class SparseRows(Rows):
 
     sparse = True
 
-    def check_finite(self, dtype: str) -> None:
-        """As `Rows.check_finite`."""
+    def _values(self) -> Array:
+        return np.asarray(self.X.data)
 
     def block_rows(self, multiple: int = 1) -> int:
         """Rows of a block of at most `BYTES`, a multiple of `multiple`."""
