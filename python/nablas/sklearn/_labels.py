@@ -15,7 +15,6 @@ from sklearn.utils.validation import validate_data
 from ._heads import Heads
 from ._network import FLOATS, Array, HasNetwork
 
-
 SINGLE = ("binary", "multiclass")  # types of targets with one label a row
 
 
