@@ -252,7 +252,7 @@ def test_errors_of_other_commands(capsys, tmp_path, mixed):
         (["predict", plain, other], "expected a model made by `nablas train`"),
         (["predict", model, other], "expected column 'colour', got none"),
         (["predict", model, "nowhere.csv"], "expected a file or one of digits"),
-        (["predict", model, mixed[1], "--out", tmp_path / "no" / "p.csv"], "No such file"),
+        (["predict", model, mixed[1], "--out", tmp_path / "no" / "p.csv"], "a folder that exists"),
         (["evaluate", model, wrong], "expected one of no, yes, got 'maybe' in row 1"),
         (["info", other], "expected a nablas model"),
         (["train"], "the following arguments are required: SOURCE"),

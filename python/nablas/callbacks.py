@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _checks
+from . import _checks, _files
 from .history import History
 
 if TYPE_CHECKING:
@@ -177,6 +177,9 @@ class EarlyStopping(Callback):
 class Checkpoint(Callback):
     """Save the network after every epoch, or after every best one.
 
+    A file holds the weights, and what `MLP.save` says; not the states of the optimizer and of the
+    schedule. Training that goes on from it begins these anew.
+
     Parameters
     ----------
     path : str or path
@@ -196,11 +199,13 @@ class Checkpoint(Callback):
         self.on_fit_begin()
 
     def on_fit_begin(self, net: Network | None = None) -> None:
-        """Reset the best value; FileNotFoundError when the folder does not exist."""
+        """Reset the best value; OSError if the file cannot be written."""
         self.best = _worst(self.monitor or "loss")
-        folder = os.path.dirname(self.path) or "."
-        if net is not None and not os.path.isdir(folder):
-            raise FileNotFoundError(f"path: expected a folder that exists, got {folder}")
+        if net is not None:
+            _files.check(self._path(self.every))
+
+    def _path(self, epoch: int) -> str:
+        return self.path.replace("{epoch}", str(epoch))
 
     def on_epoch_end(self, state: FitState) -> None:
         """Save, subject to `every` and `monitor`."""
@@ -211,7 +216,7 @@ class Checkpoint(Callback):
             if not _better(self.monitor, value, self.best):
                 return
             self.best = value
-        state.net.save(self.path.replace("{epoch}", str(state.epoch)))
+        state.net.save(self._path(state.epoch))
 
 
 __all__ = ["Callback", "Checkpoint", "EarlyStopping", "FitState"]

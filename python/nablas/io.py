@@ -1,13 +1,16 @@
 """Model files: safetensors with the network's specification as JSON in the header.
 
 Loading runs no code. Tensors are ``layers.<l>.weight`` (inputs, outputs) and ``layers.<l>.bias``.
+The metadata's "nablas" is the specification, "sha256" the checksum of it and of all tensors. Files
+of format 1 may lack the checksum.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import tempfile
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,29 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _checks, _files
 from ._optional import require
+from ._registry import ACTIVATIONS
 
-FORMAT = 1
-KEY = "nablas"
-__all__ = ["load", "save", "write_atomically"]
-
-
-def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
-    """Replace the file at `path` by `content`; on failure the old file stays unchanged."""
-    path = os.fspath(path)
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+FORMAT = 2
+KEY, CHECKSUM = "nablas", "sha256"
+__all__ = ["load", "save"]
 
 
 def save(
@@ -61,8 +48,28 @@ def save(
     for i, (weight, bias) in enumerate(layers):
         tensors[f"layers.{i}.weight"] = np.ascontiguousarray(weight)
         tensors[f"layers.{i}.bias"] = np.ascontiguousarray(bias)
+    for name, tensor in tensors.items():
+        _check_finite(name, tensor)
     header = json.dumps({"format": FORMAT, **specification})
-    write_atomically(path, safetensors.save(tensors, metadata={KEY: header}))
+    metadata = {KEY: header, CHECKSUM: _checksum(header, tensors)}
+
+    def write_to(temporary: str) -> None:
+        try:
+            safetensors.save_file(tensors, temporary, metadata)
+        except require("safetensors", "io").SafetensorError as error:  # also of a full disk
+            code = re.search(r"os error (\d+)", str(error))
+            raise OSError(int(code[1]) if code else None, str(error)) from error
+
+    _files.write(path, write_to)
+
+
+def _checksum(header: str, tensors: dict[str, NDArray[Any]]) -> str:
+    """SHA-256 of the specification's text and of every tensor, in the order of their names."""
+    digest = hashlib.sha256(header.encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(tensors[name]).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], NDArray[Any]]:
@@ -86,17 +93,25 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], NDArray[Any]]:
         When it cannot be read.
     """
     safetensors = require("safetensors", "io")
-    path = os.fspath(path)
+    path = _checks.path("path", path)
+    _files.check_regular(path)
     with open(path, "rb"):
-        pass  # so that a missing or unreadable file is an OSError
+        pass  # so that an unreadable file is an OSError
     with damaged(path), safetensors.safe_open(path, framework="numpy") as file:
-        header = (file.metadata() or {}).get(KEY)
-        if header is None:
+        metadata = file.metadata() or {}
+        if KEY not in metadata:
             raise ValueError("it has no nablas header")
-        specification = json.loads(header)
-        if specification["format"] > FORMAT:
-            raise ValueError(f"its format {specification['format']} is newer than this nablas")
-        return specification, _flat(file, specification)
+        specification = json.loads(metadata[KEY])
+        version = _whole(specification, "format", 1)
+        if version > FORMAT:
+            raise ValueError(f"its format {version} is newer than this nablas")
+        check_specification(specification)
+        tensors = _tensors(file, specification)
+        if CHECKSUM not in metadata and version > 1:
+            raise ValueError("it has no checksum")
+        if metadata.get(CHECKSUM, found := _checksum(metadata[KEY], tensors)) != found:
+            raise ValueError("its content does not match its checksum")
+        return specification, _flat(tensors)
 
 
 @contextmanager
@@ -105,26 +120,85 @@ def damaged(path: str | os.PathLike[str]) -> Iterator[None]:
     safetensors = require("safetensors", "io")
     try:
         yield
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
+    except (
+        safetensors.SafetensorError,
+        ValueError,
+        KeyError,
+        TypeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         reason = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else error
         raise ValueError(f"{os.fspath(path)}: expected a nablas model, but {reason}") from error
 
 
-def _flat(file: Any, spec: dict[str, Any]) -> NDArray[Any]:
-    """The parameters in their flat order, checked against the specification."""
-    pieces = []
+def check_specification(specification: Any) -> None:
+    """ValueError or TypeError for a specification that `Network` did not make."""
+    if not isinstance(specification, dict):
+        raise TypeError(f"its header is {type(specification).__name__}, not an object")
+    missing = {"sizes", "activations", "dtype", "seed", "classes", "epochs", "updates"}
+    missing -= set(specification)
+    if missing:
+        raise ValueError(f"its header has no {', '.join(sorted(missing))}")
+    for name in ("sizes", "activations"):
+        if not isinstance(specification[name], list):
+            raise TypeError(f"{name}: expected a list, got {specification[name]!r:.60}")
+    sizes, activations = specification["sizes"], specification["activations"]
+    for size in sizes:
+        _checks.integer("sizes", size, 1)
+    if len(sizes) < 2 or len(activations) != len(sizes) - 1:
+        raise ValueError(
+            f"sizes, activations: expected sizes for {len(activations)} layers, got {sizes}"
+        )
+    for name in activations[:-1]:
+        _checks.choice("activations", name, ACTIVATIONS)
+    _checks.choice("activations", activations[-1], [*ACTIVATIONS, "softmax"])
+    _checks.choice("dtype", specification["dtype"], ("float32", "float64"))
+    for name in ("seed", "epochs", "updates"):
+        _whole(specification, name, 0)
+    _check_classes(specification["classes"], sizes[-1] if activations[-1] == "softmax" else 2)
+    if not isinstance(specification.get("extra"), (dict, type(None))):
+        raise TypeError(f"extra: expected an object, got {specification['extra']!r:.60}")
+
+
+def _whole(specification: dict[str, Any], name: str, least: int) -> int:
+    return _checks.integer(name, specification[name], least)
+
+
+def _check_classes(classes: Any, count: int) -> None:
+    """None, or `count` different strings in order, as `fit` stores them."""
+    if classes is None:
+        return
+    strings = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+    if not strings or len(classes) != count or sorted(set(classes)) != classes:
+        raise ValueError(f"classes: expected {count} strings in order, got {classes!r:.60}")
+
+
+def _check_finite(name: str, tensor: NDArray[Any]) -> None:
+    if not np.isfinite(tensor).all():
+        raise ValueError(f"{name}: expected finite values")
+
+
+def _tensors(file: Any, spec: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    """The tensors by their names, bias before weights, checked against the specification."""
+    found = {}
     for i, (inputs, outputs) in enumerate(zip(spec["sizes"], spec["sizes"][1:], strict=False)):
-        for name, shape in (("bias", (outputs,)), ("weight", (inputs, outputs))):
-            tensor = file.get_tensor(f"layers.{i}.{name}")
+        for kind, shape in (("bias", (outputs,)), ("weight", (inputs, outputs))):
+            name = f"layers.{i}.{kind}"
+            found[name] = tensor = file.get_tensor(name)
             if tensor.shape != shape or tensor.dtype != spec["dtype"]:
                 raise ValueError(
-                    f"layers.{i}.{name}: expected {spec['dtype']} {shape}, "
-                    f"got {tensor.dtype} {tensor.shape}"
+                    f"{name}: expected {spec['dtype']} {shape}, got {tensor.dtype} {tensor.shape}"
                 )
-            if not np.isfinite(tensor).all():
-                raise ValueError(f"layers.{i}.{name}: expected finite values")
-            pieces.append(tensor.reshape(-1))
-    return np.concatenate(pieces)
+            _check_finite(name, tensor)
+    if len(found) != len(file.keys()):
+        raise ValueError(f"it has {len(file.keys())} tensors, expected {len(found)}")
+    return found
+
+
+def _flat(tensors: dict[str, NDArray[Any]]) -> NDArray[Any]:
+    """The parameters in their flat order."""
+    return np.concatenate([tensor.reshape(-1) for tensor in tensors.values()])
 
 
 def __dir__() -> list[str]:

@@ -228,6 +228,18 @@ class Network:
         path : str or path
         extra : dict, optional
             Anything JSON can hold, saved beside the network; the loaded network's `extra`.
+
+        Raises
+        ------
+        ValueError
+            For weights that are not finite.
+        OSError
+            When the file cannot be written; `path` must not be a folder, a device or a pipe.
+
+        Notes
+        -----
+        States of the optimizer, of schedules and of callbacks are not saved: a fit of a loaded
+        network begins them anew, and so differs from one fit of as many epochs.
         """
         specification = {**self._specification(), "extra": self.extra if extra is None else extra}
         io.save(path, specification, list(zip(self.weights, self.biases, strict=True)))
@@ -257,7 +269,7 @@ class Network:
         *hidden, output = specification["activations"]
         kept = {name: specification[name] for name in ("dtype", "seed")}
         Network.__init__(self, specification["sizes"], hidden, output, init="zeros", **kept)
-        self.parameters[:] = parameters
+        self.parameters = parameters
         self.classes, self.engine.epochs = specification["classes"], specification["epochs"]
         self.engine.updates = specification["updates"]
         self.extra = specification.get("extra") or {}
@@ -267,7 +279,10 @@ class Network:
         return {"specification": specification, "parameters": self.parameters.copy()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        io.check_specification(state["specification"])
         self._restore(state["specification"], state["parameters"])
+        if not np.isfinite(self.parameters).all():
+            raise ValueError("parameters: expected finite values")
 
     def __repr__(self) -> str:
         shape = "-".join(str(size) for size in self.sizes)

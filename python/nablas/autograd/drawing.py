@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
-from pathlib import Path
+from io import BytesIO, StringIO
 from typing import Any
 
 import numpy as np
 
+from .. import _checks, _files
 from .._optional import require
 from .engine import check_not_freed, flow, reachable
 from .tensor import Tensor
@@ -107,7 +107,7 @@ class GraphDrawing:
         if backend == "graphviz" or (backend is None and _has_graphviz()):
             graphviz = require("graphviz", "lecture")
             return graphviz.Source(self.dot).pipe(format="svg").decode()  # type: ignore[no-any-return]
-        buffer = io.StringIO()
+        buffer = StringIO()
         figure = require("matplotlib.figure", "plot").Figure(layout="constrained")
         self.plot(figure.add_subplot())
         figure.savefig(buffer, format="svg", bbox_inches="tight")
@@ -117,15 +117,15 @@ class GraphDrawing:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the picture in the format of the suffix: .svg, .dot, others by matplotlib."""
-        target = Path(path)
-        if target.suffix.lower() == ".dot":
-            target.write_text(self.dot, encoding="utf-8")
-        elif target.suffix.lower() == ".svg":
-            target.write_text(self.svg(), encoding="utf-8")
-        else:
-            figure = require("matplotlib.figure", "plot").Figure(layout="constrained")
-            self.plot(figure.add_subplot())
-            figure.savefig(target, bbox_inches="tight", dpi=150)
+        suffix = os.path.splitext(_checks.path("path", path))[1].lower()
+        if suffix in (".dot", ".svg"):
+            _files.write(path, (self.dot if suffix == ".dot" else self.svg()).encode())
+            return
+        figure = require("matplotlib.figure", "plot").Figure(layout="constrained")
+        content = BytesIO()
+        self.plot(figure.add_subplot())
+        figure.savefig(content, format=suffix[1:] or "png", bbox_inches="tight", dpi=150)
+        _files.write(path, content.getvalue())
 
     def plot(self, ax: Any = None) -> Any:
         """Draw with matplotlib, left to right.

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _threads, kernels
+from .. import _files, _threads, kernels
 from .._optional import require
 from ..callbacks import EarlyStopping
+from ..history import History
 from ..mlp import MLP
 from ..optimizers import Optimizer, as_optimizer
 from ..schedules import Constant
@@ -30,6 +31,8 @@ LEAST_PATIENCE_EPOCHS, LEAST_PATIENCE_UPDATES = 10, 300
 
 def train(options: argparse.Namespace) -> None:
     """``nablas train``."""
+    if options.out:
+        _files.check(options.out)
     if options.threads is not None:
         _threads.set_num_threads(options.threads)
     frame, target = tables.read(options.source, options.target)
@@ -50,7 +53,8 @@ def train(options: argparse.Namespace) -> None:
     patience = _patience(options, len(data["train"][0]))
     stopping = patience > 0 and validation is not None
     start = time.perf_counter()
-    history = net.fit(
+    history, interrupted = _fit(
+        net,
         *data["train"],
         optimizer=_optimizer(options),
         batch_size=options.batch_size,
@@ -68,6 +72,7 @@ def train(options: argparse.Namespace) -> None:
         "source": options.source,
         "network": repr(net),
         "epochs": len(history),
+        "interrupted": interrupted,
         "seconds": seconds,
         "samples_per_second": len(history) * len(data["train"][0]) / sum(history.seconds),
         "threads": _threads.num_threads(),
@@ -77,10 +82,14 @@ def train(options: argparse.Namespace) -> None:
         "scores": _scores(net, preprocessor, data),
     }
     _print_json(result) if options.json else _print_training(result)
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 def predict(options: argparse.Namespace) -> None:
     """``nablas predict``."""
+    if options.out is not None:
+        _files.check(options.out)
     polars = require("polars", "cli")
     net, preprocessor = _load(options.model)
     frame, _ = tables.read(options.data, None)
@@ -97,9 +106,9 @@ def predict(options: argparse.Namespace) -> None:
     if options.out is None:
         sys.stdout.write(table.write_csv())
     elif options.out.endswith((".parquet", ".pq")):
-        table.write_parquet(options.out)
+        _files.write(options.out, table.write_parquet)
     else:
-        table.write_csv(options.out)
+        _files.write(options.out, table.write_csv)
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -194,6 +203,16 @@ def _split(target: pl.Series, options: argparse.Namespace) -> dict[str, Array]:
     return {"train": rest, **parts}
 
 
+def _fit(net: MLP, *data: Array, **settings: Any) -> tuple[History, bool]:
+    """The history, and whether Ctrl-C ended the training: the weights are then the best so far."""
+    try:
+        return net.fit(*data, **settings), False
+    except KeyboardInterrupt:
+        if net.history is None or len(net.history) == 0:
+            raise
+        return net.history, True
+
+
 def _seed(options: argparse.Namespace) -> int:
     if not 0 <= options.seed < 2**63:
         raise ValueError(f"--seed: expected an integer from 0 to 2**63 - 1, got {options.seed}")
@@ -274,6 +293,8 @@ def _print_training(result: dict[str, Any]) -> None:
         f"({result['threads']} threads, {result['instruction_set']})",
         highlight=False,
     )
+    if result["interrupted"]:
+        console.print("interrupted: the scores are those of the best weights so far")
     if result["rows_without_target"]:
         console.print(f"left out {result['rows_without_target']} rows without a target")
     if result["model"]:

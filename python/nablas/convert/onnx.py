@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _files
 from .._checks import choice
 from .._optional import require
 from .._version import __version__
@@ -79,7 +80,7 @@ def to_onnx(net: Network, path: str | os.PathLike[str], *, dtype: str | None = N
         ir_version=9,
     )
     onnx.checker.check_model(model)
-    onnx.save(model, os.fspath(path))
+    _files.write(path, model.SerializeToString())
 
 
 def _activation(helper: Any, name: str, z: str, a: str) -> list[Any]:
