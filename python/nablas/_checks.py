@@ -67,6 +67,16 @@ def choice(name: str, value: Any, choices: Iterable[str], other: str = "") -> st
     return value
 
 
+def unmasked(name: str, value: Any) -> Any:
+    """`value`, or TypeError for a masked array that hides entries: the core cannot skip them."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise TypeError(
+            f"{name}: expected an array without masked entries, got {np.ma.count_masked(value)} of "
+            f"{value.size} masked (fill them: {name}.filled(value))"
+        )
+    return value
+
+
 def items(name: str, value: Any, of: str) -> list[Any]:
     """The items of a sequence or another iterable that is no string, or TypeError."""
     if isinstance(value, (str, bytes, dict, type)) or not isinstance(value, Iterable):

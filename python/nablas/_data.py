@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _checks
 from ._registry import LOSSES
 
 Array = NDArray[Any]
@@ -18,7 +19,9 @@ Array = NDArray[Any]
 
 def as_matrix(x: Any, dtype: str, name: str = "X") -> Array:
     """`x` as a 2-D array of a dtype the core reads; copied only if it has to be converted."""
-    array = x if isinstance(x, np.ndarray) else np.asarray(x)
+    if type(x) is np.ndarray and x.dtype.char in "fd" and x.ndim == 2:
+        return x  # the usual case first
+    array = np.asanyarray(_checks.unmasked(name, x))
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name}: expected numbers, got dtype {array.dtype}")
     if array.ndim != 2:
@@ -31,7 +34,7 @@ def as_matrix(x: Any, dtype: str, name: str = "X") -> Array:
 
 def as_weights(weights: Any, dtype: str) -> Array:
     """Sample weights in the network's dtype, or TypeError; the core checks their values."""
-    array = np.asarray(weights)
+    array = np.asarray(_checks.unmasked("sample_weight", weights))
     if array.dtype.kind not in "fiub":
         raise TypeError(f"sample_weight: expected numbers, got dtype {array.dtype}")
     return array.astype(dtype, copy=False)

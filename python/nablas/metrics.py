@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._checks import unmasked
+
 Array = NDArray[Any]
 
 
 def _pair(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-    truth, predicted = np.asarray(y_true), np.asarray(y_pred)
+    truth = np.asarray(unmasked("y_true", y_true))
+    predicted = np.asarray(unmasked("y_pred", y_pred))
     kinds = {"t" if a.dtype.kind in "UST" else "n" for a in (truth, predicted) if a.dtype != object}
     if len(kinds) == 2:
         raise TypeError(
