@@ -30,7 +30,8 @@ class Pace {
     if (most == 1) return {1, now, longest};
     if (most != most_) *this = Pace(most, now);
     const Seconds step = team_leads() ? team_ : alone_;
-    if (phase_ == Phase::onward && now >= trial_at_ && step.count() > 0 && step < longest_trial)
+    const bool affordable = !team_leads() || step < longest_trial;
+    if (phase_ == Phase::onward && now >= trial_at_ && step.count() > 0 && affordable)
       phase_ = Phase::warm_up;
     Seconds limit = longest;
     if (phase_ == Phase::warm_up) limit = Seconds(0);  // until the first reading of the clock
@@ -55,7 +56,7 @@ class Pace {
     if (phase_ == Phase::onward) return;
     phase_ = Phase::onward;
     if (team_leads() || wait_ < longest_wait_for_team) wait_ *= 2;
-    trial_at_ = now + wait_;
+    trial_at_ = now + (team_leads() ? wait_ : std::max(wait_, 20.0 * team_));  // the team's trials cost 5 % at most
   }
 
   Pace() = default;
@@ -65,8 +66,8 @@ class Pace {
   Pace(int most, Time now) : most_(most), trial_at_(now + first_wait) {}
   bool team_leads() const { return alone_.count() == 0 || team_ <= alone_; }
 
-  // No trial if a step takes longest_trial or more. The interval doubles with each trial; while the single thread is
-  // faster, only up to longest_wait_for_team, so that the team is tried again.
+  // No trial of the single thread if the team's step takes longest_trial or more. The interval doubles with each trial;
+  // while the single thread is faster, only up to longest_wait_for_team, so that the team is tried again.
   static constexpr Seconds first_wait{1e-3}, shortest_trial{0.1e-3}, longest_wait_for_team{50e-3}, longest_trial{2e-3};
   int most_ = 1;
   Phase phase_ = Phase::onward;
