@@ -60,7 +60,7 @@ def test_an_update_that_is_not_finite_is_not_made(isa, dtype, rule):
         ({"gradient": np.ones(3)}, ValueError, r"gradient: expected shape \(2,\), got \(3,\)"),
         ({"states": []}, ValueError, "states: expected 2 arrays for adam, got 0"),
         ({"states": [np.zeros(2), np.zeros(2, "f")]}, TypeError, "second_moment: expected float64"),
-        ({"step": 0}, ValueError, "step: expected 1 or more, got 0"),
+        ({"step": 0}, ValueError, "step: expected an integer of at least 1, got 0"),
         ({"learning_rate": np.nan}, ValueError, "learning_rate: expected a finite number"),
         (
             {"momentum": 0.5},

@@ -1,6 +1,7 @@
 #include "bindings/arrays.hpp"
 
 #include <cmath>
+#include <limits>
 #include <sstream>
 
 namespace nablas {
@@ -19,6 +20,11 @@ std::string tuple_text(const Sequence& shape, std::size_t size) {
   for (std::size_t i = 0; i < size; ++i)
     out += (i > 0 ? ", " : "") + (shape[i] < 0 ? std::string("n") : std::to_string(shape[i]));
   return out + (size == 1 ? ",)" : ")");
+}
+
+bool is_exact(py::handle array) {
+  return reinterpret_cast<PyObject*>(Py_TYPE(array.ptr())) ==
+         reinterpret_cast<PyObject*>(py::detail::npy_api::get().PyArray_Type_);
 }
 
 bool is_native(const py::array& array) {
@@ -71,13 +77,24 @@ std::string shape_text(const py::array& array) { return tuple_text(array.shape()
 std::string shape_text(const Shape& shape) { return tuple_text(shape.length, shape.size); }
 
 py::array as_array(py::handle object, const char* name) {
-  if (py::isinstance<py::array>(object)) return py::reinterpret_borrow<py::array>(object);
-  py::array array = py::array::ensure(object);
-  if (!array) {
-    PyErr_Clear();
-    type_error(name, "an array", py::str(py::type::of(object).attr("__name__")));
+  if (py::isinstance<py::array>(object)) {
+    if (!is_exact(object) && py::hasattr(object, "mask")) {
+      const py::module_ masked = py::module_::import("numpy.ma");
+      if (masked.attr("is_masked")(object).cast<bool>())
+        type_error(name, "an array without masked entries",
+                   text(std::string(py::str(masked.attr("count_masked")(object))), " of them"));
+    }
+    return py::reinterpret_borrow<py::array>(object);
   }
-  return array;
+  try {
+    return py::module_::import("numpy").attr("asarray")(object);
+  } catch (py::error_already_set& error) {  // an interrupt and a lack of memory stay what they are
+    if (!error.matches(PyExc_Exception) || error.matches(PyExc_MemoryError)) throw;
+    const std::string reason = py::str(error.value());
+    py::raise_from(error, PyExc_TypeError,
+                   text(name, ": expected an array, got ", type_name(object), " (", reason, ")").c_str());
+    throw py::error_already_set();
+  }
 }
 
 void check_dimensions(const py::array& array, int dimensions, const char* name) {
@@ -92,9 +109,60 @@ void check_shape(const py::array& array, const Shape& shape, const char* name) {
   if (!same) value_error(name, "shape " + shape_text(shape), shape_text(array));
 }
 
+std::string type_name(py::handle value) { return py::str(py::type::of(value).attr("__name__")); }
+
+std::uint64_t integer_argument(py::handle value, const char* name, std::uint64_t least, std::uint64_t most) {
+  const bool is_flag = PyBool_Check(value.ptr()) || std::strcmp(Py_TYPE(value.ptr())->tp_name, "numpy.bool") == 0;
+  if (is_flag || !PyIndex_Check(value.ptr())) type_error(name, "an integer", type_name(value));
+  const auto index = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
+  if (!index) {  // an array of several integers has the method, too
+    PyErr_Clear();
+    type_error(name, "an integer", type_name(value));
+  }
+  const std::uint64_t found = PyLong_AsUnsignedLongLong(index.ptr());
+  const bool failed = PyErr_Occurred() != nullptr;
+  PyErr_Clear();
+  if (failed || found < least || found > most)
+    value_error(name,
+                most >= static_cast<std::uint64_t>(std::numeric_limits<int64>::max())
+                    ? text("an integer of at least ", least)
+                    : text("an integer from ", least, " to ", most),
+                py::str(index));
+  return found;
+}
+
+double number_argument(py::handle value, const char* name) {
+  const double found = PyUnicode_Check(value.ptr()) ? -1.0 : PyFloat_AsDouble(value.ptr());
+  if (PyErr_Occurred() != nullptr || PyUnicode_Check(value.ptr())) {
+    PyErr_Clear();
+    type_error(name, "a number", type_name(value));
+  }
+  return found;
+}
+
+bool flag_argument(py::handle value, const char* name) {
+  if (PyBool_Check(value.ptr())) return value.ptr() == Py_True;
+  if (std::strcmp(Py_TYPE(value.ptr())->tp_name, "numpy.bool") != 0)
+    type_error(name, "True or False", type_name(value));
+  return PyObject_IsTrue(value.ptr()) == 1;
+}
+
+std::string name_argument(py::handle value, const char* name) {
+  if (!PyUnicode_Check(value.ptr())) type_error(name, "a string", type_name(value));
+  return value.cast<std::string>();
+}
+
 void check_finite_scalar(double value, const char* name) {
   if (!std::isfinite(value)) value_error(name, "a finite number", text(value));
 }
+
+template <class T>
+void check_held_by(double value, const char* name) {
+  if (!std::isfinite(static_cast<T>(value)))
+    value_error(name, std::string("a number within the range of ") + float_name(float_of<T>), text(value));
+}
+template void check_held_by<float>(double, const char*);
+template void check_held_by<double>(double, const char*);
 
 Float float_type(const py::array& array, const char* name) {
   const auto* descriptor = py::detail::array_descriptor_proxy(py::detail::array_proxy(array.ptr())->descr);

@@ -40,6 +40,17 @@ py::array as_array(py::handle object, const char* name);
 void check_dimensions(const py::array& array, int dimensions, const char* name);
 void check_shape(const py::array& array, const Shape& shape, const char* name);
 void check_finite_scalar(double value, const char* name);
+// ValueError if the value is infinite as a T.
+template <class T>
+void check_held_by(double value, const char* name);
+
+// Plain arguments of Python: TypeError for another type, ValueError out of range. An integer is what has `__index__`,
+// bool excluded; a number is what `float()` takes, strings excluded.
+std::uint64_t integer_argument(py::handle value, const char* name, std::uint64_t least, std::uint64_t most);
+double number_argument(py::handle value, const char* name);
+bool flag_argument(py::handle value, const char* name);
+std::string name_argument(py::handle value, const char* name);
+std::string type_name(py::handle value);
 
 // The result of a conversion by NumPy, or the exception that pybind11's `ensure` cleared: out of memory.
 inline py::array copy_of(const py::array& made, const char* name) {

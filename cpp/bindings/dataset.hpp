@@ -59,6 +59,7 @@ struct Dataset {
     if (network.inputs() != inputs || network.outputs() != outputs)
       value_error("data", "data made for this network", "another network's");
     check_finite_scalar(l2, "l2");
+    check_held_by<T>(2 * l2, "l2");
     return {loss, output == link, l2, hyperparameters};
   }
   AnyMatrixInput x;

@@ -2,8 +2,8 @@
 #include <optional>
 
 #include "bindings/arrays.hpp"
-#include "bindings/gil.hpp"
 #include "bindings/registry.hpp"
+#include "bindings/slices.hpp"
 #include "network/team_kernels.hpp"
 
 namespace nablas {
@@ -11,6 +11,8 @@ namespace {
 
 // Multiply-adds from which the GIL is released; below, releasing it costs more than it gains.
 constexpr double operations_to_release = 2e4;
+// Multiply-adds of a part, between two checks for signals: 50 ms on one thread.
+constexpr double operations_of_part = 1e9;
 
 // Scratch of the calling thread, kept between calls.
 template <class T>
@@ -32,6 +34,27 @@ void run(double operations, Body body) {
     const GilReleased release;
     work();
   }
+}
+
+// A product with its epilogue, in rectangles of C between which signals are checked.
+template <class T>
+void run_gemm(const Gemm<T>& g) {
+  constexpr int64 least_rows = 64, least_columns = 64;
+  const double operations = static_cast<double>(g.rows) * g.columns * g.depth;
+  int64 rows = g.rows, columns = g.columns;
+  if (operations > operations_of_part) {
+    const auto fitting = [&](double length, int64 least) {
+      return std::max<int64>(1, static_cast<int64>(operations_of_part / length) / least) * least;
+    };
+    rows = fitting(static_cast<double>(g.columns) * g.depth, least_rows);
+    columns = fitting(static_cast<double>(rows) * g.depth, least_columns);
+  }
+  in_parts(g.rows, rows, [&](Range down) {
+    in_parts(g.columns, columns, [&](Range across) {
+      const double share = static_cast<double>(down.end - down.begin) * (across.end - across.begin) * g.depth;
+      run<T>(share, [&](const Team& team, T* workspace) { team_gemm(kernels<T>(), team, g, down, across, workspace); });
+    });
+  });
 }
 
 // An operand of matmul: read without a copy if aligned, of native byte order and with strides of whole elements.
@@ -57,7 +80,10 @@ struct Operand {
   int64 rows, columns, rs, cs;
 };
 
-py::array matmul(py::handle a_object, py::handle b_object, bool transpose_a, bool transpose_b, py::handle out) {
+py::array matmul(py::handle a_object, py::handle b_object, py::handle a_transposed, py::handle b_transposed,
+                 py::handle out) {
+  const bool transpose_a = flag_argument(a_transposed, "transpose_a");
+  const bool transpose_b = flag_argument(b_transposed, "transpose_b");
   const py::array a_array = as_array(a_object, "a"), b_array = as_array(b_object, "b");
   const Float type = float_type(a_array, "a");
   if (float_type(b_array, "b") != type)
@@ -72,8 +98,7 @@ py::array matmul(py::handle a_object, py::handle b_object, bool transpose_a, boo
                   std::to_string(b.rows));
     Result<T> result(out, {a.rows, b.columns}, "out", {&a.held, &b.held});
     Gemm<T> g{a.rows, b.columns, a.columns, a.data, a.rs, a.cs, b.data, b.rs, b.cs, result.data(), b.columns};
-    run<T>(static_cast<double>(a.rows) * b.columns * a.columns,
-           [&](const Team& team, T* workspace) { team_gemm(kernels<T>(), team, g, workspace); });
+    run_gemm(g);
     return result.finish();
   });
 }
@@ -84,7 +109,7 @@ void check_weights(const Input<T>& weights) {
   if (weights.rows() < 1) value_error("weights", "at least the bias row", "0 rows");
 }
 
-py::array dense_forward(py::handle x_object, py::handle weights_object, const std::string& activation, py::handle out,
+py::array dense_forward(py::handle x_object, py::handle weights_object, py::handle activation, py::handle out,
                         py::handle preactivation_out) {
   const py::array x_array = as_array(x_object, "x");
   const int index = activation_index(activation);
@@ -107,21 +132,20 @@ py::array dense_forward(py::handle x_object, py::handle weights_object, const st
     }
     const Gemm<T> g =
         forward_gemm<T>(x.matrix(), weights.data(), outputs, result.data(), z ? z->data() : nullptr, index);
-    run<T>(static_cast<double>(x.rows()) * weights.size(),
-           [&](const Team& team, T* workspace) { team_gemm(kernels<T>(), team, g, workspace); });
+    run_gemm(g);
     if (z) z->finish();
     return result.finish();
   });
 }
 
-py::tuple dense_backward(py::handle x_object, py::handle weights_object, py::handle delta_object,
-                         const std::string& activation, py::handle preactivation, py::handle gradient_out,
-                         py::handle delta_out) {
+py::tuple dense_backward(py::handle x_object, py::handle weights_object, py::handle delta_object, py::handle activation,
+                         py::handle preactivation, py::handle gradient_out, py::handle delta_out) {
   const py::array x_array = as_array(x_object, "x");
   const int index = activation_index(activation);
   const bool needs_z = any_kernels<float>().activations[index].slope_needs_preactivation;
   if (needs_z && preactivation.is_none())
-    value_error("preactivation", "x's preactivation, which the slope of " + activation + " needs", "None");
+    value_error("preactivation",
+                "x's preactivation, which the slope of " + name_argument(activation, "activation") + " needs", "None");
   return visit_float(float_type(x_array, "x"), [&](auto scalar) -> py::tuple {
     using T = decltype(scalar);
     const Input<T> x(x_array, "x"), weights(weights_object, "weights");
@@ -142,10 +166,20 @@ py::tuple dense_backward(py::handle x_object, py::handle weights_object, py::han
       value_error("delta_out", "memory apart from gradient_out", "an overlap");
     const Gemm<T> g =
         delta_gemm<T>(delta.data(), rows, weights.data(), inputs, outputs, below.data(), index, kept.data(), inputs);
-    run<T>(2.0 * rows * weights.size(), [&](const Team& team, T* workspace) {
-      team_gradient(kernels<T>(), team, x.matrix(), delta.matrix(), gradient.data(), workspace);
-      team_gemm(kernels<T>(), team, g, workspace);
-    });
+    const double operations = 2.0 * rows * weights.size();
+    if (operations <= operations_of_part) {
+      run<T>(operations, [&](const Team& team, T* workspace) {
+        team_gradient(kernels<T>(), team, x.matrix(), delta.matrix(), gradient.data(), workspace);
+        team_gemm(kernels<T>(), team, g, workspace);
+      });
+    } else {
+      run<T>(static_cast<double>(delta.size()), [&](const Team& team, T*) {
+        kernels<T>().column_sums(delta.matrix(), team.share(outputs, kernels<T>().tile_columns), gradient.data(),
+                                 false);
+      });
+      run_gemm(gradient_gemm(x.matrix(), delta.matrix(), gradient.data() + outputs, outputs));
+      run_gemm(g);
+    }
     return py::make_tuple(gradient.finish(), below.finish());
   });
 }
@@ -158,9 +192,13 @@ py::array softmax(py::handle z_object, py::handle out) {
     check_dimensions(z.array(), 2, "z");
     Result<T> result(out, {z.rows(), z.columns()}, "out", {}, {&z.array()});
     const int64 n = z.columns();
-    run<T>(20.0 * z.size(), [&](const Team& team, T*) {
-      const Range own = team.share(z.rows(), loss_rows);
-      kernels<T>().softmax({z.data() + own.begin * n, own.end - own.begin, n, n}, result.data() + own.begin * n, n);
+    in_parts(z.rows(), rows_of_part(n), [&](Range part) {
+      const int64 rows = part.end - part.begin;
+      run<T>(20.0 * static_cast<double>(rows) * n, [&](const Team& team, T*) {
+        const Range own = team.share(rows, loss_rows);
+        const int64 at = (part.begin + own.begin) * n;
+        kernels<T>().softmax({z.data() + at, own.end - own.begin, n, n}, result.data() + at, n);
+      });
     });
     return result.finish();
   });

@@ -1,7 +1,7 @@
 // Elementwise functions: exp, log, ..., activations, slopes, the Hadamard delta product, row gather.
 #include "bindings/arrays.hpp"
-#include "bindings/gil.hpp"
 #include "bindings/registry.hpp"
+#include "bindings/slices.hpp"
 #include "network/team_kernels.hpp"
 
 namespace nablas {
@@ -14,14 +14,21 @@ constexpr int64 elements_to_release = 8192;
 
 template <class Body>
 void run(int64 count, Body body) {
-  const int threads = threads_for(operations_each * count);
-  const auto work = [&] { parallel(threads, [&](const Team& team) { body(team.share(count, element_grain)); }); };
-  if (count < elements_to_release) {
-    work();
-  } else {
-    const GilReleased release;
-    work();
-  }
+  in_parts(count, elements_between_signals, [&](Range part) {
+    const int64 length = part.end - part.begin;
+    const auto work = [&] {
+      parallel(threads_for(operations_each * length), [&](const Team& team) {
+        const Range own = team.share(length, element_grain);
+        body(Range{part.begin + own.begin, part.begin + own.end});
+      });
+    };
+    if (length < elements_to_release) {
+      work();
+    } else {
+      const GilReleased release;
+      work();
+    }
+  });
 }
 
 // out = f(x) for an array of any shape; kernel_of(T{}) returns the kernel, (const T* x, T* out, count).
@@ -45,7 +52,7 @@ Matrix<const T> line(const T* data, int64 count) {
   return {data, 1, count, count};
 }
 
-py::array activate(py::handle z, const std::string& activation, py::handle out) {
+py::array activate(py::handle z, py::handle activation, py::handle out) {
   const int index = activation_index(activation);
   return map(z, "z", out, [index](auto scalar) {
     using T = decltype(scalar);
@@ -55,7 +62,7 @@ py::array activate(py::handle z, const std::string& activation, py::handle out) 
   });
 }
 
-py::array slope(py::handle kept, const std::string& activation, py::handle out) {
+py::array slope(py::handle kept, py::handle activation, py::handle out) {
   const int index = activation_index(activation);
   return map(kept, "kept", out, [index](auto scalar) {
     using T = decltype(scalar);
@@ -65,8 +72,7 @@ py::array slope(py::handle kept, const std::string& activation, py::handle out) 
   });
 }
 
-py::array hadamard_delta(py::handle delta_object, py::handle kept_object, const std::string& activation,
-                         py::handle out) {
+py::array hadamard_delta(py::handle delta_object, py::handle kept_object, py::handle activation, py::handle out) {
   const int index = activation_index(activation);
   const py::array array = as_array(delta_object, "delta");
   return visit_float(float_type(array, "delta"), [&](auto scalar) -> py::array {
@@ -89,6 +95,7 @@ py::array gather_rows(py::handle x_object, py::handle indices_object, py::handle
   const AnyMatrixInput x(x_object, "x");
   const py::array index_array = as_array(indices_object, "indices");
   check_dimensions(index_array, 1, "indices");
+  if (index_array.dtype().kind() == 'b') type_error("indices", "integers", "dtype bool (np.flatnonzero gives them)");
   const py::array_t<int64> indices = label_array(index_array, index_array.shape(0), x.view.rows, "indices");
   const py::dtype type = dtype.is_none() ? py::dtype(x.view.type == ElementType::float64 ? "float64" : "float32")
                                          : py::dtype::from_args(py::reinterpret_borrow<py::object>(dtype));
@@ -100,15 +107,16 @@ py::array gather_rows(py::handle x_object, py::handle indices_object, py::handle
     const int64 count = indices.shape(0), columns = x.view.columns;
     Result<T> result(out, {count, columns}, "out", {&x_array, &indices});
     T* const data = result.data();
-    const auto copy = [&](const Team& team) {
-      const Range own = team.share(count);
-      kernels<T>().gather[static_cast<int>(x.view.type)](x.view, indices.data(), own.begin, own.end - own.begin,
-                                                         data + own.begin * columns, columns);
-    };
-    {
+    in_parts(count, rows_of_part(columns), [&](Range part) {
+      const int64 length = part.end - part.begin;
       const GilReleased release;
-      parallel(threads_for(static_cast<double>(count) * columns), copy);
-    }
+      parallel(threads_for(static_cast<double>(length) * columns), [&](const Team& team) {
+        const Range own = team.share(length);
+        const int64 begin = part.begin + own.begin;
+        kernels<T>().gather[static_cast<int>(x.view.type)](x.view, indices.data(), begin, own.end - own.begin,
+                                                           data + begin * columns, columns);
+      });
+    });
     return result.finish();
   });
 }

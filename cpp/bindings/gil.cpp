@@ -1,5 +1,7 @@
 #include "bindings/gil.hpp"
 
+#include <pybind11/pybind11.h>
+
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -22,7 +24,19 @@ GilReleased::GilReleased() {
   state_ = PyEval_SaveThread();
 }
 
+void GilReleased::check_signals() {
+  if (ended.load()) wait_for_the_end_of_the_process();
+  PyEval_RestoreThread(state_);
+  if (PyErr_CheckSignals() != 0) {
+    state_ = nullptr;
+    sections.fetch_sub(1);
+    throw pybind11::error_already_set();
+  }
+  state_ = PyEval_SaveThread();
+}
+
 GilReleased::~GilReleased() {
+  if (state_ == nullptr) return;
   if (ended.load()) wait_for_the_end_of_the_process();
   PyEval_RestoreThread(state_);
   sections.fetch_sub(1);

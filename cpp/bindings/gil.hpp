@@ -16,9 +16,12 @@ class GilReleased {
   ~GilReleased();
   GilReleased(const GilReleased&) = delete;
   GilReleased& operator=(const GilReleased&) = delete;
+  // Takes the lock for a moment to run Python's signal handlers; throws what they raise (Ctrl-C). Hold no other lock:
+  // a handler may call nablas.
+  void check_signals();
 
  private:
-  PyThreadState* state_;
+  PyThreadState* state_;  // null: the lock is held, for an exception
 };
 
 // From now on no section takes the lock again. Waits, without the lock, until those under way have taken it or

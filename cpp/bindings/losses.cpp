@@ -6,8 +6,8 @@
 
 #include "base/buffer.hpp"
 #include "bindings/arrays.hpp"
-#include "bindings/gil.hpp"
 #include "bindings/registry.hpp"
+#include "bindings/slices.hpp"
 #include "network/team_kernels.hpp"
 
 namespace nablas {
@@ -64,14 +64,16 @@ py::tuple loss_and_delta(int index, py::handle z_object, py::handle targets_obje
                                      delta.data(),
                                      static_cast<T>(share)};
     Buffer<double> losses((rows + loss_rows - 1) / loss_rows);
-    {
+    in_parts(rows, rows_of_part(columns), [&](Range part) {
+      const int64 length = part.end - part.begin;
       const GilReleased release;
-      parallel(threads_for(20.0 * z.size()), [&](const Team& team) {
-        const Range own = team.share(rows, loss_rows);
-        for (int64 i = own.begin; i < own.end; i += loss_rows)
-          losses.data()[i / loss_rows] = entry.rows(arguments, {i, std::min(i + loss_rows, own.end)});
+      parallel(threads_for(20.0 * static_cast<double>(length) * columns), [&](const Team& team) {
+        const Range own = team.share(length, loss_rows);
+        const int64 end = part.begin + own.end;
+        for (int64 i = part.begin + own.begin; i < end; i += loss_rows)
+          losses.data()[i / loss_rows] = entry.rows(arguments, {i, std::min(i + loss_rows, end)});
       });
-    }
+    });
     double total = 0;
     for (int64 i = 0; i < (rows + loss_rows - 1) / loss_rows; ++i) total += losses.data()[i];
     return py::make_tuple(total * share, delta.finish());

@@ -82,9 +82,11 @@ void bind(py::module_& m, const std::string& suffix) {
              if (!known)
                value_error("init", "one of " + std::string(py::str(py::str(", ").attr("join")(initializations()))),
                            "'" + method + "'");
-             const GilReleased release;
+             Buffer<T> parameters(self.parameter_count);  // so that an interrupt changes nothing
+             GilReleased release;
+             initialize(self, method, seed, parameters.data(), [&] { release.check_signals(); });
              const std::lock_guard<Lock> lock(self.lock);
-             initialize(self, method, seed);
+             std::copy_n(parameters.data(), self.parameter_count, self.parameters.data());
            })
       .def_property_readonly("parameters",
                              [](py::object self) {

@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "bindings/arrays.hpp"
 #include "bindings/gil.hpp"
@@ -23,11 +24,28 @@ T* in_place(const py::array& array, int64 size, const char* name) {
   return static_cast<T*>(const_cast<void*>(array.data()));
 }
 
-void optimizer_update(const std::string& optimizer, const py::array& parameters, py::handle gradient_object,
-                      const std::vector<py::array>& states, int64 step, double learning_rate, double l2,
+std::vector<py::array> state_arrays(py::handle states) {
+  if (!PySequence_Check(states.ptr()) || py::isinstance<py::array>(states) || PyUnicode_Check(states.ptr()))
+    type_error("states", "a sequence of arrays", type_name(states));
+  std::vector<py::array> out;
+  for (const py::handle state : py::reinterpret_borrow<py::sequence>(states)) {
+    if (!py::isinstance<py::array>(state)) type_error("states", "a sequence of arrays", type_name(state) + " in it");
+    out.push_back(as_array(state, "states"));
+  }
+  return out;
+}
+
+void optimizer_update(py::handle optimizer_object, py::handle parameters_object, py::handle gradient_object,
+                      py::handle states_object, py::handle step_object, py::handle rate_object, py::handle l2_object,
                       const py::kwargs& hyperparameters) {
+  const std::string optimizer = name_argument(optimizer_object, "optimizer");
   const int rule = optimizer_index(optimizer);
-  if (step < 1) value_error("step", "1 or more", std::to_string(step));
+  if (!py::isinstance<py::array>(parameters_object))
+    type_error("parameters", "an array (it is updated in place)", type_name(parameters_object));
+  const py::array parameters = as_array(parameters_object, "parameters");
+  const std::vector<py::array> states = state_arrays(states_object);
+  const auto step = static_cast<int64>(integer_argument(step_object, "step", 1, std::numeric_limits<int64>::max()));
+  const double learning_rate = number_argument(rate_object, "learning_rate"), l2 = number_argument(l2_object, "l2");
   check_finite_scalar(learning_rate, "learning_rate");
   check_finite_scalar(l2, "l2");
   check_dimensions(parameters, 1, "parameters");
@@ -37,6 +55,8 @@ void optimizer_update(const std::string& optimizer, const py::array& parameters,
     const OptimizerEntry<T>& entry = kernels<T>().optimizers[rule];
     double values[max_hyperparameters] = {};
     read_hyperparameters(entry, hyperparameters, values);
+    check_held_by<T>(2 * l2, "l2");
+    check_held_by<T>(learning_rate, "learning_rate");
     UpdateArguments<T> arguments{
         in_place<T>(parameters, size, "parameters"), {}, {values, learning_rate, step, 1, {}}, static_cast<T>(l2)};
     const Input<T> gradient = Input<T>(gradient_object, "gradient").expect({size}, "gradient");

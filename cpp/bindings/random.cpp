@@ -1,29 +1,38 @@
 // The counter-based generator: uniform and normal numbers, permutations, dropout masks.
 #include "network/random.hpp"
+
+#include <limits>
+
 #include "base/philox.hpp"
 #include "bindings/arrays.hpp"
-#include "bindings/gil.hpp"
+#include "bindings/slices.hpp"
 #include "network/dispatch.hpp"
 
 namespace nablas {
 namespace {
 
-int64 checked_count(int64 count) {
-  if (count < 0) value_error("count", "0 or more", std::to_string(count));
-  return count;
-}
+constexpr std::uint64_t most_streams = (1 << 24) - 1;
 
-std::uint32_t checked_stream(int64 stream) {
-  if (stream < 0 || stream >= 1 << 24) value_error("stream", "an integer from 0 to 2**24 - 1", std::to_string(stream));
-  return stream_user + static_cast<std::uint32_t>(stream);
+int64 count_argument(py::handle count) {
+  return static_cast<int64>(integer_argument(count, "count", 0, std::numeric_limits<int64>::max()));
+}
+std::uint64_t seed_argument(py::handle seed) {
+  return integer_argument(seed, "seed", 0, std::numeric_limits<std::uint64_t>::max());
+}
+std::uint32_t stream_argument(py::handle stream) {
+  return stream_user + static_cast<std::uint32_t>(integer_argument(stream, "stream", 0, most_streams));
 }
 
 template <class Fill>
 py::array_t<double> filled(int64 count, Fill fill) {
-  py::array_t<double> out(checked_count(count));
+  check_size({count}, sizeof(double), "count");
+  py::array_t<double> out(count);
   double* data = out.mutable_data();
-  const GilReleased release;
-  fill(data, count);
+  GilReleased release;
+  for (int64 first = 0; first < count; first += numbers_between_pauses) {
+    if (first > 0) release.check_signals();
+    fill(first, data + first, std::min(numbers_between_pauses, count - first));
+  }
   return out;
 }
 
@@ -32,9 +41,11 @@ py::array_t<double> filled(int64 count, Fill fill) {
 void bind_random(py::module_& m) {
   m.def(
       "random_uniform",
-      [](int64 count, std::uint64_t seed, int64 stream) {
-        return filled(count,
-                      [&, s = checked_stream(stream)](double* out, int64 n) { random_uniform(0, 1, seed, s, out, n); });
+      [](py::handle count, py::handle seed, py::handle stream) {
+        return filled(count_argument(count),
+                      [key = seed_argument(seed), s = stream_argument(stream)](int64 first, double* out, int64 n) {
+                        random_uniform(0, 1, key, s, first, out, n);
+                      });
       },
       py::arg("count"), py::kw_only(), py::arg("seed"), py::arg("stream") = 0,
       R"(random_uniform(count, *, seed, stream=0)
@@ -60,9 +71,11 @@ ValueError, TypeError
     For numbers out of range, shapes that do not match, or other dtypes.)");
   m.def(
       "random_normal",
-      [](int64 count, std::uint64_t seed, int64 stream) {
-        return filled(count,
-                      [&, s = checked_stream(stream)](double* out, int64 n) { random_normal(1, seed, s, out, n); });
+      [](py::handle count, py::handle seed, py::handle stream) {
+        return filled(count_argument(count),
+                      [key = seed_argument(seed), s = stream_argument(stream)](int64 first, double* out, int64 n) {
+                        random_normal(1, key, s, first, out, n);
+                      });
       },
       py::arg("count"), py::kw_only(), py::arg("seed"), py::arg("stream") = 0,
       R"(random_normal(count, *, seed, stream=0)
@@ -85,11 +98,16 @@ ValueError, TypeError
     For numbers out of range, shapes that do not match, or other dtypes.)");
   m.def(
       "permutation",
-      [](int64 count, std::uint64_t seed, std::uint32_t epoch) {
-        py::array_t<int64> out(checked_count(count));
+      [](py::handle count_object, py::handle seed_object, py::handle epoch_object) {
+        const int64 count = count_argument(count_object);
+        const std::uint64_t seed = seed_argument(seed_object);
+        const auto epoch = static_cast<std::uint32_t>(
+            integer_argument(epoch_object, "epoch", 0, std::numeric_limits<std::uint32_t>::max()));
+        check_size({count}, sizeof(int64), "count");
+        py::array_t<int64> out(count);
         int64* data = out.mutable_data();
-        const GilReleased release;
-        random_permutation(seed, epoch, data, count);
+        GilReleased release;
+        random_permutation(seed, epoch, data, count, [&] { release.check_signals(); });
         return out;
       },
       py::arg("count"), py::kw_only(), py::arg("seed"), py::arg("epoch") = 0,
@@ -112,22 +130,29 @@ ValueError, TypeError
     For numbers out of range, shapes that do not match, or other dtypes.)");
   m.def(
       "dropout",
-      [](py::handle x_object, double rate, std::uint64_t seed, std::uint64_t step, std::uint32_t layer, int64 first_row,
-         py::handle out) {
+      [](py::handle x_object, py::handle rate_object, py::handle seed_object, py::handle step_object,
+         py::handle layer_object, py::handle first_row_object, py::handle out) {
         const py::array x_array = as_array(x_object, "x");
+        const double rate = number_argument(rate_object, "rate");
+        const std::uint64_t seed = seed_argument(seed_object);
+        const std::uint64_t step = integer_argument(step_object, "step", 0, std::numeric_limits<std::uint64_t>::max());
+        const auto layer = static_cast<std::uint32_t>(integer_argument(layer_object, "layer", 0, most_streams));
+        const auto first_row =
+            static_cast<int64>(integer_argument(first_row_object, "first_row", 0, std::numeric_limits<int64>::max()));
         if (!(rate >= 0 && rate < 1)) value_error("rate", "a number from 0 to less than 1", std::to_string(rate));
-        if (layer >= 1u << 24) value_error("layer", "an integer from 0 to 2**24 - 1", std::to_string(layer));
-        if (first_row < 0) value_error("first_row", "0 or more", std::to_string(first_row));
         return visit_float(float_type(x_array, "x"), [&](auto scalar) -> py::array {
           using T = decltype(scalar);
           const Input<T> x(x_array, "x");
           check_dimensions(x.array(), 2, "x");
           Result<T> result(out, {x.rows(), x.columns()}, "out", {}, {&x.array()});
           T* data = result.data();
-          {
+          const int64 columns = x.columns();
+          in_parts(x.rows(), rows_of_part(columns), [&](Range part) {
+            const Matrix<const T> rows{x.data() + part.begin * columns, part.end - part.begin, columns, columns};
             const GilReleased release;
-            kernels<T>().dropout(x.matrix(), data, x.columns(), first_row, {seed, step, layer, rate});
-          }
+            kernels<T>().dropout(rows, data + part.begin * columns, columns, first_row + part.begin,
+                                 {seed, step, layer, rate});
+          });
           return result.finish();
         });
       },

@@ -12,21 +12,36 @@ namespace nablas {
 // Multiply-adds between two checks for pending signals (Ctrl-C): about 20 ms on one thread of a current processor.
 constexpr double operations_between_signals = 2e9;
 
-// work(rows) for consecutive parts of [0, rows), without the GIL; signals are checked between parts.
+// Elements of a part of an elementwise function: 10 ms on one thread.
+constexpr int64 elements_between_signals = 1 << 23;
+
+// work(part) for consecutive parts of [0, total) of `step`, at least once; signals are checked between parts. `work`
+// releases the GIL if that is worth it.
+template <class Work>
+void in_parts(int64 total, int64 step, Work work) {
+  int64 begin = 0;
+  do {
+    const Range part{begin, std::min(begin + step, total)};
+    work(part);
+    begin = part.end;
+    if (begin < total && PyErr_CheckSignals() != 0) throw py::error_already_set();
+  } while (begin < total);
+}
+
+// Rows of a part of an elementwise function of rows; whole groups of loss_rows.
+inline int64 rows_of_part(int64 columns) {
+  return std::max<int64>(1, elements_between_signals / std::max<int64>(columns, 1) / loss_rows) * loss_rows;
+}
+
+// work(rows) for consecutive parts of a network's rows, without the GIL.
 template <class T, class Work>
 void in_slices(const Network<T>& network, int64 rows, double operations_factor, Work work) {
   const double slice = operations_between_signals / (operations_factor * network.operations());
   const int64 step = std::max<int64>(1, static_cast<int64>(slice) / 256) * 256;
-  int64 begin = 0;
-  do {
-    const Range part{begin, std::min(begin + step, rows)};
-    {
-      const GilReleased release;
-      work(part);
-    }
-    begin = part.end;
-    if (begin < rows && PyErr_CheckSignals() != 0) throw py::error_already_set();
-  } while (begin < rows);
+  in_parts(rows, step, [&](Range part) {
+    const GilReleased release;
+    work(part);
+  });
 }
 
 }  // namespace nablas

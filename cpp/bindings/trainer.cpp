@@ -59,12 +59,14 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
   EpochState state;
   const double* const rate_data = rates.data();
   {
-    const GilReleased release;
-    const std::lock_guard<Lock> lock(self.network.lock);
-    self.trainer->prepare(batch, dropout.rates != nullptr);
+    GilReleased release;
+    {
+      const std::lock_guard<Lock> lock(self.network.lock);
+      self.trainer->prepare(batch, dropout.rates != nullptr);
+    }
     if (shuffle) {
       self.order.reserve(rows);
-      random_permutation(seed, epoch, self.order.data(), rows);
+      random_permutation(seed, epoch, self.order.data(), rows, [&] { release.check_signals(); });
       data.order = self.order.data();
     }
   }
@@ -190,8 +192,8 @@ void bind(py::module_& m, const std::string& suffix) {
       .def(
           "update",
           [](Train& self, double rate, double l2) {
-            check_finite_scalar(rate, "learning_rate");
-            check_finite_scalar(l2, "l2");
+            check_held_by<T>(rate, "learning_rate");
+            check_held_by<T>(2 * l2, "l2");
             const GilReleased release;
             const std::lock_guard<Lock> lock(self.network.lock);
             self.trainer->update(rate, l2);

@@ -51,37 +51,43 @@ const std::vector<std::string>& initializations() {
 }
 
 template <class T>
-void initialize(Network<T>& network, const std::string& method, std::uint64_t seed) {
+void initialize(const Network<T>& network, const std::string& method, std::uint64_t seed, T* out, const Pause& pause) {
   std::vector<double> values;
   for (std::size_t l = 0; l < network.layers.size(); ++l) {
     const Layer& layer = network.layers[l];
-    T* const block = network.parameters.data() + layer.offset;
+    T* const block = out + layer.offset;
     const int64 count = layer.inputs * layer.outputs;
     const double fan_in = layer.inputs, fan_out = layer.outputs;
     const std::uint32_t stream = stream_initialization + static_cast<std::uint32_t>(l);
-    values.assign(count, 0.0);
-    const auto uniform = [&](double limit) { random_uniform(-limit, limit, seed, stream, values.data(), count); };
-    const auto normal = [&](double deviation) { random_normal(deviation, seed, stream, values.data(), count); };
-    if (method == "glorot")
-      uniform(std::sqrt(6 / (fan_in + fan_out)));
-    else if (method == "glorot_normal")
-      normal(std::sqrt(2 / (fan_in + fan_out)));
-    else if (method == "he")
-      normal(std::sqrt(2 / fan_in));
-    else if (method == "lecun")
-      normal(std::sqrt(1 / fan_in));
-    else if (method == "uniform")
-      uniform(1 / std::sqrt(fan_in));
-    else if (method == "normal")
-      normal(0.01);
-    for (int64 j = 0; j < layer.outputs; ++j) block[j] = 0;
-    for (int64 i = 0; i < count; ++i) block[layer.outputs + i] = static_cast<T>(values[i]);
+    std::fill_n(block, layer.outputs, T(0));
+    for (int64 first = 0; first < count; first += numbers_between_pauses) {
+      pause();
+      const int64 part = std::min(numbers_between_pauses, count - first);
+      values.assign(part, 0.0);
+      const auto uniform = [&](double limit) {
+        random_uniform(-limit, limit, seed, stream, first, values.data(), part);
+      };
+      const auto normal = [&](double deviation) { random_normal(deviation, seed, stream, first, values.data(), part); };
+      if (method == "glorot")
+        uniform(std::sqrt(6 / (fan_in + fan_out)));
+      else if (method == "glorot_normal")
+        normal(std::sqrt(2 / (fan_in + fan_out)));
+      else if (method == "he")
+        normal(std::sqrt(2 / fan_in));
+      else if (method == "lecun")
+        normal(std::sqrt(1 / fan_in));
+      else if (method == "uniform")
+        uniform(1 / std::sqrt(fan_in));
+      else if (method == "normal")
+        normal(0.01);
+      for (int64 i = 0; i < part; ++i) block[layer.outputs + first + i] = static_cast<T>(values[i]);
+    }
   }
 }
 
 template class Network<float>;
 template class Network<double>;
-template void initialize(Network<float>&, const std::string&, std::uint64_t);
-template void initialize(Network<double>&, const std::string&, std::uint64_t);
+template void initialize(const Network<float>&, const std::string&, std::uint64_t, float*, const Pause&);
+template void initialize(const Network<double>&, const std::string&, std::uint64_t, double*, const Pause&);
 
 }  // namespace nablas

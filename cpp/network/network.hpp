@@ -8,6 +8,7 @@
 #include "base/buffer.hpp"
 #include "base/lock.hpp"
 #include "kernels/table.hpp"
+#include "network/random.hpp"
 
 namespace nablas {
 
@@ -40,8 +41,8 @@ class Network {
 
 // glorot, glorot_normal, he, lecun, uniform, normal, zeros: weights from the generator, biases zero.
 const std::vector<std::string>& initializations();
+// out (parameter_count,) = initial parameters of a network of these layers.
 template <class T>
-void initialize(Network<T>& network, const std::string& method, std::uint64_t seed);
+void initialize(const Network<T>& network, const std::string& method, std::uint64_t seed, T* out, const Pause& pause);
 
-// out (count,): numbers of one stream, uniform in [low, high), or normal with mean 0 and
 }  // namespace nablas

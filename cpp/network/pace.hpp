@@ -31,8 +31,7 @@ class Pace {
     if (most != most_) *this = Pace(most, now);
     const Seconds step = team_leads() ? team_ : alone_;
     const bool affordable = !team_leads() || step < longest_trial;
-    if (phase_ == Phase::onward && now >= trial_at_ && step.count() > 0 && affordable)
-      phase_ = Phase::warm_up;
+    if (phase_ == Phase::onward && now >= trial_at_ && step.count() > 0 && affordable) phase_ = Phase::warm_up;
     Seconds limit = longest;
     if (phase_ == Phase::warm_up) limit = Seconds(0);  // until the first reading of the clock
     if (phase_ == Phase::trial) limit = std::max(shortest_trial, step);

@@ -16,24 +16,31 @@ double unit_interval(std::uint64_t word) { return static_cast<double>(word >> 11
 
 }  // namespace
 
-void random_uniform(double low, double high, std::uint64_t seed, std::uint32_t stream, double* out, int64 count) {
-  for (int64 i = 0; i < count; ++i) out[i] = low + (high - low) * unit_interval(philox_word64(seed, i, 0, stream));
+void random_uniform(double low, double high, std::uint64_t seed, std::uint32_t stream, int64 first, double* out,
+                    int64 count) {
+  for (int64 i = 0; i < count; ++i)
+    out[i] = low + (high - low) * unit_interval(philox_word64(seed, first + i, 0, stream));
 }
 
-void random_normal(double deviation, std::uint64_t seed, std::uint32_t stream, double* out, int64 count) {
+void random_normal(double deviation, std::uint64_t seed, std::uint32_t stream, int64 first, double* out, int64 count) {
   for (int64 i = 0; i < count; i += 2) {  // Box and Muller 1958: two from each block
-    const double radius = deviation * std::sqrt(-2 * std::log(1 - unit_interval(philox_word64(seed, i, 0, stream))));
-    const double angle = two_pi * unit_interval(philox_word64(seed, i + 1, 0, stream));
+    const double u = unit_interval(philox_word64(seed, first + i, 0, stream));
+    const double radius = deviation * std::sqrt(-2 * std::log(1 - u));
+    const double angle = two_pi * unit_interval(philox_word64(seed, first + i + 1, 0, stream));
     out[i] = radius * std::cos(angle);
     if (i + 1 < count) out[i + 1] = radius * std::sin(angle);
   }
 }
 
-void random_permutation(std::uint64_t seed, std::uint32_t epoch, int64* out, int64 count) {
+void random_permutation(std::uint64_t seed, std::uint32_t epoch, int64* out, int64 count, const Pause& pause) {
   constexpr int64 blocks = 128, words = 2 * blocks;  // 64-bit words at once
   std::uint32_t random[4 * blocks];
-  std::iota(out, out + count, int64{0});
+  for (int64 begin = 0; begin < count; begin += numbers_between_pauses) {
+    if (begin > 0) pause();
+    std::iota(out + begin, out + std::min(begin + numbers_between_pauses, count), begin);
+  }
   for (int64 k = 0; k < count - 1; ++k) {
+    if (k > 0 && k % numbers_between_pauses == 0) pause();
     if (k % words == 0)
       kernels<float>().random_words(seed, k / 2, std::min(blocks, (count - k) / 2 + 1), epoch, stream_shuffle, random);
     const std::uint32_t* word = random + 2 * (k % words);

@@ -38,11 +38,19 @@ class Workspaces {
   int64 stride_ = 0;
 };
 
+// The given rows and columns of a product.
+template <class T>
+void team_gemm(const Kernels<T>& kernel, const Team& team, const Gemm<T>& g, Range rows, Range columns, T* workspace) {
+  const Rectangle part =
+      share_rectangle(team, rows.end - rows.begin, columns.end - columns.begin, kernel.tile_rows, kernel.tile_columns);
+  if (part.rows.begin < part.rows.end && part.columns.begin < part.columns.end)
+    kernel.gemm(g, {rows.begin + part.rows.begin, rows.begin + part.rows.end},
+                {columns.begin + part.columns.begin, columns.begin + part.columns.end}, workspace);
+}
+
 template <class T>
 void team_gemm(const Kernels<T>& kernel, const Team& team, const Gemm<T>& g, T* workspace) {
-  const Rectangle part = share_rectangle(team, g.rows, g.columns, kernel.tile_rows, kernel.tile_columns);
-  if (part.rows.begin < part.rows.end && part.columns.begin < part.columns.end)
-    kernel.gemm(g, part.rows, part.columns, workspace);
+  team_gemm(kernel, team, g, {0, g.rows}, {0, g.columns}, workspace);
 }
 
 // z = x W + b and a = g(z); `weights` is (inputs + 1, outputs), its row 0 the bias.

@@ -47,9 +47,15 @@ def number(
     raise ValueError(f"{name}: expected {expected}, got {value}")
 
 
-def penalty(name: str, value: Any) -> float:
-    """A finite number of at least 0."""
-    return number(name, value, least=0)
+def penalty(name: str, value: Any, dtype: str = "float64") -> float:
+    """A finite number of at least 0, twice of which is finite in the dtype as well."""
+    found = number(name, value, least=0)
+    if 2 * found > _LARGEST[dtype]:
+        raise ValueError(f"{name}: expected a number within the range of {dtype}, got {value}")
+    return found
+
+
+_LARGEST = {name: float(np.finfo(name).max) for name in ("float32", "float64")}
 
 
 def flag(name: str, value: Any) -> bool:

@@ -59,12 +59,24 @@ def check_finite(x: Array, dtype: str) -> None:
         raise ValueError(f"X: expected finite values, got {x[at]} at {at}")
 
 
+def check_outputs(outputs: Array, x: Any, dtype: str) -> None:
+    """An error if outputs that tell classes hold NaN: of X if it is not finite, else theirs."""
+    wrong = np.isnan(outputs)
+    if not wrong.any():
+        return
+    check_finite(x, dtype)
+    row = int(wrong.reshape(len(outputs), -1).any(axis=1).argmax())
+    raise FloatingPointError(
+        f"outputs: expected numbers, got nan in row {row}: X or the weights are too large"
+    )
+
+
 def as_targets(
     y: Any, loss: str, outputs: int, dtype: str, classes: list[str] | None
 ) -> tuple[Array, list[str] | None]:
     """`y` as class indices (n,) or targets (n, outputs), and the classes if y holds strings."""
     entry = LOSSES[loss]
-    array = np.asarray(y)
+    array = np.asarray(_checks.unmasked("y", y))
     if array.dtype.kind == "O" and array.size and all(isinstance(v, str) for v in array.flat):
         array = array.astype(str)
     if array.dtype.kind == "U":
@@ -87,6 +99,12 @@ def as_targets(
         return array.reshape(-1), classes
     if array.ndim == 1 and outputs == 1:
         array = array.reshape(-1, 1)
+    if array.ndim == 1:
+        hint = "; class labels need output='softmax'" if integral else ""
+        raise ValueError(
+            f"y: expected shape ({len(array)}, {outputs}) for loss {loss!r}, "
+            f"got {array.shape}{hint}"
+        )
     with np.errstate(over="ignore"):  # overflows become infinities, which the core rejects
         return np.ascontiguousarray(array, dtype=dtype), classes
 

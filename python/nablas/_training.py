@@ -60,6 +60,8 @@ def prepare(
     _data.check_rows(x, targets, weight)
     if named is resolved:
         targets, classes = _data.as_targets(targets, named.name, net.sizes[-1], net.dtype, classes)
+    elif net.sizes[-1] == 1 and targets.ndim == 1:
+        targets = targets[:, np.newaxis]  # (n, 1) like the outputs, else they would broadcast
     data = net.engine.dataset(x, targets if named is resolved else None, weight, named)
     return Prepared(x, targets, data, classes, weight, resolved)
 
@@ -157,20 +159,17 @@ class Fit:
         for epoch in range(self.epochs):
             schedule = self.optimizer.schedule  # a callback may have set another one
             if schedule is not constant:
-                rates = _rates(schedule, epoch * batches, batches, plan)
+                rates = _rates(schedule, epoch * batches, batches, plan, self.net.dtype)
                 constant = schedule if type(schedule) is Constant else None
             loss, penalty, finite, seconds = task.epoch(
                 rates, self._row_report(report, history, epoch, rows)
             )
-            if not finite:
+            value = loss * self.loss_scale + penalty
+            if not finite or not math.isfinite(value):
                 task.engine.forget_optimizer()  # its states are not finite either
-                raise FloatingPointError(
-                    f"loss became {'nan' if math.isnan(loss) else loss} at epoch {epoch + 1}; "
-                    "lower learning_rate (the weights are finite but may be far off: initialize() "
-                    "gives new ones)"
-                )
+                raise FloatingPointError(_divergence(self.net, task, loss, penalty, epoch + 1))
             task.engine.epochs += 1
-            history.loss.append(loss * self.loss_scale + penalty)
+            history.loss.append(value)
             history.learning_rate.append(float(rates[-1]))
             history.seconds.append(seconds)
             if self.validation is not None:
@@ -200,14 +199,30 @@ class Fit:
         return state.stop
 
 
-def _rates(schedule: Schedule, first: int, count: int, plan: Plan) -> Rates:
-    """The rates of `count` updates; ValueError if one is negative or not finite."""
+def _divergence(net: Network, task: Task, loss: float, penalty: float, epoch: int) -> str:
+    """What a FloatingPointError says: the value, and the likely cause."""
+    name, value = ("loss", loss) if not math.isfinite(loss) else ("penalty", penalty)
+    text = f"{name} became {'nan' if math.isnan(value) else value} at epoch {epoch}; "
+    targets = np.asarray(task.targets)
+    if targets.dtype.kind == "f" and targets.size:
+        largest = float(np.abs(targets).max())
+        if largest > math.sqrt(np.finfo(net.dtype).max) / 2**16:
+            return text + f"scale y: its values go up to {largest:.3g}, their squares overflow"
+    return text + (
+        f"lower {'learning_rate' if name == 'loss' else 'l1, l2 or learning_rate'} (the weights "
+        "are finite but may be far off: initialize() gives new ones)"
+    )
+
+
+def _rates(schedule: Schedule, first: int, count: int, plan: Plan, dtype: str) -> Rates:
+    """The rates of `count` updates; ValueError if one is negative or infinite in the dtype."""
     steps = np.arange(first, first + count)
     rates = np.ascontiguousarray(schedule.rates(steps, plan), dtype=np.float64)
-    wrong = ~(np.isfinite(rates) & (rates >= 0))
+    wrong = ~((rates >= 0) & (rates <= np.finfo(dtype).max))
     if wrong.any():
         raise ValueError(
-            f"learning_rate: expected finite rates of at least 0, got {rates[wrong.argmax()]}"
+            "learning_rate: expected rates of at least 0 within the range of "
+            f"{dtype}, got {rates[wrong.argmax()]}"
         )
     return rates
 
@@ -263,8 +278,8 @@ def assemble(
         "batch_size": min(_checks.integer("batch_size", batch_size, 1), data["data"].rows),
         "shuffle": _checks.flag("shuffle", shuffle),
         "seed": net.seed if seed is None else _checks.integer("seed", seed, 0),
-        "l1": _checks.penalty("l1", l1),
-        "l2": _checks.penalty("l2", l2),
+        "l1": _checks.penalty("l1", l1, net.dtype),
+        "l2": _checks.penalty("l2", l2, net.dtype),
         "clip_norm": None if clip_norm is None else _checks.number("clip_norm", clip_norm, above=0),
         "dropout": dropout_rates(dropout, len(net.sizes) - 2),
     }

@@ -97,7 +97,7 @@ def explain(
     net: Network, x: ArrayLike, y: ArrayLike, loss: str | _losses.Loss | None
 ) -> Explanation:
     """Compute an `Explanation` from the public kernels; see `MLP.explain`."""
-    rows = np.asarray(x)
+    rows = np.asanyarray(x)
     if rows.ndim == 1:
         rows, y = rows[np.newaxis], np.asarray(y)[np.newaxis]
     a = _data.as_matrix(rows, net.dtype, "x").astype(net.dtype)

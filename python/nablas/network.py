@@ -168,17 +168,26 @@ class Network:
             Softmax output: the most probable class (n,), as a string if y held strings. Sigmoid and
             step outputs: 1 above one half, else 0, for each output; (n,) for one output. Otherwise
             the outputs; (n,) for one output.
+
+        Raises
+        ------
+        ValueError
+            For X with entries that are not finite, where an output is not finite either.
+        FloatingPointError
+            Where outputs that should tell a class are NaN though X is finite.
         """
-        outputs = self.forward(X)
-        if not np.isfinite(outputs).all():
-            _data.check_finite(_data.as_matrix(X, self.dtype), self.dtype)
+        x = _data.as_matrix(X, self.dtype)
+        outputs = self.engine.forward(x)
+        if self.metric != "accuracy":
+            if not np.isfinite(outputs).all():
+                _data.check_finite(x, self.dtype)
+            return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+        _data.check_outputs(outputs, x, self.dtype)
         codes: Array
         if self.output == "softmax":
             codes = outputs.argmax(axis=1)
-        elif self.output in ("sigmoid", "step"):
-            codes = (outputs > 0.5).astype(np.int64)
         else:
-            return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+            codes = (outputs > 0.5).astype(np.int64)
         if codes.ndim == 2 and codes.shape[1] == 1:
             codes = codes[:, 0]
         if self.classes is not None:

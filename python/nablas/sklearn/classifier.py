@@ -237,7 +237,12 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
         -------
         array of shape (n,), (n, labels) or (n, targets)
         """
-        labels: Array = self._labels(self._best(self._forward(X)))
+        outputs = self._forward(X)
+        if np.isnan(outputs).any():
+            raise FloatingPointError(
+                "outputs: expected numbers, got nan: X or the weights are too large"
+            )
+        labels: Array = self._labels(self._best(outputs))
         return labels
 
     def predict_proba(self, X: Any) -> Any:

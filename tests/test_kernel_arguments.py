@@ -1,0 +1,169 @@
+"""Plain arguments of the kernels: every one with every odd value, found through the signatures."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from nablas import kernels
+from nablas._registry import LOSSES, OPTIMIZERS
+
+F = np.float32
+X, W = np.ones((4, 3), F), np.ones((4, 2), F)
+ARRAYS = {  # arguments without a default, by name
+    "a": np.ones((3, 3), F),
+    "b": np.ones((3, 3), F),
+    "x": X,
+    "z": X,
+    "kept": X,
+    "delta": X,
+    "weights": W,
+    "indices": np.arange(3),
+    "targets": np.full((4, 3), 0.5, F),
+    "parameters": np.ones(5, F),
+    "gradient": np.ones(5, F),
+}
+SCALARS = {
+    "count": 5,
+    "seed": 0,
+    "rate": 0.5,
+    "activation": "relu",
+    "optimizer": "sgd",
+    "step": 1,
+    "learning_rate": 0.1,
+    "states": [np.zeros(5, F)],
+}
+OF_CALL = {("dense_backward", "delta"): np.ones((4, 2), F), ("huber", "delta"): 1.0}
+ODD = [
+    None,
+    "x",
+    b"x",
+    1.5,
+    -1,
+    2**70,
+    np.float32(7.9),
+    np.nan,
+    True,
+    [],
+    [1, 2],
+    {},
+    object(),
+    int,
+]
+OPTIONAL_ARRAYS = {"out", "preactivation", "preactivation_out", "gradient_out", "delta_out"}
+OPTIONAL_ARRAYS |= {"sample_weight", "dtype"}
+
+
+def calls():
+    for name in kernels.__all__:
+        function = getattr(kernels, name)
+        valid = {}
+        for p in inspect.signature(function).parameters.values():
+            if p.kind is p.VAR_KEYWORD:
+                continue
+            known = {**ARRAYS, **SCALARS}.get(p.name, p.default)
+            valid[p.name] = OF_CALL.get((name, p.name), known)
+        yield name, function, valid
+
+
+CALLS = list(calls())
+
+
+@pytest.mark.parametrize(("name", "function", "valid"), CALLS, ids=[name for name, _, _ in CALLS])
+def test_odd_values_of_plain_arguments(name, function, valid):
+    function(**valid)
+    for argument, given in valid.items():
+        if isinstance(given, np.ndarray) or argument in OPTIONAL_ARRAYS:
+            continue
+        for value in ODD:
+            if type(value) is type(given) and value == given:
+                continue
+            try:
+                function(**{**valid, argument: value})
+            except (TypeError, ValueError) as error:
+                text = str(error)
+                assert text.startswith(f"{argument}: expected "), (argument, value, text)
+                assert "got" in text, (argument, value, text)
+            else:  # taken: a number in range where a number is meant
+                assert isinstance(value, (int, float, np.floating)), (argument, value)
+                if isinstance(given, int):
+                    assert isinstance(value, int), (argument, value)
+                    assert isinstance(value, bool) == isinstance(given, bool), (argument, value)
+
+
+@pytest.mark.parametrize(("name", "function", "valid"), CALLS, ids=[name for name, _, _ in CALLS])
+def test_errors_of_conversion(name, function, valid):
+    """An array-like's own error is kept as the cause; interrupts and lack of memory go through."""
+
+    class Fails:
+        def __init__(self, error):
+            self.error = error
+
+        def __array__(self, *_, **__):
+            raise self.error
+
+    for argument, given in valid.items():
+        in_place = (name, argument) == ("optimizer_update", "parameters")
+        if in_place or not isinstance(given, np.ndarray):
+            continue
+        for error in (KeyboardInterrupt(), MemoryError()):
+            with pytest.raises(type(error)):
+                function(**{**valid, argument: Fails(error)})
+        cause = RuntimeError("call detach first")
+        with pytest.raises(TypeError, match=rf"^{argument}: expected an array, got Fails \(call"):
+            function(**{**valid, argument: Fails(cause)})
+
+
+@pytest.mark.parametrize(("name", "function", "valid"), CALLS, ids=[name for name, _, _ in CALLS])
+def test_masked_entries_are_refused(name, function, valid):
+    for argument, given in valid.items():
+        if not isinstance(given, np.ndarray):
+            continue
+        masked = np.ma.masked_array(given, np.zeros(given.shape, bool))
+        function(**{**valid, argument: masked})  # nothing is masked
+        masked.mask.flat[1] = True
+        with pytest.raises(TypeError, match=rf"^{argument}: expected an array without masked"):
+            function(**{**valid, argument: masked})
+
+
+def test_row_numbers_are_no_mask():
+    with pytest.raises(TypeError, match="indices: expected integers"):
+        kernels.gather_rows(X, np.array([True, False, True, True]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbers_beyond_the_dtype_are_refused(dtype):
+    too_large = 1e39
+    array = np.ones(3, dtype)
+    for name, entry in OPTIMIZERS.items():
+        states = [np.zeros(3, dtype) for _ in entry.states]
+        states += [np.ones(1)] if entry.scalar else []
+        for setting in ("learning_rate", "l2", *entry.hyperparameters):
+            values = {"learning_rate": 0.1, setting: too_large}
+            if setting in entry.hyperparameters and entry.hyperparameters[setting].end <= too_large:
+                continue
+            call = lambda v=values, s=states, n=name: kernels.optimizer_update(  # noqa: E731
+                n, array.copy(), array, s, step=1, **v
+            )
+            if dtype == "float64":
+                call()
+                continue
+            with pytest.raises(
+                ValueError, match=rf"^{setting}: expected a number within the range"
+            ):
+                call()
+    for entry in LOSSES.values():
+        for setting, h in entry.hyperparameters.items():
+            if h.end <= too_large:
+                continue
+            function = getattr(kernels, entry.function)
+            z = np.ones((2, 3), dtype)
+            if dtype == "float64":
+                function(z, z, **{setting: too_large})
+                continue
+            with pytest.raises(
+                ValueError, match=rf"^{setting}: expected a number within the range"
+            ):
+                function(z, z, **{setting: too_large})
+            with pytest.raises(ValueError, match=rf"^{setting}: expected a number above 0"):
+                function(z, z, **{setting: 1e-50})
