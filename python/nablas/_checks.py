@@ -77,7 +77,7 @@ def unmasked(name: str, value: Any) -> Any:
     """`value`, or TypeError for a masked array that hides entries: the core cannot skip them."""
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise TypeError(
-            f"{name}: expected an array without masked entries, got {np.ma.count_masked(value)} of "
+            f"{name}: expected an array without masked entries, got {int(value.mask.sum())} of "
             f"{value.size} masked (fill them: {name}.filled(value))"
         )
     return value

@@ -20,8 +20,9 @@ Array = NDArray[Any]
 def as_matrix(x: Any, dtype: str, name: str = "X") -> Array:
     """`x` as a 2-D array of a dtype the core reads; copied only if it has to be converted."""
     if type(x) is np.ndarray and x.dtype.char in "fd" and x.ndim == 2:
-        return x  # the usual case first
-    array = np.asanyarray(_checks.unmasked(name, x))
+        usual: Array = x
+        return usual
+    array: Array = np.asanyarray(_checks.unmasked(name, x))
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name}: expected numbers, got dtype {array.dtype}")
     if array.ndim != 2:
