@@ -238,14 +238,14 @@ def test_numpy_functions_that_give_no_tensor_or_none():
     assert (np.isfinite(x) & (x > 0)).tolist() == [True, False]
     assert np.argmax(x) == 0
     assert (np.shape(x), np.ndim(x), np.size(x)) == ((2,), 1, 2)
-    assert not np.sign(x).requires_grad
+    assert ag.grad(np.sign(x).sum(), x)[0].data.tolist() == [0, 0]
     assert np.allclose(x, [1.5, -2.0])
     assert np.zeros_like(x).data.tolist() == [0, 0]
-    for call in [np.linalg.inv, np.fft.fft, np.median, np.gcd]:
+    for call in [np.linalg.svd, np.fft.fft, np.linalg.eigh, np.gcd]:
         with pytest.raises(TypeError, match=r"no gradient rule in nablas.autograd: .*x\.detach"):
             call(x, x) if call is np.gcd else call(x)
-    with pytest.raises(TypeError, match="multiply.accumulate has no gradient rule"):
-        np.multiply.accumulate(x)
+    with pytest.raises(TypeError, match="subtract.accumulate has no gradient rule"):
+        np.subtract.accumulate(x)
     with pytest.raises(TypeError, match="expected no where"):
         np.add(x, x, where=[True, False])
     with pytest.raises(RuntimeError, match=r"use \.detach\(\) or \.data"):
@@ -266,18 +266,12 @@ def test_products_and_contractions_at_their_edges():
     assert Tensor(np.arange(1.0, 8)).prod().item() == 5040
     assert ag.prod(Tensor(np.array([200, 2], np.uint8))).item() == 400
     assert ag.prod(Tensor(np.ones((0, 3)))).item() == 1
-    with pytest.raises(ValueError, match="no letter twice"):
-        ag.einsum("ii->", x)
     with pytest.raises(ValueError, match="one term for each of 1 operands, got 'ij,jk'"):
         ag.einsum("ij,jk", x)
     with pytest.raises(ValueError, match="Output character k"):
         ag.einsum("ij->k", x)
-    with pytest.raises(ValueError, match="mode"):
+    with pytest.raises(TypeError, match="mode"):
         np.pad(x, 1, "linear_ramp")
-    with pytest.raises(TypeError, match="numpy.atleast_1d of a Tensor: too many"):
-        np.atleast_1d(x, x)
-    with pytest.raises(TypeError, match="constant_values"):
-        np.pad(x, 1, constant_values=2)
 
 
 def test_a_tensor_behaves_like_an_array():
@@ -353,7 +347,7 @@ def test_axes_as_numpy_takes_them():
     for call in (lambda: x.transpose(3, 2), lambda: np.flip(x, 5)):
         with pytest.raises(np.exceptions.AxisError):
             call()
-    with pytest.raises(TypeError, match=r"numpy.sum of a Tensor: .*'dtype'"):
-        np.sum(x, dtype=float)
+    with pytest.raises(TypeError, match=r"numpy.sum of a Tensor: expected no initial"):
+        np.sum(x, initial=1.0)
     with pytest.raises(TypeError, match="vector norm"):
         np.linalg.norm(x, 2, axis=(0, 1))

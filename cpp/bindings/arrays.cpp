@@ -77,8 +77,9 @@ std::string shape_text(const py::array& array) { return tuple_text(array.shape()
 std::string shape_text(const Shape& shape) { return tuple_text(shape.length, shape.size); }
 
 py::array as_array(py::handle object, const char* name) {
+  if (is_exact(object)) return py::reinterpret_borrow<py::array>(object);
   if (py::isinstance<py::array>(object)) {
-    if (!is_exact(object) && py::hasattr(object, "mask")) {
+    if (py::hasattr(object, "mask")) {
       const py::module_ masked = py::module_::import("numpy.ma");
       if (masked.attr("is_masked")(object).cast<bool>())
         type_error(name, "an array without masked entries",
@@ -149,7 +150,10 @@ bool flag_argument(py::handle value, const char* name) {
 
 std::string name_argument(py::handle value, const char* name) {
   if (!PyUnicode_Check(value.ptr())) type_error(name, "a string", type_name(value));
-  return value.cast<std::string>();
+  Py_ssize_t size = 0;
+  const char* const text = PyUnicode_AsUTF8AndSize(value.ptr(), &size);
+  if (text == nullptr) throw py::error_already_set();
+  return {text, static_cast<std::size_t>(size)};
 }
 
 void check_finite_scalar(double value, const char* name) {
@@ -209,10 +213,14 @@ py::array_t<int64> label_array(const py::array& labels, int64 rows, int64 classe
   if (kind != 'i' && kind != 'u' && kind != 'b')
     type_error(name, "integer class labels", "dtype " + std::string(py::str(labels.dtype())));
   check_shape(labels, {rows}, name);
-  const auto converted = py::array_t<int64, py::array::c_style | py::array::forcecast>::ensure(labels);
-  copy_of(converted, name);
-  const py::array_t<int64> array(rows, converted.data());  // a copy; what is checked is what is used
-  const int64* data = array.data();
+  py::array_t<int64> array(new_array<int64>({rows}));  // a copy; what is checked is what is used
+  int64* const data = array.mutable_data();
+  if (py::isinstance<py::array_t<int64>>(labels) && is_plain(labels)) {
+    std::copy_n(static_cast<const int64*>(labels.data()), rows, data);
+  } else {
+    const auto converted = py::array_t<int64, py::array::c_style | py::array::forcecast>::ensure(labels);
+    std::copy_n(static_cast<const int64*>(copy_of(converted, name).data()), rows, data);
+  }
   for (int64 i = 0; i < rows; ++i)
     if (data[i] < 0 || data[i] >= classes)
       value_error(name, text("class labels from 0 to ", classes - 1), text(data[i], " at index ", i));

@@ -80,6 +80,26 @@ def power_slope(a: Any, b: Any) -> Any:
     return b * np.where((a == 0) & (b == 0), 1, a) ** (b - 1)
 
 
+def share_of_sum(exponential: Any, y: Any, a: Any, b: Any) -> Any:
+    """The derivative by a of ``y = log(e^a + e^b)``; where they are equal 1/2, also at infinity."""
+    share = exponential(np.where(a == b, 0, a - y))
+    return np.where(a == b, 0.5, np.where(a == np.inf, 1.0, share))
+
+
+def squares_or_one(a: Any, b: Any) -> Any:
+    """``a² + b²``, and 1 where both are 0."""
+    total = a * a + b * b
+    return np.where(total == 0, 1, total)
+
+
+def sinc_slope(y: Any, x: Any) -> Any:
+    """The derivative of ``sin(πx) / (πx)``; near 0 by its series."""
+    near = np.absolute(x) < 1e-3
+    slope = (np.cos(np.pi * x) - y) / np.where(near, 1, x)
+    series = x * (-(np.pi**2) / 3 + x * x * (np.pi**4 / 30))
+    return np.where(near, series, slope)
+
+
 def scatter(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
     """Zeros of `shape` with `g` added at `index`."""
     if not isinstance(g, (ndarray, np.generic)):
@@ -173,6 +193,28 @@ def matmul_right(g: Any, a: Any, b: Any) -> Any:
             (*a.shape[:-2], b.shape[0])
         )
     return product(a, g, True, False)
+
+
+def turned(a: Any) -> Any:
+    """The last two axes exchanged."""
+    return a.swapaxes(-1, -2)
+
+
+def solve_slope(g: Any, y: Any, a: Any) -> Any:
+    """The gradient by a of ``y = solve(a, b)``, for a vector or a matrix y."""
+    by_b = np.linalg.solve(turned(a), g)
+    if y.ndim == 1:
+        by_b, y = by_b[:, None], y[:, None]
+    return -np.matmul(by_b, turned(y))
+
+
+def cholesky_slope(g: Any, y: Any) -> Any:
+    """The gradient by a symmetric a of ``y = cholesky(a)``, symmetric (Murray 2016)."""
+    half = np.tril(np.ones(y.shape[-2:], y.dtype)) - 0.5 * np.eye(y.shape[-1], dtype=y.dtype)
+    inner = np.matmul(turned(y), g) * half
+    inverse = np.linalg.inv(y)
+    outer = np.matmul(np.matmul(turned(inverse), inner), inverse)
+    return 0.5 * (outer + turned(outer))
 
 
 def explicit_subscripts(subscripts: str, ndims: list[int]) -> str:

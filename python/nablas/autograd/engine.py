@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from ._arrays import unbroadcast
 from .recording import edits, reset_recording, set_recording
-from .rules import Operation
-from .tensor import Tensor, as_data, later, retained, wrap
+from .rules import RULES, Operation
+from .tensor import Tensor, as_data, later, record, retained, wrap
 
 _FREED = Operation(lambda: None, needs="")
 _FREED.name = "freed"
@@ -151,6 +151,11 @@ def _accumulate(x: Tensor, g: Any) -> None:
         x.grad = x.grad + g if isinstance(g, Tensor) else wrap(x.grad.data + g)
 
 
+def _linked(g: Any, x: Tensor) -> Any:
+    """A recorded gradient by x; one that does not depend on x gets the derivative 0."""
+    return g if g.requires_grad else record(RULES["linked"], (g, x), g.data)
+
+
 def _own(g: Any) -> Tensor:
     """A copy of a gradient, as a Tensor."""
     return g.copy() if isinstance(g, Tensor) else wrap(np.array(g))
@@ -187,7 +192,7 @@ def backward(
     seeds = {output: _seed(output, gradient, create_graph)}
     free = not (create_graph if retain_graph is None else retain_graph)
     for x, g in flow(seeds, create_graph=create_graph, free=free).items():
-        _accumulate(x, g)
+        _accumulate(x, _linked(g, x) if create_graph else g)
 
 
 later.backward = backward
@@ -255,4 +260,6 @@ def grad(
                     f"inputs: the outputs do not depend on the one at {i}; pass allow_unused=True "
                     "to get None for it"
                 )
+    if create_graph:
+        found = {x: _linked(g, x) for x, g in found.items()}
     return tuple(None if x not in found else _own(found[x]) for x in wanted)

@@ -9,11 +9,12 @@ import numpy as np
 
 from .._registry import ACTIVATIONS
 from ._arrays import explicit_subscripts
-from .operators import Axis
+from .operators import Axis, of_one
+from .recording import kept
 from .rules import RULES
-from .tensor import Tensor, apply, record, wrap
+from .tensor import Tensor, apply, as_data, record, wrap
 
-_CONCATENATE = RULES["concatenate"]
+_CONCATENATE, _WHERE = RULES["concatenate"], RULES["where"]
 Operand = Any  # Tensor, array or number
 
 
@@ -22,9 +23,16 @@ def as_tensor(x: Operand) -> Tensor:
     return x if isinstance(x, Tensor) else Tensor(x)
 
 
+def operand(x: Operand) -> Tensor:
+    """As `as_tensor`, with a copy of a small array: the graph may keep it."""
+    return x if isinstance(x, Tensor) else wrap(kept(as_data(x)))
+
+
 def _entrywise(name: str, doc: str) -> Callable[[Operand], Tensor]:
+    method: Callable[[Tensor], Tensor] = of_one(name)
+
     def function(x: Operand) -> Tensor:
-        return apply(name, as_tensor(x))
+        return method(x if isinstance(x, Tensor) else operand(x))
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
@@ -33,7 +41,7 @@ def _entrywise(name: str, doc: str) -> Callable[[Operand], Tensor]:
 
 def _binary(name: str, doc: str) -> Callable[[Operand, Operand], Tensor]:
     def function(a: Operand, b: Operand) -> Tensor:
-        return apply(name, as_tensor(a), as_tensor(b))
+        return apply(name, operand(a), operand(b))
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
@@ -84,52 +92,52 @@ def activate(z: Operand, activation: str) -> Tensor:
     if activation not in ACTIVATIONS:
         choices = ", ".join(ACTIVATIONS)
         raise ValueError(f"activation: expected one of {choices}, got {activation!r}")
-    return apply(activation, as_tensor(z))
+    return apply(activation, operand(z))
 
 
 def softmax(x: Operand, axis: int = -1) -> Tensor:
     """Exponentials that sum to 1 along an axis."""
-    return as_tensor(x).softmax(axis)
+    return operand(x).softmax(axis)
 
 
 def log_softmax(x: Operand, axis: int = -1) -> Tensor:
     """Logarithm of `softmax`, computed as ``x - logsumexp(x)`` along an axis."""
-    return as_tensor(x).log_softmax(axis)
+    return operand(x).log_softmax(axis)
 
 
 def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Logarithm of the sum of exponentials over the given axes."""
-    return apply("logsumexp", as_tensor(x), axis, keepdims)
+    return apply("logsumexp", operand(x), axis, keepdims)
 
 
 def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Sum over the given axes."""
-    return apply("sum", as_tensor(x), axis, keepdims)
+    return apply("sum", operand(x), axis, keepdims)
 
 
 def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Mean over the given axes."""
-    return apply("mean", as_tensor(x), axis, keepdims)
+    return apply("mean", operand(x), axis, keepdims)
 
 
 def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Largest entry over the given axes; ties share the gradient equally."""
-    return apply("max", as_tensor(x), axis, keepdims)
+    return apply("max", operand(x), axis, keepdims)
 
 
 def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Smallest entry over the given axes; ties share the gradient equally."""
-    return apply("min", as_tensor(x), axis, keepdims)
+    return apply("min", operand(x), axis, keepdims)
 
 
 def cumsum(x: Operand, axis: int | None = None) -> Tensor:
     """Cumulative sum along an axis, or of the flattened entries for None."""
-    return as_tensor(x).cumsum(axis)
+    return operand(x).cumsum(axis)
 
 
 def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Product over the given axes; its gradient is exact also where entries are 0."""
-    return as_tensor(x).prod(axis, keepdims)
+    return operand(x).prod(axis, keepdims)
 
 
 def einsum(subscripts: str, *operands: Operand) -> Tensor:
@@ -148,11 +156,33 @@ def einsum(subscripts: str, *operands: Operand) -> Tensor:
     Raises
     ------
     ValueError
-        When an operand has a letter twice (take its ``numpy.diagonal`` first), or the number of
-        terms is not that of the operands.
+        When the number of terms is not that of the operands, and where NumPy raises it.
     """
-    tensors = [as_tensor(x) for x in operands]
+    tensors = [operand(x) for x in operands]
+    if isinstance(subscripts, str):
+        subscripts, tensors = _without_repeats(subscripts.replace(" ", ""), tensors)
     return apply("einsum", explicit_subscripts(subscripts, [x.ndim for x in tensors]), *tensors)
+
+
+def _without_repeats(subscripts: str, tensors: list[Tensor]) -> tuple[str, list[Tensor]]:
+    """Diagonals of the operands that have a letter twice, and the terms without it."""
+    inputs, arrow, out = subscripts.partition("->")
+    terms = inputs.split(",")
+    if len(terms) != len(tensors):
+        return subscripts, tensors
+    joined = inputs.replace(",", "").replace("...", "")
+    if not arrow and len(set(joined)) < len(joined):  # letters that occur once, in NumPy's order
+        out = "".join(c for c in sorted(set(joined)) if joined.count(c) == 1)
+        arrow, out = "->", "..." * ("..." in inputs) + out
+    for i, term in enumerate(terms):
+        for letter in sorted(set(term) - {"."}):
+            while term.count(letter) > 1 and "..." not in term:
+                first = term.index(letter)
+                second = term.index(letter, first + 1)
+                tensors[i] = np.diagonal(tensors[i], axis1=first, axis2=second)  # type: ignore[call-overload]
+                term = term[:first] + term[first + 1 : second] + term[second + 1 :] + letter
+        terms[i] = term
+    return ",".join(terms) + arrow + out, tensors
 
 
 def norm(
@@ -181,7 +211,7 @@ def norm(
     ValueError
         For another `ord`.
     """
-    tensor = as_tensor(x)
+    tensor = operand(x)
     if ord == 2:
         return apply("norm", tensor, axis, keepdims)
     if ord == 1:
@@ -193,8 +223,11 @@ def norm(
 
 def where(condition: Any, a: Operand, b: Operand) -> Tensor:
     """Entries of `a` where the condition holds, of `b` elsewhere."""
-    test = condition.data if isinstance(condition, Tensor) else np.asarray(condition)
-    return apply("where", test, *_alike(a, b))
+    test = np.array(condition.data if isinstance(condition, Tensor) else condition)
+    a, b = _alike(a, b)
+    x = a.data if isinstance(a, Tensor) else a
+    y = b.data if isinstance(b, Tensor) else b
+    return record(_WHERE, (test, a, b), np.where(test, x, y))
 
 
 def _alike(a: Operand, b: Operand) -> tuple[Any, Any]:
@@ -207,28 +240,28 @@ def _alike(a: Operand, b: Operand) -> tuple[Any, Any]:
 
 
 def clip(x: Operand, min: Operand = None, max: Operand = None) -> Tensor:
-    """Entries limited to an interval; gradient 1 inside and at ends (1/2 at Tensor ends)."""
-    return as_tensor(x).clip(min, max)
+    """Entries limited to an interval; gradient 1 inside and at ends."""
+    return operand(x).clip(min, max)
 
 
 def reshape(x: Operand, shape: int | Sequence[int]) -> Tensor:
     """The entries in another shape."""
-    return as_tensor(x).reshape(shape)
+    return operand(x).reshape(shape)
 
 
 def transpose(x: Operand, axes: Sequence[int] | None = None) -> Tensor:
     """The axes in another order, reversed by default."""
-    return as_tensor(x).transpose(*(() if axes is None else tuple(axes)))
+    return operand(x).transpose(*(() if axes is None else tuple(axes)))
 
 
 def broadcast_to(x: Operand, shape: Sequence[int]) -> Tensor:
     """The entries repeated to fill a shape."""
-    return apply("broadcast_to", as_tensor(x), tuple(shape))
+    return apply("broadcast_to", operand(x), tuple(shape))
 
 
 def concatenate(tensors: Sequence[Operand], axis: int | None = 0) -> Tensor:
     """Tensors joined along an existing axis; flattened first for None."""
-    inputs = [x if isinstance(x, Tensor) else Tensor(x) for x in tensors]
+    inputs = [x if isinstance(x, Tensor) else operand(x) for x in tensors]
     if axis is None:
         axis, inputs = 0, [x.flatten() for x in inputs]
     joined = np.concatenate([x.data for x in inputs], axis)
@@ -237,9 +270,10 @@ def concatenate(tensors: Sequence[Operand], axis: int | None = 0) -> Tensor:
 
 def stack(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
     """Tensors of one shape joined along a new axis."""
-    return apply("stack", axis, *[as_tensor(x) for x in tensors])
+    return apply("stack", axis, *[operand(x) for x in tensors])
 
 
 def piecewise_constant(function: Callable[..., Any], *inputs: Operand) -> Tensor:
-    """A function whose derivative is 0 wherever it exists; the result is outside the graph."""
-    return wrap(function(*(x.data if isinstance(x, Tensor) else x for x in inputs)))
+    """A function whose derivative is 0 wherever it exists."""
+    result = function(*(x.data if isinstance(x, Tensor) else x for x in inputs))
+    return record(RULES["constant"], (function, *inputs), result)

@@ -43,7 +43,7 @@ def _dense_joint(g: Any, y: Any, wanted: Any, x: Any, weights: Any, name: str, z
     return [by_x, by_weights, None, None]
 
 
-_DENSE = Operation(lambda: None, joint=_dense_joint, needs="y013", needs_on_tensors="01")
+_DENSE = Operation(lambda: None, joint=_dense_joint, needs="y013", needs_on_tensors="01", own="3")
 _DENSE.name = "dense"
 
 
@@ -87,7 +87,7 @@ def _loss_operation(name: str, hyperparameters: dict[str, float]) -> Operation:
         slope = reference.LOSSES[name].entries(z, targets, **hyperparameters)[1]
         return g * (slope * share[:, np.newaxis].astype(z.dtype))
 
-    operation = Operation(lambda: None, rule, needs="3", needs_on_tensors="012")
+    operation = Operation(lambda: None, rule, needs="3", needs_on_tensors="012", own="3")
     operation.name = name
     return operation
 
@@ -110,7 +110,10 @@ def _loss(name: str, entry: LossEntry) -> Callable[..., Tensor]:
             y = as_data(y).astype(tensor.dtype, copy=False)
             y = y.reshape(-1, 1) if y.ndim == 1 else y
         weight = None if sample_weight is None else np.asarray(sample_weight, tensor.dtype)
-        value, delta = kernel(tensor.data, y, sample_weight=weight, **hyperparameters)
+        if weight is None and not hyperparameters:  # keywords cost time
+            value, delta = kernel(tensor.data, y)
+        else:
+            value, delta = kernel(tensor.data, y, sample_weight=weight, **hyperparameters)
         rule = _loss_operation(name, hyperparameters) if hyperparameters else operation
         return record(rule, (tensor, y, weight, delta), np.asarray(value, tensor.dtype))
 

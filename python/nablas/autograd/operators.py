@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from .recording import next_number, recording
+from .recording import kept, next_number, recording
 from .rules import RULES
 
 Axis = int | tuple[int, ...] | None
+_numpy: Any = np  # its functions of Tensors, untyped
 
 
 def _binary(name: str, reflected: bool = False) -> Any:
     operation = RULES[name]
     compute = operation.forward
+    read = (0 if reflected else 1) in operation.copied  # whether a rule reads a constant
 
     def method(self: Any, other: Any) -> Any:
         # `tensor.record` inlined for two inputs: its overhead dominates small expressions
@@ -33,6 +35,8 @@ def _binary(name: str, reflected: bool = False) -> Any:
                 if not isinstance(other, (np.ndarray, np.generic, list, tuple)):
                     return NotImplemented
                 other = cls(other).data
+                if read and self.requires_grad:
+                    other = kept(other)
             tracked = self.requires_grad
             if reflected:
                 result, inputs = compute(other, self.data), (other, self)
@@ -50,7 +54,7 @@ def _binary(name: str, reflected: bool = False) -> Any:
     return method
 
 
-def _of_one(name: str) -> Callable[..., Any]:
+def of_one(name: str) -> Callable[..., Any]:
     """A method that applies an operation to one Tensor and constants."""
     operation = RULES[name]
     compute = operation.forward
@@ -71,7 +75,7 @@ def _of_one(name: str) -> Callable[..., Any]:
 
 
 def _entrywise(name: str, doc: str) -> Any:
-    method = _of_one(name)
+    method = of_one(name)
     method.__name__ = method.__qualname__ = name
     method.__doc__ = doc
     return method
@@ -98,7 +102,8 @@ def _reduction(name: str, doc: str) -> Any:
     return method
 
 
-_getitem, _reshape, _transpose = _of_one("getitem"), _of_one("reshape"), _of_one("transpose")
+_getitem, _reshape, _transpose = of_one("getitem"), of_one("reshape"), of_one("transpose")
+_softmax = of_one("softmax")
 
 
 def _compare(function: Callable[..., Any]) -> Any:
@@ -124,6 +129,12 @@ def _in_place(function: Callable[..., Any], otherwise: str) -> Any:
 _INDICES = (np.ndarray, list, tuple, range)  # and Tensors, which np.array converts by __array__
 
 
+def _as_index(index: Any) -> Any:
+    """A copy as an array; of integers if it is empty, as NumPy takes ``x[[]]``."""
+    made = np.array(index)
+    return made if made.size or isinstance(index, np.ndarray) else made.astype(np.intp)
+
+
 class Operators:
     """The operators and named methods of `Tensor`."""
 
@@ -134,6 +145,7 @@ class Operators:
     __mul__, __rmul__ = _binary("multiply"), _binary("multiply", True)
     __truediv__, __rtruediv__ = _binary("divide"), _binary("divide", True)
     __pow__, __rpow__ = _binary("power"), _binary("power", True)
+    __mod__, __rmod__ = _binary("remainder"), _binary("remainder", True)
     __matmul__, __rmatmul__ = _binary("matmul"), _binary("matmul", True)
     __iadd__ = _in_place(np.add, "__add__")
     __isub__ = _in_place(np.subtract, "__sub__")
@@ -144,7 +156,7 @@ class Operators:
     __gt__, __ge__ = _compare(np.greater), _compare(np.greater_equal)
     __eq__, __ne__ = _compare(np.equal), _compare(np.not_equal)
     __hash__ = object.__hash__
-    __neg__, __abs__ = _of_one("negative"), _of_one("absolute")
+    __neg__, __abs__ = of_one("negative"), of_one("absolute")
 
     exp = _entrywise("exp", "E to the power of every entry.")
     log = _entrywise("log", "Natural logarithm of every entry.")
@@ -180,13 +192,15 @@ class Operators:
         """Variance over the given axes; the divisor is the count minus `ddof`."""
         away: Any = self - self.mean(axis, True)
         total: Self = (away * away).sum(axis, keepdims)
-        return total / (self.data.size / max(total.size, 1) - ddof)
+        count: Any = np.maximum(self.data.size / max(total.size, 1) - ddof, 0)
+        return total / count.astype(self.data.dtype)
 
     def std(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Self:
         """Standard deviation over the given axes; see `var`."""
         away: Any = self - self.mean(axis, True)
         size: Self = away.norm(axis, keepdims)
-        return size / (self.data.size / max(size.size, 1) - ddof) ** 0.5
+        count: Any = np.maximum(self.data.size / max(size.size, 1) - ddof, 0)
+        return size / np.sqrt(count).astype(self.data.dtype)
 
     def prod(self, axis: Axis = None, keepdims: bool = False) -> Self:
         """Product over the given axes, all of them by default."""
@@ -212,18 +226,15 @@ class Operators:
 
     def softmax(self, axis: int = -1) -> Self:
         """Exponentials that sum to 1 along an axis."""
-        return self._apply("softmax", self, axis)
+        return _softmax(self, axis)
 
     def log_softmax(self, axis: int = -1) -> Self:
         """Logarithm of `softmax`, computed as ``x - logsumexp(x)`` along an axis."""
         return self._apply("log_softmax", self, axis)
 
     def clip(self, min: Any = None, max: Any = None) -> Self:
-        """Entries limited to an interval; gradient 1 inside and at ends (1/2 at Tensor ends)."""
+        """Entries limited to an interval; gradient 1 inside and at ends."""
         low, high = -np.inf if min is None else min, np.inf if max is None else max
-        if isinstance(low, type(self)) or isinstance(high, type(self)):
-            upper = self._apply("maximum", self, low)
-            return self._apply("minimum", upper, high)
         return self._apply("clip", self, low, high)
 
     def reshape(self, *shape: Any) -> Self:
@@ -242,12 +253,14 @@ class Operators:
     def transpose(self, *axes: Any) -> Self:
         """The axes in another order, reversed by default."""
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
-        order = tuple(order) or range(self.data.ndim)[::-1]
-        axes = tuple(int(a) + self.data.ndim if a < 0 else int(a) for a in order)
-        return _transpose(self, axes)
+        ndim = self.data.ndim
+        order = tuple(order) or range(ndim)[::-1]
+        self.data.transpose(order)  # raises NumPy's error for axes out of range or repeated
+        return _transpose(self, tuple(int(a) % ndim for a in order))
 
     def swapaxes(self, first: int, second: int) -> Self:
         """Two axes exchanged."""
+        self.data.swapaxes(first, second)  # raises NumPy's error for an axis out of range
         order = list(range(self.data.ndim))
         order[first], order[second] = order[second], order[first]
         return self.transpose(order)
@@ -262,6 +275,55 @@ class Operators:
             return self._outside(self.data.astype(dtype))
         return self._apply("astype", self, np.dtype(dtype))
 
+    def __floordiv__(self, other: Any) -> Self:
+        return _numpy.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Self:
+        return _numpy.floor_divide(other, self)
+
+    def __round__(self, decimals: int = 0) -> Self:
+        return self.round(decimals)
+
+    def ravel(self) -> Self:
+        """The entries in one axis."""
+        return self.reshape(-1)
+
+    def round(self, decimals: int = 0) -> Self:
+        """The entries rounded; the gradient is 0."""
+        return _numpy.round(self, decimals)
+
+    def dot(self, other: Any) -> Self:
+        """``numpy.dot``."""
+        return _numpy.dot(self, other)
+
+    def take(self, indices: Any, axis: int | None = None) -> Self:
+        """``numpy.take``."""
+        return _numpy.take(self, indices, axis)
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> Self:
+        """``numpy.repeat``."""
+        return _numpy.repeat(self, repeats, axis)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
+        """``numpy.diagonal``."""
+        return _numpy.diagonal(self, offset, axis1, axis2)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
+        """``numpy.trace``."""
+        return _numpy.trace(self, offset, axis1, axis2)
+
+    def all(self, axis: Axis = None, keepdims: bool = False) -> Any:
+        """Whether all entries are true, as NumPy gives it."""
+        return self.data.all(axis=axis, keepdims=keepdims)
+
+    def any(self, axis: Axis = None, keepdims: bool = False) -> Any:
+        """Whether any entry is true, as NumPy gives it."""
+        return self.data.any(axis=axis, keepdims=keepdims)
+
+    def argsort(self, axis: int | None = -1) -> Any:
+        """The order of the entries, as NumPy gives it."""
+        return self.data.argsort(axis)
+
     def argmax(self, axis: int | None = None) -> Any:
         """Index of the largest entry, as NumPy gives it."""
         return self.data.argmax(axis)
@@ -274,10 +336,10 @@ class Operators:
         # Index arrays are copied: backward reads them, and the caller may edit them before.
         if isinstance(index, tuple):
             index = tuple(
-                np.array(i) if isinstance(i, (*_INDICES, type(self))) else i for i in index
+                _as_index(i) if isinstance(i, (*_INDICES, type(self))) else i for i in index
             )
         elif isinstance(index, (*_INDICES, type(self))):
-            index = np.array(index)
+            index = _as_index(index)
         return _getitem(self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:

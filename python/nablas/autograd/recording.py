@@ -44,6 +44,20 @@ def always_recorded(function: F) -> F:
     return cast(F, enable_grad(function))
 
 
+MOST_COPIED = 4096  # entries of an array that is copied into the graph
+
+
+def kept(constant: Any) -> Any:
+    """What the graph keeps of a constant that a rule will read: a copy of a small array.
+
+    A later edit of a small array changes no gradient; a larger array must not be edited before
+    `backward`.
+    """
+    if type(constant) is np.ndarray and constant.size <= MOST_COPIED and constant.flags.writeable:
+        return constant.copy()
+    return constant
+
+
 class Edits:
     """Which memory was edited in place, and when.
 

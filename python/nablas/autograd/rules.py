@@ -24,6 +24,7 @@ from .. import kernels, reference
 from .._registry import ACTIVATIONS
 from ._arrays import (
     by_kernel,
+    cholesky_slope,
     einsum_gradients,
     expand,
     floating,
@@ -34,9 +35,14 @@ from ._arrays import (
     power_slope,
     product,
     scatter,
+    share_of_sum,
+    sinc_slope,
     softmax,
+    solve_slope,
     split,
     spread,
+    squares_or_one,
+    turned,
     unstack,
 )
 
@@ -60,10 +66,17 @@ class Operation:
         All gradients as a list; `wanted` says for each input whether its gradient is needed.
     symbol : str, optional
         The operation's label in drawings. Default: its name.
+    own : str
+        Inputs in `needs` that nobody else can edit.
+
+    Attributes
+    ----------
+    copied : tuple of int
+        The inputs of which the graph keeps a copy if they are small constant arrays.
     """
 
     __slots__ = (
-        "forward", "joint", "name", "needs", "needs_on_tensors", "on_tensors", "rules", "symbol"
+        "copied", "forward", "joint", "name", "needs", "needs_on_tensors", "on_tensors", "rules", "symbol"
     )  # fmt: skip
 
     def __init__(
@@ -74,11 +87,13 @@ class Operation:
         needs_on_tensors: str | None = None,
         joint: Rule | None = None,
         symbol: str | None = None,
+        own: str = "",
     ) -> None:
         self.name = ""
         self.forward, self.rules, self.joint, self.symbol = forward, rules, joint, symbol
         self.on_tensors = False  # whether the joint rule must be given Tensors, never arrays
         self.needs = needs
+        self.copied = tuple(int(i) for i in needs if i.isdigit() and i not in own)
         self.needs_on_tensors = needs if needs_on_tensors is None else needs_on_tensors
 
     def __repr__(self) -> str:
@@ -118,7 +133,15 @@ RULES: dict[str, Operation] = {
     "log10": Operation(np.log10, lambda g, y, x: g / (x * _LN10), needs="0"),
     "log1p": Operation(np.log1p, lambda g, y, x: g / (x + 1), needs="0"),
     "logaddexp": Operation(
-        np.logaddexp, lambda g, y, a, b: g * np.exp(a - y), lambda g, y, a, b: g * np.exp(b - y),
+        np.logaddexp,
+        lambda g, y, a, b: g * share_of_sum(np.exp, y, a, b),
+        lambda g, y, a, b: g * share_of_sum(np.exp, y, b, a),
+        needs="y01",
+    ),
+    "logaddexp2": Operation(
+        np.logaddexp2,
+        lambda g, y, a, b: g * share_of_sum(np.exp2, y, a, b),
+        lambda g, y, a, b: g * share_of_sum(np.exp2, y, b, a),
         needs="y01",
     ),
     # ---- trigonometry ------------------------------------------------------------------------
@@ -130,8 +153,8 @@ RULES: dict[str, Operation] = {
     "arctan": Operation(np.arctan, lambda g, y, x: g / (1 + x * x), needs="0"),
     "arctan2": Operation(
         np.arctan2,
-        lambda g, y, a, b: g * b / (a * a + b * b),
-        lambda g, y, a, b: -g * a / (a * a + b * b),
+        lambda g, y, a, b: g * b / squares_or_one(a, b),
+        lambda g, y, a, b: -g * a / squares_or_one(a, b),
         needs="01",
     ),
     "hypot": Operation(np.hypot, lambda g, y, a, b: g * a / y, lambda g, y, a, b: g * b / y, needs="y01"),
@@ -140,6 +163,9 @@ RULES: dict[str, Operation] = {
     "arcsinh": Operation(np.arcsinh, lambda g, y, x: g / np.sqrt(x * x + 1), needs="0"),
     "arccosh": Operation(np.arccosh, lambda g, y, x: g / np.sqrt(x * x - 1), needs="0"),
     "arctanh": Operation(np.arctanh, lambda g, y, x: g / (1 - x * x), needs="0"),
+    "deg2rad": Operation(np.deg2rad, lambda g, y, x: g * (math.pi / 180), needs=""),
+    "rad2deg": Operation(np.rad2deg, lambda g, y, x: g * (180 / math.pi), needs=""),
+    "sinc": Operation(np.sinc, lambda g, y, x: g * sinc_slope(y, x), needs="y0"),
     "erf": Operation(lambda x: by_kernel(kernels.erf, x), lambda g, y, x: g * (_ROOT_PI_2 * np.exp(-x * x)), needs="0"),
     "erfc": Operation(
         lambda x: reference.activations.erfc(x).astype(floating(x).dtype),
@@ -148,27 +174,57 @@ RULES: dict[str, Operation] = {
     ),
     # ---- selection: ties share the gradient equally ------------------------------------------
     "maximum": Operation(
-        np.maximum,
-        lambda g, y, a, b: g * ((a > b) + 0.5 * (a == b)),
-        lambda g, y, a, b: g * ((a < b) + 0.5 * (a == b)),
+        np.maximum,  # NaN passes its gradient on, as in PyTorch
+        lambda g, y, a, b: g * (1 - (a < b) - 0.5 * (a == b)),
+        lambda g, y, a, b: g * (1 - (a > b) - 0.5 * (a == b)),
         symbol="max",
         needs="01",
     ),
     "minimum": Operation(
         np.minimum,
-        lambda g, y, a, b: g * ((a < b) + 0.5 * (a == b)),
-        lambda g, y, a, b: g * ((a > b) + 0.5 * (a == b)),
+        lambda g, y, a, b: g * (1 - (a > b) - 0.5 * (a == b)),
+        lambda g, y, a, b: g * (1 - (a < b) - 0.5 * (a == b)),
         symbol="min",
         needs="01",
     ),
+    "fmax": Operation(
+        np.fmax,  # the entry that is a number where the other is NaN
+        lambda g, y, a, b: g * ((a > b) + 0.5 * (a == b) + np.isnan(b)),
+        lambda g, y, a, b: g * ((a < b) + 0.5 * (a == b) + np.isnan(a)),
+        needs="01",
+    ),
+    "fmin": Operation(
+        np.fmin,
+        lambda g, y, a, b: g * ((a < b) + 0.5 * (a == b) + np.isnan(b)),
+        lambda g, y, a, b: g * ((a > b) + 0.5 * (a == b) + np.isnan(a)),
+        needs="01",
+    ),
+    "remainder": Operation(
+        np.remainder, lambda g, *rest: g, lambda g, y, a, b: -g * np.floor_divide(a, b), symbol="%", needs="01",
+    ),
+    "fmod": Operation(np.fmod, lambda g, *rest: g, lambda g, y, a, b: -g * np.trunc(a / b), needs="01"),
+    "constant": Operation(
+        lambda function, *inputs: function(*inputs),
+        lambda g, *rest: None,
+        *[lambda g, y, function, *inputs: g * 0.0] * 3,
+        needs="",
+    ),
+    "linked": Operation(lambda g, x: g, lambda g, *rest: g, lambda g, y, h, x: np.zeros_like(x), needs=""),
     "where": Operation(
         np.where,
         lambda g, *rest: None,
         lambda g, y, condition, a, b: np.where(condition, g, 0),
         lambda g, y, condition, a, b: np.where(condition, 0, g),
         needs="0",
+        own="0",
     ),
-    "clip": Operation(np.clip, lambda g, y, x, low, high: g * ((x >= low) & (x <= high)), needs="012"),
+    "clip": Operation(
+        np.clip,
+        lambda g, y, x, low, high: g * ((x >= low) & (x <= high)),
+        lambda g, y, x, low, high: g * ((x < low) & (low <= high)),
+        lambda g, y, x, low, high: g * ((x > high) | (low > high)),
+        needs="012",
+    ),
     # ---- reductions: inputs (x, axis, keepdims) ----------------------------------------------
     "sum": Operation(
         lambda x, axis, keepdims: _add(x, axis, None, None, keepdims),
@@ -222,6 +278,23 @@ RULES: dict[str, Operation] = {
         joint=lambda g, y, wanted, subscripts, *arrays: [None, *einsum_gradients(g, wanted[1:], subscripts, arrays)],
         needs="*",
     ),
+    # ---- square matrices, or stacks of them ---------------------------------------------------
+    "inv": Operation(np.linalg.inv, lambda g, y, a: -np.matmul(np.matmul(turned(y), g), turned(y)), needs="y"),
+    "solve": Operation(
+        np.linalg.solve,
+        lambda g, y, a, b: solve_slope(g, y, a),
+        lambda g, y, a, b: np.linalg.solve(turned(a), g),
+        needs="y0",
+    ),
+    "det": Operation(
+        np.linalg.det, lambda g, y, a: (g * y)[..., None, None] * turned(np.linalg.inv(a)), needs="y0"
+    ),
+    "logabsdet": Operation(
+        lambda a: np.linalg.slogdet(a)[1],
+        lambda g, y, a: g[..., None, None] * turned(np.linalg.inv(a)),
+        needs="0",
+    ),
+    "cholesky": Operation(np.linalg.cholesky, lambda g, y, a: cholesky_slope(g, y), needs="y"),
     # ---- shapes ------------------------------------------------------------------------------
     "reshape": Operation(lambda x, shape: x.reshape(shape), lambda g, y, x, s: g.reshape(x.shape), needs=""),
     "transpose": Operation(

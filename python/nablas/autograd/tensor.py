@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .._checks import unmasked
 from .operators import Operators
-from .recording import edits, next_number, recording
+from .recording import edits, kept, next_number, recording
 from .rules import RULES, Operation
 
 Array = NDArray[Any]
@@ -49,6 +49,8 @@ class Tensor(Operators):
     data : array
         The values. Edits of this array are not detected by the graph (see `mark_edited`); edits
         through the Tensor (``x[0] = 1`` or ``x += 1`` under `no_grad`, an optimizer's step) are.
+        NumPy arrays in an expression are constants: of up to 4096 entries the graph keeps a copy,
+        larger ones must not be edited before `backward`.
     grad : Tensor or None
         Sum of the gradients of all `backward` passes, for leaves and after `retain_grad`.
     requires_grad : bool
@@ -183,7 +185,8 @@ class Tensor(Operators):
         if self.requires_grad:
             raise RuntimeError(
                 "a Tensor that requires a gradient does not become an array by itself, for its "
-                "gradient would be lost: use .detach() or .data"
+                "gradient would be lost: join Tensors with numpy.stack or numpy.concatenate, or "
+                "use .detach() or .data"
             )
         if copy:
             return np.array(self.data, dtype)
@@ -249,16 +252,20 @@ def record(operation: Operation, inputs: tuple[Any, ...], result: Any) -> Tensor
     tensor.data = result if type(result) is np.ndarray else np.asarray(result)
     tensor.grad, tensor.requires_grad, tensor._node = None, False, None
     if recording():
-        kept = []
+        held = []
         for x in inputs:
             if isinstance(x, Tensor):
                 if x.requires_grad:
                     tensor.requires_grad = True
                 else:
                     x = x.data
-            kept.append(x)
+            held.append(x)
         if tensor.requires_grad:
-            tensor._node = operation, tuple(kept), next_number()
+            if operation.copied:
+                for i in operation.copied:
+                    if type(inputs[i]) is np.ndarray:
+                        held[i] = kept(inputs[i])
+            tensor._node = operation, tuple(held), next_number()
     return tensor
 
 
