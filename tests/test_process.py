@@ -1,5 +1,6 @@
 """The process around the package: threads, fork, signals, instruction sets, import."""
 
+import functools
 import hashlib
 import os
 import signal
@@ -35,6 +36,13 @@ def python(code, timeout=120, **environment):
     return done.stdout.strip()
 
 
+@functools.cache
+def most_threads():
+    """Twice the processors this process may use."""
+    code = "import nablas; nablas.set_num_threads(4096); print(nablas.num_threads())"
+    return int(python(code))
+
+
 def trained_hash(dtype, dropout=0.0):
     """Layers wide enough for work on each of 7 threads; batches processed by rows and by layers."""
     x, y = rng(1).normal(size=(700, 300)).astype(dtype), rng(2).integers(0, 10, 700)
@@ -56,7 +64,7 @@ def test_the_same_bits_for_any_number_of_threads(isa, dtype, threads, dropout):
     hashes = set()
     for count in (1, 2, 3, 7):
         threads(count)
-        assert nb.num_threads() == count
+        assert nb.num_threads() == min(count, most_threads())
         hashes.add(trained_hash(dtype, dropout))
     assert len(hashes) == 1
 
@@ -103,10 +111,10 @@ def test_an_epoch_run_in_slices_is_the_same_epoch():
 
 @openmp
 def test_threadpool_limits_are_obeyed(threads):
-    threads(3)
+    threads(2)
     with threadpool_limits(1):
         assert nb.num_threads() == 1
-    assert nb.num_threads() == 3
+    assert nb.num_threads() == 2
     code = """
         import nablas, threadpoolctl
         with threadpoolctl.threadpool_limits(1):
@@ -120,7 +128,7 @@ def test_threadpool_limits_are_obeyed(threads):
 
 @openmp
 def test_omp_num_threads_is_obeyed():
-    assert python("import nablas; print(nablas.num_threads())", OMP_NUM_THREADS="5") == "5"
+    assert python("import nablas; print(nablas.num_threads())", OMP_NUM_THREADS="2") == "2"
 
 
 @pytest.mark.parametrize(
@@ -279,3 +287,58 @@ def test_an_absent_isa_is_an_error_at_the_first_kernel():
     assert python(code, NABLAS_ISA="x86_64_v9") == want
     with pytest.raises(RuntimeError, match="NABLAS_ISA: expected one of"):
         _core.use_isa("")
+
+
+FIT = """
+    import sys, warnings
+    import numpy as np
+    import nablas as nb
+
+    x, y = np.random.default_rng(0).random((4000, 300)), np.arange(4000) % 10
+    def fit():
+        net = nb.MLP([300, 200, 10], output="softmax", seed=0)
+        net.fit(x, y, epochs=1, batch_size=500)
+        return net.parameters.sum()
+"""
+
+
+@openmp
+def test_a_team_is_at_most_twice_the_allowed_processors():
+    code = (
+        FIT
+        + """
+    before = fit()
+    nb.set_num_threads(4096)
+    assert fit() == before
+    print(nb.num_threads(), len(__import__("os").sched_getaffinity(0)))
+    """
+    )
+    for setting in ({}, {"OMP_NUM_THREADS": "100000"}, {"OMP_THREAD_LIMIT": "3"}):
+        found, allowed = map(int, python(code, **setting).split())
+        assert found <= 2 * allowed
+
+
+@linux
+@openmp
+def test_threads_that_cannot_be_started_are_done_without():
+    """The memory limit leaves no room for another thread's stack."""
+    code = (
+        FIT
+        + """
+    import resource
+    nb.set_num_threads(1)
+    want = fit()
+    nb.set_num_threads(2)
+    pages = int(open("/proc/self/statm").read().split()[0])
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (pages * 4096 + 7 * 2**20, hard))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            assert fit() == want
+    print([str(w.message) for w in caught if w.category is RuntimeWarning])
+    """
+    )
+    assert python(code, OMP_NUM_THREADS="1") == (
+        "['nablas: no more threads could be started; it goes on with fewer']"
+    )

@@ -3,15 +3,18 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <limits>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
+#include <sched.h>
 #endif
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -61,6 +64,44 @@ int read_cgroup_quota() {
   return std::max(1, static_cast<int>((quota + period - 1) / period));
 }
 
+// Processors this process may use: affinity and cgroup quota.
+int allowed_processors() {
+  static const int quota = read_cgroup_quota();
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, std::min(CPU_COUNT(&set), quota));
+#endif
+  return std::max(1, std::min(static_cast<int>(std::thread::hardware_concurrency()), quota));
+}
+
+std::atomic<int> most_threads{std::numeric_limits<int>::max()};  // that could be started
+std::atomic<bool> shortage{false};
+
+// At most `threads`, as many as can be started now. libgomp ends the process where a thread cannot be created, so
+// before the calling thread's team grows, as many threads are started and ended.
+int startable(int threads) noexcept {
+  static thread_local int started = 1;  // libgomp keeps a team for each thread that opens regions
+  threads = std::min(threads, most_threads.load());
+  if (threads <= started) return threads;
+  std::atomic<bool> end{false};
+  std::vector<std::thread> made;
+  try {
+    made.reserve(threads - 1);
+    for (int i = 1; i < threads; ++i)
+      made.emplace_back([&end] {
+        while (!end.load()) std::this_thread::yield();
+      });
+  } catch (...) {  // std::system_error or std::bad_alloc
+    // libgomp needs a little memory besides its threads: one fewer than there could be
+    most_threads.store(std::max<int>(1, static_cast<int>(made.size())));
+    shortage.store(true);
+    threads = most_threads.load();
+  }
+  end.store(true);
+  for (std::thread& thread : made) thread.join();
+  return started = threads;
+}
+
 int openmp_limit() {
 #ifdef _OPENMP
   return omp_get_max_threads();
@@ -92,14 +133,16 @@ int num_threads() {
 #else
   return 1;
 #endif
-  if (own_threads > 0) return own_threads;
+  static const int most = 2 * allowed_processors();
+  if (own_threads > 0) return std::min(own_threads, most);
   const int limit = openmp_limit();
   if (const int requested = requested_threads.load(); requested > 0)
-    return limit < openmp_limit_at_request.load() ? std::min(limit, requested) : requested;
+    return std::min(most, limit < openmp_limit_at_request.load() ? std::min(limit, requested) : requested);
   static const bool set_by_environment = std::getenv("OMP_NUM_THREADS") != nullptr;
-  static const int quota = read_cgroup_quota();
-  return std::max(1, set_by_environment ? limit : std::min(limit, quota));
+  return std::max(1, std::min(limit, set_by_environment ? most : allowed_processors()));
 }
+
+bool take_shortage() { return shortage.exchange(false); }
 
 void set_num_threads(int count) {
   openmp_limit_at_request.store(openmp_limit());
@@ -118,7 +161,7 @@ int threads_for(double operations, double operations_per_thread) {
 void run_team([[maybe_unused]] int threads, void (*body)(void*, const Team&), void* context) noexcept {
   Barrier barrier;
 #ifdef _OPENMP
-  if (threads > 1) {
+  if (threads > 1 && (threads = startable(threads)) > 1) {
 #pragma omp parallel num_threads(threads)
     {
       const Team team(omp_get_thread_num(), omp_get_num_threads(), &barrier);

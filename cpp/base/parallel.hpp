@@ -43,9 +43,12 @@ class Team {
 
 // Threads a region may use now: the count of `set_num_threads`, capped by OpenMP's limit if that has fallen since
 // the call (threadpoolctl). Without such a call, OpenMP's limit if OMP_NUM_THREADS is set, else the processors this
-// process may use (affinity and cgroup quota). 1 in a forked child, inside another region and without OpenMP.
+// process may use (affinity and cgroup quota). Never more than twice these. 1 in a forked child, inside another region
+// and without OpenMP.
 int num_threads();
 void set_num_threads(int count);
+// Whether, since the last call, a team got fewer threads than it should have because no more could be started.
+bool take_shortage();
 // Threads for regions opened by the calling thread; overrides set_num_threads. 0: no override. Returns the old value.
 int set_own_threads(int count);
 

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <thread>
 
+#include "base/parallel.hpp"
+
 namespace nablas {
 namespace {
 
@@ -40,6 +42,9 @@ GilReleased::~GilReleased() {
   if (ended.load()) wait_for_the_end_of_the_process();
   PyEval_RestoreThread(state_);
   sections.fetch_sub(1);
+  if (take_shortage() && !PyErr_Occurred() &&
+      PyErr_WarnEx(PyExc_RuntimeWarning, "nablas: no more threads could be started; it goes on with fewer", 1) != 0)
+    PyErr_WriteUnraisable(nullptr);
 }
 
 void end_sections(double seconds) {

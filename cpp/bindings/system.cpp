@@ -160,7 +160,8 @@ Use `count` threads from now on, in every Python thread. Results do not depend o
 Parameters
 ----------
 count : int
-    From 1 to 4096. A limit set later through OpenMP (``threadpool_limits``) still applies.)");
+    From 1 to 4096; at most twice the processors this process may use are taken. A limit set later
+    through OpenMP (``threadpool_limits``) still applies.)");
   m.def(
       "set_own_threads",
       [](int count) {

@@ -18,7 +18,7 @@ from . import (
     reference,
     schedules,
 )
-from ._losses import Huber, Loss, Quantile
+from ._losses import Huber, Loss, Quantile, check_loss
 from ._registry import activations, losses
 from ._threads import available_isas, isa, num_threads, set_num_threads
 from ._version import __version__
@@ -67,6 +67,7 @@ __all__ = [
     "autograd",
     "available_isas",
     "callbacks",
+    "check_loss",
     "convert",
     "gradient_descent",
     "io",

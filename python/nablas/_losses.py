@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._checks import choice
+from ._checks import choice, function
 from ._registry import LOSSES, checked, default_loss, fits
 
 Array = NDArray[Any]
@@ -128,3 +129,66 @@ def call(
             f"loss: expected a gradient of shape {outputs.shape}, got {gradient.shape}"
         )
     return value, gradient
+
+
+def check_loss(
+    loss: LossFunction,
+    outputs: Any = None,
+    targets: Any = None,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-6,
+    rtol: float = 1e-4,
+) -> bool:
+    """Compare a loss function's gradient with central differences of its value.
+
+    Parameters
+    ----------
+    loss : function
+        ``(outputs, targets) -> (value, gradient)``, as for `MLP.fit`. If it has a parameter
+        `sample_weight`, it is checked with weights, too.
+    outputs : array of shape (n, outputs), optional
+        Default: 5 rows of 3 normal numbers.
+    targets : array, optional
+        Default: numbers from 0 to 1 of the outputs' shape.
+    eps, atol, rtol : float
+        Step, and absolute and relative tolerance.
+
+    Returns
+    -------
+    bool
+        True.
+
+    Raises
+    ------
+    RuntimeError
+        When a gradient differs; names the entry that differs most.
+    TypeError, ValueError
+        When the function returns something else than a number and an array of the outputs' shape.
+    """
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(5, 3)) if outputs is None else np.array(outputs, dtype=float)
+    if z.ndim != 2:
+        raise ValueError(f"outputs: expected 2 dimensions, got shape {z.shape}")
+    y = rng.random(z.shape) if targets is None else np.asarray(targets)
+    takes_weight = "sample_weight" in inspect.signature(function("loss", loss)).parameters
+    for weight in (None, rng.random(len(z)) + 0.5)[: 2 if takes_weight else 1]:
+        gradient = call(loss, z.copy(), y, weight)[1]
+        expected = np.empty_like(z)
+        for at in np.ndindex(z.shape):
+            values = []
+            for step in (eps, -eps):
+                moved = z.copy()
+                moved[at] += step
+                values.append(call(loss, moved, y, weight)[0])
+            expected[at] = (values[0] - values[1]) / (2 * eps)
+        wrong = ~(np.abs(gradient - expected) <= atol + rtol * np.abs(expected))
+        if wrong.any():
+            gap = np.where(wrong, np.nan_to_num(np.abs(gradient - expected), nan=np.inf), -1)
+            at = np.unravel_index(int(gap.argmax()), z.shape)
+            raise RuntimeError(
+                f"gradient by output {tuple(int(i) for i in at)}: expected {expected[at]:.10g} by "
+                f"central differences, got {gradient[at]:.10g}; {int(wrong.sum())} of {z.size} "
+                f"entries differ{'' if weight is None else ' with sample_weight'}"
+            )
+    return True

@@ -76,6 +76,7 @@ from .functions import (
     sum as sum,
 )
 from .fused import LOSS_FUNCTIONS, dense
+from .losses import as_loss
 from .recording import enable_grad, no_grad
 from .tensor import Tensor
 
@@ -93,6 +94,7 @@ __all__ = [
     "arctan",
     "arctan2",
     "arctanh",
+    "as_loss",
     "as_tensor",
     "broadcast_to",
     "cbrt",

@@ -1,0 +1,54 @@
+"""A loss for `MLP.fit` from a function of Tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .engine import grad
+from .recording import enable_grad
+from .tensor import Tensor
+
+Array = NDArray[Any]
+
+
+def as_loss(function: Callable[..., Tensor]) -> Callable[..., tuple[float, Array]]:
+    """A loss function with its gradient.
+
+    Parameters
+    ----------
+    function : function of Tensors
+        ``(outputs, targets) -> Tensor``, a single number: the mean loss of a batch. Outputs are a
+        Tensor of shape (n, outputs), targets an array; `sample_weight`, if weights are used, is a
+        keyword.
+
+    Returns
+    -------
+    function
+        ``(outputs, targets) -> (value, gradient)``, for ``MLP.fit(loss=...)``.
+
+    Raises
+    ------
+    TypeError
+        From the returned function, if `function` returns something else than a single number.
+    """
+
+    def loss(outputs: Array, targets: Array, **settings: Any) -> tuple[float, Array]:
+        z = Tensor(np.asarray(outputs), requires_grad=True)
+        with enable_grad():
+            value = function(z, targets, **settings)
+            if not isinstance(value, Tensor) or value.size != 1:
+                what = f"shape {value.shape}" if isinstance(value, Tensor) else type(value).__name__
+                raise TypeError(
+                    f"function: expected a Tensor of a single number from it, got {what}"
+                )
+            (gradient,) = grad(value.reshape(()), z)
+        assert gradient is not None
+        return value.item(), gradient.data
+
+    loss.__name__ = getattr(function, "__name__", "loss")
+    loss.__doc__ = function.__doc__
+    return loss

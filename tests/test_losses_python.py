@@ -1,0 +1,73 @@
+"""Loss functions in Python: made of Tensors, and checked against differences."""
+
+import numpy as np
+import pytest
+from cases import rng
+
+import nablas as nb
+from nablas import autograd as ag
+from nablas.autograd import as_loss
+
+X = rng().normal(size=(40, 3))
+Y = rng(1).normal(size=(40, 2))
+
+
+def squares(outputs, targets, sample_weight=None):
+    each = ((outputs - targets) ** 2).mean(1)
+    return (
+        each.mean() if sample_weight is None else (each * sample_weight).sum() / sample_weight.sum()
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("weight", [None, rng(2).random(40)])
+def test_a_function_of_tensors_trains_as_the_cores_loss(dtype, weight):
+    nets = [nb.MLP([3, 5, 2], "tanh", dtype=dtype, seed=0) for _ in range(2)]
+    for net, loss in zip(nets, (as_loss(squares), "mse"), strict=True):
+        net.fit(X, Y, loss=loss, epochs=5, sample_weight=weight)
+    exact = 1e-5 if dtype == "float32" else 1e-12
+    np.testing.assert_allclose(nets[0].parameters, nets[1].parameters, rtol=exact, atol=exact)
+    with ag.no_grad():
+        nets[0].fit(X, Y, loss=as_loss(squares), epochs=1)
+
+
+def test_a_function_of_tensors_that_returns_no_number():
+    for wrong in (lambda z, y: z - y, lambda z, y: 1.0, lambda z, y: (z.sum(), z)):
+        with pytest.raises(TypeError, match="function: expected a Tensor of a single number"):
+            nb.MLP([3, 2], seed=0).fit(X, Y, loss=as_loss(wrong), epochs=1)
+
+
+def by_hand(scale=1.0, weighted=1.0):
+    def loss(outputs, targets, sample_weight=None):
+        w = np.ones(len(outputs)) if sample_weight is None else sample_weight
+        share = (w / w.sum())[:, None] / outputs.shape[1]
+        wrong = scale if sample_weight is None else weighted
+        return float((share * (outputs - targets) ** 2).sum()), wrong * 2 * share * (
+            outputs - targets
+        )
+
+    return loss
+
+
+def test_check_loss():
+    assert nb.check_loss(by_hand())
+    assert nb.check_loss(as_loss(squares))
+    assert nb.check_loss(as_loss(squares), rng().normal(size=(4, 1)), rng().normal(size=(4, 1)))
+    labels = np.array([0, 2, 1])
+    assert nb.check_loss(
+        as_loss(lambda z, y: ag.cross_entropy(z, y)), rng().normal(size=(3, 3)), labels
+    )
+    with pytest.raises(
+        RuntimeError, match=r"by output \(\d, \d\): expected .* central differences, got"
+    ):
+        nb.check_loss(by_hand(1.01))
+    with pytest.raises(RuntimeError, match="with sample_weight"):
+        nb.check_loss(by_hand(1.0, 1.01))
+    with pytest.raises(RuntimeError, match="expected"):
+        nb.check_loss(lambda z, y: (float(((z - y) ** 2).sum()), np.full(z.shape, np.nan)))
+    with pytest.raises(TypeError, match=r"expected \(value, gradient\)"):
+        nb.check_loss(lambda z, y: 1.0)
+    with pytest.raises(TypeError, match="loss: expected a function"):
+        nb.check_loss("mse")
+    with pytest.raises(ValueError, match="outputs: expected 2 dimensions"):
+        nb.check_loss(by_hand(), np.ones(3))
