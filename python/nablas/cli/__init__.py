@@ -11,7 +11,8 @@ from .._registry import ACTIVATIONS, OPTIMIZERS
 from .._version import __version__
 
 SOURCES = (
-    "digits, iris, wine, breast_cancer, diabetes, moons, spiral, or a CSV, Parquet or NPZ file"
+    "digits, iris, wine, breast_cancer, diabetes, moons, spiral, a CSV (also .gz), Parquet or NPZ "
+    "file, or - for CSV on standard input"
 )
 
 
@@ -78,8 +79,27 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
         help="epochs without improvement before the end; "
         "0: never stop early (default: 10, or as many as make 300 updates)",
     )
+    _table_options(parser)
     add("--out", help="write the trained model here (.safetensors)")
     add("--json", action="store_true", help="print the results as JSON, no progress bar")
+
+
+def _table_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--separator", type=_character, help="of a CSV file's fields (default: found)")
+    add("--decimal", choices=[".", ","], default=".", help="of a CSV file's numbers")
+    add("--comment", help="leave out lines of a CSV file that begin with this")
+    add("--no-header", action="store_true", help="columns are named column_1, column_2, ...")
+
+
+def _character(text: str) -> str:
+    found = {"tab": "\t", "\\t": "\t"}.get(text, text)
+    if len(found) != 1:
+        raise ValueError
+    return found
+
+
+_character.__name__ = "single character, or tab"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -90,10 +110,12 @@ def _parser() -> argparse.ArgumentParser:
     predict = commands.add_parser("predict", help="apply a model to a table")
     predict.add_argument("model", metavar="MODEL")
     predict.add_argument("data", metavar="DATA", help=SOURCES)
+    _table_options(predict)
     predict.add_argument("--out", help="CSV or Parquet file (default: CSV on standard output)")
     evaluate = commands.add_parser("evaluate", help="measure a model on a table with its target")
     evaluate.add_argument("model", metavar="MODEL")
     evaluate.add_argument("data", metavar="DATA", help=SOURCES)
+    _table_options(evaluate)
     evaluate.add_argument("--json", action="store_true")
     bench = commands.add_parser("bench", help="time training steps and products on this machine")
     bench.add_argument("--threads", type=_positive_int, default=None)

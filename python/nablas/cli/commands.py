@@ -19,13 +19,14 @@ from ..mlp import MLP
 from ..optimizers import Optimizer, as_optimizer
 from ..schedules import Constant
 from . import tables
-from .preprocessing import Preprocessor
+from .preprocessing import Preprocessor, report
 
 if TYPE_CHECKING:
     import polars as pl
 
 Array = NDArray[Any]
 Parts = dict[str, tuple[Array, Array]]
+MOST_SHOWN = 30  # columns in the report before a training
 LEAST_PATIENCE_EPOCHS, LEAST_PATIENCE_UPDATES = 10, 300
 
 
@@ -35,14 +36,19 @@ def train(options: argparse.Namespace) -> None:
         _files.check(options.out)
     if options.threads is not None:
         _threads.set_num_threads(options.threads)
-    frame, target = tables.read(options.source, options.target)
+    frame, target = tables.read(options.source, options.target, _format(options))
     if target is None:
         raise ValueError(f"{options.source}: expected --target with the column to predict")
     rows = frame.height
     frame = frame.filter(frame[target].is_not_null())
     dropped = rows - frame.height
+    if frame.height == 0:
+        raise ValueError(f"{options.source}: expected a target in some row, got none in {target!r}")
+    columns = report(frame)
+    if not options.json:
+        _print_columns(columns)
     parts = _split(frame[target], options)
-    preprocessor = Preprocessor.learn(frame[parts["train"]], target, options.task)
+    preprocessor = Preprocessor.learn(frame[parts["train"]], frame[target], options.task)
     data = {
         name: (preprocessor.matrix(frame[order]), preprocessor.targets(frame[order]))
         for name, order in parts.items()
@@ -78,6 +84,7 @@ def train(options: argparse.Namespace) -> None:
         "threads": _threads.num_threads(),
         "instruction_set": _threads.isa(),
         "rows_without_target": dropped,
+        "columns": columns,
         "model": options.out,
         "scores": _scores(net, preprocessor, data),
     }
@@ -92,7 +99,7 @@ def predict(options: argparse.Namespace) -> None:
         _files.check(options.out)
     polars = require("polars", "cli")
     net, preprocessor = _load(options.model)
-    frame, _ = tables.read(options.data, None)
+    frame, _ = tables.read(options.data, None, _format(options), preprocessor.kinds)
     outputs = net.forward(preprocessor.matrix(frame)).astype(np.float64)
     target = preprocessor.target
     if target["kind"] == "number":
@@ -114,7 +121,7 @@ def predict(options: argparse.Namespace) -> None:
 def evaluate(options: argparse.Namespace) -> None:
     """``nablas evaluate``."""
     net, preprocessor = _load(options.model)
-    frame, _ = tables.read(options.data, None)
+    frame, _ = tables.read(options.data, None, _format(options), preprocessor.kinds)
     data = {"data": (preprocessor.matrix(frame), preprocessor.targets(frame))}
     scores = _scores(net, preprocessor, data)
     if options.json:
@@ -139,6 +146,7 @@ def info(options: argparse.Namespace) -> None:
     }
     if "preprocessing" in net.extra:
         preprocessor = Preprocessor.from_json(net.extra["preprocessing"])
+        result["columns"] = [column["name"] for column in preprocessor.columns]
         result["features"] = preprocessor.features
         result["target"] = preprocessor.target
     if options.json:
@@ -155,7 +163,7 @@ def info(options: argparse.Namespace) -> None:
         kind = result["target"].get("classes", "a number")
         names = ", ".join(kind) if isinstance(kind, list) else kind
         console.print(f"predicts {result['target']['name']}: {names}", highlight=False)
-        console.print(f"from {', '.join(result['features'])}", highlight=False)
+        console.print(f"from {', '.join(result['columns'])}", highlight=False)
 
 
 def bench(options: argparse.Namespace) -> None:
@@ -211,6 +219,10 @@ def _fit(net: MLP, *data: Array, **settings: Any) -> tuple[History, bool]:
         if net.history is None or len(net.history) == 0:
             raise
         return net.history, True
+
+
+def _format(options: argparse.Namespace) -> tables.Format:
+    return tables.Format(options.separator, options.decimal, options.comment, not options.no_header)
 
 
 def _seed(options: argparse.Namespace) -> int:
@@ -271,6 +283,17 @@ def _console() -> Any:
 def _table(title: str) -> Any:
     _console().print(title, style="bold", highlight=False)
     return require("rich.table", "cli").Table()
+
+
+def _print_columns(columns: list[dict[str, Any]]) -> None:
+    table = _table(f"{len(columns)} columns")
+    for name in columns[0]:
+        table.add_column(name, justify="right" if name in ("distinct", "missing") else "left")
+    for row in columns[:MOST_SHOWN]:
+        table.add_row(*(f"{v:,}" if isinstance(v, int) else f"{v:.30}" for v in row.values()))
+    _console().print(table)
+    if len(columns) > MOST_SHOWN:
+        _console().print(f"and {len(columns) - MOST_SHOWN} more", highlight=False)
 
 
 def _print_scores(title: str, scores: dict[str, dict[str, Any]]) -> None:

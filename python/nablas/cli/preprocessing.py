@@ -62,12 +62,29 @@ class Preprocessor:
         self.columns, self.target = columns, target
 
     @classmethod
-    def learn(cls, frame: pl.DataFrame, target: str, task: str) -> Preprocessor:
-        """Learn the encoding from a table; `task` is auto, classification or regression."""
+    def learn(cls, frame: pl.DataFrame, targets: pl.Series, task: str) -> Preprocessor:
+        """Learn the encoding.
+
+        Parameters
+        ----------
+        frame : polars.DataFrame
+            The rows to train on.
+        targets : polars.Series
+            The target column of all rows: a class may be missing among those to train on.
+        task : "auto", "classification" or "regression"
+        """
+        target = targets.name
         columns = [_learn_column(frame[name]) for name in frame.columns if name != target]
         if not columns:
             raise ValueError(f"expected columns beside the target {target!r}, got none")
-        return cls(columns, _learn_target(frame[target], task))
+        return cls(columns, _learn_target(frame[target], targets, task))
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """The kind of every column of the table: "number" or "text"."""
+        kinds = {column["name"]: column["kind"] for column in self.columns}
+        text = self.target["kind"] == "classes" and self.target["dtype"] == "text"
+        return {**kinds, self.target["name"]: "text" if text else "number"}
 
     @property
     def features(self) -> list[str]:
@@ -85,7 +102,8 @@ class Preprocessor:
 
     def matrix(self, frame: pl.DataFrame) -> Array:
         """The features, (rows, features), float32."""
-        blocks: list[Array] = []
+        made = np.zeros((frame.height, len(self.features)), np.float32)
+        at = 0
         for column in self.columns:
             if column["name"] not in frame.columns:
                 raise ValueError(f"expected column {column['name']!r}, got none of that name")
@@ -94,14 +112,25 @@ class Preprocessor:
                 values = _numbers(series)
                 missing = np.isnan(values)
                 filled = np.where(missing, column["mean"], values)
-                blocks.append((filled - column["mean"]) / column["scale"])
+                with np.errstate(over="ignore"):
+                    made[:, at] = (filled - column["mean"]) / column["scale"]
+                wrong = np.flatnonzero(~np.isfinite(made[:, at]))
+                if len(wrong):
+                    raise ValueError(
+                        f"column {column['name']!r}: expected numbers near {column['mean']:g} ± "
+                        f"{column['scale']:g}, got {values[wrong[0]]:g} in row {wrong[0] + 1}"
+                    )
+                at += 1
             else:
-                text = _text(series)
-                missing = np.array([value is None for value in text], dtype=bool)
-                blocks += [_equal(text, category) for category in column["categories"]]
+                codes = _codes(series, column["categories"])
+                missing = series.is_null().to_numpy()
+                known = np.flatnonzero(codes >= 0)
+                made[known, at + codes[known]] = 1
+                at += len(column["categories"])
             if column["indicator"]:
-                blocks.append(missing)
-        return np.column_stack(blocks).astype(np.float32)
+                made[:, at] = missing
+                at += 1
+        return made
 
     def targets(self, frame: pl.DataFrame) -> Array:
         """Class indices or standardised numbers, (rows,)."""
@@ -112,15 +141,13 @@ class Preprocessor:
         if self.target["kind"] == "number":
             mean, scale = float(self.target["mean"]), float(self.target["scale"])
             return np.asarray((_numbers(series) - mean) / scale)
-        index = {category: i for i, category in enumerate(self.target["classes"])}
-        codes = [index.get(value, -1) for value in _text(series)]
-        for i, code in enumerate(codes):
-            if code < 0:
-                classes = ", ".join(index)
-                raise ValueError(
-                    f"target {name!r}: expected one of {classes}, got {series[i]!r} in row {i + 1}"
-                )
-        return np.array(codes, dtype=np.int64)
+        codes = _codes(series, self.target["classes"])
+        if (codes < 0).any():
+            i, classes = int((codes < 0).argmax()), ", ".join(self.target["classes"])
+            raise ValueError(
+                f"target {name!r}: expected one of {classes}, got {series[i]!r} in row {i + 1}"
+            )
+        return codes
 
     def to_json(self) -> dict[str, Any]:
         """The encoding as JSON data, for `from_json`."""
@@ -130,11 +157,42 @@ class Preprocessor:
     def from_json(cls, value: Any) -> Preprocessor:
         """The inverse of `to_json`; ValueError for other data."""
         try:
-            return cls(list(value["columns"]), dict(value["target"]))
-        except (KeyError, TypeError) as error:
+            made = cls(list(value["columns"]), dict(value["target"]))
+            for column in made.columns:
+                if column["kind"] == "number":
+                    float(column["mean"]), float(column["scale"])
+                else:
+                    list(column["categories"])
+                str(column["name"]), bool(column["indicator"])
+            target = made.target
+            str(target["name"])
+            if target["kind"] == "number":
+                float(target["mean"]), float(target["scale"])
+            else:
+                list(target["classes"]), str(target["dtype"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(
                 "expected a model made by `nablas train`, got one without its table's columns"
             ) from error
+        return made
+
+
+def report(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """Name, kind, distinct values, missing values and an example of every column."""
+    rows = []
+    for name in frame.columns:
+        series = frame[name]
+        present = series.drop_nulls()
+        rows.append(
+            {
+                "name": name,
+                "kind": _kind(series),
+                "distinct": present.n_unique(),
+                "missing": series.null_count(),
+                "example": str(present[0]) if len(present) else "",
+            }
+        )
+    return rows
 
 
 def _text(series: pl.Series) -> list[str | None]:
@@ -143,8 +201,15 @@ def _text(series: pl.Series) -> list[str | None]:
     return series.cast(pl.String).to_list()
 
 
-def _equal(text: list[str | None], category: str) -> Array:
-    return np.array([value == category for value in text], dtype=np.float64)
+def _codes(series: pl.Series, categories: list[str]) -> Array:
+    """The index of each value among the categories, -1 for others and missing ones."""
+    import polars as pl
+
+    numbers = list(range(len(categories)))
+    made = series.cast(pl.String).replace_strict(
+        categories, numbers, default=-1, return_dtype=pl.Int64
+    )
+    return made.fill_null(-1).to_numpy()
 
 
 def _learn_column(series: pl.Series) -> dict[str, Any]:
@@ -158,28 +223,31 @@ def _learn_column(series: pl.Series) -> dict[str, Any]:
             "scale": scale,
             "indicator": bool(np.isnan(values).any()),
         }
-    text = [value for value in _text(series) if value is not None]
-    values_, counts = np.unique(np.array(text, dtype=str), return_counts=True)
-    frequent = np.argsort(-counts, kind="stable")[:MAX_CATEGORIES]
+    import polars as pl
+
+    counts = series.cast(pl.String).drop_nulls().rename("value").value_counts()
+    ordered = counts.sort(["count", "value"], descending=[True, False])["value"]
+    frequent = ordered.head(MAX_CATEGORIES).to_list()
     return {
         "name": series.name,
         "kind": "text",
-        "categories": sorted(str(values_[i]) for i in frequent),
+        "categories": sorted(frequent),
         "indicator": series.null_count() > 0,
     }
 
 
-def _learn_target(series: pl.Series, task: str) -> dict[str, Any]:
+def _learn_target(series: pl.Series, every: pl.Series, task: str) -> dict[str, Any]:
+    """Mean and scale of the rows to train on, or the classes of all rows."""
     if task == "auto":
-        few = series.dtype.is_integer() and series.n_unique() <= MAX_INTEGER_CLASSES
+        few = every.dtype.is_integer() and every.n_unique() <= MAX_INTEGER_CLASSES
         classes = few or not series.dtype.is_numeric()
         task = "classification" if classes else "regression"
     if task == "regression":
         mean, scale = _scale(_numbers(series))
         return {"name": series.name, "kind": "number", "mean": mean, "scale": scale}
-    if series.n_unique() < 2:
+    if every.n_unique() < 2:
         raise ValueError(f"target {series.name!r}: expected at least 2 classes, got 1")
-    ordered = series.unique().sort()
+    ordered = every.unique().sort()
     return {
         "name": series.name,
         "kind": "classes",

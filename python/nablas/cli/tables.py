@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import io
+import itertools
 import os
+import sys
 import zipfile
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,17 +24,51 @@ BUNDLED = ("digits", "iris", "wine", "breast_cancer", "diabetes")
 MADE = ("moons", "spiral")
 MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "None", "?"]
 MADE_ROWS = 1000
+SEPARATORS = ",;\t|"
+NEARLY = 0.1  # share of values that are no numbers, up to which a column of text is suspicious
 
 
-def read(source: str, target: str | None) -> tuple[pl.DataFrame, str | None]:
+@dataclass(frozen=True)
+class Format:
+    """How a CSV file is read.
+
+    Attributes
+    ----------
+    separator : str, optional
+        Default: the one of ``, ; tab |`` that gives the first line most fields, quotes respected.
+    decimal : str
+        "." or ",".
+    comment : str, optional
+        Lines that begin with it are left out.
+    header : bool
+        Whether the first line has the columns' names; else they are column_1, column_2, ...
+    """
+
+    separator: str | None = None
+    decimal: str = "."
+    comment: str | None = None
+    header: bool = True
+
+
+def read(
+    source: str,
+    target: str | None,
+    how: Format | None = None,
+    kinds: dict[str, str] | None = None,
+) -> tuple[pl.DataFrame, str | None]:
     """The table and the name of its target column.
 
     Parameters
     ----------
     source : str
-        The name of a bundled or synthetic data set, or a file's path.
+        The name of a bundled or synthetic data set, a file's path, or "-" for CSV on standard
+        input.
     target : str, optional
         The column to predict. Default: "target" of data sets, "y" of NPZ files.
+    how : Format, optional
+    kinds : dict, optional
+        "number" or "text" of the columns that a model knows: a CSV file's values are read as such.
+        Other columns are numbers if all their values are.
 
     Returns
     -------
@@ -43,7 +82,7 @@ def read(source: str, target: str | None) -> tuple[pl.DataFrame, str | None]:
     elif source in MADE:
         frame, target = _made(polars, source), target or "target"
     else:
-        frame, target = _file(polars, source, target)
+        frame, target = _file(polars, source, target, how or Format(), kinds or {})
     if frame.height == 0:
         raise ValueError(f"{source}: expected at least one row, got 0")
     return frame, target
@@ -82,9 +121,12 @@ def _made(polars: Any, name: str) -> pl.DataFrame:
     return _frame(polars, ["x1", "x2"], points, names)
 
 
-def _file(polars: Any, path: str, target: str | None) -> tuple[pl.DataFrame, str | None]:
-    kind = os.path.splitext(path)[1].lower()
-    if not os.path.isfile(path):
+def _file(
+    polars: Any, path: str, target: str | None, how: Format, kinds: dict[str, str]
+) -> tuple[pl.DataFrame, str | None]:
+    name = path.lower().removesuffix(".gz")
+    kind = ".csv" if path == "-" else os.path.splitext(name)[1]
+    if path != "-" and not os.path.isfile(path):
         known = ", ".join(BUNDLED + MADE)
         raise ValueError(f"{path}: expected a file or one of {known}, got neither")
     try:
@@ -92,16 +134,11 @@ def _file(polars: Any, path: str, target: str | None) -> tuple[pl.DataFrame, str
             return _npz(polars, path, target)
         if kind in (".parquet", ".pq"):
             frame = polars.read_parquet(path)
-        elif kind in (".csv", ".tsv", ".txt"):
-            frame = polars.read_csv(
-                path,
-                separator=_check_csv(path),
-                null_values=MISSING,
-                infer_schema_length=None,
-            )
+        elif kind in (".csv", ".tsv", ".txt", ".data"):
+            frame = _csv(polars, _content(path), how, kinds)
         else:
             raise ValueError("expected a .csv, .tsv, .parquet or .npz file")
-    except (polars.exceptions.PolarsError, UnicodeDecodeError) as error:
+    except (polars.exceptions.PolarsError, UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
         raise ValueError(f"{path}: {str(error).splitlines()[0]}") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
@@ -111,23 +148,84 @@ def _file(polars: Any, path: str, target: str | None) -> tuple[pl.DataFrame, str
     return frame, target
 
 
-def _check_csv(path: str) -> str:
+def _content(path: str) -> bytes:
+    """The bytes of a file or of standard input, decompressed."""
+    if path == "-":
+        content = sys.stdin.buffer.read()
+    else:
+        with open(path, "rb") as file:
+            content = file.read()
+    return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+
+
+def _csv(polars: Any, content: bytes, how: Format, kinds: dict[str, str]) -> pl.DataFrame:
+    """A CSV file's columns: numbers where `kinds` or all their values say so, else text."""
+    separator = _check_csv(content.decode("utf-8-sig"), how)
+    frame = polars.read_csv(
+        io.BytesIO(content), separator=separator, infer_schema=False, has_header=how.header,
+        comment_prefix=how.comment,
+    )  # fmt: skip
+    names = [
+        name.strip() if how.header else f"column_{i}" for i, name in enumerate(frame.columns, 1)
+    ]
+    frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
+    columns = []
+    for name in frame.columns:
+        text = frame[name].str.strip_chars()
+        text = text.set(text.is_in(MISSING), None)
+        columns.append(_typed(polars, text, how, kinds.get(name)))
+    return polars.DataFrame(columns)  # type: ignore[no-any-return]
+
+
+def _typed(polars: Any, text: pl.Series, how: Format, kind: str | None) -> pl.Series:
+    """A column of text as numbers or booleans, if `kind` allows it and all its values are."""
+    present = text.len() - text.null_count()
+    if kind == "text" or present == 0:
+        return text
+    shown = text
+    if how.decimal == ",":
+        shown = text.str.replace_all(".", "", literal=True).str.replace_all(",", ".", literal=True)
+    for dtype in (polars.Int64, polars.Float64):
+        made = shown.cast(dtype, strict=False)
+        if made.len() - made.null_count() == present:
+            return made
+    wrong = text.filter(made.is_null() & text.is_not_null())
+    if set(text.drop_nulls().unique().str.to_lowercase().to_list()) <= {"true", "false"}:
+        return (text.str.to_lowercase() == "true").rename(text.name)
+    if kind == "number":
+        raise ValueError(
+            f"column {text.name!r}: expected numbers, as the model was trained on, got {wrong[0]!r}"
+        )
+    if wrong.len() <= NEARLY * present:
+        hint = "; --decimal , reads it" if "," in wrong[0] else ""
+        print(
+            f"nablas: warning: column {text.name!r} is read as text: {wrong.len()} of {present} "
+            f"values are no numbers, such as {wrong[0]!r}{hint}",
+            file=sys.stderr,
+        )
+    return text
+
+
+def _check_csv(text: str, how: Format) -> str:
     """The separator; ValueError when the rows do not all have the header's number of fields."""
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        first = file.readline()
-        separator = max(",;\t", key=first.count)
-        file.seek(0)
-        reader = csv.reader(file, delimiter=separator)
-        header = next(reader, None)
-        if not header:
-            raise ValueError("expected a header line, got an empty file")
-        if len(set(header)) < len(header):
-            raise ValueError(f"expected distinct column names, got {', '.join(header)}")
-        for row in reader:
-            if row and len(row) != len(header):
-                raise ValueError(
-                    f"expected {len(header)} fields, got {len(row)} on line {reader.line_num}"
-                )
+    lines = io.StringIO(text, newline="")
+    kept = (line for line in lines if how.comment is None or not line.startswith(how.comment))
+    first = next(kept, "")
+    separator = how.separator or max(
+        SEPARATORS, key=lambda s: len(next(csv.reader([first], delimiter=s), []))
+    )
+    reader = csv.reader(itertools.chain([first], kept), delimiter=separator, skipinitialspace=True)
+    header = next(reader, None)
+    if not header:
+        raise ValueError("expected a header line, got an empty file")
+    names = [name.strip() for name in header]
+    if how.header and len(set(names)) < len(names):
+        raise ValueError(f"expected distinct column names, got {', '.join(names)}")
+    for row in reader:
+        if row and len(row) != len(header):
+            raise ValueError(
+                f"expected {len(header)} fields, got {len(row)} on line {reader.line_num}"
+            )
     return separator
 
 
