@@ -9,6 +9,12 @@ namespace nablas {
 
 using int64 = std::int64_t;
 
+// The order of every sum over the depth of a product or over rows: up to longest_sum terms are added from the first to
+// the last. A longer sum is cut at multiples of longest_sum, and its n blocks are added as the binary tree
+// T(n) = T(p) + T(n - p), p the largest power of two below n. So the error is bounded by
+// gamma(longest_sum + ceil(log2(blocks)) + 2), and the order depends on the length alone.
+constexpr int64 longest_sum = 4096;
+
 // Half-open range [begin, end) of rows, columns or elements.
 struct Range {
   int64 begin, end;

@@ -101,6 +101,7 @@ py::tuple gradient(PyTrainer<T>& self, const Dataset<T>& set, double l2) {
     const std::shared_lock<Lock> lock(self.network.lock);
     loss += trainer.add_gradient(set.data, objective, rows, weight > 0 ? 1 / weight : 0.0);
   });
+  trainer.finish_gradient(count);
   if (weight > 0) loss /= weight;
   if (l2 != 0) {
     trainer.add_penalty(l2);
@@ -169,6 +170,7 @@ void bind(py::module_& m, const std::string& suffix) {
               weight = sum_of_weights(data, {begin, end});
               loss = self.trainer->add_gradient(data, objective, {begin, end}, weight > 0 ? 1 / weight : 0.0, dropout,
                                                 begin);
+              self.trainer->finish_gradient(end - begin);
             }
             const py::array_t<T> gradient(self.network.parameter_count, self.trainer->gradient(), py::cast(&self));
             return py::make_tuple(loss, weight, gradient);

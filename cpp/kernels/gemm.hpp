@@ -114,7 +114,8 @@ NABLAS_INLINE void multiply_block(const Gemm<T>& g, const BlockOfC& block, bool 
   }
 }
 
-void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
+// Sums of at most longest_sum terms, each from the first to the last.
+void gemm_in_order(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
   if (repays_streaming(g, rows.end - rows.begin, columns.end - columns.begin)) {
     stream(g, rows, columns);
     return;
@@ -156,14 +157,87 @@ void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
   }
 }
 
+// Terms of a block: longest_sum, more only where tree_levels would not suffice.
+int64 block_of_sum(int64 terms) {
+  int64 block = longest_sum;
+  while ((terms + block - 1) / block >= int64{1} << (tree_levels - 1)) block *= 2;
+  return block;
+}
+
+// The sums of C's rectangle, rows from i0 and columns from j0, as a tree of blocks: into `tree`, stride `columns`.
+void tree_of_blocks(const Gemm<T>& g, int64 i0, int64 j0, int64 rows, int64 columns, T* workspace, T* tree) {
+  const int64 block = block_of_sum(g.depth), count = rows * columns;
+  int top = 0;  // sums in the tree; each holds twice as many blocks as the next, or more
+  const auto add_last_two = [&] {
+    --top;
+    T* const left = tree + (top - 1) * tree_elements;
+    const T* const right = tree + top * tree_elements;
+    for (int64 i = 0; i < count; ++i) left[i] += right[i];
+  };
+  for (int64 p = 0, number = 1; p < g.depth; p += block, ++number) {
+    Gemm<T> part{rows,
+                 columns,
+                 at_most(block, g.depth - p),
+                 g.a + i0 * g.a_rs + p * g.a_cs,
+                 g.a_rs,
+                 g.a_cs,
+                 g.b + p * g.b_rs + j0 * g.b_cs,
+                 g.b_rs,
+                 g.b_cs,
+                 tree + top * tree_elements,
+                 columns};
+    if (p == 0 && g.bias != nullptr) part.bias = g.bias + j0;
+    if (p == 0 && g.accumulate) {
+      part.accumulate = true;
+      for (int64 i = 0; i < rows; ++i)
+        for (int64 j = 0; j < columns; ++j) tree[i * columns + j] = g.c[(i0 + i) * g.c_rs + j0 + j];
+    }
+    gemm_in_order(part, {0, rows}, {0, columns}, workspace);
+    ++top;
+    for (int64 done = number; done % 2 == 0; done /= 2) add_last_two();
+  }
+  while (top > 1) add_last_two();
+}
+
+void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
+  if (g.depth <= longest_sum) {
+    gemm_in_order(g, rows, columns, workspace);
+    return;
+  }
+  T* const tree = workspace + in_order_workspace;
+  const int64 height = at_most(rows.end - rows.begin, tree_rows);
+  const int64 width = tree_elements / height / tile_columns * tile_columns;
+  const bool finishing = finishes(g);
+  for (int64 j = columns.begin; j < columns.end; j += width)
+    for (int64 i = rows.begin; i < rows.end; i += height) {
+      const int64 own_rows = at_most(height, rows.end - i), own_columns = at_most(width, columns.end - j);
+      tree_of_blocks(g, i, j, own_rows, own_columns, workspace, tree);
+      for (int64 r = 0; r < own_rows; ++r)
+        for (int64 k = 0; k < own_columns; ++k) g.c[(i + r) * g.c_rs + j + k] = tree[r * own_columns + k];
+      if (finishing) finish_tile(g, i, j, own_rows, own_columns);
+    }
+}
+
 void column_sums(const Matrix<const T>& x, Range columns, T* out, bool accumulate) {
+  const int64 block = block_of_sum(x.rows);
   for (int64 j = columns.begin; j < columns.end; j += lanes) {
     const int64 width = at_most(columns.end - j, lanes);
-    V sum = accumulate ? load_part(out + j, width) : V{};
-    if (width == lanes)
-      for (int64 i = 0; i < x.rows; ++i) sum += load(x.data + i * x.rs + j);
-    else
-      for (int64 i = 0; i < x.rows; ++i) sum += load_part(x.data + i * x.rs + j, width);
+    V tree[tree_levels];
+    int top = 0;
+    int64 i = 0, number = 1;
+    do {
+      V sum = accumulate && i == 0 ? load_part(out + j, width) : V{};
+      const int64 end = at_most(i + block, x.rows);
+      if (width == lanes)
+        for (; i < end; ++i) sum += load(x.data + i * x.rs + j);
+      else
+        for (; i < end; ++i) sum += load_part(x.data + i * x.rs + j, width);
+      for (int64 done = number; done % 2 == 0; done /= 2) sum = tree[--top] + sum;
+      tree[top++] = sum;
+      ++number;
+    } while (i < x.rows);
+    V sum = tree[--top];
+    while (top > 0) sum = tree[--top] + sum;
     store_part(out + j, sum, width);
   }
 }

@@ -9,7 +9,12 @@ namespace nablas {
 namespace {
 
 constexpr int64 workspace_b = block_depth * block_columns;
-constexpr int64 gemm_workspace = workspace_b + block_rows * block_depth + lanes;
+constexpr int64 in_order_workspace = workspace_b + block_rows * block_depth + lanes;
+// A rectangle of C whose sums are longer than longest_sum: at most tree_rows rows and tree_elements elements; the
+// blocks' sums not yet added to others, at most tree_levels of them.
+constexpr int64 tree_rows = 128, tree_elements = 1 << 14;
+constexpr int tree_levels = 24;
+constexpr int64 gemm_workspace = in_order_workspace + tree_levels * tree_elements;
 
 constexpr int64 at_most(int64 x, int64 limit) { return x < limit ? x : limit; }
 

@@ -13,7 +13,8 @@ namespace nablas {
 #define NABLAS_STRING(x) NABLAS_STRING_(x)
 
 namespace {
-constexpr Threshold thresholds[] = {{"tile_rows", tile_rows},
+constexpr Threshold thresholds[] = {{"longest_sum", longest_sum},
+                                    {"tile_rows", tile_rows},
                                     {"tile_columns", tile_columns},
                                     {"block_depth", block_depth},
                                     {"block_rows", block_rows},

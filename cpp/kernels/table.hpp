@@ -12,7 +12,8 @@
 namespace nablas {
 
 // C = slope(kept) ⊙ activation(start + A B), A (rows, depth), B (depth, columns), C (rows, columns).
-// Every element is summed over the depth from first to last, beginning with its start value.
+// Every element is summed over the depth in the order of longest_sum (base/types.hpp); its start value is the first
+// term.
 template <class T>
 struct Gemm {
   int64 rows, columns, depth;

@@ -51,9 +51,47 @@ int Trainer<T>::threads(int64 rows) const {
 
 template <class T>
 void Trainer<T>::prepare(int64 batch, bool dropout, bool whole) {
-  block_ = whole ? batch : rows_of_block(network_, batch);
+  block_ = whole ? batch : std::min(rows_of_block(network_, batch), longest_sum);
+  const int64 complete = whole ? 0 : batch / longest_sum;  // blocks of the sums over rows
+  std::size_t levels = 0;
+  while (int64{1} << levels < complete + 1) ++levels;
+  if (partial_.size() < levels) partial_.resize(levels);
+  for (std::size_t i = 0; i < levels; ++i) partial_[i].reserve(network_.parameter_count);
   most_threads_ = num_threads();
   pass_.prepare(network_, Purpose::gradient, dropout, block_, most_threads_);
+}
+
+template <class T>
+int Trainer<T>::sums_of(int64 blocks) {
+  int sums = 0;
+  for (; blocks > 0; blocks /= 2) sums += static_cast<int>(blocks % 2);
+  return sums;
+}
+
+template <class T>
+void Trainer<T>::keep_block(const Team& team, int64 number) {
+  const Range own = team.share(network_.parameter_count, element_grain);
+  T* const sum = gradient_.data() + own.begin;
+  int top = sums_of(number);
+  for (int64 done = number + 1; done % 2 == 0; done /= 2)
+    kernels<T>().add_scaled(T(1), partial_[--top].data() + own.begin, sum, own.end - own.begin);
+  std::copy_n(sum, own.end - own.begin, partial_[top].data() + own.begin);
+}
+
+template <class T>
+void Trainer<T>::add_blocks(const Patch<T>& part, int64 number) {
+  for (int top = sums_of(number) - 1; top >= 0; --top)
+    for (int64 i = 0, at = part.begin; i < part.rows; ++i, at += part.rs)
+      kernels<T>().add_scaled(T(1), partial_[top].data() + at, gradient_.data() + at, part.columns);
+}
+
+template <class T>
+void Trainer<T>::finish_gradient(int64 rows) {
+  const int64 complete = rows / longest_sum;
+  int top = rows > 0 ? sums_of(complete) : 0;
+  if (rows > 0 && rows % longest_sum == 0)
+    std::copy_n(partial_[--top].data(), network_.parameter_count, gradient_.data());
+  while (top > 0) kernels<T>().add_scaled(T(1), partial_[--top].data(), gradient_.data(), network_.parameter_count);
 }
 
 template <class T>
@@ -103,7 +141,9 @@ void Trainer<T>::run_stretch(int threads, const Samples<T>& data, const Objectiv
     Dropout dropout = all_dropout;
     for (int64 blocks = 1; state.next_row < rows; ++blocks) {
       const int64 batch_begin = state.step * batch, batch_end = std::min(batch_begin + batch, rows);
-      const Range range{state.next_row, std::min(state.next_row + block_, batch_end)};
+      const int64 done = state.next_row - batch_begin, number = done / longest_sum;
+      const int64 sum_end = std::min(batch_begin + (number + 1) * longest_sum, batch_end);
+      const Range range{state.next_row, std::min(state.next_row + block_, sum_end)};
       const bool first = range.begin == batch_begin, last = range.end == batch_end;
       const Block<T> block = pass_.block(network_, data, range);
       if (first) {
@@ -120,9 +160,11 @@ void Trainer<T>::run_stretch(int threads, const Samples<T>& data, const Objectiv
       if (team.rank == 0 && blocks % blocks_between_looks == 0) out_of_time = Pace::Clock::now() > deadline;
       UpdateArguments<T> update{};
       if (last) update = update_arguments(rates[state.step], state.step - shared_state.step, scalar);
-      pass_.gradient(team, network_, block, first && last ? nullptr : gradient_.data(), !first, dropout,
-                     [&](const Layer& layer, const Patch<T>& part) {
-                       if (last) update_part(update, layer, part, l2);
+      pass_.gradient(team, network_, block, first && last ? nullptr : gradient_.data(), done % longest_sum != 0,
+                     dropout, [&](const Layer& layer, const Patch<T>& part) {
+                       if (!last) return;
+                       add_blocks(part, number);
+                       update_part(update, layer, part, l2);
                      });
       state.next_row = range.end;
       if (last) {
@@ -133,6 +175,7 @@ void Trainer<T>::run_stretch(int threads, const Samples<T>& data, const Objectiv
         ++state.step;
       }
       team.barrier();
+      if (!last && range.end == sum_end) keep_block(team, number);
       if (out_of_time) break;
     }
     if (team.rank == 0) result = state, last_scalar = scalar;
@@ -181,14 +224,16 @@ double Trainer<T>::add_gradient(const Samples<T>& data, const Objective& objecti
     int64 at = rows.begin;
     Dropout dropout = all_dropout;
     do {  // at least once: the gradient of no rows is zero
-      dropout.first_row = at - origin;
-      const Block<T> block = pass_.block(network_, data, {at, std::min(at + block_, rows.end)});
+      const int64 done = at - origin, number = done / longest_sum, sum_end = origin + (number + 1) * longest_sum;
+      dropout.first_row = done;
+      const Block<T> block = pass_.block(network_, data, {at, std::min({at + block_, rows.end, sum_end})});
       const double loss = losses_and_deltas(team, objective, block, T(scale), dropout);
       if (team.rank == 0) total += loss;
-      pass_.gradient(team, network_, block, gradient_.data(), at > origin, dropout,
+      pass_.gradient(team, network_, block, gradient_.data(), done % longest_sum != 0, dropout,
                      [](const Layer&, const Patch<T>&) {});
       team.barrier();
       at = block.rows.end;
+      if (at == sum_end) keep_block(team, number);
     } while (at < rows.end);
   });
   pace_.record(stretch, 1);

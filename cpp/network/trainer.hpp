@@ -38,6 +38,8 @@ class Trainer {
   // the sum of their weighted losses. `scale` is 1 / (sum of all rows' weights).
   double add_gradient(const Samples<T>&, const Objective&, Range rows, double scale, const Dropout& = {},
                       int64 origin = 0);
+  // After `add_gradient` of all rows from `origin` on: gradient() is their sum.
+  void finish_gradient(int64 rows);
   // gradient() += 2 l2 w, biases excluded.
   void add_penalty(double l2);
 
@@ -64,12 +66,19 @@ class Trainer {
   // Updates a part of one layer's parameters.
   void update_part(UpdateArguments<T>&, const Layer&, Patch<T>, double l2) const;
 
+  // Blocks of the sums over rows (longest_sum in base/types.hpp): sums in `partial_`, each of twice as many blocks as
+  // the next, or more. `number`: of the block that is in gradient_, from 0.
+  static int sums_of(int64 blocks);                // in `partial_` after so many blocks
+  void keep_block(const Team&, int64 number);      // gradient_ to `partial_`, added where two sums are equal
+  void add_blocks(const Patch<T>&, int64 number);  // those before `number`, to a part of gradient_
+
   Network<T>& network_;
   OptimizerSetting setting_;
   Pass<T> pass_;
   Pace pace_;
   Block<T> batch_{};  // of the last forward_batch
   Buffer<T> gradient_, states_[max_optimizer_states];
+  std::vector<Buffer<T>> partial_;
   int64 block_ = 0;
   int most_threads_ = 1;
   int64 steps_ = 0;    // updates made

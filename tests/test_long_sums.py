@@ -1,0 +1,137 @@
+"""Sums of more than longest_sum terms: blocks in a fixed binary tree, everywhere the same (docs/accuracy.md)."""
+
+import numpy as np
+import pytest
+from cases import gamma, rng, thresholds
+
+import nablas as nb
+from nablas import kernels
+
+BLOCK = thresholds("float32")["longest_sum"]
+LENGTHS = [
+    BLOCK - 1,
+    BLOCK,
+    BLOCK + 1,
+    2 * BLOCK,
+    2 * BLOCK + 5,
+    3 * BLOCK,
+    5 * BLOCK + 1,
+    7 * BLOCK + 100,
+]
+
+
+def tree(terms):
+    """The sum along axis 0 by the rule: blocks from the first to the last term, T(n) = T(p) + T(n - p)."""
+
+    def blocks(first, count):
+        if count == 1:
+            block = terms[first * BLOCK : (first + 1) * BLOCK]
+            total = np.zeros(terms.shape[1:], terms.dtype)
+            for term in block:
+                total = total + term
+            return total
+        p = 1 << (count - 1).bit_length() - 1
+        return blocks(first, p) + blocks(first + p, count - p)
+
+    return blocks(0, -(-len(terms) // BLOCK))
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_products_and_sums_over_rows(isa, dtype, n):
+    terms = rng(n).normal(size=(n, 3)).astype(dtype)
+    want, one = tree(terms), np.ones((1, n), dtype)
+    np.testing.assert_array_equal(kernels.matmul(one, terms)[0], want)
+    np.testing.assert_array_equal(
+        kernels.matmul(np.asfortranarray(terms), one, transpose_a=True, transpose_b=True)[:, 0],
+        want,
+    )
+    wide = np.ones((9, n), dtype)
+    np.testing.assert_array_equal(kernels.matmul(wide, terms), np.tile(want, (9, 1)))
+    gradient, _ = kernels.dense_backward(np.ones((n, 2), dtype), np.zeros((3, 3), dtype), terms)
+    np.testing.assert_array_equal(gradient, np.tile(want, (3, 1)))
+    bias = rng(1).normal(size=3).astype(dtype)
+    started = terms.copy()
+    started[0] += bias  # the start value is the first term
+    found = kernels.dense_forward(np.ones((5, n), dtype), np.vstack([bias, terms]), "relu")
+    np.testing.assert_array_equal(found, np.tile(np.maximum(tree(started), 0), (5, 1)))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (130, 140), (300, 17), (3, 6_000)])
+def test_rectangles_of_long_sums(dtype, threads, shape):
+    rows, columns = shape
+    a, b = (
+        rng(i).normal(size=s).astype(dtype)
+        for i, s in enumerate([(rows, 2 * BLOCK + 77), (2 * BLOCK + 77, columns)])
+    )
+    results = []
+    for count in (1, 2, 3):
+        threads(count)
+        results.append(kernels.matmul(a, b))
+    for other in results[1:]:
+        np.testing.assert_array_equal(other, results[0])
+    exact = a.astype(float) @ b.astype(float)
+    bound = gamma(BLOCK + 5, dtype) * (np.abs(a).astype(float) @ np.abs(b).astype(float))
+    assert (np.abs(results[0] - exact) <= bound).all()
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+@pytest.mark.parametrize("sizes", [(3, 2), (40, 30, 2)])
+def test_gradients_over_rows(dtype, threads, n, sizes):
+    """The core's gradient, that of one batch, and that of the kernels have the same bits."""
+    x, y = rng(1).normal(size=(n, sizes[0])).astype(dtype), rng(2).normal(size=(n, 2)).astype(dtype)
+    net = nb.MLP(sizes, "tanh", dtype=dtype, seed=0)
+    start = net.parameters.copy()
+    made = net.layers(x)
+    delta = kernels.mse(made[-1][1], y)[1]
+    want = []
+    for layer in reversed(range(len(sizes) - 1)):
+        read = made[layer - 1][1] if layer else x
+        block = np.vstack([net.biases[layer], net.weights[layer]])
+        below = "tanh" if layer else "identity"
+        gradient, delta = kernels.dense_backward(read, block, delta, below)
+        want.insert(0, gradient.reshape(-1))
+    want = np.concatenate(want)
+
+    def loss(outputs, targets):
+        return kernels.mse(outputs, targets)
+
+    for count in (1, 2, 3):
+        threads(count)
+        np.testing.assert_array_equal(net.gradient(x, y), want)
+    for settings in ({}, {"loss": loss}, {"clip_norm": 1e9}, {"l1": 1e-30}):
+        net.parameters = start
+        net.fit(x, y, epochs=1, batch_size=n, shuffle=False, optimizer=nb.SGD(1.0), **settings)
+        np.testing.assert_array_equal(net.parameters, (start - want).astype(dtype), str(settings))
+
+
+def test_wide_rows_in_blocks(threads):
+    """Blocks of rows that are bounded by memory end at the sums' blocks, too."""
+    n = BLOCK + 300
+    x, y = rng(1).normal(size=(n, 6000)).astype(np.float32), rng(2).normal(size=n)
+    net = nb.MLP([6000, 1], seed=0)
+    found = []
+    for count in (1, 2):
+        threads(count)
+        found.append(net.gradient(x, y))
+    np.testing.assert_array_equal(found[0], found[1])
+    outputs = net.forward(x)
+    delta = kernels.mse(outputs, y[:, None].astype(np.float32))[1]
+    exact = x.astype(float).T @ delta[:, 0].astype(float)
+    bound = gamma(BLOCK + 3, "float32") * (
+        np.abs(x).astype(float).T @ np.abs(delta[:, 0]).astype(float)
+    )
+    assert (np.abs(found[0][1:] - exact) <= bound).all()
+
+
+def test_sums_do_not_stagnate():
+    n = 2**25
+    assert kernels.matmul(np.ones((1, n), np.float32), np.ones((n, 1), np.float32)) == n
+    n = 10**7
+    x = rng().random((n, 1), dtype=np.float32)
+    y = np.float32(0.3) * x[:, 0] + rng(1).random(n, dtype=np.float32)
+    net = nb.MLP([1, 1], seed=0)
+    b, w = net.parameters.astype(float)
+    wrong = b + w * x[:, 0].astype(float) - y
+    exact = np.array([2 * wrong.mean(), 2 * (wrong * x[:, 0]).mean()])
+    np.testing.assert_allclose(net.gradient(x, y), exact, rtol=1e-6)
+    np.testing.assert_allclose(net.loss(x, y), (wrong**2).mean(), rtol=1e-6)
