@@ -321,17 +321,20 @@ def test_a_team_is_at_most_twice_the_allowed_processors():
 @linux
 @openmp
 def test_threads_that_cannot_be_started_are_done_without():
-    """The memory limit leaves no room for another thread's stack."""
+    """The memory limit leaves no room for another thread's stack, of 256 MB."""
     code = (
         FIT
         + """
-    import resource
+    import os, resource
+    if resource.getrlimit(resource.RLIMIT_STACK)[0] != 2**28:  # read when a program starts
+        resource.setrlimit(resource.RLIMIT_STACK, (2**28, resource.RLIM_INFINITY))
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     nb.set_num_threads(1)
     want = fit()
     nb.set_num_threads(2)
     pages = int(open("/proc/self/statm").read().split()[0])
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    resource.setrlimit(resource.RLIMIT_AS, (pages * 4096 + 7 * 2**20, hard))
+    resource.setrlimit(resource.RLIMIT_AS, (pages * 4096 + 2**27, hard))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for _ in range(3):

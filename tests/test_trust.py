@@ -149,3 +149,32 @@ def test_messages_name_the_cause():
         nb.MLP([3, 1], seed=0).fit(X, np.full(60, 1e30))
     with pytest.raises(FloatingPointError, match="lower learning_rate"):
         nb.MLP([3, 8, 1], seed=0).fit(X, Y, optimizer=nb.SGD(1e6), epochs=50)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_binary_cross_entropy_does_not_cancel(isa, dtype):
+    """Targets near 1 and large z, against exact arithmetic in long double."""
+    eps = np.finfo(dtype).eps
+    z = np.array([[50.0, 3e3, -50.0, -3e3, 20.0, 1e4]], dtype)
+    for gap in (eps, 4 * eps, 1e-3):
+        y = np.array([[1 - gap, 1 - gap, gap, gap, 1 - gap, 1 - gap]], dtype)
+        wide = z.astype(np.longdouble)
+        exact = wide * ((wide > 0) - y.astype(np.longdouble)) + np.log1p(np.exp(-np.abs(wide)))
+        for i in range(z.shape[1]):
+            found = nb.kernels.sigmoid_binary_cross_entropy(z[:, i : i + 1], y[:, i : i + 1])[0]
+            assert abs(found - exact[0, i]) <= 4 * eps * exact[0, i]
+
+
+def test_softmax_of_infinities_is_the_references():
+    for row in (
+        [np.inf, 0.0],
+        [-np.inf, 0.0],
+        [np.inf, np.inf],
+        [np.nan, 0.0],
+        [-np.inf, -np.inf],
+        [np.inf, -np.inf],
+    ):
+        z = np.array([row], np.float32)
+        with np.errstate(all="ignore"):
+            want = nb.reference.softmax(z)
+        np.testing.assert_array_equal(nb.kernels.softmax(z), want, str(row))

@@ -106,13 +106,16 @@ struct BinaryCrossEntropy : ProbabilityTarget {
                               *function = "sigmoid_binary_cross_entropy";
   static constexpr const char* formula = "sum(-y log p - (1 - y) log(1 - p)), p = sigmoid(z)";
   static constexpr bool mean_of_entries = entries_are_summed;
-  static NABLAS_INLINE V value(V z, V y) { return (z < T(0) ? V{} : z) - y * z + log1p(exp(-absolute(z))); }
+  // max(z, 0) - y z in one product: the difference would cancel where y is near 1.
+  static NABLAS_INLINE V value(V z, V y) {
+    return z * ((z < T(0) ? V{} : broadcast(1)) - y) + log1p(exp(-absolute(z)));
+  }
   static NABLAS_INLINE V slope(V z, V y) { return sigmoid(z) - y; }
 };
 struct Perceptron : ProbabilityTarget {  // Rosenblatt 1958: its slope is the mistake, prediction - y
   static constexpr const char *name = "perceptron", *link = "step", *formula = "sum(max(0, z) - y z)";
   static constexpr bool mean_of_entries = entries_are_summed;
-  static NABLAS_INLINE V value(V z, V y) { return (z < T(0) ? V{} : z) - y * z; }
+  static NABLAS_INLINE V value(V z, V y) { return z * ((z < T(0) ? V{} : broadcast(1)) - y); }
   static NABLAS_INLINE V slope(V z, V y) { return Step::value(z) - y; }
 };
 struct Poisson : NonNegativeTarget {  // half the Poisson deviance

@@ -61,12 +61,13 @@ def dense_backward(
 
 
 def softmax(z: ArrayLike, *, out: Array | None = None) -> Array:
-    """``exp(z) / sum(exp(z))`` of each row."""
+    """``exp(z) / sum(exp(z))`` of each row; NaN for a row with an infinite z above 0."""
     z = np.asarray(z)
     if z.size == 0:
         return deliver(z.copy(), out)
     log_sum = np.logaddexp.reduce(z.astype(np.float64), axis=1, keepdims=True)
-    return deliver(np.exp(z - log_sum).astype(z.dtype), out)
+    shares = np.exp(z - np.where(np.isposinf(log_sum), np.nan, log_sum))
+    return deliver(shares.astype(z.dtype), out)
 
 
 def gather_rows(
