@@ -241,7 +241,7 @@ def test_as_numpy(function):
             exact = 1e-5 if one.dtype == np.float32 else 1e-12
             np.testing.assert_allclose(got, one, rtol=exact, atol=exact, err_msg=str(case))
         check_gradient(function, given, named, case)
-    assert refused <= 8, "most arguments are refused"
+    assert refused <= min(8, len(CASES[SAME.get(function, function)]) // 3), "too many are refused"
 
 
 def check_gradient(function, given, settings, case):

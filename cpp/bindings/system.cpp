@@ -66,7 +66,7 @@ py::dict thresholds() {
     out[kernels<T>().thresholds[i].name] = kernels<T>().thresholds[i].value;
   out["element_grain"] = element_grain;
   out["part_columns"] = part_columns;
-  out["operations_for_meetings"] = operations_for_meetings;
+  out["operations_by_layers"] = operations_by_layers;
   out["operations_per_wake_up"] = operations_per_wake_up;
   out["operations_per_meeting"] = operations_per_meeting;
   return out;

@@ -85,7 +85,7 @@ bool Pass<T>::by_layers(const Team& team, const Network<T>& network, int64 rows)
   if (team.size == 1) return false;
   const double layers = static_cast<double>(network.layers.size());
   return rows < loss_rows * team.size ||
-         network.operations() * static_cast<double>(rows) >= operations_for_meetings * layers;
+         network.operations() * static_cast<double>(rows) >= operations_by_layers * layers;
 }
 
 template <class T>

@@ -65,7 +65,7 @@ struct Objective {
 
 // Multiply-adds per layer from which by layers is faster than by rows (docs/performance.md): by rows, every thread
 // reads and packs all weights; by layers, only its own columns, with a barrier between layers.
-constexpr double operations_for_meetings = 7e6;
+constexpr double operations_by_layers = 7e6;
 
 enum class Purpose { outputs, loss, gradient };
 
@@ -88,7 +88,7 @@ class Pass {
   // `copy`: gather everything, so that the block does not refer to the data.
   Block<T> block(const Network<T>&, const Samples<T>&, Range rows, bool copy = false);
   // This thread's section of a block of `rows` rows: by layers if there are fewer than loss_rows rows per thread or at
-  // least operations_for_meetings multiply-adds per layer, else by rows.
+  // least operations_by_layers multiply-adds per layer, else by rows.
   Section<T> section(const Team&, const Network<T>&, int64 rows);
 
   void gather(const Section<T>&, const Network<T>&, const Block<T>&);

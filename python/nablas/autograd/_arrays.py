@@ -81,9 +81,10 @@ def power_slope(a: Any, b: Any) -> Any:
 
 
 def share_of_sum(exponential: Any, y: Any, a: Any, b: Any) -> Any:
-    """The derivative by a of ``y = log(e^a + e^b)``; where they are equal 1/2, also at infinity."""
-    share = exponential(np.where(a == b, 0, a - y))
-    return np.where(a == b, 0.5, np.where(a == np.inf, 1.0, share))
+    """The derivative by a of ``y = log(e^a + e^b)``; 1/2 where both are the same infinity."""
+    same, top = (a == b) & np.isinf(a), a == np.inf
+    share = exponential(np.where(same | top, 0, a - y))
+    return np.where(same, 0.5, share)
 
 
 def squares_or_one(a: Any, b: Any) -> Any:

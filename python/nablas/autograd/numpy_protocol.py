@@ -152,11 +152,13 @@ def _bound(function: Any, known: Any, inputs: Any, settings: Any) -> dict[str, A
     except ValueError:  # older versions of NumPy do not say
         signature = _signature(known)
     bound = signature.bind(*inputs, **settings)
-    named: dict[str, Any] = {}
+    several = any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
+    named: dict[str, Any] = {"*": bound.args} if several else {}
     for name, given in bound.arguments.items():
         parameter = signature.parameters[name]
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            named = {"*": bound.args}
+        if several and parameter.kind is not parameter.KEYWORD_ONLY:
+            if parameter.kind is parameter.VAR_KEYWORD:
+                named |= given
         elif parameter.kind is parameter.VAR_KEYWORD:
             named |= given
         elif given is not parameter.default:
