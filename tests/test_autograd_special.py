@@ -18,7 +18,7 @@ def gradient(call, *values):
 def test_special_points_as_in_pytorch():
     inf, nan = np.inf, np.nan
     assert gradient(np.logaddexp, inf, 1.0) == [1, 0]
-    assert gradient(np.logaddexp, 1.0, 1.0) == [0.5, 0.5]
+    assert gradient(np.logaddexp, 1.0, 1.0) == pytest.approx([0.5, 0.5])
     assert gradient(np.logaddexp2, -inf, 1.0) == [0, 1]
     assert gradient(np.arctan2, 0.0, 0.0) == [0, 0]
     assert gradient(np.maximum, 1.0, nan) == [1, 1]
