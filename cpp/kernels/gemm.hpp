@@ -115,7 +115,7 @@ NABLAS_INLINE void multiply_block(const Gemm<T>& g, const BlockOfC& block, bool 
 }
 
 // Sums of at most longest_sum terms, each from the first to the last.
-void gemm_in_order(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
+NABLAS_INLINE void gemm_in_order(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
   if (repays_streaming(g, rows.end - rows.begin, columns.end - columns.begin)) {
     stream(g, rows, columns);
     return;
@@ -199,11 +199,7 @@ void tree_of_blocks(const Gemm<T>& g, int64 i0, int64 j0, int64 rows, int64 colu
   while (top > 1) add_last_two();
 }
 
-void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
-  if (g.depth <= longest_sum) {
-    gemm_in_order(g, rows, columns, workspace);
-    return;
-  }
+__attribute__((noinline)) void gemm_of_long_sums(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
   T* const tree = workspace + in_order_workspace;
   const int64 height = at_most(rows.end - rows.begin, tree_rows);
   const int64 width = tree_elements / height / tile_columns * tile_columns;
@@ -218,11 +214,18 @@ void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
     }
 }
 
+void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
+  if (g.depth <= longest_sum)
+    gemm_in_order(g, rows, columns, workspace);
+  else
+    gemm_of_long_sums(g, rows, columns, workspace);
+}
+
 void column_sums(const Matrix<const T>& x, Range columns, T* out, bool accumulate) {
   const int64 block = block_of_sum(x.rows);
   for (int64 j = columns.begin; j < columns.end; j += lanes) {
     const int64 width = at_most(columns.end - j, lanes);
-    V tree[tree_levels];
+    V tree[tree_levels];  // as tree_of_blocks
     int top = 0;
     int64 i = 0, number = 1;
     do {
