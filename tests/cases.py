@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.datasets import load_iris
 
 import nablas as nb
-from nablas import _core
+from nablas import _core, kernels, reference
 from nablas._registry import LOSSES
 
 UNIT_ROUNDOFF = {"float32": 2.0**-24, "float64": 2.0**-53}
@@ -167,3 +167,16 @@ def small(**settings):
 def iris():
     x, y = load_iris(return_X_y=True)
     return (x - x.mean(axis=0)) / x.std(axis=0), y
+
+
+LOSS_SETTINGS = [
+    (loss, setting)
+    for loss, entry in LOSSES.items()
+    for setting in hyperparameter_settings(entry.hyperparameters)
+]
+
+
+def kernel_and_reference(loss):
+    """The kernel of a loss and its function in the reference."""
+    name = LOSSES[loss].function
+    return getattr(kernels, name), getattr(reference, name)

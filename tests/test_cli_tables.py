@@ -85,6 +85,20 @@ def test_numbers_stay_numbers(capsys, tmp_path):
         assert message in err
 
 
+def test_a_column_without_any_value(capsys, tmp_path):
+    """It is missing in every row, whatever the model's kind of it is."""
+    train, model = tmp_path / "train.csv", tmp_path / "m.safetensors"
+    train.write_text("x,c,y\n" + "".join(f"{i},{'ab'[i % 2]},{i % 2}\n" for i in range(60)))
+    assert run(capsys, "train", train, "--target", "y", "--epochs", 1, "--out", model)[0] == 0
+    (tmp_path / "new.csv").write_text("x,c\n,\nNA,?\n")
+    code, out, err = run(capsys, "predict", model, tmp_path / "new.csv")
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == 3
+    empty = tmp_path / "empty.csv"
+    empty.write_text("x,c,y\n" + "".join(f",{'ab'[i % 2]},{i % 2}\n" for i in range(60)))
+    assert run(capsys, "train", empty, "--target", "y", "--epochs", 1, "--json")[0] == 0
+
+
 ROWS = [("39", "Private", "13.5"), ("?", "State, gov", "2.25"), ("28", "Private", "7")]
 
 

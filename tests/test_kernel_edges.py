@@ -5,22 +5,17 @@ Every registered activation, loss and optimizer is held against the reference th
 
 import numpy as np
 import pytest
-from cases import assert_product, hyperparameter_settings, rng, thresholds
+from cases import (
+    LOSS_SETTINGS,
+    assert_product,
+    kernel_and_reference,
+    rng,
+    thresholds,
+)
 
 from nablas import kernels, reference
 from nablas._registry import ACTIVATIONS, LOSSES, OPTIMIZERS
 from nablas.optimizers import initial_states
-
-LOSS_SETTINGS = [
-    (loss, setting)
-    for loss, entry in LOSSES.items()
-    for setting in hyperparameter_settings(entry.hyperparameters)
-]
-
-
-def kernel_and_reference(loss):
-    name = LOSSES[loss].function
-    return getattr(kernels, name), getattr(reference, name)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

@@ -2,33 +2,23 @@ from functools import partial
 
 import numpy as np
 import pytest
-from cases import hyperparameter_settings, loss_targets, rng
+from cases import LOSS_SETTINGS, kernel_and_reference, loss_targets, rng
 
-from nablas import kernels, reference
+from nablas import kernels
 from nablas._registry import LOSSES
 
 SHAPES = [(0, 3), (1, 1), (5, 10), (31, 16), (32, 17), (33, 1), (65, 40), (3, 300)]
 TOLERANCE = {"float32": 3e-6, "float64": 1e-14}
-CASES = [
-    (loss, setting)
-    for loss, entry in LOSSES.items()
-    for setting in hyperparameter_settings(entry.hyperparameters)
-]
-
-
-def both(loss):
-    name = LOSSES[loss].function
-    return getattr(kernels, name), getattr(reference, name)
 
 
 def targets(loss, shape, seed=7):
     return loss_targets(loss, *shape, seed=seed)
 
 
-@pytest.mark.parametrize(("loss", "setting"), CASES)
+@pytest.mark.parametrize(("loss", "setting"), LOSS_SETTINGS)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_loss_and_delta(isa, dtype, loss, setting, weighted):
-    kernel, oracle = both(loss)
+    kernel, oracle = kernel_and_reference(loss)
     for shape in SHAPES:
         z = (2 * rng(1).standard_normal(shape)).astype(dtype)
         y = targets(loss, shape).astype(dtype)
@@ -44,9 +34,9 @@ def test_loss_and_delta(isa, dtype, loss, setting, weighted):
         np.testing.assert_array_equal(z, delta)
 
 
-@pytest.mark.parametrize(("loss", "setting"), CASES)
+@pytest.mark.parametrize(("loss", "setting"), LOSS_SETTINGS)
 def test_delta_is_the_derivative(isa, loss, setting):
-    kernel = partial(both(loss)[0], **setting)
+    kernel = partial(kernel_and_reference(loss)[0], **setting)
     z, y, weight, h = rng(3).normal(size=(6, 5)), targets(loss, (6, 5)), rng(4).random(6), 1e-6
     _, delta = kernel(z, y, sample_weight=weight)
     for i, j in np.ndindex(z.shape):
@@ -74,7 +64,7 @@ def test_labels_are_one_hot_targets(isa, dtype):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_extreme_outputs_stay_finite(isa, dtype, loss):
-    kernel, _ = both(loss)
+    kernel, _ = kernel_and_reference(loss)
     top = 50 if LOSSES[loss].link == "exp" else 1e4
     z = np.array([[top, -top, 0.0], [-top, top, top]], dtype)
     y = np.array([[0, 1, 0], [1, 0, 0]], dtype)
@@ -95,7 +85,7 @@ def test_cross_entropies_keep_small_probabilities(isa, dtype):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_zero_weights(dtype, loss):
-    kernel, _ = both(loss)
+    kernel, _ = kernel_and_reference(loss)
     z, y = rng().standard_normal((4, 3)).astype(dtype), targets(loss, (4, 3)).astype(dtype)
     value, delta = kernel(z, y, sample_weight=np.zeros(4, dtype))
     assert value == 0
@@ -133,7 +123,7 @@ def test_zero_weights(dtype, loss):
     ],
 )
 def test_bad_targets(loss, bad, message):
-    kernel, _ = both(loss)
+    kernel, _ = kernel_and_reference(loss)
     y = np.array(bad) if loss == "cross_entropy" else np.array(bad, float)
     with pytest.raises(ValueError, match=message):
         kernel(np.zeros((2, 3)), y)
@@ -175,7 +165,7 @@ def test_bad_hyperparameters(setting, error, message):
 @pytest.mark.parametrize("shift", [0, 1, -2])
 def test_out_may_overlap_every_input(dtype, loss, over, shift):
     """Exactly, or shifted by some elements: the answer is that of separate memory."""
-    kernel, shape = both(loss)[0], (17, 5)
+    kernel, shape = kernel_and_reference(loss)[0], (17, 5)
     given = {
         "z": rng(1).standard_normal(shape).astype(dtype),
         "targets": targets(loss, shape).astype(dtype),

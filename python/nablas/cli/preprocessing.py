@@ -34,6 +34,8 @@ def _numbers(series: pl.Series) -> Array:
 
     if not series.dtype.is_numeric() and _kind(series) == "text":
         found = series.drop_nulls()
+        if len(found) == 0:
+            return np.full(len(series), np.nan)
         raise ValueError(f"column {series.name!r}: expected numbers, got {found[0]!r}")
     values = series.to_physical().cast(pl.Float64, strict=False).to_numpy()
     return np.where(np.isfinite(values), values, np.nan)
