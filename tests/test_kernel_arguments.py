@@ -44,6 +44,7 @@ ODD = [
     np.float32(7.9),
     np.nan,
     True,
+    np.True_,
     [],
     [1, 2],
     {},
@@ -85,10 +86,11 @@ def test_odd_values_of_plain_arguments(name, function, valid):
                 assert text.startswith(f"{argument}: expected "), (argument, value, text)
                 assert "got" in text, (argument, value, text)
             else:  # taken: a number in range where a number is meant
-                assert isinstance(value, (int, float, np.floating)), (argument, value)
+                assert isinstance(value, (int, float, np.floating, np.bool_)), (argument, value)
                 if isinstance(given, int):
-                    assert isinstance(value, int), (argument, value)
-                    assert isinstance(value, bool) == isinstance(given, bool), (argument, value)
+                    assert isinstance(value, (int, np.bool_)), (argument, value)
+                    flag = isinstance(value, (bool, np.bool_))
+                    assert flag == isinstance(given, bool), (argument, value)
 
 
 @pytest.mark.parametrize(("name", "function", "valid"), CALLS, ids=[name for name, _, _ in CALLS])

@@ -27,6 +27,11 @@ bool is_exact(py::handle array) {
          reinterpret_cast<PyObject*>(py::detail::npy_api::get().PyArray_Type_);
 }
 
+bool is_numpy_bool(py::handle value) {  // its name in NumPy 2 and 1
+  const char* const name = Py_TYPE(value.ptr())->tp_name;
+  return std::strcmp(name, "numpy.bool") == 0 || std::strcmp(name, "numpy.bool_") == 0;
+}
+
 bool is_native(const py::array& array) {
   const char order = array.dtype().byteorder();
   return order == '=' || order == '|';
@@ -113,8 +118,8 @@ void check_shape(const py::array& array, const Shape& shape, const char* name) {
 std::string type_name(py::handle value) { return py::str(py::type::of(value).attr("__name__")); }
 
 std::uint64_t integer_argument(py::handle value, const char* name, std::uint64_t least, std::uint64_t most) {
-  const bool is_flag = PyBool_Check(value.ptr()) || std::strcmp(Py_TYPE(value.ptr())->tp_name, "numpy.bool") == 0;
-  if (is_flag || !PyIndex_Check(value.ptr())) type_error(name, "an integer", type_name(value));
+  if (PyBool_Check(value.ptr()) || is_numpy_bool(value) || !PyIndex_Check(value.ptr()))
+    type_error(name, "an integer", type_name(value));
   const auto index = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
   if (!index) {  // an array of several integers has the method, too
     PyErr_Clear();
@@ -143,8 +148,7 @@ double number_argument(py::handle value, const char* name) {
 
 bool flag_argument(py::handle value, const char* name) {
   if (PyBool_Check(value.ptr())) return value.ptr() == Py_True;
-  if (std::strcmp(Py_TYPE(value.ptr())->tp_name, "numpy.bool") != 0)
-    type_error(name, "True or False", type_name(value));
+  if (!is_numpy_bool(value)) type_error(name, "True or False", type_name(value));
   return PyObject_IsTrue(value.ptr()) == 1;
 }
 

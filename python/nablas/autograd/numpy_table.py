@@ -67,13 +67,18 @@ def _order(ndim: int, move: Callable[[Any], Any]) -> list[int]:
     return list(move(np.broadcast_to(0, range(ndim))).shape)
 
 
+def _reshape(a: Any, shape: Any = None, newshape: Any = None) -> Any:
+    """`newshape` is the name in NumPy before 2.1."""
+    return f.operand(a).reshape(newshape if shape is None else shape)
+
+
 # Those whose first operation is NumPy's own, which raises its errors: NumPy is not called before.
 DIRECT: dict[Any, Callable[..., Any]] = {
     np.sum: n.reduction("sum"), np.max: n.reduction("max"),
     np.min: n.reduction("min"), np.amax: n.reduction("max"), np.amin: n.reduction("min"),
     np.where: _where, np.concatenate: lambda arrays, axis=0: f.concatenate(arrays, axis),
     np.stack: lambda arrays, axis=0: f.stack(arrays, axis),
-    np.reshape: lambda a, shape: f.operand(a).reshape(shape),
+    np.reshape: _reshape,
     np.transpose: lambda a, axes=None: f.operand(a).transpose(*(() if axes is None else (axes,))),
     np.broadcast_to: lambda array, shape: f.broadcast_to(
         array, (shape,) if isinstance(shape, int) else shape
