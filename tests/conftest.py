@@ -1,4 +1,4 @@
-"""Fixtures: a test with `isa` runs on every instruction set this machine has."""
+"""Fixtures: a test with `isa` runs on every instruction set this machine has, one with `team` on every backend."""
 
 import pytest
 import registries
@@ -7,6 +7,8 @@ import nablas as nb
 from nablas import _core
 
 DEFAULT_ISA = _core.isa()
+DEFAULT_TEAM = _core.team()
+TEAMS = ["openmp", "threads"] if _core.has_openmp else ["threads"]
 
 
 @pytest.fixture(params=_core.available_isas())
@@ -14,6 +16,15 @@ def isa(request):
     _core.use_isa(request.param)
     yield request.param
     _core.use_isa(DEFAULT_ISA)
+
+
+@pytest.fixture(params=TEAMS)
+def team(request, monkeypatch):
+    """Each backend of base/parallel, in this process and in those that the test starts."""
+    monkeypatch.setenv("NABLAS_TEAM", request.param)
+    _core.use_team(request.param)
+    yield request.param
+    _core.use_team(DEFAULT_TEAM)
 
 
 @pytest.fixture(params=["float32", "float64"])

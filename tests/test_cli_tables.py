@@ -11,7 +11,7 @@ import pytest
 pl = pytest.importorskip("polars")
 
 from nablas.cli import main  # noqa: E402
-from nablas.cli.preprocessing import Preprocessor  # noqa: E402
+from nablas.cli.preprocessing import Preprocessor, Statistics  # noqa: E402
 from nablas.cli.tables import Format, read  # noqa: E402
 
 
@@ -242,3 +242,67 @@ def test_an_interrupted_training_keeps_the_best_weights(tmp_path, capsys, monkey
     assert found["interrupted"]
     assert found["epochs"] == 3
     assert nb.MLP.load(model).sizes == (4, 128, 64, 3)
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 1000])
+def test_statistics_block_by_block(size):
+    """Blocks of any size teach what the whole table does; integers stay a number only beyond 50 classes."""
+    made = np.random.default_rng(0)
+    n = 1000
+    table = pl.DataFrame(
+        {
+            "a": made.normal(5, 2, n),
+            "b": [None if v < 0.1 else int(100 * v) for v in made.random(n)],
+            "c": [None if v < 0.1 else f"k{int(300 * v * v)}" for v in made.random(n)],
+            "empty": pl.Series([None] * n, dtype=pl.Float64),
+            "few": made.integers(0, 5, n),
+            "many": made.integers(0, 200, n),
+            "label": [f"l{v}" for v in made.integers(0, 4, n)],
+        }
+    )
+    for target, task, kind in [
+        ("few", "auto", "classes"),
+        ("many", "auto", "number"),
+        ("many", "classification", "classes"),
+        ("label", "auto", "classes"),
+        ("few", "regression", "number"),
+        ("a", "auto", "number"),
+    ]:
+        whole, blocks = Statistics(target, task), Statistics(target, task)
+        whole.update(table)
+        for first in range(0, n, size):
+            blocks.update(table[first : first + size])
+        want, got = whole.finish(), blocks.finish()
+        assert want.target["kind"] == kind
+        for ours, theirs in zip(
+            [*got.columns, got.target], [*want.columns, want.target], strict=True
+        ):
+            for key, value in theirs.items():
+                near = pytest.approx(value, rel=1e-12) if isinstance(value, float) else value
+                assert ours[key] == near, (target, size, key)
+    np.testing.assert_allclose(
+        [whole.finish().columns[0][key] for key in ("mean", "scale")],
+        [np.nanmean(table["b"].to_numpy()), np.nanstd(table["b"].to_numpy())],
+        rtol=1e-12,
+    )
+
+
+def test_blocks_of_different_kinds_are_refused():
+    statistics = Statistics("y", "auto")
+    statistics.update(pl.DataFrame({"x": [1.0, 2.0], "y": ["a", "b"]}))
+    with pytest.raises(
+        ValueError, match=r"column 'x': expected numbers, as in the blocks before, got 'q'"
+    ):
+        statistics.update(pl.DataFrame({"x": ["q", "r"], "y": ["a", "b"]}))
+
+
+@pytest.mark.parametrize("cell", ["junk", "", "7"])
+def test_predict_does_not_read_the_target_column(capsys, tmp_path, cell):
+    model, table = tmp_path / "m.safetensors", tmp_path / "t.csv"
+    table.write_text("x,y\n" + "".join(f"{i},{2 * i}.5\n" for i in range(60)))
+    assert run(capsys, "train", table, "--target", "y", "--epochs", 2, "--out", model)[0] == 0
+    table.write_text("x,y\n" + "".join(f"{i},{cell}\n" for i in range(5)))
+    code, out, _ = run(capsys, "predict", model, table)
+    assert code == 0
+    table.write_text("x\n" + "".join(f"{i}\n" for i in range(5)))
+    assert run(capsys, "predict", model, table)[:2] == (0, out)

@@ -15,6 +15,8 @@ from cases import rng, small
 import nablas as nb
 from nablas import kernels
 
+pytestmark = pytest.mark.usefixtures("team")
+
 X, Y = rng().normal(size=(3000, 4)), rng(1).integers(0, 3, 3000)
 BUSY = "this network is being trained by another call"
 

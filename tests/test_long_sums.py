@@ -23,17 +23,20 @@ LENGTHS = [
 def tree(terms):
     """The sum along axis 0 by the rule: blocks from the first to the last term, T(n) = T(p) + T(n - p)."""
 
-    def blocks(first, count):
-        if count == 1:
-            block = terms[first * BLOCK : (first + 1) * BLOCK]
-            total = np.zeros(terms.shape[1:], terms.dtype)
-            for term in block:
-                total = total + term
-            return total
-        p = 1 << (count - 1).bit_length() - 1
-        return blocks(first, p) + blocks(first + p, count - p)
+    def block(first):
+        total = np.zeros(terms.shape[1:], terms.dtype)
+        for term in terms[first : first + BLOCK]:
+            total = total + term
+        return total
 
-    return blocks(0, -(-len(terms) // BLOCK))
+    return tree_of([block(first) for first in range(0, len(terms), BLOCK)])
+
+
+def tree_of(blocks):
+    if len(blocks) == 1:
+        return blocks[0]
+    p = 1 << (len(blocks) - 1).bit_length() - 1
+    return tree_of(blocks[:p]) + tree_of(blocks[p:])
 
 
 @pytest.mark.parametrize("n", LENGTHS)
@@ -135,3 +138,42 @@ def test_sums_do_not_stagnate():
     exact = np.array([2 * wrong.mean(), 2 * (wrong * x[:, 0]).mean()])
     np.testing.assert_allclose(net.gradient(x, y), exact, rtol=1e-6)
     np.testing.assert_allclose(net.loss(x, y), (wrong**2).mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [5_000, 3 * BLOCK, 21 * BLOCK + 77])
+def test_losses_over_rows(dtype, threads, rows):
+    """Of the kernels, of the whole data, and of an epoch of one batch."""
+    y = rng(rows).normal(size=(rows, 1)).astype(dtype)
+    z, group = np.zeros_like(y), 16  # rows whose losses a kernel adds up
+    groups = [
+        kernels.half_mse(z[i : i + group], y[i : i + group])[0] * len(y[i : i + group])
+        for i in range(0, rows, group)
+    ]
+    blocks = [sum(groups[i : i + BLOCK // group]) for i in range(0, len(groups), BLOCK // group)]
+    want = tree_of(blocks)
+    assert dtype == "float32" or want != sum(groups)  # sums of float32 squares are exact
+    net = nb.MLP([1, 1], dtype=dtype, init="zeros")
+    for count in (1, 3):
+        threads(count)
+        assert kernels.half_mse(z, y)[0] == want * (1 / rows)
+        assert net.loss(y, y, loss="half_mse") == want / rows
+        settings = {"loss": "half_mse", "optimizer": nb.SGD(1e-300), "shuffle": False}
+        history = net.fit(y, y, batch_size=rows, epochs=1, **settings)
+        assert history.loss == [want / rows]
+
+
+def test_sums_of_weights_and_of_batches(dtype):
+    """The mean loss of an epoch is the losses' sum over batches of one row by the sum of the weights."""
+    n = 3 * BLOCK + 9
+    y, weight = rng(n).normal(size=(n, 1)).astype(dtype), rng(1).random(n).astype(dtype)
+    net = nb.MLP([1, 1], dtype=dtype, init="zeros")
+    each = [kernels.half_mse(y[i : i + 1] * 0, y[i : i + 1])[0] for i in range(n)]
+    settings = {"loss": "half_mse", "optimizer": nb.SGD(1e-300), "shuffle": False, "epochs": 1}
+    history = net.fit(y, y, batch_size=1, **settings)
+    assert history.loss == [tree(np.array(each)[:, None])[0] / n]
+    weighted = net.loss(y, y, loss="half_mse", sample_weight=weight)
+    share = tree(weight.astype(np.float64)[:, None])[0]
+    _, delta = kernels.half_mse(y * 0, y, sample_weight=weight)
+    scaled = weight * np.dtype(dtype).type(1 / share)
+    np.testing.assert_array_equal(delta[:, 0], -y[:, 0] * scaled)
+    assert abs(weighted * share - (np.array(each) * weight).sum()) < 1e-6 * share

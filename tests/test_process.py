@@ -19,7 +19,8 @@ from threadpoolctl import threadpool_limits
 import nablas as nb
 from nablas import _core, kernels, reference
 
-openmp = pytest.mark.skipif(not _core.has_openmp, reason="this build runs on one thread")
+pytestmark = pytest.mark.usefixtures("team")
+openmp = pytest.mark.skipif(not _core.has_openmp, reason="this build has no OpenMP")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc or forks")
 
 
@@ -58,7 +59,6 @@ def trained_hash(dtype, dropout=0.0):
     return digest.hexdigest()
 
 
-@openmp
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_the_same_bits_for_any_number_of_threads(isa, dtype, threads, dropout):
     hashes = set()
@@ -126,7 +126,6 @@ def test_threadpool_limits_are_obeyed(threads):
     assert int(python(code, **environment)) <= allowed
 
 
-@openmp
 def test_omp_num_threads_is_obeyed():
     assert python("import nablas; print(nablas.num_threads())", OMP_NUM_THREADS="2") == "2"
 
@@ -289,6 +288,20 @@ def test_an_absent_isa_is_an_error_at_the_first_kernel():
         _core.use_isa("")
 
 
+def test_an_absent_team_is_an_error_at_the_first_large_call():
+    code = """
+        import nablas
+        try:
+            nablas.num_threads()
+        except RuntimeError as error:
+            print(error)
+    """
+    want = "NABLAS_TEAM: expected one of "
+    assert python(code, NABLAS_TEAM="threadz").startswith(want)
+    with pytest.raises(RuntimeError, match=want):
+        _core.use_team("")
+
+
 FIT = """
     import sys, warnings
     import numpy as np
@@ -302,7 +315,6 @@ FIT = """
 """
 
 
-@openmp
 def test_a_team_is_at_most_twice_the_allowed_processors():
     code = (
         FIT
@@ -320,6 +332,16 @@ def test_a_team_is_at_most_twice_the_allowed_processors():
 
 @linux
 @openmp
+@pytest.mark.parametrize("size", ["16k", "64", "20000 B", "1G", "100000000", "junk"])
+def test_any_stack_size_of_openmp(size, monkeypatch):
+    """libgomp's threads would overflow small stacks, and end the process where large ones cannot be had."""
+    monkeypatch.delenv("NABLAS_TEAM")
+    code = FIT + "fit(); from nablas import _core; print(nb.num_threads(), _core.team())"
+    count, team = python(code, OMP_STACKSIZE=size, OMP_NUM_THREADS="2").split()
+    assert (count, team) == ("2", "openmp" if size == "junk" else "threads")
+
+
+@linux
 def test_threads_that_cannot_be_started_are_done_without():
     """The memory limit leaves no room for another thread's stack, of 256 MB."""
     code = (

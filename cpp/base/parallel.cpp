@@ -4,10 +4,10 @@
 #include <cstdlib>
 #include <fstream>
 #include <limits>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -16,37 +16,24 @@
 #include <pthread.h>
 #include <sched.h>
 #endif
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+
+#include "base/team.hpp"
 
 namespace nablas {
 namespace {
-
-// Spins before yielding: about 20 us, longer than any phase of a small step.
-constexpr int spins_before_yield = 2000;
 
 std::atomic<bool> in_forked_child{false};
 std::atomic<int> requested_threads{0};
 std::atomic<int> openmp_limit_at_request{0};
 thread_local int own_threads = 0;
 
-// libgomp's worker threads do not survive fork and a region opened in the child waits for them forever,
-// so the child runs serially.
+// A team's threads do not survive fork; libgomp would wait for them in the child forever. So the child runs serially.
 const bool fork_handler_installed = [] {
 #if defined(__unix__) || defined(__APPLE__)
   pthread_atfork(nullptr, nullptr, [] { in_forked_child.store(true); });
 #endif
   return true;
 }();
-
-void relax() {
-#if defined(__x86_64__)
-  _mm_pause();
-#elif defined(__aarch64__)
-  __asm__ __volatile__("yield");
-#endif
-}
 
 // Processors granted by the cgroup's CPU quota (version 2, then 1), rounded up; `unlimited` without a quota.
 int read_cgroup_quota() {
@@ -74,43 +61,71 @@ int allowed_processors() {
   return std::max(1, std::min(static_cast<int>(std::thread::hardware_concurrency()), quota));
 }
 
-std::atomic<int> most_threads{std::numeric_limits<int>::max()};  // that could be started
-std::atomic<bool> shortage{false};
-
-// At most `threads`, as many as can be started now. libgomp ends the process where a thread cannot be created, so
-// before the calling thread's team grows, as many threads are started and ended.
-int startable(int threads) noexcept {
-  static thread_local int started = 1;  // libgomp keeps a team for each thread that opens regions
-  threads = std::min(threads, most_threads.load());
-  if (threads <= started) return threads;
-  std::atomic<bool> end{false};
-  std::vector<std::thread> made;
-  try {
-    made.reserve(threads - 1);
-    for (int i = 1; i < threads; ++i)
-      made.emplace_back([&end] {
-        while (!end.load()) std::this_thread::yield();
-      });
-  } catch (...) {  // std::system_error or std::bad_alloc
-    // libgomp needs a little memory besides its threads: one fewer than there could be
-    most_threads.store(std::max<int>(1, static_cast<int>(made.size())));
-    shortage.store(true);
-    threads = most_threads.load();
-  }
-  end.store(true);
-  for (std::thread& thread : made) thread.join();
-  return started = threads;
-}
-
+// OpenMP's limit; without OpenMP the one of OMP_NUM_THREADS, or none.
 int openmp_limit() {
 #ifdef _OPENMP
   return omp_get_max_threads();
 #else
-  return 1;
+  static const char* text = std::getenv("OMP_NUM_THREADS");
+  static const int limit = text == nullptr ? 0 : std::atoi(text);
+  return limit > 0 ? limit : std::numeric_limits<int>::max();
 #endif
 }
 
+// The size that OMP_STACKSIZE asks for; 0 if it is not set or libgomp ignores it. Without a unit it is in KiB.
+double openmp_stack_bytes() {
+  const char* text = std::getenv("OMP_STACKSIZE");
+  if (text == nullptr) text = std::getenv("GOMP_STACKSIZE");
+  if (text == nullptr) return 0;
+  char* end = nullptr;
+  const double count = std::strtod(text, &end);
+  if (end == text) return 0;
+  while (*end == ' ') ++end;
+  switch (*end) {
+    case 'b': case 'B': return count;
+    case 'm': case 'M': return count * (1 << 20);
+    case 'g': case 'G': return count * (1 << 30);
+    default: return count * (1 << 10);
+  }
+}
+
+const TeamBackend* find_backend(const std::string& name) {
+#ifdef _OPENMP
+  if (name == openmp_team.name) return &openmp_team;
+#endif
+  if (name == thread_team.name) return &thread_team;
+  const std::string choices = has_openmp ? "openmp, threads" : "threads (this build has no OpenMP)";
+  throw std::runtime_error("NABLAS_TEAM: expected one of " + choices + ", got '" + name + "'");
+}
+
+// OpenMP, unless its threads' stacks are too small for the kernels, or so large that a trial cannot tell whether
+// a thread can be started (team_openmp.cpp).
+const TeamBackend* choose_backend() {
+  if (const char* name = std::getenv("NABLAS_TEAM"); name != nullptr && *name != '\0') return find_backend(name);
+#ifdef _OPENMP
+  constexpr double least = 256 << 10, most = 8 << 20;
+  const double stack = openmp_stack_bytes();
+  if (stack == 0 || (stack >= least && stack <= most)) return &openmp_team;
+#endif
+  return &thread_team;
+}
+
+std::atomic<const TeamBackend*> backend_in_use{nullptr};
+std::atomic<bool> shortage{false};
+
+const TeamBackend& backend() {
+  const TeamBackend* found = backend_in_use.load(std::memory_order_acquire);
+  if (found == nullptr) backend_in_use.store(found = choose_backend(), std::memory_order_release);
+  return *found;
+}
+
 }  // namespace
+
+void spin_wait(const std::atomic<int>& value, int until) {
+  const auto reached = [&] { return value.load(std::memory_order_acquire) == until; };
+  if (spin(reached)) return;
+  while (!reached()) std::this_thread::yield();
+}
 
 void Barrier::wait(int team_size) {
   const int round = round_.load(std::memory_order_relaxed);
@@ -119,20 +134,13 @@ void Barrier::wait(int team_size) {
     round_.store(round + 1, std::memory_order_release);
     return;
   }
-  for (int spin = 0; round_.load(std::memory_order_acquire) == round; ++spin) {
-    if (spin < spins_before_yield)
-      relax();
-    else
-      std::this_thread::yield();
-  }
+  spin_wait(round_, round + 1);
 }
 
+bool in_forked_process() { return in_forked_child.load(std::memory_order_relaxed); }
+
 int num_threads() {
-#ifdef _OPENMP
-  if (in_forked_child.load(std::memory_order_relaxed) || omp_in_parallel()) return 1;
-#else
-  return 1;
-#endif
+  if (in_forked_process() || backend().in_team()) return 1;
   static const int most = 2 * allowed_processors();
   if (own_threads > 0) return std::min(own_threads, most);
   const int limit = openmp_limit();
@@ -158,19 +166,18 @@ int threads_for(double operations, double operations_per_thread) {
   return useful < available ? static_cast<int>(useful) : available;
 }
 
-void run_team([[maybe_unused]] int threads, void (*body)(void*, const Team&), void* context) noexcept {
+const char* team_backend() { return backend().name; }
+
+void use_team_backend(const std::string& name) { backend_in_use.store(find_backend(name), std::memory_order_release); }
+
+void report_shortage() { shortage.store(true); }
+
+void run_team(int threads, void (*body)(void*, const Team&), void* context) noexcept {
   Barrier barrier;
-#ifdef _OPENMP
-  if (threads > 1 && (threads = startable(threads)) > 1) {
-#pragma omp parallel num_threads(threads)
-    {
-      const Team team(omp_get_thread_num(), omp_get_num_threads(), &barrier);
-      body(context, team);
-    }
-    return;
-  }
-#endif
-  body(context, Team(0, 1, &barrier));
+  if (threads > 1 && !in_forked_process())
+    backend().run(threads, body, context, &barrier);
+  else
+    body(context, Team(0, 1, &barrier));
 }
 
 }  // namespace nablas

@@ -1,4 +1,4 @@
-// The one place that opens OpenMP regions, and the number of threads they get.
+// The one place that opens parallel regions, and the number of threads they get.
 //
 // A region runs one body on every thread of a team (single program, multiple data). The body derives its
 // share of the work from its rank and synchronizes at `barrier`. Shares decide only which thread
@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <string>
 #include <type_traits>
 
 #include "base/types.hpp"
@@ -43,14 +44,24 @@ class Team {
 
 // Threads a region may use now: the count of `set_num_threads`, capped by OpenMP's limit if that has fallen since
 // the call (threadpoolctl). Without such a call, OpenMP's limit if OMP_NUM_THREADS is set, else the processors this
-// process may use (affinity and cgroup quota). Never more than twice these. 1 in a forked child, inside another region
-// and without OpenMP.
+// process may use (affinity and cgroup quota). Never more than twice these. 1 in a forked child and inside another
+// region. Throws std::runtime_error if NABLAS_TEAM names no backend.
 int num_threads();
 void set_num_threads(int count);
 // Whether, since the last call, a team got fewer threads than it should have because no more could be started.
 bool take_shortage();
 // Threads for regions opened by the calling thread; overrides set_num_threads. 0: no override. Returns the old value.
 int set_own_threads(int count);
+
+// What the teams are made of: "openmp", or "threads" (std::thread). NABLAS_TEAM names one; else OpenMP where this build
+// has it. The results do not depend on it.
+const char* team_backend();
+void use_team_backend(const std::string& name);
+#ifdef _OPENMP
+constexpr bool has_openmp = true;
+#else
+constexpr bool has_openmp = false;
+#endif
 
 // Least multiply-adds (or similar) per thread: for a thread's wake-up, of up to 10 us, and for two barriers in a
 // region that is already open.

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/buffer.hpp"
+#include "base/long_sum.hpp"
 #include "bindings/arrays.hpp"
 #include "bindings/registry.hpp"
 #include "bindings/slices.hpp"
@@ -30,8 +31,9 @@ struct LossInputs {
     weights.emplace(sample_weight, "sample_weight");
     weights->expect({rows}, "sample_weight");
     check_range(*weights, 0, std::numeric_limits<T>::max(), "sample_weight");
-    total_weight = 0;
-    for (int64 i = 0; i < rows; ++i) total_weight += weights->data()[i];
+    LongSum sum;
+    for (int64 i = 0; i < rows; ++i) sum.add(weights->data()[i]);
+    total_weight = sum.total();
   }
   std::optional<py::array_t<int64>> labels;
   std::optional<Input<T>> targets, weights;
@@ -74,8 +76,7 @@ py::tuple loss_and_delta(int index, py::handle z_object, py::handle targets_obje
           losses.data()[i / loss_rows] = entry.rows(arguments, {i, std::min(i + loss_rows, end)});
       });
     });
-    double total = 0;
-    for (int64 i = 0; i < (rows + loss_rows - 1) / loss_rows; ++i) total += losses.data()[i];
+    const double total = long_sum(losses.data(), (rows + loss_rows - 1) / loss_rows, loss_rows);
     return py::make_tuple(total * share, delta.finish());
   });
 }

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <shared_mutex>
 
+#include "base/long_sum.hpp"
 #include "bindings/dataset.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/slices.hpp"
@@ -112,8 +113,7 @@ void bind(py::module_& m, const std::string& suffix) {
               const std::shared_lock<Lock> lock(self.lock);
               evaluate(self, set.data, objective, rows, losses.data());
             });
-            double total = 0;
-            for (int64 i = 0; i < (count + loss_rows - 1) / loss_rows; ++i) total += losses.data()[i];
+            const double total = long_sum(losses.data(), (count + loss_rows - 1) / loss_rows, loss_rows);
             const double weight = sum_of_weights(set.data, {0, count});
             return (weight > 0 ? total / weight : 0.0) + (l2 != 0 ? l2 * squared_weights(self) : 0.0);
           },

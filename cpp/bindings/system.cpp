@@ -171,6 +171,20 @@ count : int
       py::arg("count"),
       "Use `count` threads in calls from this Python thread only, 0: as set by set_num_threads; returns the previous "
       "value.");
+  m.def("team", &team_backend,
+        R"(team()
+--
+
+What the teams of threads are made of: ``"openmp"``, or ``"threads"`` (std::thread).
+
+OpenMP where this build has it and ``OMP_STACKSIZE`` is not set, or from 256 KiB to 8 MiB. Results do not depend on it.
+
+Raises
+------
+RuntimeError
+    When the environment variable ``NABLAS_TEAM`` names one that this build lacks.)");
+  m.def("use_team", &use_team_backend, py::arg("name"),
+        "Switch the teams' backend at run time; for tests and measurements.");
   m.def(
       "isa", [] { return kernels<float>().instruction_set; },
       R"(isa()
@@ -201,11 +215,7 @@ RuntimeError
       "Peak GFLOP/s of the threads in use: multiply-adds in registers, two operations each.");
   m.def("registry", &registry,
         "Activations, losses, optimizers, initializations and unary functions by name; see nablas/_registry.py.");
-#ifdef _OPENMP
-  m.attr("has_openmp") = true;
-#else
-  m.attr("has_openmp") = false;
-#endif
+  m.attr("has_openmp") = has_openmp;
 }
 
 }  // namespace nablas

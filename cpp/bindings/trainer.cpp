@@ -80,11 +80,11 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
     if (!on_rows.is_none()) on_rows(state.next_row);
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (!state.finite) return py::make_tuple(state.batch_loss, 0.0, false, seconds);
+  if (!state.finite) return py::make_tuple(state.batch_loss.total(), 0.0, false, seconds);
   const double count = state.count > 0 ? state.count : 1;
   const double penalised = by_batch ? l2 * state.penalties / count : l2;
   const double penalty = penalised != 0 ? penalised * squared_weights(self.network) : 0.0;
-  return py::make_tuple(state.loss_sum / count, penalty, true, seconds);
+  return py::make_tuple(state.loss_sum.total() / count, penalty, true, seconds);
 }
 
 // The mean loss over all rows and its gradient (parameters,), both with the penalty.
@@ -96,13 +96,13 @@ py::tuple gradient(PyTrainer<T>& self, const Dataset<T>& set, double l2) {
   kernels<T>();
   trainer.prepare(std::max<int64>(count, 1), false);
   const double weight = sum_of_weights(set.data, {0, count});
-  double loss = 0;
+  LongSum sum;
   in_slices(self.network, count, 3, [&](Range rows) {
     const std::shared_lock<Lock> lock(self.network.lock);
-    loss += trainer.add_gradient(set.data, objective, rows, weight > 0 ? 1 / weight : 0.0);
+    trainer.add_gradient(set.data, objective, rows, weight > 0 ? 1 / weight : 0.0, sum);
   });
   trainer.finish_gradient(count);
-  if (weight > 0) loss /= weight;
+  double loss = weight > 0 ? sum.total() / weight : sum.total();
   if (l2 != 0) {
     trainer.add_penalty(l2);
     loss += l2 * squared_weights(self.network);
@@ -162,18 +162,19 @@ void bind(py::module_& m, const std::string& suffix) {
             const Samples<T> data = batch_data(set, begin, end, order, held);
             const Objective objective = set.objective(self.network, 0);
             const Dropout dropout = self.dropout(rates, seed);
-            double loss = 0, weight = 0;
+            LongSum loss;
+            double weight = 0;
             {
               const GilReleased release;
               const std::lock_guard<Lock> lock(self.network.lock);
               self.trainer->prepare(end - begin, dropout.rates != nullptr);
               weight = sum_of_weights(data, {begin, end});
-              loss = self.trainer->add_gradient(data, objective, {begin, end}, weight > 0 ? 1 / weight : 0.0, dropout,
-                                                begin);
+              self.trainer->add_gradient(data, objective, {begin, end}, weight > 0 ? 1 / weight : 0.0, loss, dropout,
+                                         begin);
               self.trainer->finish_gradient(end - begin);
             }
             const py::array_t<T> gradient(self.network.parameter_count, self.trainer->gradient(), py::cast(&self));
-            return py::make_tuple(loss, weight, gradient);
+            return py::make_tuple(loss.total(), weight, gradient);
           },
           py::arg("data"), py::arg("begin"), py::arg("end"), py::arg("order"), py::arg("dropout"), py::arg("seed"))
       .def(

@@ -27,9 +27,9 @@ int64 rows_of_block(const Network<T>& network, int64 batch) {
 template <class T>
 double sum_of_weights(const Samples<T>& data, Range rows) {
   if (data.weights == nullptr) return static_cast<double>(rows.end - rows.begin);
-  double total = 0;
-  for (int64 i = rows.begin; i < rows.end; ++i) total += data.weights[data.row(i)];
-  return total;
+  LongSum sum;
+  for (int64 i = rows.begin; i < rows.end; ++i) sum.add(data.weights[data.row(i)]);
+  return sum.total();
 }
 
 template <class T>
@@ -62,17 +62,10 @@ void Trainer<T>::prepare(int64 batch, bool dropout, bool whole) {
 }
 
 template <class T>
-int Trainer<T>::sums_of(int64 blocks) {
-  int sums = 0;
-  for (; blocks > 0; blocks /= 2) sums += static_cast<int>(blocks % 2);
-  return sums;
-}
-
-template <class T>
 void Trainer<T>::keep_block(const Team& team, int64 number) {
   const Range own = team.share(network_.parameter_count, element_grain);
   T* const sum = gradient_.data() + own.begin;
-  int top = sums_of(number);
+  int top = LongSum::sums_of(number);
   for (int64 done = number + 1; done % 2 == 0; done /= 2)
     kernels<T>().add_scaled(T(1), partial_[--top].data() + own.begin, sum, own.end - own.begin);
   std::copy_n(sum, own.end - own.begin, partial_[top].data() + own.begin);
@@ -80,7 +73,7 @@ void Trainer<T>::keep_block(const Team& team, int64 number) {
 
 template <class T>
 void Trainer<T>::add_blocks(const Patch<T>& part, int64 number) {
-  for (int top = sums_of(number) - 1; top >= 0; --top)
+  for (int top = LongSum::sums_of(number) - 1; top >= 0; --top)
     for (int64 i = 0, at = part.begin; i < part.rows; ++i, at += part.rs)
       kernels<T>().add_scaled(T(1), partial_[top].data() + at, gradient_.data() + at, part.columns);
 }
@@ -88,7 +81,7 @@ void Trainer<T>::add_blocks(const Patch<T>& part, int64 number) {
 template <class T>
 void Trainer<T>::finish_gradient(int64 rows) {
   const int64 complete = rows / longest_sum;
-  int top = rows > 0 ? sums_of(complete) : 0;
+  int top = rows > 0 ? LongSum::sums_of(complete) : 0;
   if (rows > 0 && rows % longest_sum == 0)
     std::copy_n(partial_[--top].data(), network_.parameter_count, gradient_.data());
   while (top > 0) kernels<T>().add_scaled(T(1), partial_[--top].data(), gradient_.data(), network_.parameter_count);
@@ -147,15 +140,15 @@ void Trainer<T>::run_stretch(int threads, const Samples<T>& data, const Objectiv
       const bool first = range.begin == batch_begin, last = range.end == batch_end;
       const Block<T> block = pass_.block(network_, data, range);
       if (first) {
-        state.batch_loss = 0;
+        state.batch_loss.reset();
         state.batch_weight = sum_of_weights(data, {batch_begin, batch_end});
       }
       dropout.first_row = range.begin - batch_begin;
       dropout.step = network_.updates + state.step - shared_state.step;
       const double share = state.batch_weight > 0 ? 1 / state.batch_weight : 0.0;
       const double l2 = objective.by_batch ? objective.l2 * share : objective.l2;
-      state.batch_loss += losses_and_deltas(team, objective, block, T(share), dropout);
-      state.finite = std::isfinite(state.batch_loss);
+      state.batch_loss.add(losses_and_deltas(team, objective, block, T(share), dropout), range.end - range.begin);
+      state.finite = std::isfinite(state.batch_loss.total());
       if (!state.finite) break;
       if (team.rank == 0 && blocks % blocks_between_looks == 0) out_of_time = Pace::Clock::now() > deadline;
       UpdateArguments<T> update{};
@@ -169,7 +162,8 @@ void Trainer<T>::run_stretch(int threads, const Samples<T>& data, const Objectiv
       state.next_row = range.end;
       if (last) {
         const double each = static_cast<double>(batch_end - batch_begin);
-        state.loss_sum += objective.by_batch ? state.batch_loss * share * each : state.batch_loss;
+        const double batch_loss = state.batch_loss.total();
+        state.loss_sum.add(objective.by_batch ? batch_loss * share * each : batch_loss);
         state.penalties += share * each;
         state.count += objective.by_batch ? each : state.batch_weight;
         ++state.step;
@@ -216,9 +210,8 @@ void Trainer<T>::update_part(UpdateArguments<T>& arguments, const Layer& layer, 
 }
 
 template <class T>
-double Trainer<T>::add_gradient(const Samples<T>& data, const Objective& objective, Range rows, double scale,
-                                const Dropout& all_dropout, int64 origin) {
-  double total = 0;
+void Trainer<T>::add_gradient(const Samples<T>& data, const Objective& objective, Range rows, double scale,
+                              LongSum& loss, const Dropout& all_dropout, int64 origin) {
   const Pace::Stretch stretch = pace_.next(threads(rows.end - rows.begin), Pace::Seconds(0));
   parallel(stretch.threads, [&](const Team& team) {
     int64 at = rows.begin;
@@ -227,8 +220,8 @@ double Trainer<T>::add_gradient(const Samples<T>& data, const Objective& objecti
       const int64 done = at - origin, number = done / longest_sum, sum_end = origin + (number + 1) * longest_sum;
       dropout.first_row = done;
       const Block<T> block = pass_.block(network_, data, {at, std::min({at + block_, rows.end, sum_end})});
-      const double loss = losses_and_deltas(team, objective, block, T(scale), dropout);
-      if (team.rank == 0) total += loss;
+      const double block_loss = losses_and_deltas(team, objective, block, T(scale), dropout);
+      if (team.rank == 0) loss.add(block_loss, block.x.rows);
       pass_.gradient(team, network_, block, gradient_.data(), done % longest_sum != 0, dropout,
                      [](const Layer&, const Patch<T>&) {});
       team.barrier();
@@ -237,7 +230,6 @@ double Trainer<T>::add_gradient(const Samples<T>& data, const Objective& objecti
     } while (at < rows.end);
   });
   pace_.record(stretch, 1);
-  return total;
 }
 
 template <class T>

@@ -1,6 +1,7 @@
 // Training: the state kept between steps (gradient, optimizer states, progress of the epoch) and the epoch.
 #pragma once
 
+#include "base/long_sum.hpp"
 #include "network/pace.hpp"
 #include "network/pass.hpp"
 
@@ -11,14 +12,16 @@ struct OptimizerSetting {
   double hyperparameters[max_hyperparameters] = {};
 };
 
-// Progress of one epoch. The mean loss is loss_sum / count, without the penalty. With `by_batch`, the penalty is
+// Progress of one epoch. The mean loss is loss_sum.total() / count, without the penalty. With `by_batch`, the penalty is
 // l2 * penalties / count times the sum of the squared weights.
 struct EpochState {
   int64 next_row = 0;  // position in the visiting order
   int64 step = 0;      // batches finished in this epoch
-  double loss_sum = 0, penalties = 0, count = 0;
-  double batch_loss = 0, batch_weight = 0;  // of the current batch
-  bool finite = true;                       // false: a batch's loss was not finite; its update was not made
+  LongSum loss_sum;    // of batches
+  double penalties = 0, count = 0;
+  LongSum batch_loss;  // of the current batch
+  double batch_weight = 0;
+  bool finite = true;  // false: a batch's loss was not finite; its update was not made
 };
 
 template <class T>
@@ -34,10 +37,10 @@ class Trainer {
   bool run_epoch(const Samples<T>&, const Objective&, int64 batch, const double* rates, const Dropout&, double seconds,
                  EpochState& state);
 
-  // Adds these rows' part of the loss's gradient to `gradient()`, or overwrites it if they begin at `origin`; returns
-  // the sum of their weighted losses. `scale` is 1 / (sum of all rows' weights).
-  double add_gradient(const Samples<T>&, const Objective&, Range rows, double scale, const Dropout& = {},
-                      int64 origin = 0);
+  // Adds these rows' part of the loss's gradient to `gradient()`, or overwrites it if they begin at `origin`, and their
+  // weighted losses to `loss`. `scale` is 1 / (sum of all rows' weights).
+  void add_gradient(const Samples<T>&, const Objective&, Range rows, double scale, LongSum& loss, const Dropout& = {},
+                    int64 origin = 0);
   // After `add_gradient` of all rows from `origin` on: gradient() is their sum.
   void finish_gradient(int64 rows);
   // gradient() += 2 l2 w, biases excluded.
@@ -66,9 +69,8 @@ class Trainer {
   // Updates a part of one layer's parameters.
   void update_part(UpdateArguments<T>&, const Layer&, Patch<T>, double l2) const;
 
-  // Blocks of the sums over rows (longest_sum in base/types.hpp): sums in `partial_`, each of twice as many blocks as
-  // the next, or more. `number`: of the block that is in gradient_, from 0.
-  static int sums_of(int64 blocks);                // in `partial_` after so many blocks
+  // Blocks of the sums over rows, kept in `partial_` as LongSum keeps its own. `number`: of the block that is in
+  // gradient_, from 0.
   void keep_block(const Team&, int64 number);      // gradient_ to `partial_`, added where two sums are equal
   void add_blocks(const Patch<T>&, int64 number);  // those before `number`, to a part of gradient_
 

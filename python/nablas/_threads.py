@@ -11,8 +11,10 @@ from ._core import (
     peak_gflops,
     set_num_threads,
     set_own_threads,
+    team,
     thresholds,
     use_isa,
+    use_team,
 )
 
 __all__ = [
@@ -24,8 +26,10 @@ __all__ = [
     "peak_gflops",
     "set_num_threads",
     "set_own_threads",
+    "team",
     "thresholds",
     "use_isa",
+    "use_team",
 ]
 
 

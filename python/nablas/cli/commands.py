@@ -19,7 +19,7 @@ from ..mlp import MLP
 from ..optimizers import Optimizer, as_optimizer
 from ..schedules import Constant
 from . import tables
-from .preprocessing import Preprocessor, report
+from .preprocessing import Preprocessor, Statistics, report
 
 if TYPE_CHECKING:
     import polars as pl
@@ -48,7 +48,9 @@ def train(options: argparse.Namespace) -> None:
     if not options.json:
         _print_columns(columns)
     parts = _split(frame[target], options)
-    preprocessor = Preprocessor.learn(frame[parts["train"]], frame[target], options.task)
+    statistics = Statistics(target, options.task)
+    statistics.update(frame[parts["train"]], frame[target])
+    preprocessor = statistics.finish()
     data = {
         name: (preprocessor.matrix(frame[order]), preprocessor.targets(frame[order]))
         for name, order in parts.items()
@@ -99,7 +101,8 @@ def predict(options: argparse.Namespace) -> None:
         _files.check(options.out)
     polars = require("polars", "cli")
     net, preprocessor = _load(options.model)
-    frame, _ = tables.read(options.data, None, _format(options), preprocessor.kinds)
+    kinds = {**preprocessor.kinds, preprocessor.target["name"]: "text"}  # that column is not used
+    frame, _ = tables.read(options.data, None, _format(options), kinds)
     outputs = net.forward(preprocessor.matrix(frame)).astype(np.float64)
     target = preprocessor.target
     if target["kind"] == "number":

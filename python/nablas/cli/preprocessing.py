@@ -7,6 +7,7 @@ unknown and rarer values are zero in all of them.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,12 +42,153 @@ def _numbers(series: pl.Series) -> Array:
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def _scale(values: Array) -> tuple[float, float]:
-    present = values[~np.isnan(values)]
-    if len(present) == 0:
-        return 0.0, 1.0
-    deviation = float(present.std())
-    return float(present.mean()), deviation if deviation > 0 else 1.0
+class _Numbers:
+    """Mean and standard deviation of the values present, block by block.
+
+    The blocks' means and sums of squared deviations are combined as by Chan, Golub and LeVeque
+    (1983).
+    """
+
+    def __init__(self) -> None:
+        self.count, self.mean, self.squares, self.missing = 0, 0.0, 0.0, False
+
+    def update(self, series: pl.Series) -> None:
+        values = _numbers(series)
+        present = values[~np.isnan(values)]
+        self.missing |= len(present) < len(values)
+        if len(present) == 0:
+            return
+        count, step = self.count + len(present), float(present.mean()) - self.mean
+        share = len(present) / count
+        self.squares += float(present.var()) * len(present) + step**2 * share * self.count
+        self.mean += step * share
+        self.count = count
+
+    def finish(self) -> dict[str, float]:
+        deviation = math.sqrt(self.squares / self.count) if self.count else 0.0
+        return {"mean": self.mean, "scale": deviation if deviation > 0 else 1.0}
+
+
+class _Texts:
+    """How often each value occurs, block by block."""
+
+    def __init__(self) -> None:
+        self.counts: pl.DataFrame | None = None
+        self.missing = False
+
+    def update(self, series: pl.Series) -> None:
+        import polars as pl
+
+        self.missing |= series.null_count() > 0
+        counts = series.cast(pl.String).drop_nulls().rename("value").value_counts()
+        if self.counts is not None:
+            joined = pl.concat([self.counts, counts])
+            counts = joined.group_by("value").agg(pl.col("count").sum())
+        self.counts = counts
+
+    def finish(self) -> dict[str, list[str]]:
+        """The most frequent values, sorted."""
+        if self.counts is None:
+            return {"categories": []}
+        ordered = self.counts.sort(["count", "value"], descending=[True, False])["value"]
+        return {"categories": sorted(ordered.head(MAX_CATEGORIES).to_list())}
+
+
+class _Target:
+    """The classes of all rows, or mean and standard deviation of those to train on."""
+
+    def __init__(self, name: str, task: str) -> None:
+        self.name, self.task, self.integer = name, task, False
+        self.numbers = _Numbers()
+        self.classes: pl.Series | None = None
+
+    def update(self, series: pl.Series, every: pl.Series) -> None:
+        import polars as pl
+
+        self.integer = every.dtype.is_integer()
+        if self.task == "auto" and every.dtype.is_numeric() and not self.integer:
+            self.task = "regression"
+        if self.task != "regression":
+            found = every.unique()
+            self.classes = found if self.classes is None else pl.concat([self.classes, found])
+            self.classes = self.classes.unique()
+            if self.task == "auto" and self.integer and len(self.classes) > MAX_INTEGER_CLASSES:
+                self.task = "regression"
+        if self.task == "regression" or (self.task == "auto" and self.integer):
+            self.numbers.update(series)
+
+    def finish(self) -> dict[str, Any]:
+        if self.task == "regression":
+            return {"name": self.name, "kind": "number", **self.numbers.finish()}
+        classes = [] if self.classes is None else _text(self.classes.sort())
+        if len(classes) < 2:
+            raise ValueError(
+                f"target {self.name!r}: expected at least 2 classes, got {len(classes)}"
+            )
+        return {
+            "name": self.name,
+            "kind": "classes",
+            "classes": [str(value) for value in classes],
+            "dtype": "integer" if self.integer else "text",
+        }
+
+
+class Statistics:
+    """What a `Preprocessor` has to know of a table, learned block by block.
+
+    Parameters
+    ----------
+    target : str
+        The column to predict.
+    task : "auto", "classification" or "regression"
+        "auto": classes if the target is text or has few distinct integers.
+    """
+
+    def __init__(self, target: str, task: str) -> None:
+        self._target = _Target(target, task)
+        self._columns: dict[str, _Numbers | _Texts] = {}
+
+    def update(self, block: pl.DataFrame, targets: pl.Series | None = None) -> None:
+        """Add a block of rows.
+
+        Parameters
+        ----------
+        block : polars.DataFrame
+            The rows to train on, with the same columns in every block.
+        targets : polars.Series, optional
+            The target of all rows, if some are not to train on: a class may occur in those only.
+            Default: the block's.
+        """
+        target = self._target.name
+        for name in block.columns:
+            if name == target:
+                continue
+            series = block[name]
+            made = _Numbers if _kind(series) == "number" else _Texts
+            column = self._columns.setdefault(name, made())
+            if not isinstance(column, made) and series.null_count() < len(series):
+                expected = "numbers" if isinstance(column, _Numbers) else "text"
+                raise ValueError(
+                    f"column {name!r}: expected {expected}, as in the blocks before, got "
+                    f"{series.drop_nulls()[0]!r}"
+                )
+            column.update(series)
+        self._target.update(block[target], block[target] if targets is None else targets)
+
+    def finish(self) -> Preprocessor:
+        """The encoding of the rows so far."""
+        if not self._columns:
+            raise ValueError(f"expected columns beside the target {self._target.name!r}, got none")
+        columns = [
+            {
+                "name": name,
+                "kind": "number" if isinstance(column, _Numbers) else "text",
+                **column.finish(),
+                "indicator": column.missing,
+            }
+            for name, column in self._columns.items()
+        ]
+        return Preprocessor(columns, self._target.finish())
 
 
 class Preprocessor:
@@ -62,24 +204,6 @@ class Preprocessor:
 
     def __init__(self, columns: list[dict[str, Any]], target: dict[str, Any]) -> None:
         self.columns, self.target = columns, target
-
-    @classmethod
-    def learn(cls, frame: pl.DataFrame, targets: pl.Series, task: str) -> Preprocessor:
-        """Learn the encoding.
-
-        Parameters
-        ----------
-        frame : polars.DataFrame
-            The rows to train on.
-        targets : polars.Series
-            The target column of all rows: a class may be missing among those to train on.
-        task : "auto", "classification" or "regression"
-        """
-        target = targets.name
-        columns = [_learn_column(frame[name]) for name in frame.columns if name != target]
-        if not columns:
-            raise ValueError(f"expected columns beside the target {target!r}, got none")
-        return cls(columns, _learn_target(frame[target], targets, task))
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -212,47 +336,3 @@ def _codes(series: pl.Series, categories: list[str]) -> Array:
         categories, numbers, default=-1, return_dtype=pl.Int64
     )
     return made.fill_null(-1).to_numpy()
-
-
-def _learn_column(series: pl.Series) -> dict[str, Any]:
-    if _kind(series) == "number":
-        values = _numbers(series)
-        mean, scale = _scale(values)
-        return {
-            "name": series.name,
-            "kind": "number",
-            "mean": mean,
-            "scale": scale,
-            "indicator": bool(np.isnan(values).any()),
-        }
-    import polars as pl
-
-    counts = series.cast(pl.String).drop_nulls().rename("value").value_counts()
-    ordered = counts.sort(["count", "value"], descending=[True, False])["value"]
-    frequent = ordered.head(MAX_CATEGORIES).to_list()
-    return {
-        "name": series.name,
-        "kind": "text",
-        "categories": sorted(frequent),
-        "indicator": series.null_count() > 0,
-    }
-
-
-def _learn_target(series: pl.Series, every: pl.Series, task: str) -> dict[str, Any]:
-    """Mean and scale of the rows to train on, or the classes of all rows."""
-    if task == "auto":
-        few = every.dtype.is_integer() and every.n_unique() <= MAX_INTEGER_CLASSES
-        classes = few or not series.dtype.is_numeric()
-        task = "classification" if classes else "regression"
-    if task == "regression":
-        mean, scale = _scale(_numbers(series))
-        return {"name": series.name, "kind": "number", "mean": mean, "scale": scale}
-    if every.n_unique() < 2:
-        raise ValueError(f"target {series.name!r}: expected at least 2 classes, got 1")
-    ordered = every.unique().sort()
-    return {
-        "name": series.name,
-        "kind": "classes",
-        "classes": [str(value) for value in _text(ordered)],
-        "dtype": "integer" if series.dtype.is_integer() else "text",
-    }
