@@ -23,6 +23,8 @@ from ._optional import require
 from ._registry import ACTIVATIONS
 
 FORMAT = 2
+# safetensors ends the process if it gets no memory for its buffer (1 MiB) and copies of the header.
+WRITER_BYTES = 4 << 20
 KEY, CHECKSUM = "nablas", "sha256"
 __all__ = ["load", "save"]
 
@@ -54,6 +56,7 @@ def save(
     metadata = {KEY: header, CHECKSUM: _checksum(header, tensors)}
 
     def write_to(temporary: str) -> None:
+        bytearray(WRITER_BYTES + 4 * len(header))  # a MemoryError here rather than an abort there
         try:
             safetensors.save_file(tensors, temporary, metadata)
         except require("safetensors", "io").SafetensorError as error:  # also of a full disk
