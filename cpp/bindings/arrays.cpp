@@ -1,8 +1,12 @@
 #include "bindings/arrays.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <sstream>
+#include <utility>
+#include <vector>
 
 namespace nablas {
 namespace {
@@ -186,6 +190,30 @@ bool overlap(const py::array& a, const py::array& b) {
   const auto [a_low, a_high] = extent(a);
   const auto [b_low, b_high] = extent(b);
   return a_low < b_high && b_low < a_high;
+}
+
+py::dtype dtype_argument(py::handle value, const char* name) {
+  try {
+    return py::dtype::from_args(py::reinterpret_borrow<py::object>(value));
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_TypeError) && !error.matches(PyExc_ValueError)) throw;
+  }
+  type_error(name, "float32 or float64", py::repr(value));
+}
+
+void check_output(const py::array& array, const char* name) {
+  if (!array.writeable()) value_error(name, "a writeable array", "a read-only one");
+  // In the order of their strides, each dimension steps over all of those before: true of every slice of an array.
+  std::vector<std::pair<int64, int64>> dimensions;  // stride in bytes and length
+  for (py::ssize_t i = 0; i < array.ndim(); ++i)
+    if (array.shape(i) > 1) dimensions.emplace_back(std::abs(array.strides(i)), array.shape(i));
+  std::sort(dimensions.begin(), dimensions.end());
+  int64 covered = array.itemsize();
+  for (const auto& [stride, length] : dimensions) {
+    if (array.size() > 0 && stride < covered)
+      value_error(name, "an array whose elements do not share memory", "one with repeated elements");
+    covered += stride * (length - 1);
+  }
 }
 
 void check_size(const Shape& shape, int64 item_size, const char* name) {

@@ -50,6 +50,7 @@ std::uint64_t integer_argument(py::handle value, const char* name, std::uint64_t
 double number_argument(py::handle value, const char* name);
 bool flag_argument(py::handle value, const char* name);
 std::string name_argument(py::handle value, const char* name);
+py::dtype dtype_argument(py::handle value, const char* name);
 std::string type_name(py::handle value);
 
 // The result of a conversion by NumPy, or the exception that pybind11's `ensure` cleared: out of memory.
@@ -93,6 +94,8 @@ template <class T>
 constexpr Float float_of = sizeof(T) == 4 ? Float::float32 : Float::float64;
 
 bool overlap(const py::array& a, const py::array& b);
+// ValueError unless the array can be written and no two of its elements may share memory.
+void check_output(const py::array& array, const char* name);
 // OverflowError where the number of bytes does not fit in int64.
 void check_size(const Shape& shape, int64 item_size, const char* name);
 
@@ -146,7 +149,7 @@ class Result {
     target_ = py::reinterpret_borrow<py::array>(out);
     if (float_type(target_, name) != float_of<T>) type_error(name, float_name(float_of<T>), py::str(target_.dtype()));
     check_shape(target_, shape, name);
-    if (!target_.writeable()) value_error(name, "a writeable array", "a read-only one");
+    check_output(target_, name);
     bool direct = is_plain(target_);
     for (const py::array* input : apart) direct &= input == nullptr || !overlap(target_, *input);
     for (const py::array* input : in_place)

@@ -98,7 +98,7 @@ py::array gather_rows(py::handle x_object, py::handle indices_object, py::handle
   if (index_array.dtype().kind() == 'b') type_error("indices", "integers", "dtype bool (np.flatnonzero gives them)");
   const py::array_t<int64> indices = label_array(index_array, index_array.shape(0), x.view.rows, "indices");
   const py::dtype type = dtype.is_none() ? py::dtype(x.view.type == ElementType::float64 ? "float64" : "float32")
-                                         : py::dtype::from_args(py::reinterpret_borrow<py::object>(dtype));
+                                         : dtype_argument(dtype, "dtype");
   if (type.kind() != 'f' || (type.itemsize() != 4 && type.itemsize() != 8))
     type_error("dtype", "float32 or float64", py::str(type));
   return visit_float(type.itemsize() == 4 ? Float::float32 : Float::float64, [&](auto scalar) -> py::array {

@@ -83,6 +83,22 @@ def unmasked(name: str, value: Any) -> Any:
     return value
 
 
+def array(name: str, value: Any, dtype: Any = None) -> Any:
+    """`value` as an array (subclasses unchanged), or an error that names the argument."""
+    unmasked(name, value)
+    try:
+        return np.asanyarray(value, dtype)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"{name}: expected an array, got {type(value).__name__}: {error}"
+        ) from None
+
+
+def plain_array(name: str, value: Any, dtype: Any = None) -> Any:
+    """`value` as an array of NumPy's own type, or an error that names the argument."""
+    return np.asarray(array(name, value, dtype))
+
+
 def items(name: str, value: Any, of: str) -> list[Any]:
     """The items of a sequence or another iterable that is no string, or TypeError."""
     if isinstance(value, (str, bytes, dict, type)) or not isinstance(value, Iterable):

@@ -22,7 +22,7 @@ def as_matrix(x: Any, dtype: str, name: str = "X") -> Array:
     if type(x) is np.ndarray and x.dtype.char in "fd" and x.ndim == 2:
         usual: Array = x
         return usual
-    array: Array = np.asanyarray(_checks.unmasked(name, x))
+    array: Array = _checks.array(name, x)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name}: expected numbers, got dtype {array.dtype}")
     if array.ndim != 2:
@@ -35,7 +35,7 @@ def as_matrix(x: Any, dtype: str, name: str = "X") -> Array:
 
 def as_weights(weights: Any, dtype: str) -> Array:
     """Sample weights in the network's dtype, or TypeError; the core checks their values."""
-    array = np.asarray(_checks.unmasked("sample_weight", weights))
+    array: Array = _checks.plain_array("sample_weight", weights)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"sample_weight: expected numbers, got dtype {array.dtype}")
     return array.astype(dtype, copy=False)
@@ -77,7 +77,7 @@ def as_targets(
 ) -> tuple[Array, list[str] | None]:
     """`y` as class indices (n,) or targets (n, outputs), and the classes if y holds strings."""
     entry = LOSSES[loss]
-    array = np.asarray(_checks.unmasked("y", y))
+    array: Array = _checks.plain_array("y", y)
     if array.dtype.kind == "O" and array.size and all(isinstance(v, str) for v in array.flat):
         array = array.astype(str)
     if array.dtype.kind == "U":

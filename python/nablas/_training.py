@@ -55,7 +55,7 @@ def prepare(
     """
     resolved = resolve(loss, net.output)
     named = resolved if isinstance(resolved, Loss) else Loss(default_loss(net.output))
-    x, targets = _data.as_matrix(X, net.dtype), np.asarray(_checks.unmasked("y", y))
+    x, targets = _data.as_matrix(X, net.dtype), _checks.plain_array("y", y)
     weight = None if sample_weight is None else _data.as_weights(sample_weight, net.dtype)
     _data.check_rows(x, targets, weight)
     if named is resolved:

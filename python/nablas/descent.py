@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._checks import flag, function, integer, number
+from ._checks import flag, function, integer, number, plain_array
 from .callbacks import is_true
 from .optimizers import SGD, Optimizer, as_optimizer
 
@@ -92,9 +92,10 @@ def gradient_descent(
     if callback is not None:
         function("callback", callback)
     keep_path = flag("keep_path", keep_path)
-    if np.asarray(x0).dtype.kind not in "fiub":
-        raise TypeError(f"x0: expected numbers, got dtype {np.asarray(x0).dtype}")
-    x = np.array(x0, dtype=np.float32 if np.asarray(x0).dtype == np.float32 else np.float64)
+    start = plain_array("x0", x0)
+    if start.dtype.kind not in "fiub":
+        raise TypeError(f"x0: expected numbers, got dtype {start.dtype}")
+    x = np.array(start, dtype=np.float32 if start.dtype == np.float32 else np.float64)
     max_iterations = integer("max_iterations", max_iterations, 0)
     tolerance = number("tolerance", tolerance, least=0)
     rule = SGD(learning_rate) if optimizer is None else as_optimizer(optimizer)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _data, _losses, kernels
+from . import _checks, _data, _losses, kernels
 from ._registry import LOSSES
 from .network import Network, through_output
 
@@ -97,9 +97,9 @@ def explain(
     net: Network, x: ArrayLike, y: ArrayLike, loss: str | _losses.Loss | None
 ) -> Explanation:
     """Compute an `Explanation` from the public kernels; see `MLP.explain`."""
-    rows = np.asanyarray(x)
+    rows = _checks.array("x", x)
     if rows.ndim == 1:
-        rows, y = rows[np.newaxis], np.asarray(y)[np.newaxis]
+        rows, y = rows[np.newaxis], _checks.plain_array("y", y)[np.newaxis]
     a = _data.as_matrix(rows, net.dtype, "x").astype(net.dtype)
     if a.shape[1] != net.sizes[0]:
         raise ValueError(f"x: expected {net.sizes[0]} features, got {a.shape[1]}")

@@ -7,32 +7,46 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._checks import unmasked
+from ._checks import integer, plain_array
 
 Array = NDArray[Any]
 
 
-def _pair(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-    truth = np.asarray(unmasked("y_true", y_true))
-    predicted = np.asarray(unmasked("y_pred", y_pred))
+def _pair(
+    y_true: ArrayLike, y_pred: ArrayLike, name: str = "y_pred", *, numbers: bool = True
+) -> tuple[Array, Array]:
+    """Both as arrays of as many rows, all numbers or, if allowed, all strings.
+
+    `name` is the second one's in messages.
+    """
+    truth, predicted = _readable("y_true", y_true, numbers), _readable(name, y_pred, numbers)
+    for argument, array in (("y_true", truth), (name, predicted)):
+        if array.ndim == 0:
+            raise ValueError(f"{argument}: expected an array, got a single value")
     kinds = {"t" if a.dtype.kind in "UST" else "n" for a in (truth, predicted) if a.dtype != object}
     if len(kinds) == 2:
-        raise TypeError(
-            "y_true, y_pred: expected both to be strings or both numbers, got a mixture"
-        )
-    if truth.ndim == 0 or predicted.ndim == 0:
-        raise ValueError("y_true, y_pred: expected arrays, got a single value")
+        raise TypeError(f"y_true: expected strings or numbers like {name}, got a mixture")
     if len(truth) != len(predicted):
-        raise ValueError(f"y_true: expected {len(predicted)} rows like y_pred, got {len(truth)}")
+        raise ValueError(f"y_true: expected {len(predicted)} rows like {name}, got {len(truth)}")
     if len(truth) == 0:
         raise ValueError("y_true: expected at least one row, got 0")
     return truth, predicted
 
 
+def _readable(name: str, values: ArrayLike, numbers: bool) -> Array:
+    array: Array = plain_array(name, values)
+    if numbers and array.dtype.kind == "O":
+        array = plain_array(name, array, float)
+    if array.dtype.kind not in ("biuf" if numbers else "biufUSTO"):
+        expected = "numbers" if numbers else "numbers or strings"
+        raise TypeError(f"{name}: expected {expected}, got dtype {array.dtype}")
+    return array
+
+
 def _mean(values: Array, sample_weight: ArrayLike | None) -> float:
     if sample_weight is None:
         return float(np.mean(values))
-    weight = np.asarray(sample_weight, dtype=float)
+    weight = plain_array("sample_weight", sample_weight, float)
     if weight.shape != values.shape:
         raise ValueError(f"sample_weight: expected shape {values.shape}, got {weight.shape}")
     if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0):
@@ -56,7 +70,7 @@ def accuracy(
     float
         From 0 to 1.
     """
-    truth, predicted = _pair(y_true, y_pred)
+    truth, predicted = _pair(y_true, y_pred, numbers=False)
     if predicted.ndim == 1 and truth.ndim == 2 and truth.shape[1] > 1:
         if not ((truth == 0) | (truth == 1)).all() or not (truth.sum(axis=1) == 1).all():
             raise ValueError("y_true: expected one-hot rows beside classes in y_pred, got others")
@@ -82,7 +96,7 @@ def subset_accuracy(
     float
         From 0 to 1; scikit-learn's ``accuracy_score`` of label indicators.
     """
-    truth, predicted = _pair(y_true, y_pred)
+    truth, predicted = _pair(y_true, y_pred, numbers=False)
     if truth.ndim != 2 or truth.shape != predicted.shape:
         raise ValueError(
             f"y_true: expected shape (n, labels) like y_pred, got {truth.shape} and "
@@ -112,7 +126,11 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None 
         raise ValueError(
             f"y_true: expected {predicted.shape[1]} columns like y_pred, got {truth.shape[1]}"
         )
-    weight = np.ones(len(truth)) if sample_weight is None else np.asarray(sample_weight, float)
+    weight = (
+        np.ones(len(truth))
+        if sample_weight is None
+        else plain_array("sample_weight", sample_weight, float)
+    )
     _mean(np.zeros(len(truth)), weight)
     unexplained = weight @ np.square(truth - predicted)
     total = weight @ np.square(truth - np.average(truth, axis=0, weights=weight))
@@ -158,7 +176,7 @@ def cross_entropy(
     float
         In nats.
     """
-    truth, prob = _pair(y_true, y_prob)
+    truth, prob = _pair(y_true, y_prob, "y_prob")
     if prob.ndim != 2:
         raise ValueError(f"y_prob: expected shape (n, classes), got {prob.shape}")
     if truth.ndim == 1:
@@ -178,7 +196,11 @@ def cross_entropy(
         raise ValueError("y_true: expected probabilities, got numbers below 0 or nan")
     terms = -(truth * np.log(_probabilities(prob))).sum(axis=1)
     mean = _mean(terms, sample_weight)
-    total = len(terms) if sample_weight is None else float(np.asarray(sample_weight).sum())
+    total = (
+        len(terms)
+        if sample_weight is None
+        else float(plain_array("sample_weight", sample_weight).sum())
+    )
     return mean if normalize else mean * total
 
 
@@ -201,7 +223,7 @@ def binary_cross_entropy(
     float
         In nats.
     """
-    truth, prob = _pair(y_true, y_prob)
+    truth, prob = _pair(y_true, y_prob, "y_prob")
     if truth.shape != prob.shape:
         raise ValueError(f"y_true: expected shape {prob.shape} like y_prob, got {truth.shape}")
     if truth.dtype.kind not in "fiub":
@@ -215,15 +237,14 @@ def binary_cross_entropy(
 
 def _hits_at_k(y_true: ArrayLike, y_score: ArrayLike, k: int) -> tuple[Array, Array]:
     """Number of each sample's true labels among its k highest scores, and in all."""
-    truth, score = _pair(y_true, y_score)
+    truth, score = _pair(y_true, y_score, "y_score")
     if truth.ndim != 2 or truth.shape != score.shape:
         raise ValueError(
             f"y_true: expected shape (n, labels) like y_score, got {truth.shape} and {score.shape}"
         )
     if not np.isin(truth, (0, 1)).all():
         raise ValueError("y_true: expected 0 or 1 for each label, got other values")
-    if not 1 <= k <= score.shape[1]:
-        raise ValueError(f"k: expected 1 to {score.shape[1]}, got {k}")
+    integer("k", k, 1, score.shape[1])
     if np.isnan(score).any():
         raise ValueError("y_score: expected numbers, got nan")
     relevant = truth.astype(float)

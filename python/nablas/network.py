@@ -220,12 +220,16 @@ class Network:
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """`metrics.accuracy` for softmax, sigmoid and step outputs, `metrics.r2` for others."""
-        if self.classes is not None and np.asarray(y).dtype.kind in "fiub":
-            raise TypeError(
-                f"y: expected strings like the classes, got dtype {np.asarray(y).dtype}"
-            )
+        truth = _checks.plain_array("y", y)
+        if self.classes is not None and truth.dtype.kind in "fiub":
+            raise TypeError(f"y: expected strings like the classes, got dtype {truth.dtype}")
         function = metrics.accuracy if self.metric == "accuracy" else metrics.r2
-        return function(y, self.predict(X))
+        predicted = self.predict(X)
+        try:
+            return function(truth, predicted)
+        except (TypeError, ValueError) as error:
+            text = str(error).replace("y_true", "y").replace("y_pred", "the predictions")
+            raise type(error)(text) from None
 
     # ---- saving ----------------------------------------------------------------------------
 

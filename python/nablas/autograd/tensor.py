@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._checks import unmasked
+from .._checks import plain_array
 from .operators import Operators
 from .recording import edits, kept, next_number, recording
 from .rules import RULES, Operation
@@ -231,8 +231,8 @@ class Tensor(Operators):
 
 def as_data(data: Any, dtype: DTypeLike | None = None) -> Array:
     """An array of real numbers, sharing memory with `data` where it can."""
-    given = data.data if isinstance(data, Tensor) else unmasked("data", data)
-    array = np.asarray(given, dtype)
+    given = data.data if isinstance(data, Tensor) else data
+    array: Array = plain_array("data", given, dtype)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"data: expected real numbers, got dtype {array.dtype}")
     return array

@@ -85,10 +85,11 @@ def loss(
 
 @loss(averaged=False, link="softmax", function="softmax_cross_entropy")
 def cross_entropy(z: Any, y: Any) -> Any:
-    """``-y log softmax(z)``."""
+    """``-y log softmax(z)``; a row with +inf has no softmax, all its results are NaN."""
     if z.shape[1] == 0:
         return z, z
     log_p = z - np.logaddexp.reduce(z, axis=1, keepdims=True)
+    log_p[np.isnan(log_p).any(axis=1)] = np.nan
     return -np.where(y == 0, 0.0, y * log_p), np.exp(log_p) * y.sum(axis=1, keepdims=True) - y
 
 

@@ -24,7 +24,7 @@ def philox(seed: int, index: ArrayLike, step: int, stream: int) -> Array:
         np.full(counter.shape, step & 0xFFFFFFFF, np.uint64),
         np.full(counter.shape, stream, np.uint64),
     ]
-    k0, k1 = seed & 0xFFFFFFFF, seed >> 32
+    k0, k1 = int(seed) & 0xFFFFFFFF, int(seed) >> 32
     for _ in range(10):
         first, second = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
         c = [
