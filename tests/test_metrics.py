@@ -83,7 +83,7 @@ def test_dtypes_and_constant_targets():
     [
         (lambda: metrics.accuracy([1], [1, 2]), "y_true: expected 2 rows"),
         (lambda: metrics.accuracy([], []), "at least one row"),
-        (lambda: metrics.accuracy(1, 1), "expected arrays"),
+        (lambda: metrics.accuracy(1, 1), "expected an array, got a single value"),
         (lambda: metrics.accuracy([1, 2], [1, 2], sample_weight=[1]), r"sample_weight: expected shape \(2,\)"),
         (lambda: metrics.r2([1.0, 2], [1, 2], sample_weight=[0, 0]), "some above it"),
         (lambda: metrics.r2([1.0, 2], [1, 2], sample_weight=[1, np.inf]), "finite weights"),
