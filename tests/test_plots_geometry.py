@@ -190,7 +190,8 @@ def test_nothing_overlaps_and_every_number_is_the_networks(sizes, activation, ou
     colouring = gradients if view in ("backward", "both") else weights
     expected = [colouring[k][i + 1, j] for k, i, j in segments(display)]
     np.testing.assert_array_equal(display.lines_.get_array(), expected)
-    assert ("∂J/∂w" in display.legend_.get_title().get_text()) == (view in ("backward", "both"))
+    kind = "∂J/∂w" if view in ("backward", "both") else "weight"
+    assert any(t.get_text() in (f"{kind} < 0", f"{kind} > 0") for t in display.legend_.get_texts())
     for (k, i, j), text in display.edge_texts_.items():
         shown = [value(part) for part in text.get_text().split("\n∂ ")]
         wanted = {"backward": [gradients], "both": [weights, gradients]}.get(view, [weights])
@@ -235,7 +236,7 @@ def test_colours_tell_sign_and_kind_and_widths_the_size():
     net.parameters[:] = -2, 0, 1
     weights = plots.NetworkDisplay.from_estimator(net)
     names = [t.get_text() for t in weights.legend_.get_texts()]
-    assert names == ["negative", "zero", "positive", "widest: ±2", "bias node, value 1"]
+    assert names == ["weight < 0", "weight = 0", "weight > 0", "widest: 2", "bias node: 1"]
     drawn = weights.figure_.canvas.draw() or weights.lines_.get_colors()
     keys = [line.get_color() for line in weights.legend_.get_lines()[:3]]
     assert [mpl.colors.to_hex(c) for c in drawn] == [mpl.colors.to_hex(c) for c in keys]
