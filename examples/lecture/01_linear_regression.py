@@ -5,7 +5,7 @@ up to some noise, in mini-batches.
 """
 
 import numpy as np
-from _common import main, panels, save
+from _common import main, panels
 
 import nablas as nb
 
@@ -18,7 +18,7 @@ def houses(n=120, seed=0):
     return np.column_stack([area, distance]), price
 
 
-def run(folder):
+def run(pictures):
     raw, y = houses()
     X = (raw - raw.mean(axis=0)) / raw.std(axis=0)
     n = len(X)
@@ -47,10 +47,6 @@ def run(folder):
         epochs=40,
         callbacks=[lambda state: path.append(net.parameters.copy()) and None],
     )
-    print(f"closed form      {closed.round(3)}  cost {cost(closed):.3f}")
-    print(f"batch            {batch.x.round(3)}  cost {batch.cost:.3f}, {batch.iterations} steps")
-    print(f"mini-batches     {net.parameters.round(3)}  cost {cost(net.parameters):.3f}")
-    print(f"gradient at zero {gradient(np.zeros(3)).round(3)} = engine {at_zero.round(3)}")
 
     figure, (left, middle, right) = panels(3)
     order = np.argsort(raw[:, 0])
@@ -75,10 +71,11 @@ def run(folder):
     right.plot(*closed[1:], "k*", markersize=11, label="closed form")
     right.set(xlabel="weight of the area", ylabel="weight of the distance", title="Paths")
     right.legend()
-    save(figure, folder, "01_linear_regression")
+    pictures.save("01_linear_regression", figure)
     return {
         "closed": closed,
         "batch": batch.x,
+        "steps": batch.iterations,
         "mini_batch": net.parameters.copy(),
         "gradient_error": np.abs(at_zero - gradient(np.zeros(3))).max(),
     }

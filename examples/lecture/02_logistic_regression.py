@@ -5,7 +5,7 @@ gradient (1/n) Xᵀ(p - y) and is convex; the squared error of a sigmoid is not.
 """
 
 import numpy as np
-from _common import main, panels, save
+from _common import main, panels
 from sklearn.datasets import make_blobs
 
 import nablas as nb
@@ -18,14 +18,13 @@ def sigmoid(z):
     return 1 / (1 + np.exp(-z))
 
 
-def run(folder):
+def run(pictures):
     X, y = make_blobs(100, centers=[[-1.5, -1], [1.5, 1]], cluster_std=1.3, random_state=3)
     n = len(X)
     extended = np.column_stack([np.ones(n), X])
 
     stepped = nb.MLP([2, 1], output="step", dtype="float64", seed=0)
     no_gradient = stepped.gradient(X, y, loss="mse")
-    print(f"gradient through a step: {no_gradient}")
 
     def cost(w):
         p = sigmoid(extended @ w)
@@ -39,16 +38,12 @@ def run(folder):
     )
     net = nb.MLP([2, 1], output="sigmoid", dtype="float64", init="zeros")
     net.fit(X, y, optimizer=nb.SGD(RATE), batch_size=n, epochs=STEPS, shuffle=False)
-    print(f"gradient_descent {result.x.round(6)}  cost {result.cost:.6f}")
-    print(f"one-layer net    {net.parameters.round(6)}  accuracy {net.score(X, y):.2f}")
 
     w = np.linspace(-12, 12, 481)
     x1, y1 = np.array([1.0, -0.6, 1.5, -1.0]), np.array([1.0, 0.0, 0.0, 0.0])
     p = sigmoid(np.outer(w, x1))
     squared = np.mean((p - y1) ** 2, axis=1)
     entropy = -np.mean(y1 * np.log(p) + (1 - y1) * np.log1p(-p), axis=1)
-    print(f"least second difference: MSE {np.diff(squared, 2).min():.2e} (below 0: not convex), ")
-    print(f"                         cross-entropy {np.diff(entropy, 2).min():.2e}")
 
     figure, axes = panels(4, 3.6)
     ActivationDisplay.from_names(["step", "sigmoid"], ax=axes[:2])
@@ -57,7 +52,7 @@ def run(folder):
     axes[2].set(xlabel="weight", ylabel="cost / its maximum", title="Cost of one weight")
     axes[2].legend()
     DecisionBoundaryDisplay.from_estimator(net, X, y, names=("x₁", "x₂"), ax=axes[3])
-    save(figure, folder, "02_logistic_regression")
+    pictures.save("02_logistic_regression", figure)
     return {
         "step_gradient": no_gradient,
         "descent": result.x,

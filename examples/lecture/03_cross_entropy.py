@@ -1,29 +1,23 @@
 """Cross-entropy: the binary table, distributions over classes, the Kullback-Leibler divergence."""
 
 import numpy as np
-from _common import main, panels, save
+from _common import main, panels
 
 from nablas import metrics
 
 TABLE = [(0.775, 1), (0.116, 0), (0.884, 1), (0.744, 0), (0.320, 0)]
 
 
-def run(folder):
+def run(pictures):
     p, y = np.array(TABLE).T
     terms = -y * np.log(p) - (1 - y) * np.log(1 - p)
     mean = metrics.binary_cross_entropy(y, p)
-    print("    p    y   -y log p - (1-y) log(1-p)")
-    for row in zip(p, y, terms, strict=True):
-        print("{:.3f}  {:.0f}   {:.4f}".format(*row))
-    print(f"mean     {mean:.4f}")
 
     truth, guess = np.array([0.5, 0.3, 0.2]), np.array([0.2, 0.5, 0.3])
     entropy = -(truth * np.log(truth)).sum()
     divergence = (truth * np.log(truth / guess)).sum()
     cross = metrics.cross_entropy([truth], [guess])
-    print(f"H(t, q) = {cross:.4f} = H(t) + KL(t ‖ q) = {entropy:.4f} + {divergence:.4f}")
     one_hot = metrics.cross_entropy([[0, 1, 0]], [guess])
-    print(f"with a class known for sure H(t) = 0: cross-entropy = KL = -log q = {one_hot:.4f}")
 
     figure, (left, right) = panels(2)
     grid = np.linspace(0.005, 0.995, 400)
@@ -45,7 +39,7 @@ def run(folder):
         title="Cross-entropy and divergence",
     )
     right.legend()
-    save(figure, folder, "03_cross_entropy")
+    pictures.save("03_cross_entropy", figure)
     return {
         "terms": terms,
         "mean": mean,

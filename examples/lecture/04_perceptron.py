@@ -6,7 +6,7 @@ regression).
 """
 
 import numpy as np
-from _common import main, panels, save
+from _common import main, panels
 from sklearn.datasets import make_blobs
 
 import nablas as nb
@@ -41,17 +41,14 @@ def as_network(w, output):
     return net
 
 
-def run(folder):
+def run(pictures):
     X, y = make_blobs(60, centers=[[3, 1], [6, 3]], cluster_std=0.7, random_state=0)
-    w, corrections = perceptron(X, y, "step")
-    print(f"step: corrections by epoch {corrections}, weights {w.round(3)}")
+    corrections = perceptron(X, y, "step")[1]
     square = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
     gates = {
         name: perceptron(square, np.array(table), "step")[1]
         for name, table in {"AND": [0, 0, 0, 1], "OR": [0, 1, 1, 1], "XOR": [0, 1, 1, 0]}.items()
     }
-    for name, wrong in gates.items():
-        print(f"{name:3}: {'learned' if wrong[-1] == 0 else 'never learned'} ({len(wrong)} epochs)")
 
     point = np.array([0.3, -0.2, 0.5])
     pairs = {"sigmoid": "binary_cross_entropy", "identity": "half_mse"}
@@ -59,7 +56,6 @@ def run(folder):
     for activation, loss in pairs.items():
         minus_gradient = -as_network(point, activation).gradient(X, y.astype(float), loss=loss)
         errors[activation] = np.abs(minus_gradient - correction(X, y, point, activation)).max()
-        print(f"{activation}: the correction is -∇ of {loss}, off by {errors[activation]:.1e}")
 
     figure, axes = panels(3)
     rates = {"step": 1.0, "sigmoid": 0.1, "identity": 0.01}
@@ -69,7 +65,7 @@ def run(folder):
             net = _Classifier(net)
         DecisionBoundaryDisplay.from_estimator(net, X, y, names=("x₁", "x₂"), ax=ax)
         ax.set_title(f"perceptron with {activation}")
-    save(figure, folder, "04_perceptron")
+    pictures.save("04_perceptron", figure)
     return {"corrections": corrections, "gates": gates, "errors": errors}
 
 
