@@ -53,15 +53,20 @@ def mutated(value):
     return value * 1.1 if value else 0.1
 
 
-def survives(script, place):
-    """Whether the section with one constant changed is taken for the committed one."""
+def mutant(script, place):
+    """The script's text with one constant changed."""
     line, start, end, value = place
+    lines = script.read_text(encoding="utf-8").splitlines(keepends=True)
+    row = lines[line - 1].encode()  # columns of the syntax tree count bytes
+    lines[line - 1] = (row[:start] + repr(mutated(value)).encode() + row[end:]).decode()
+    return "".join(lines)
+
+
+def survives(script, text):
+    """Whether the section with this text for its script is taken for the committed one."""
     with tempfile.TemporaryDirectory() as folder:
         copy = shutil.copytree(SCRIPTS, Path(folder) / "lecture")
-        lines = script.read_text(encoding="utf-8").splitlines(keepends=True)
-        row = lines[line - 1].encode()  # columns of the syntax tree count bytes
-        lines[line - 1] = (row[:start] + repr(mutated(value)).encode() + row[end:]).decode()
-        (copy / script.name).write_text("".join(lines), encoding="utf-8")
+        (copy / script.name).write_text(text, encoding="utf-8")
         program = [sys.executable, str(Path(__file__).with_name("lecture_pages.py"))]
         try:
             done = subprocess.run(
@@ -83,9 +88,12 @@ def main():
         scripts = [s for s in scripts if int(s.name[:2]) in chosen.sections]
     places = [(s, place) for s in scripts for place in constants(s.read_text(encoding="utf-8"))]
     picked = random.Random(chosen.seed).sample(places, min(chosen.count, len(places)))
+    for script in {script for script, _ in picked}:
+        if not survives(script, script.read_text(encoding="utf-8")):
+            sys.exit(f"{script.name}: differs from its page before any change")
     survivors = 0
     for script, place in picked:
-        alive = survives(script, place)
+        alive = survives(script, mutant(script, place))
         survivors += alive
         line, column, _, value = place
         change = f"{script.name}:{line}:{column} {value} → {mutated(value):g}"
