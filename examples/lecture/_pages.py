@@ -140,7 +140,8 @@ def _real(text):
 
 def fixed(value, digits=2):
     """A number with so many decimals."""
-    return _real(f"{float(value):,.{digits}f}")
+    text = f"{float(value):,.{digits}f}"
+    return _real(text if any(digit in text for digit in "123456789") else text.lstrip("-"))
 
 
 def scientific(value, digits=1):

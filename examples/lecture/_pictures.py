@@ -21,7 +21,10 @@ MOST = 16
 
 def picture_data(figure, dpi):
     """Everything a Figure shows; `size` in pixels, `least_text` in points."""
-    figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    figure.set_layout_engine("none")  # layout takes most of the time, and moves no data
+    figure.draw_without_rendering()  # sets limits and ticks, projects what is in space
+    figure.set_layout_engine(engine)
     texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
     return {
         "size": [round(dpi * inches) for inches in figure.get_size_inches()],
@@ -123,11 +126,14 @@ def _thin(values, thin=True):
     # far outside the Axes, or nowhere (the logarithm of 0): one place is as good as another
     values = np.clip(np.nan_to_num(values, nan=-1, posinf=2, neginf=-1), -1, 2)
     summary = [f(values, axis=0) for f in (np.min, np.mean, np.max)]
-    shown = {"extent": np.round(summary, 3).tolist()}
+    shown = {"extent": _rounded(summary)}
     if thin:
-        rows = np.round(values[_some(len(values))], 3)
-        shown |= {"count": len(values), "rows": rows.tolist()}
+        shown |= {"count": len(values), "rows": _rounded(values[_some(len(values))])}
     return shown
+
+
+def _rounded(fractions):
+    return (np.round(fractions, 3) + 0.0).tolist()  # + 0.0: no -0.0
 
 
 def _short(value):
