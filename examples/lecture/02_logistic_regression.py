@@ -19,6 +19,7 @@ SHORT_RATE, SHORT_STEPS = 0.01, 2000
 LONG_RATE, LONG_STEPS = 1.0, 20_000
 NEWTON_STEPS = 10
 SEEDS, START_SPREAD, START_STEPS = 30, 8.0, 500
+MANY = 0.2  # share of wrong rows
 ROUNDING = 1e-12
 
 
@@ -178,7 +179,8 @@ def run(pictures):
         "formula_error": np.abs(formula - with_weights(point).gradient(X, y)).max(),
         "accuracy": minimum.score(X, y),
         "wrong": {loss: np.percentile(ends[:, 0], [0, 50, 100]) for loss, ends in starts.items()},
-        "stuck": np.count_nonzero(starts["mse"][:, 0] > 0.2),
+        "stuck": np.count_nonzero(starts["mse"][:, 0] > MANY),
+        "many": MANY,
         "seeds": SEEDS,
         "start_spread": START_SPREAD,
         "start_steps": START_STEPS,
