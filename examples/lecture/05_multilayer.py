@@ -1,7 +1,7 @@
 """The multilayer perceptron: a forward pass by hand, and the dimensions of every matrix."""
 
 import numpy as np
-from _common import main, panels, save
+from _common import main, panels
 
 import nablas as nb
 from nablas.plots import NetworkDisplay
@@ -26,31 +26,27 @@ def dimension_exercise():
     return net, X, np.array([0.0, 1, 1, 0])
 
 
-def run(folder):
+def run(pictures):
     net, x = forward_exercise()
     explanation = net.explain(x, 0.0)
-    print(explanation)
-    print(f"ŷ = {explanation.output.item():g}\n")
 
     deep, X, y = dimension_exercise()
     passed = deep.explain(X, y)
-    print(passed)
     shapes = {"X'": (4, 3)}
     for i, layer in enumerate(passed.layers, 1):
         shapes[f"W{i}"] = (layer.weights.shape[0] + 1, layer.weights.shape[1])
         rows, units = layer.a.shape
         last = i == len(passed.layers)
         shapes["Y" if last else f"A{i}"] = (rows, units if last else units + 1)
-    print("  ".join(f"{name} {a}×{b}" for name, (a, b) in shapes.items()))
 
     figure, axes = panels(2, 5.4, 3.6)
     NetworkDisplay.from_estimator(net, ax=axes[0])
     axes[0].set_title("forward exercise: ŷ = −3")
     NetworkDisplay.from_estimator(deep, ax=axes[1])
     axes[1].set_title("dimension exercise: 2-2-1-1")
-    save(figure, folder, "05_multilayer")
+    pictures.save("05_multilayer", figure)
     return {
-        "output": explanation.output.item(),
+        "output_value": explanation.output.item(),
         "shapes": shapes,
         "text": str(passed),
         "hidden": explanation.layers[0].a[0],

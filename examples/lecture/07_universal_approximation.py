@@ -5,7 +5,7 @@ with 2k hidden units, and their staircase meets any continuous curve as closely 
 """
 
 import numpy as np
-from _common import main, panels, save
+from _common import main, panels
 
 import nablas as nb
 
@@ -42,14 +42,11 @@ def worst(net):
     return float(np.abs(net.predict(GRID[:, None]) - curve(GRID)).max())
 
 
-def run(folder):
+def run(pictures):
     by_hand = {k: staircase(k) for k in (5, 10, 20, 40, 80, 160)}
     by_learning = {h: learned(h) for h in (2, 4, 8, 16, 32)}
     hand_errors = {2 * k: worst(net) for k, net in by_hand.items()}
     learned_errors = {h: worst(net) for h, net in by_learning.items()}
-    for name, errors in (("steps by hand", hand_errors), ("sigmoids", learned_errors)):
-        for units, error in errors.items():
-            print(f"{name:14} {units:4} units: largest error {error:.4f}")
 
     figure, axes = panels(3)
     for ax, net, title in (
@@ -64,7 +61,7 @@ def run(folder):
     axes[2].loglog(list(learned_errors), list(learned_errors.values()), "s--", label="sigmoids")
     axes[2].set(xlabel="hidden units", ylabel="largest error", title="Error by size")
     axes[2].legend()
-    save(figure, folder, "07_universal_approximation")
+    pictures.save("07_universal_approximation", figure)
     return {"hand": hand_errors, "learned": learned_errors}
 
 

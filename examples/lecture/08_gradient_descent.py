@@ -7,7 +7,7 @@ more, noisier steps for the same work.
 import math
 
 import numpy as np
-from _common import main, panels, save
+from _common import main, panels
 from sklearn.datasets import load_digits
 
 import nablas as nb
@@ -15,22 +15,19 @@ import nablas as nb
 EPOCHS = 15
 
 
-def run(folder):
+def run(pictures):
     X, y = load_digits(return_X_y=True)
-    X = (X / 16).astype(np.float32)
+    X = X / 16
     n = len(X)
-    histories, steps = {}, {}
+    histories, steps, final = {}, {}, {}
     for batch in (n, 256, 32, 4):
-        net = nb.MLP([64, 32, 10], "relu", "softmax", seed=0)
+        net = nb.MLP([64, 32, 10], "relu", "softmax", dtype="float64", seed=0)
         histories[batch] = net.fit(X, y, optimizer=nb.SGD(0.1), batch_size=batch, epochs=EPOCHS)
+        final[batch] = net.loss(X, y)
         steps[batch] = math.ceil(n / batch)
-        print(
-            f"batches of {batch:4}: {steps[batch]:3} steps an epoch, "
-            f"loss after {EPOCHS} epochs {net.loss(X, y):.4f}, accuracy {net.score(X, y):.3f}"
-        )
     rates = {}
     for rate in (0.001, 0.01, 0.1, 1.0):
-        net = nb.MLP([64, 32, 10], "relu", "softmax", seed=0)
+        net = nb.MLP([64, 32, 10], "relu", "softmax", dtype="float64", seed=0)
         rates[rate] = net.fit(X, y, optimizer=nb.SGD(rate), batch_size=32, epochs=EPOCHS).loss
 
     figure, (left, middle, right) = panels(3)
@@ -47,10 +44,12 @@ def run(folder):
     for ax in (left, middle, right):
         ax.set_yscale("log")
         ax.legend(fontsize=8, framealpha=0.6)
-    save(figure, folder, "08_gradient_descent")
+    pictures.save("08_gradient_descent", figure)
     return {
         "steps": steps,
-        "final": {batch: history.loss[-1] for batch, history in histories.items()},
+        "rows": n,
+        "epochs": EPOCHS,
+        "final": final,
         "rates": {rate: losses[-1] for rate, losses in rates.items()},
     }
 

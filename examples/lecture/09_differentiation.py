@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import sympy
-from _common import main, panels, save
+from _common import main, panels
 
 from nablas.autograd import Tensor, grad
 
@@ -59,7 +59,7 @@ def seconds(function, repeats=200):
     return (time.perf_counter() - start) / repeats
 
 
-def run(folder):
+def run(pictures):
     at = np.array([0.1, 0.2, 0.35, 0.7])
     symbol = sympy.Symbol("x")
     symbolic = sympy.lambdify(symbol, sympy.diff(f(symbol), symbol))
@@ -77,12 +77,7 @@ def run(folder):
         "automatic": seconds(lambda: automatic(f, at)),
         "automatic, of the loop": seconds(lambda: automatic(program, at)),
     }
-    for name, value in values.items():
-        print(f"{name:23} {value.round(8)}  {1e6 * times[name]:6.1f} µs")
     rows = swell()
-    print("iterate  operations  of its derivative")
-    for row in rows:
-        print("l{}       {:10}  {:17}".format(*row))
 
     exact = by_hand(0.2)
     h = 10.0 ** np.arange(-15, 0, 0.25)
@@ -106,9 +101,10 @@ def run(folder):
     right.set(xlabel="iterate of the logistic map", ylabel="operations", title="Expression swell")
     right.set_xticks([r[0] for r in rows])
     right.legend()
-    save(figure, folder, "09_differentiation")
+    pictures.save("09_differentiation", figure)
     return {
         "values": values,
+        "times": times,
         "swell": rows,
         "best_forward": (h[forward.argmin()], forward.min()),
         "best_central": (h[central.argmin()], central.min()),

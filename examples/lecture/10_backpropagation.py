@@ -8,7 +8,7 @@ In column vectors, W as (outputs, inputs) without biases: δ⁽²⁾ = (h - y) g
 import math
 
 import numpy as np
-from _common import main, panels, save
+from _common import main, panels
 
 import nablas as nb
 from nablas import autograd as ag
@@ -100,7 +100,7 @@ def vector_form(numbers):
     return W2[1:] @ delta2 * (a1 * (1 - a1))
 
 
-def run(folder):
+def run(pictures):
     net = network()
     ways = {
         "by hand": by_hand(),
@@ -108,11 +108,6 @@ def run(folder):
         "autograd": by_autograd(),
         "differences": by_differences(net),
     }
-    print(net.explain(np.array(X), np.array([Y]), loss="half_mse"))
-    for name, numbers in ways.items():
-        flat = np.concatenate([np.ravel(part) for part in numbers["dW"]])
-        print(f"{name:12} ∂L/∂W {np.array2string(flat, precision=6, max_line_width=120)}")
-    print(f"(W⁽²⁾)ᵀδ⁽²⁾ ⊙ g′(z⁽¹⁾) = {vector_form(ways['by hand'])}")
 
     figure, axes = panels(2, 5.4, 3.8)
     NetworkDisplay.from_estimator(net, ax=axes[0])
@@ -121,7 +116,7 @@ def run(folder):
     NetworkDisplay.from_estimator(gradient, ax=axes[1])
     axes[0].set_title("the weights")
     axes[1].set_title("the gradient by each")
-    save(figure, folder, "10_backpropagation")
+    pictures.save("10_backpropagation", figure)
     return {"ways": ways, "vector_form": vector_form(ways["by hand"])}
 
 

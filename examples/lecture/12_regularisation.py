@@ -1,9 +1,7 @@
 """L2 regularisation: J = CE + λ(ΣW₁² + ΣW₂²), its graph and its gradient."""
 
-from pathlib import Path
-
 import numpy as np
-from _common import main, panels, save
+from _common import main, panels
 from sklearn.datasets import make_moons
 
 import nablas as nb
@@ -20,7 +18,7 @@ def objective(w1, w2, X, y, lam):
     return entropy + lam * ((inner**2).sum() + (outer**2).sum())
 
 
-def run(folder):
+def run(pictures):
     X, y = make_moons(80, noise=0.35, random_state=0)
     net = nb.MLP([2, 3, 2], "tanh", "softmax", dtype="float64", seed=0)
     blocks = [np.vstack([b, w]) for w, b in zip(net.weights, net.biases, strict=True)]
@@ -36,22 +34,17 @@ def run(folder):
     penalty = np.concatenate(
         [np.vstack([np.zeros_like(b[0]), 2 * lam * b[1:]]).ravel() for b in blocks]
     )
-    print(f"J = {value:.6f}, engine {net.loss(X, y, l2=lam):.6f}")
-    print(f"∇J by autograd and by the engine differ by {np.abs(gradients[lam] - engine).max():.1e}")
-    print(f"∇J - ∇CE = 2λW up to {np.abs(gradients[lam] - gradients[0.0] - penalty).max():.1e}")
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    drawing.save(Path(folder) / "12_graph.png")
+    pictures.save("12_graph", drawing)
 
     figure, axes = panels(3)
     norms = {}
     for ax, factor in zip(axes, (0.0, 1e-3, 1e-2), strict=True):
-        wide = nb.MLP([2, 32, 2], "tanh", "softmax", seed=0)
+        wide = nb.MLP([2, 32, 2], "tanh", "softmax", dtype="float64", seed=0)
         wide.fit(X, y, optimizer=nb.Adam(0.02), epochs=400, batch_size=16, l2=factor)
         norms[factor] = float(sum(np.square(w).sum() for w in wide.weights))
         DecisionBoundaryDisplay.from_estimator(wide, X, y, names=("x₁", "x₂"), ax=ax)
         ax.set_title(f"λ = {factor:g}: ΣW² = {norms[factor]:.0f}")
-        print(f"λ {factor:g}: ΣW² {norms[factor]:.1f}, training accuracy {wide.score(X, y):.3f}")
-    save(figure, folder, "12_regularisation")
+    pictures.save("12_regularisation", figure)
     return {
         "value": (value, net.loss(X, y, l2=lam)),
         "engine_error": np.abs(gradients[lam] - engine).max(),

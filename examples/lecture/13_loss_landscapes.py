@@ -5,7 +5,7 @@ the network (Choromanska et al., 2015).
 """
 
 import numpy as np
-from _common import main, panels, plt, save
+from _common import main, panels, plt
 from sklearn.datasets import make_moons
 
 import nablas as nb
@@ -14,25 +14,24 @@ from nablas.plots import LossLandscapeDisplay
 SEEDS, WIDTHS = 30, (2, 4, 8, 16, 32, 64)
 
 
-def run(folder):
+def run(pictures):
     X, y = make_moons(200, noise=0.2, random_state=0)
     X_test, y_test = make_moons(2000, noise=0.2, random_state=1)
     finals = {}
     for width in WIDTHS:
         losses = []
         for seed in range(SEEDS):
-            net = nb.MLP([2, width, 2], "tanh", "softmax", seed=seed)
+            net = nb.MLP([2, width, 2], "tanh", "softmax", dtype="float64", seed=seed)
             rate = nb.schedules.Cosine(0.02)
             net.fit(X, y, optimizer=nb.Adam(rate), batch_size=20, epochs=100, l2=1e-4)
             losses.append(net.loss(X_test, y_test))
         finals[width] = np.array(losses)
-        print(f"{width:3} units: test loss {np.mean(losses):.4f} ± {np.std(losses):.4f}")
 
-    net = nb.MLP([2, 8, 2], "tanh", "softmax", seed=0)
+    net = nb.MLP([2, 8, 2], "tanh", "softmax", dtype="float64", seed=0)
     start = net.parameters.astype(float)
     net.fit(X, y, optimizer=nb.Adam(0.02), epochs=100)
     end = net.parameters.astype(float)
-    twin = nb.MLP([2, 8, 2], "tanh", "softmax", seed=5)
+    twin = nb.MLP([2, 8, 2], "tanh", "softmax", dtype="float64", seed=5)
     twin.fit(X, y, optimizer=nb.Adam(0.02), epochs=100)
     other = twin.parameters.astype(float)
 
@@ -41,7 +40,6 @@ def run(folder):
         return twin.loss(X, y)
 
     way = [loss_at(end + t * (other - end)) for t in np.linspace(0, 1, 51)]
-    print(f"between two minima: {way[0]:.4f} and {way[-1]:.4f}, on the way up to {max(way):.4f}")
 
     figure, axes = panels(3)
     display = LossLandscapeDisplay.from_estimator(net, X, y, span=1.5, log=True, ax=axes[0])
@@ -56,7 +54,7 @@ def run(folder):
     axes[2].set(
         xlabel="hidden units", ylabel="test loss", title=f"{SEEDS} seeds each", yscale="log"
     )
-    save(figure, folder, "13_loss_landscapes")
+    pictures.save("13_loss_landscapes", figure)
 
     figure = plt.figure(figsize=(5.4, 4.2), layout="constrained")
     surface = figure.add_subplot(projection="3d")
@@ -72,7 +70,7 @@ def run(folder):
     )
     surface.set_title("From the start, and to another minimum")
     surface.set_box_aspect(None, zoom=0.85)
-    save(figure, folder, "13_surface")
+    pictures.save("13_surface", figure)
     return {
         "deviation": {width: float(losses.std()) for width, losses in finals.items()},
         "mean": {width: float(losses.mean()) for width, losses in finals.items()},

@@ -1,7 +1,7 @@
 """Softmax, its regions, multiclass cross-entropy, and cross-entropy against accuracy."""
 
 import numpy as np
-from _common import main, panels, save
+from _common import main, panels
 from sklearn.datasets import load_iris
 
 import nablas as nb
@@ -13,22 +13,19 @@ UNSURE = np.array([[0.3, 0.3, 0.4], [0.3, 0.4, 0.3], [0.1, 0.2, 0.7]])
 SURE = np.array([[0.1, 0.2, 0.7], [0.1, 0.7, 0.2], [0.3, 0.4, 0.3]])
 
 
-def run(folder):
+def run(pictures):
     z = np.array([[2.0, 1.0, -1.0]])
     p = nb.kernels.softmax(z)
-    print(f"softmax of {z[0]}: {p[0].round(4)}, sum {p.sum():.6f}")
-    print(f"the same for z + 100: {nb.kernels.softmax(z + 100)[0].round(4)}")
 
     sums, shares = {}, {}
     for name, q in (("unsure", UNSURE), ("sure", SURE)):
         sums[name] = metrics.cross_entropy(CLASSES, q, normalize=False)
         shares[name] = metrics.accuracy(CLASSES, q.argmax(axis=1))
-        print(f"{name:6}: cross-entropy {sums[name]:.2f}, accuracy {shares[name]:.3f}")
 
     data = load_iris()
     X, y = data.data[:, 2:], data.target
     linear = nb.MLP([2, 3], output="softmax", dtype="float64", seed=0)
-    history = linear.fit(X, y, optimizer=nb.Adam(0.05), batch_size=30, epochs=300)
+    linear.fit(X, y, optimizer=nb.Adam(0.05), batch_size=30, epochs=300)
     deep = nb.MLP([2, 16, 3], "tanh", "softmax", dtype="float64", seed=0)
     deep.fit(X, y, optimizer=nb.Adam(0.02), batch_size=30, epochs=300)
     # Where two classes are equally likely their z are equal: a straight line for a linear z.
@@ -36,8 +33,6 @@ def run(folder):
     normal, offset = w[:, 0] - w[:, 1], b[0] - b[1]
     on_line = -offset * normal / (normal @ normal) + np.outer([-1, 0, 1], [-normal[1], normal[0]])
     ratio = linear.forward(on_line)
-    print(f"classes 0 and 1 on their line: {ratio[:, :2].round(4).tolist()}")
-    print(f"loss {history.loss[-1]:.4f}, accuracy {linear.score(X, y):.3f}")
 
     figure, axes = panels(3)
     for ax, net, title in ((axes[0], linear, "linear softmax"), (axes[1], deep, "16 hidden units")):
@@ -47,7 +42,7 @@ def run(folder):
         for text, name in zip(ax.get_legend().get_texts(), data.target_names, strict=True):
             text.set_text(name)
     confusion_matrix(linear, X, y, ax=axes[2], display_labels=data.target_names)
-    save(figure, folder, "14_softmax")
+    pictures.save("14_softmax", figure)
     return {
         "sum": float(p.sum()),
         "shift": np.abs(nb.kernels.softmax(z + 100) - p).max(),

@@ -1,7 +1,7 @@
 """Multi-label classification: one sigmoid for each label, binary cross-entropy, precision@k."""
 
 import numpy as np
-from _common import main, panels, save
+from _common import main, panels
 from sklearn.datasets import make_multilabel_classification
 from sklearn.preprocessing import StandardScaler
 
@@ -10,13 +10,13 @@ from nablas import metrics
 from nablas.plots import LossCurveDisplay
 
 
-def run(folder):
+def run(pictures):
     X, Y = make_multilabel_classification(
         2000, n_features=30, n_classes=8, n_labels=3, allow_unlabeled=False, random_state=0
     )
     X = StandardScaler().fit_transform(X)
     train, test = slice(0, 1500), slice(1500, None)
-    net = nb.MLP([30, 32, 8], "relu", "sigmoid", seed=0)
+    net = nb.MLP([30, 32, 8], "relu", "sigmoid", dtype="float64", seed=0)
     history = net.fit(
         X[train],
         Y[train].astype(float),
@@ -34,12 +34,7 @@ def run(folder):
     recall = {k: metrics.recall_at_k(Y[test], scores, k) for k in ks}
     guess = {k: metrics.precision_at_k(Y[test], frequency, k) for k in ks}
     subset = metrics.subset_accuracy(Y[test], net.predict(X[test]))
-    print("k   precision@k  recall@k   precision@k of the commonest labels")
-    for k in ks:
-        print(f"{k}   {found[k]:11.3f}  {recall[k]:8.3f}   {guess[k]:.3f}")
-    print(f"all labels right: {subset:.3f} of the samples")
     ties = metrics.precision_at_k([[1, 0, 0]], [[0.5, 0.5, 0.1]], 1)
-    print(f"one true label tied with another for the first place: precision@1 = {ties}")
 
     figure, (left, right) = panels(2)
     LossCurveDisplay.from_history(history, ax=left)
@@ -48,7 +43,7 @@ def run(folder):
     right.plot(list(ks), list(guess.values()), ":", color="0.4", label="commonest labels")
     right.set(xlabel="k", title="Eight labels, test rows", ylim=(0, 1.02))
     right.legend()
-    save(figure, folder, "15_multilabel")
+    pictures.save("15_multilabel", figure)
     return {"precision": found, "recall": recall, "guess": guess, "subset": subset, "ties": ties}
 
 

@@ -1,4 +1,4 @@
-"""What the scripts share: where pictures go, how numbers are shown."""
+"""What the scripts share: how pictures look and where they go, and the command line."""
 
 import argparse
 from pathlib import Path
@@ -8,27 +8,75 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt
+import numpy as np
+from _pictures import picture_data
+
+DPI = 120
+LOOK = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
+    "legend.title_fontsize": 9,
+}
 
 
-def save(picture, folder, name):
-    """Write a Display, an Axes or a Figure as ``folder/name.png``."""
-    figure = getattr(picture, "figure_", None) or getattr(picture, "figure", picture)
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / f"{name}.png", dpi=80)
-    plt.close(figure)
+class Pictures:
+    """Takes a script's pictures: keeps their data, and writes PNG files if there is a folder.
+
+    Attributes
+    ----------
+    data : dict of a picture's name to its data
+    """
+
+    def __init__(self, folder=None):
+        self.folder = None if folder is None else Path(folder)
+        self.data = {}
+
+    def save(self, name, picture):
+        """Take a Figure, an Axes, a Display of `nablas.plots` or a graph drawn by `autograd.draw`.
+
+        The file is ``folder/name.png``; the name begins with the section's number.
+        """
+        if hasattr(picture, "dot"):  # the drawing of a graph chooses the figure's size
+            picture = picture.plot(plt.subplots(layout="constrained")[1])
+        figure = getattr(picture, "figure_", None) or picture.figure
+        self.data[name] = picture_data(figure, DPI)
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            figure.savefig(self.folder / f"{name}.png", dpi=DPI)
+        plt.close(figure)
 
 
-def panels(count, width=4.2, height=3.4):
-    """A row of Axes."""
-    figure, axes = plt.subplots(
-        1, count, figsize=(width * count, height), layout="constrained", squeeze=False
-    )
-    return figure, axes[0]
+def panels(count, width=4.2, height=3.4, columns=3):
+    """A figure and its `count` Axes of width × height inches, in rows of at most `columns`."""
+    columns = min(count, columns)
+    rows = -(-count // columns)
+    size = (width * columns, height * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    for unused in axes.ravel()[count:]:
+        unused.set_visible(False)
+    return figure, axes.ravel()[:count]
+
+
+def show(result, indent=""):
+    """Print what a script returns, a line for each number or array."""
+    for name, value in result.items():
+        if isinstance(value, dict):
+            print(f"{indent}{name}:")
+            show(value, indent + "  ")
+        elif isinstance(value, str) and "\n" in value:
+            print(f"{indent}{name}:\n{value}")
+        else:
+            shown = value if isinstance(value, str) else np.array2string(np.asarray(value))
+            print(f"{indent}{name}: {shown}")
 
 
 def main(run, about):
-    """Run a script: its pictures go to ``--out``."""
+    """Run a script from the command line: prints its numbers, writes its pictures to ``--out``."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--out", default="lecture-pictures", help="folder for the pictures")
-    run(parser.parse_args().out)
+    folder = parser.parse_args().out
+    with mpl.rc_context(LOOK):
+        show(run(Pictures(folder)))
