@@ -96,7 +96,7 @@ def test_dtypes_and_constant_targets():
         (lambda: metrics.cross_entropy([0, 1], [[0.5, 1.5]] * 2), r"got 1.5 at \(0, 1\)"),
         (lambda: metrics.cross_entropy([0, 1], [0.5, 0.5]), r"shape \(n, classes\)"),
         (lambda: metrics.binary_cross_entropy([0, 1], [[0.5, 0.5]] * 2), "like y_prob"),
-        (lambda: metrics.precision_at_k([[0, 1]], [[0.1, 0.2]], 3), "k: expected 1 to 2, got 3"),
+        (lambda: metrics.precision_at_k([[0, 1]], [[0.1, 0.2]], 3), "k: expected at most 2, got 3"),
         (lambda: metrics.precision_at_k([[0, 2]], [[0.1, 0.2]], 1), "0 or 1"),
         (lambda: metrics.precision_at_k([[0, 1]], [[0.1, np.nan]], 1), "nan"),
     ],
