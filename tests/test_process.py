@@ -336,10 +336,13 @@ def test_a_team_is_at_most_twice_the_allowed_processors():
 def test_any_stack_size_of_openmp(size, monkeypatch):
     """libgomp's threads would overflow small stacks, and end the process where large ones cannot be had."""
     monkeypatch.delenv("NABLAS_TEAM")
-    code = FIT + """
+    code = (
+        FIT
+        + """
     fit()
     print(nb.num_threads(), nb._core.team())
     """
+    )
     count, team = python(code, OMP_STACKSIZE=size, OMP_NUM_THREADS="2").split()
     assert (count, team) == ("2", "openmp" if size == "junk" else "threads")
 

@@ -8,7 +8,6 @@ import io
 import itertools
 import os
 import sys
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -138,10 +137,13 @@ def _file(
             frame = _csv(polars, _content(path), how, kinds)
         else:
             raise ValueError("expected a .csv, .tsv, .parquet or .npz file")
-    except (polars.exceptions.PolarsError, UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
-        raise ValueError(f"{path}: {str(error).splitlines()[0]}") from error
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    except (MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # polars' PanicException is no Exception
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise ValueError(f"{path}: {reason}") from error
     if target is not None and target not in frame.columns:
         columns = ", ".join(frame.columns[:20])
         raise ValueError(f"{path}: expected target column {target!r} among {columns}, got none")
@@ -231,14 +233,11 @@ def _check_csv(text: str, how: Format) -> str:
 
 def _npz(polars: Any, path: str, target: str | None) -> tuple[pl.DataFrame, str]:
     target = target or "y"
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if "X" not in arrays:
-                raise ValueError(f"expected an array X, got {', '.join(arrays.files)}")
-            x = arrays["X"]
-            y = arrays[target] if target in arrays.files else None
-    except (zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f"expected an NPZ file, got a damaged one ({error})") from error
+    with np.load(path, allow_pickle=False) as arrays:
+        if "X" not in arrays:
+            raise ValueError(f"expected an array X, got {', '.join(arrays.files)}")
+        x = arrays["X"]
+        y = arrays[target] if target in arrays.files else None
     if x.ndim < 2:
         raise ValueError(f"X: expected at least 2 dimensions, got shape {x.shape}")
     x = x.reshape(len(x), -1)
