@@ -103,6 +103,8 @@ def items(name: str, value: Any, of: str) -> list[Any]:
     """The items of a sequence or another iterable that is no string, or TypeError."""
     if isinstance(value, (str, bytes, dict, type)) or not isinstance(value, Iterable):
         raise TypeError(f"{name}: expected {of}, got {type(value).__name__}")
+    if isinstance(value, np.ndarray) and value.ndim == 0:  # an Iterable by its class only
+        raise TypeError(f"{name}: expected {of}, got a single value")
     return list(value)
 
 

@@ -105,12 +105,8 @@ def dropout_rates(dropout: float | Sequence[float], hidden: int) -> list[float]:
     """One rate for each layer's inputs; 0 for the data."""
     if isinstance(dropout, Real):
         rates = [float(dropout)] * hidden
-    elif isinstance(dropout, Iterable) and not isinstance(dropout, str):
-        rates = list(dropout)
     else:
-        raise TypeError(
-            f"dropout: expected a rate or one for each hidden layer, got {type(dropout).__name__}"
-        )
+        rates = _checks.items("dropout", dropout, "a rate or one for each hidden layer")
     if len(rates) != hidden:
         raise ValueError(f"dropout: expected {hidden} rates, got {len(rates)}")
     for i, rate in enumerate(rates):

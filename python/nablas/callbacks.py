@@ -90,7 +90,7 @@ def as_callbacks(
     """Callbacks as a tuple, or TypeError; ValueError for a `monitor` this fit does not record."""
     if callbacks is None:
         return ()
-    if not isinstance(callbacks, Iterable):
+    if not isinstance(callbacks, Iterable) or isinstance(callbacks, (str, np.ndarray)):
         raise TypeError(
             "callbacks: expected a list of functions or Callback objects, got "
             f"{getattr(callbacks, '__name__', type(callbacks).__name__)}"
