@@ -47,7 +47,7 @@ def odd_out(choice, given, name, dtype):
     except Exception:  # another argument is odd
         result = np.zeros((6, 4), dtype)
     result = result if result.dtype.kind == "f" else np.zeros((6, 4), dtype)
-    arrays = arrays or [result]
+    arrays = [a for a in arrays if a.ndim] or [result]
     fresh = np.zeros(result.shape, result.dtype)
     kinds = {
         "right": lambda: fresh,
