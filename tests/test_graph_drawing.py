@@ -40,7 +40,9 @@ def lecture_12():
     rng = np.random.default_rng(0)
     w1, w2 = leaf(rng.normal(size=(3, 3))), leaf(rng.normal(size=(4, 2)))
     X, y, lam = rng.normal(size=(80, 2)), rng.integers(0, 2, 80), 0.01
-    (path,) = (ROOT / "examples/lecture").glob("12_*.py")
+    path = next((ROOT / "examples/lecture").glob("12_*.py"), None)
+    if path is None:
+        pytest.skip("the examples are not in this tree")
     tree = path.read_text(encoding="utf-8")
     code = re.search(r"^def objective\(.*?(?=^def )", tree, re.DOTALL | re.MULTILINE)[0]
     space = {"ag": autograd, "np": np}
@@ -283,11 +285,12 @@ def test_local_derivatives_are_on_the_edges():
 
 
 def test_named_constants_are_found():
-    """Numbers, copies, other shapes and dtypes."""
+    """Numbers, copies, other shapes and dtypes; a constant is not taken for a variable of its value."""
     x, t, c = np.arange(6.0).reshape(3, 2), np.array([1, 0, 1]), 0.125
     w = leaf(np.ones((2, 1)))
     loss = autograd.binary_cross_entropy((x @ w) * c, t)
-    drawing = autograd.draw(loss + 2.0, {"x": x, "w": w, "t": t, "c": c, "not there": np.ones(7)})
+    names = {"x": x, "w": w, "t": t, "c": c, "not there": np.ones(7)}
+    drawing = autograd.draw((loss + 2.0) * np.ones((1, 2)), names)
     assert {node.label for node in drawing.nodes if node.named} == {"x", "w", "t", "c"}
     (at,) = (i for i, node in enumerate(drawing.nodes) if node.label == "t")
     assert [edge.target for edge in drawing.edges if edge.source == at]

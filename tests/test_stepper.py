@@ -159,6 +159,13 @@ def test_arguments_are_checked(tmp_path):
     page = seen.to_html(tmp_path / "pass.html")
     assert (tmp_path / "pass.html").read_text(encoding="utf-8") == page
     assert repr(seen) == str(seen)
+    empty = lecture_net().explain(np.empty((0, 2)), np.empty((0, 1)))
+    assert empty._repr_html_() is None
+    with pytest.raises(ValueError, match="at least one row"):
+        empty.to_html()
+    net = lecture_net()
+    net.weights[0] = np.full((2, 2), np.nan)
+    assert "NaN" in net.explain([1.0, 2.0], [1.0]).to_html()
 
 
 def test_one_row_is_taken_where_explain_takes_it():
@@ -228,7 +235,7 @@ def test_local_derivatives_are_central_differences(name, at):
             ends.append(float(RULES[name].forward(*moved)))
         slope = (ends[0] - ends[1]) / 2e-6
         assert local[f"∂v₁/∂{'pq'[i]}"] == pytest.approx(slope, rel=1e-7, abs=1e-9)
-        (gradient,) = (s for s in steps if s.kind == "gradient" and s.symbol == f"∂f/∂{'pq'[i]}")
+        (gradient,) = (s for s in steps if s.kind == "gradient" and s.symbol == f"{'pq'[i]}.grad")
         assert gradient.value == pytest.approx(x[i].grad.item(), rel=1e-14)
 
 
@@ -238,7 +245,7 @@ def test_gradients_that_meet_and_powers():
     y.backward()
     _, steps = graph_steps_of(y, {"x": x, "w": w})
     assert check_graph_formulas(steps) > 15
-    (last,) = (step for step in steps if step.symbol == "∂f/∂x" and step.kind == "gradient")
+    (last,) = (step for step in steps if step.symbol == "x.grad")
     assert len(last.numbers) == 8  # upstream and local of four edges
     assert last.value == pytest.approx(x.grad.item())
     assert {step.note for step in steps} >= {"by operand a", "by operand b"}
@@ -254,9 +261,9 @@ def test_arrays_are_shown_by_their_entries_or_by_shape_and_range():
     assert found["v₁"].formula == "{0} @ {1}"
     assert found["v₁"].symbols == ("X", "W")
     assert found["v₁"].value.startswith("(50,3), from −")
-    assert found["∂f/∂W"].value == w.grad.tolist()
-    assert found["∂f/∂W"].formula == "{1} @ {0}"
-    assert found["∂f/∂W"].symbols == ("∂f/∂v₁", "Xᵀ")
+    assert found["W.grad"].value == w.grad.tolist()
+    assert found["W.grad"].formula == "{1} @ {0}"
+    assert found["W.grad"].symbols == ("v₁.grad", "Xᵀ")
     assert not any(step.numbers for step in steps if not isinstance(step.value, float))
 
 

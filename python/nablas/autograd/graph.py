@@ -113,8 +113,8 @@ def build(tensor: Tensor, names: Mapping[str, Any]) -> tuple[list[GraphNode], li
 class _Names:
     """The names given to Tensors, arrays and numbers.
 
-    The graph may have a copy of a constant array, or its entries in another shape or dtype: these
-    are found by their values.
+    The graph may have a copy of an array that is constant, or its entries in another shape or
+    dtype: these are found by their values.
     """
 
     def __init__(self, names: Mapping[str, Any]) -> None:
@@ -123,10 +123,11 @@ class _Names:
         self._arrays = {
             name: x.data if isinstance(x, Tensor) else x
             for name, x in names.items()
-            if isinstance(x, (Tensor, np.ndarray))
+            if isinstance(x, np.ndarray) or (isinstance(x, Tensor) and not x.requires_grad)
         }
 
     def find(self, x: Any) -> str | None:
+        """The name of a Tensor, an array or a number of the graph."""
         data = x.data if isinstance(x, Tensor) else x
         name = self._by_id.get(id(x)) or self._by_id.get(id(data))
         if name is None and isinstance(x, np.ndarray):
