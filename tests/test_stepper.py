@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 import pytest
 from cases import hyperparameter_settings, loss_targets
-from stepping import RATE, formula_value, lecture_net, steps_of, wide_explanation
+from stepping import RATE, formula_value, lecture_net, page_data, steps_of, wide_explanation
 
 import nablas as nb
 from nablas import autograd
@@ -249,6 +249,54 @@ def test_gradients_that_meet_and_powers():
     assert len(last.numbers) == 8  # upstream and local of four edges
     assert last.value == pytest.approx(x.grad.item())
     assert {step.note for step in steps} >= {"by operand a", "by operand b"}
+
+
+class Cube(autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return 3 * gradient * ctx.saved_tensors[0] ** 2
+
+
+ANY = {
+    "einsum": lambda x: np.einsum("ij,kj->ik", x, np.ones((2, 3))).sum(),
+    "concatenate": lambda x: autograd.concatenate([x, x * 2.0], axis=1).mean(),
+    "where": lambda x: autograd.where(np.eye(3) > 0, x, 2.0).sum(),
+    "clip": lambda x: x.clip(0.0, 1.0).sum(axis=0).max(),
+    "dense": lambda x: autograd.dense(x, np.ones((4, 2), x.dtype), "gelu").norm(),
+    "softmax": lambda x: (x.softmax(1) * np.arange(3.0)).sum(),
+    "function": lambda x: Cube.apply(x).sum(),
+    "scalar function": lambda x: Cube.apply(x[0, 0]) * x[2, 1],
+    "loss": lambda x: autograd.cross_entropy(x, np.array([0, 1, 2])),
+    "solve": lambda x: np.linalg.solve(x + 9 * np.eye(3), np.ones(3)).sum(),
+    "index": lambda x: x[:, [0, 0]].sum() + x.T[..., 1].sum() * True + x[0, :1][0],
+    "no number": lambda x: x.T @ x,
+    "no operation": lambda x: x,
+}
+
+
+@pytest.mark.parametrize("name", ANY)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_any_graph_has_a_page(name, dtype):
+    x = Tensor(np.random.default_rng(0).normal(size=(3, 3)).astype(dtype), requires_grad=True)
+    y = ANY[name](x)
+    if y.size == 1:
+        y.backward()
+    drawing, steps = graph_steps_of(y, {"x": x})
+    for step in steps:
+        assert step.formula or step.kind == "local"
+        assert not re.search(r"\{[a-z]\}", step.formula)
+        if step.numbers and "(" not in step.formula:
+            relative = 1e-6 if dtype == "float32" else 1e-13
+            assert formula_value(step) == pytest.approx(step.value, rel=relative), step
+    assert page_data(drawing.to_html())["steps"] or name == "no operation"
+    if y.size == 1:
+        (last,) = (step for step in steps if step.symbol == "x.grad")
+        assert last.value == x.grad.tolist()
 
 
 def test_arrays_are_shown_by_their_entries_or_by_shape_and_range():

@@ -16,7 +16,7 @@ from .tensor import Tensor
 MOST_NODES = 400
 _ORDERED = {"subtract", "divide", "matmul", "power"}  # the operands are marked in drawings
 _ENTRYWISE = {*ACTIVATIONS, "erf", "erfc", "astype", "where", "clip"}  # besides NumPy's ufuncs
-_MOVES = {
+MOVES = {
     "sum",
     "reshape",
     "transpose",
@@ -195,14 +195,15 @@ class _Graph:
         """Whether input i is an operand, not a setting such as an axis or the exponent."""
         operation, inputs, _ = y._node  # type: ignore[misc]
         x = inputs[i]
-        if isinstance(x, bool) or not isinstance(x, (Tensor, np.ndarray, float, int)):
-            return False
-        if operation.name == "power" and i == 1:
-            return not isinstance(x, (int, float))
+        is_array = isinstance(x, (Tensor, np.ndarray))
         if operation.name == "dense":  # it has its preactivation among its inputs
             return i < 2
-        counted = len(operation.rules) if operation.joint is None else len(inputs)
-        return i < counted or (isinstance(x, np.ndarray) and self._names.find(x) is not None)
+        if operation.joint is not None:
+            return is_array
+        if i < len(operation.rules):
+            exponent = operation.name == "power" and i == 1
+            return is_array or (isinstance(x, (float, int)) and not exponent)
+        return isinstance(x, np.ndarray) and self._names.find(x) is not None
 
 
 def is_number(node: GraphNode) -> bool:
@@ -255,7 +256,7 @@ def local_derivatives(y: Tensor) -> dict[int, Any]:
             arguments = [x.data if isinstance(x, Tensor) else x for x in inputs]
             for i in wanted:
                 found[i] = operation.rules[i](ones, y.data, *arguments)
-        elif operation.name in _MOVES:
+        elif operation.name in MOVES:
             found = dict.fromkeys(wanted, 1.0)
         elif operation.name == "mean":
             found = {i: y.size / max(x.size, 1) for i, x in wanted.items()}

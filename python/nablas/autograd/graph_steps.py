@@ -10,7 +10,7 @@ from .._registry import ACTIVATIONS
 from .._stepper import formulas
 from .._stepper.layout import depths
 from .._stepper.page import MOST_ENTRIES, Edge, Node, Scene, Slot, Step, Terms, shape_text
-from .graph import GraphEdge, GraphNode, is_number
+from .graph import MOVES, GraphEdge, GraphNode, is_number
 
 _KINDS = {
     "value": "Forward: value of an operation",
@@ -186,9 +186,9 @@ class _Steps:
         else:
             places = [made.term(self.names[j], self.nodes[j].value) for j in operands]
             name = _safe(node.symbol if node.operation == "getitem" else node.operation)
-            made.formula = (
-                f"{places[0]}{name}" if name[:1] == "[" else f"{name}({', '.join(places)})"
-            )
+            made.formula = f"{name}({', '.join(places)})"
+            if node.operation == "getitem":
+                made.formula, made.scalar = f"{places[0]}{name}", False
         reads = tuple(f"n{j}" for j in operands)
         self.add("value", f"n{i}", self.names[i], made, node.value, note=note, reads=reads)
 
@@ -205,16 +205,8 @@ class _Steps:
         elif edge.operand < len(rules):
             made.fill(rules[edge.operand], known)
         symbol = f"∂{self.names[edge.target]}/∂{self.names[edge.source]}"
-        if (
-            len(
-                {
-                    e.operand
-                    for e in self.edges
-                    if (e.source, e.target) == (edge.source, edge.target)
-                }
-            )
-            > 1
-        ):
+        twins = [k for k in self.into[edge.target] if self.edges[k].source == edge.source]
+        if len(twins) > 1:
             note = f"by operand {'ab'[edge.operand] if edge.operand < 2 else edge.operand + 1}"
         read = (f"n{edge.source}", f"n{edge.target}")
         entries = np.unique(edge.derivative)
@@ -245,7 +237,9 @@ class _Steps:
             else:
                 parts.append(f"{_safe(target.operation)}′({upstream})")
                 notes.append(f"{target.operation}′: the operation's gradient rule")
-            if edge.derivative is not None and np.size(target.value) > max(np.size(node.value), 1):
+            if target.operation in MOVES and np.size(target.value) > 1:
+                notes.append(f"{target.symbol}: each entry goes back to its place")
+            elif edge.derivative is not None and np.size(target.value) > np.size(node.value):
                 notes.append("summed over the axes that were stretched")
         made.formula = " + ".join(parts) if used else "1"
         reads = tuple(f"e{k}" for k in used)
