@@ -33,6 +33,14 @@ def as_matrix(x: Any, dtype: str, name: str = "X") -> Array:
     return array
 
 
+def as_batch(x: Any, y: Any, name: str = "X") -> tuple[Any, Any]:
+    """`x` and `y` as given, or as a batch of one row if `x` has one dimension."""
+    rows = x if hasattr(x, "ndim") else _checks.array(name, x)
+    if rows.ndim != 1:
+        return x, y
+    return _checks.array(name, x)[np.newaxis], _checks.array("y", y)[np.newaxis]
+
+
 def as_weights(weights: Any, dtype: str) -> Array:
     """Sample weights in the network's dtype, or TypeError; the core checks their values."""
     array: Array = _checks.plain_array("sample_weight", weights)
