@@ -4,6 +4,7 @@ from sklearn.model_selection import train_test_split
 
 X, y = load_digits(return_X_y=True)  # 1,797 images of 8 x 8 pixels
 X_train, X_test, y_train, y_test = train_test_split(X / 16, y, test_size=0.2, random_state=0)
+X_train, X_val, y_train, y_val = train_test_split(X_train, y_train, random_state=0)
 
 net = nb.MLP([64, 64, 10], activation="relu", output="softmax", seed=0)
 stop = nb.EarlyStopping(patience=10)
@@ -12,7 +13,7 @@ history = net.fit(
     y_train,
     optimizer=nb.Adam(2e-3),
     epochs=100,
-    validation_data=(X_test, y_test),
+    validation_data=(X_val, y_val),
     l2=1e-4,
     callbacks=[stop],
 )
