@@ -100,7 +100,7 @@ def compare(recipe: TableRecipe, seed: int) -> dict[str, Any]:
     largest = np.abs(X.T @ (y - y.mean())).max() / len(y)  # above it all coefficients are 0
     lasso = GridSearchCV(
         Lasso(),
-        {"alpha": largest * np.logspace(-2, 0, 100)},
+        {"alpha": largest * np.geomspace(recipe.smallest, 1, recipe.penalties)},
         cv=KFold(recipe.folds, shuffle=True, random_state=seed),
         scoring="neg_mean_absolute_error",
     )
@@ -193,7 +193,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         names = ", ".join(recipe.name for recipe in RECIPES)
         parser.error(f"--only: expected the beginning of {names}, got {options.only}")
     if options.page:
-        text = page(load(options.out))
+        try:
+            text = page(load(options.out))
+        except ValueError as error:
+            parser.error(str(error))
         options.out.with_suffix(".md").write_text(text, encoding="utf-8")
         return
     if options.mnist is None and any(isinstance(recipe, Recipe) for recipe in chosen):

@@ -30,12 +30,12 @@ the initial weights, the order of the images and the dropout. "Reached" is the e
 of the runs had come to the published figure. "Apart" is our mean minus the published figure, in
 our standard deviations; where its size is above {limit:g} the reason stands below the table. A
 published figure is of one run, and five runs tell little of the spread: the percentage is the
-probability that one more run of ours is as far from the mean (Student's t). With five runs it is
-14 % at two standard deviations, so that among fourteen recipes that are the same in every respect
-two lie beyond.
+probability that one more run of ours is as far from the mean (Student's t). At two standard
+deviations it is 14 %, so about one row in seven lies beyond though its recipe is the same in
+every respect.
 
-Seconds are of one run on one core, judging after every epoch included ({machines}); all runs
-together took {minutes:.0f} minutes of one core.
+"s" is the processor seconds of a recipe's fastest run, judging after every epoch included
+({machines}); all runs at that speed take {minutes:.0f} minutes.
 """
 
 
@@ -82,7 +82,7 @@ class Row:
         count = len(self.ours)
         t = abs(self.difference) / (self.spread * math.sqrt(1 + 1 / count))
         chance = 2 * stats.t.sf(t, count - 1)
-        return f"{self.difference / self.spread:+.1f} ({100 * chance:.0f} %)"
+        return f"{self.difference / self.spread:+.1f} ({100 * chance:.0f} %)".replace("-", "−")
 
 
 def figures(recipe: Recipe, run: dict[str, Any]) -> list[float]:
@@ -97,11 +97,11 @@ def best(source: Source, values: Iterable[float]) -> float:
 
 
 def rows(results: Results, recipes: Sequence[Recipe | TableRecipe] = RECIPES) -> list[Row]:
-    """The figures of all recipes that have results."""
+    """The figures of all recipes with two runs or more."""
     found = []
     for recipe in recipes:
         runs = list(results.get(recipe.name, {"runs": {}})["runs"].values())
-        if not runs:
+        if len(runs) < 2:
             continue
         if isinstance(recipe, TableRecipe):
             for model, published in (("lasso", recipe.lasso), ("network", recipe.network)):
@@ -135,6 +135,11 @@ def reached(recipe: Recipe, curves: Sequence[Sequence[float]]) -> str:
     return "never" if math.isinf(median) else f"{median:.0f} of {recipe.epochs}"
 
 
+def fastest(kept: dict[str, Any]) -> float:
+    """Seconds of the run of a recipe that other programs disturbed least."""
+    return min(run["seconds"] for run in kept["runs"].values())
+
+
 def spread(values: Sequence[float], digits: int = 2) -> str:
     """Mean and standard deviation as text."""
     return f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
@@ -165,7 +170,7 @@ def network_line(row: Row, results: Results) -> list[str]:
         spread([curve[-1] for curve in curves]),
         row.apart,
         reached(recipe, curves),
-        f"{statistics.mean(run['seconds'] for run in runs):.0f}",
+        f"{fastest(results[recipe.name]):.0f}",
     ]
 
 
@@ -244,20 +249,22 @@ def section(key: str, found: Sequence[Row], results: Results) -> str:
 
 
 def page(results: Results) -> str:
-    """The page's text."""
+    """The page's text; ValueError if no recipe has two runs."""
     found = rows(results)
-    runs = [run for kept in results.values() for run in kept["runs"].values()]
-    seeds = max(len(kept["runs"]) for kept in results.values())
+    if not found:
+        raise ValueError("results: expected a recipe with two runs or more, got none")
+    shown = {row.recipe.name: results[row.recipe.name] for row in found}
+    seeds = max(len(kept["runs"]) for kept in shown.values())
     head = HEAD.format(
         seeds=seeds,
         last=seeds - 1,
         limit=LIMIT,
-        machines="; ".join(sorted({kept["machine"] for kept in results.values()})),
-        minutes=sum(run["seconds"] for run in runs) / 60,
+        machines="; ".join(sorted({kept["machine"] for kept in shown.values()})),
+        minutes=sum(fastest(kept) * len(kept["runs"]) for kept in shown.values()) / 60,
     )
     keys = [key for key in SOURCES if any(row.recipe.source == key for row in found)]
     names = ["recipe", "units, output", "cost", "optimizer", "batch", "epochs", "weights", "l2"]
     head_line = [*names, "dropout", "images", "judged on"]
-    lines = [recipe_line(r) for r in RECIPES if isinstance(r, Recipe) and r.name in results]
+    lines = [recipe_line(r) for r in RECIPES if isinstance(r, Recipe) and r.name in shown]
     settings = f"## Settings\n\n{table(head_line, lines)}"
     return "\n".join([head, *(section(key, found, results) + "\n" for key in keys), settings, ""])

@@ -83,8 +83,9 @@ class TableRecipe:
         Units of the hidden layer.
     tested : float
         Share of the rows that are test rows.
-    folds : int
-        Of the cross-validation that chooses the lasso's penalty.
+    folds, penalties, smallest : int, int and float
+        The lasso's penalty is chosen by cross-validation in so many folds among so many penalties,
+        from `smallest` times the least one that makes all coefficients 0, up to that one.
     linear, lasso, network : float
         The published errors.
     """
@@ -98,6 +99,8 @@ class TableRecipe:
     dropout: float
     tested: float
     folds: int
+    penalties: int
+    smallest: float
     linear: float
     lasso: float
     network: float
@@ -192,45 +195,67 @@ lecun_net = partial(
     activation="tanh",
     output="tanh",
     loss="half_mse",
-    optimizer=nb.SGD(nb.schedules.StepDecay(0.01, every=3, factor=0.4)),
-    batch_size=1,
+    optimizer=nb.SGD(nb.schedules.StepDecay(0.1, every=3, factor=0.4)),
+    batch_size=10,
     epochs=10,
     weights="U(±2.4/inputs)",
     pixels=(-0.1, 1.175),
     targets=(-1 / AMPLITUDE, 1 / AMPLITUDE),
 )
 
+simard = partial(
+    Recipe,
+    source="simard",
+    sizes=(784, 800, 10),
+    output="softmax",
+    loss="cross_entropy",
+    optimizer=nb.SGD(nb.schedules.StepDecay(0.16, every=7, factor=0.3)),
+    batch_size=32,
+    epochs=20,
+    weights="N(0, 0.05²)",
+    images=50_000,
+)
+
 RECIPES: list[Recipe | TableRecipe] = [
-    quadratic("nielsen-quadratic-30", what="quadratic cost", published=95.42, sizes=(784, 30, 10)),
+    quadratic(
+        "nielsen-quadratic-30",
+        what="quadratic cost",
+        published=95.42,
+        sizes=(784, 30, 10),
+        reason="no cause is known, and chance is likely: one more run of ours would be as far from "
+        "the mean in the percentage of cases given, and the page has many rows. The update is the "
+        "book's (`tests/test_published.py` compares one with NumPy), and with the other cost the "
+        "same network agrees.",
+    ),
     quadratic(
         "nielsen-quadratic-100", what="quadratic cost", published=96.59, sizes=(784, 100, 10)
     ),
     entropy("nielsen-entropy-30", what="cross-entropy", published=95.49, sizes=(784, 30, 10)),
     entropy("nielsen-entropy-100", what="cross-entropy", published=96.82, sizes=(784, 100, 10)),
-    regularised("nielsen-l2", what="cross-entropy, λ = 5", published=97.92),
+    regularised("nielsen-l2", what="λ = 5, rate 0.5, N(0, 1)", published=97.92),
     regularised(
         "nielsen-l2-scaled",
-        what="cross-entropy, λ = 5",
+        what="λ = 5, rate 0.5, N(0, 1/inputs)",
         published=97.92,
         weights="N(0, 1/inputs)",
     ),
     regularised(
         "nielsen-l2-slow",
-        what="cross-entropy, λ = 5",
+        what="λ = 5, rate 0.1, N(0, 1)",
         published=98.04,
         optimizer=nb.SGD(0.1),
         epochs=60,
     ),
     regularised(
         "nielsen-l2-slow-scaled",
-        what="cross-entropy, λ = 5",
+        what="λ = 5, rate 0.1, N(0, 1/inputs)",
         published=98.04,
         optimizer=nb.SGD(0.1),
         epochs=60,
         weights="N(0, 1/inputs)",
     ),
     islr("islr-logistic", what="logistic regression", published=7.2, sizes=(784, 10)),
-    islr("islr-ridge", what="ridge", published=2.3, sizes=(784, 256, 128, 10), l2=1e-5),
+    islr("islr-ridge", what="ridge", published=2.3, sizes=(784, 256, 128, 10), l2=1e-4),
     islr(
         "islr-dropout",
         what="dropout",
@@ -240,20 +265,20 @@ RECIPES: list[Recipe | TableRecipe] = [
     ),
     lecun_net("lecun-300", what="one hidden layer", published=4.7, sizes=(784, 300, 10)),
     lecun_net("lecun-300-100", what="two hidden layers", published=3.05, sizes=(784, 300, 100, 10)),
-    Recipe(
+    simard(
         "simard-800",
-        source="simard",
-        what="cross-entropy",
+        what="tanh units",
         published=1.6,
-        sizes=(784, 800, 10),
         activation="tanh",
-        output="softmax",
-        loss="cross_entropy",
-        optimizer=nb.SGD(nb.schedules.StepDecay(0.16, every=7, factor=0.3)),
-        batch_size=32,
-        epochs=20,
-        weights="N(0, 0.05²)",
-        images=50_000,
+        reason="20 epochs in place of hundreds, as far as we can tell; five runs of hundreds of "
+        "epochs take hours here.",
+    ),
+    simard(
+        "simard-800-relu",
+        what="relu units",
+        published=1.6,
+        activation="relu",
+        reason="as above; with relu units the same training comes closer.",
     ),
     TableRecipe(
         "hitters",
@@ -265,8 +290,13 @@ RECIPES: list[Recipe | TableRecipe] = [
         dropout=0.4,
         tested=1 / 3,
         folds=10,
+        penalties=30,
+        smallest=0.01,
         linear=254.7,
         lasso=252.3,
         network=257.4,
+        reason="the lasso's ratio is of another table. The lab has 176 training rows and 19 "
+        "features, many of them correlated, so that a penalty helps; here 294 rows and 10 features "
+        "leave it little to gain.",
     ),
 ]

@@ -2,6 +2,7 @@
 
 import gzip
 import importlib
+import os
 import statistics
 from dataclasses import replace
 from pathlib import Path
@@ -85,15 +86,15 @@ def test_a_split_is_read(module, folder):
 def test_every_recipe_runs_and_no_result_is_made_twice(module, folder, capsys, monkeypatch):
     published = module("published")
     out = folder / "results.json"
-    command = ["--mnist", str(folder), "--seeds", "2", "--epochs", "2", "--out", str(out)]
+    command = ["--mnist", str(folder), "--seeds", "1", "--epochs", "2", "--out", str(out)]
     published.main(command)
     printed = capsys.readouterr().out
     made = published.load(out)
     assert list(made) == [recipe.name for recipe in published.RECIPES]
     for recipe in published.RECIPES:
-        assert f"{recipe.name}, seed 1" in printed
+        assert f"{recipe.name}, seed 0" in printed
         kept = made[recipe.name]
-        assert list(kept["runs"]) == ["0", "1"]
+        assert list(kept["runs"]) == ["0"]
         assert kept["settings"] == published.settings(replace(recipe, epochs=2))
         for run in kept["runs"].values():
             if "wrong" in run:
@@ -103,6 +104,11 @@ def test_every_recipe_runs_and_no_result_is_made_twice(module, folder, capsys, m
             else:
                 assert min(run["linear"], run["lasso"], run["network"]) > 0
 
+    with pytest.raises(SystemExit):  # one run has no spread
+        published.main(["--page", "--out", str(out)])
+    published.main([*command[:3], "2", *command[4:], "--only", "nielsen-l2"])
+    made = published.load(out)
+
     def forbidden(*_):
         raise AssertionError("run again")
 
@@ -110,14 +116,14 @@ def test_every_recipe_runs_and_no_result_is_made_twice(module, folder, capsys, m
     monkeypatch.setattr(published, "compare", forbidden)
     published.main(command)
     assert published.load(out) == made
-    with pytest.raises(AssertionError, match="run again"):  # a third seed, or other settings
-        published.main([*command[:3], "3", *command[4:]])
+    with pytest.raises(AssertionError, match="run again"):  # another seed, other settings
+        published.main([*command[:3], "2", *command[4:]])
     with pytest.raises(AssertionError, match="run again"):
         published.main([*command[:5], "3", *command[6:]])
     published.main(["--page", "--out", str(out)])
     text = out.with_suffix(".md").read_text(encoding="utf-8")
     for recipe in published.RECIPES:
-        assert f"`{recipe.name}`" in text or recipe.name == "hitters"
+        assert (f"`{recipe.name}`" in text) == recipe.name.startswith("nielsen-l2")
 
 
 def test_a_recipe_learns(module, folder):
@@ -133,6 +139,27 @@ def test_unknown_names_and_missing_folders_are_refused(module, capsys):
         with pytest.raises(SystemExit):
             module("published").main(arguments)
         assert "expected" in capsys.readouterr().err
+
+
+def test_the_labs_errors_are_made_again(module, results):
+    """The linear models to the last digit; the network's rounding grows in its 15,000 updates."""
+    published = module("published")
+    (recipe,) = [r for r in published.RECIPES if r.name == "hitters"]
+    run, kept = published.compare(recipe, 0), results["hitters"]["runs"]["0"]
+    assert (run["linear"], run["lasso"]) == (kept["linear"], kept["lasso"])
+    # Five divisions of the rows differ by 2.5, seeds of the network on one division by less.
+    assert run["network"] == pytest.approx(kept["network"], abs=2.5)
+
+
+@pytest.mark.skipif("NABLAS_MNIST" not in os.environ, reason="NABLAS_MNIST: MNIST's folder")
+def test_first_epochs_are_made_again(module, results):
+    published = module("published")
+    splits = [published.read_split(os.environ["NABLAS_MNIST"], name) for name in ("train", "t10k")]
+    for recipe in published.RECIPES:
+        kept = results[recipe.name]
+        if isinstance(recipe, published.Recipe) and kept["machine"].startswith(nb.isa() + ","):
+            run = published.train(replace(recipe, epochs=1), 0, *splits)
+            assert run["wrong"] == kept["runs"]["0"]["wrong"][:1], recipe.name
 
 
 # ---- the recipes' mathematics --------------------------------------------------------------------
