@@ -52,5 +52,5 @@ def read_split(folder: str | Path, split: str) -> tuple[NDArray[np.float32], NDA
         if not paths:
             raise FileNotFoundError(f"{folder}: expected a file {split}-{kind}-…, got none")
         found[kind] = read_idx(paths[0])
-    images = found["images"].reshape(len(found["images"]), -1).astype(np.float32) / 255
+    images = found["images"].reshape(len(found["images"]), -1).astype(np.float32) / np.float32(255)
     return images, found["labels"].astype(np.int64)

@@ -137,7 +137,7 @@ def reached(recipe: Recipe, curves: Sequence[Sequence[float]]) -> str:
 
 def fastest(kept: dict[str, Any]) -> float:
     """Seconds of the run of a recipe that other programs disturbed least."""
-    return min(run["seconds"] for run in kept["runs"].values())
+    return min(float(run["seconds"]) for run in kept["runs"].values())
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
