@@ -1,12 +1,10 @@
 """The estimators and scikit-learn's: time and test score of fits, time of a grid search."""
 
-import gzip
 import statistics
 import time
 import warnings
-from pathlib import Path
 
-import numpy as np
+from examples.mnist import read_split
 
 from .harness import SECONDS_BETWEEN_TURNS
 
@@ -14,16 +12,10 @@ SEEDS = 5
 
 
 def _mnist(folder):
-    """The first 8,000 and last 2,000 images of MNIST's test split; None without the files."""
-    files = sorted(Path(folder or ".").glob("*t10k*")) if folder else []
-    if len(files) < 2:
+    """The first 8,000 and last 2,000 images of MNIST's test split; None without a folder."""
+    if folder is None:
         return None
-    read = [f.read_bytes() for f in files]
-    images, labels = (
-        gzip.decompress(b) if f.suffix == ".gz" else b for f, b in zip(files, read, strict=True)
-    )
-    x = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 784).astype(np.float32) / 255
-    y = np.frombuffer(labels, np.uint8, offset=8).astype(int)
+    x, y = read_split(folder, "t10k")
     return x[:8000], x[8000:], y[:8000], y[8000:]
 
 

@@ -1,0 +1,1 @@
+"""Examples; a package, so that the benchmarks read MNIST with the examples' reader."""
