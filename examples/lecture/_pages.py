@@ -19,6 +19,8 @@ import matplotlib as mpl
 import numpy as np
 from _common import LOOK, Pictures
 
+import nablas as nb
+
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs"
 LONGEST_CODE = 10
@@ -40,8 +42,13 @@ def make(script, folder=None):
     """Run a section. Returns the marked page and the pictures' data; pictures go to `folder`."""
     module = _load(script)
     pictures = Pictures(folder)
-    with mpl.rc_context(LOOK):
-        result = module.run(pictures)
+    threads = nb.num_threads()
+    nb.set_num_threads(1)  # same bits for any number; on a busy machine much faster for small steps
+    try:
+        with mpl.rc_context(LOOK):
+            result = module.run(pictures)
+    finally:
+        nb.set_num_threads(threads)
     if hasattr(module, "check"):
         module.check(result)
     shown = set()
