@@ -108,7 +108,7 @@ def run(pictures):
         for init in ("zeros", "glorot")
         for g in ("sigmoid", "tanh")
     }
-    axes = panels(14, 2.4, 1.9, columns=5)[1]
+    axes = panels(14, 2.4, 2.0, columns=5)[1]
     pictures.save("06_activations", ActivationDisplay.from_names(ax=axes))
     draw(pictures, units, norms, losses, moons)
     return {
