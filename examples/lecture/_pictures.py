@@ -21,14 +21,13 @@ MOST = 16
 
 def picture_data(figure, dpi):
     """Everything a Figure shows; `size` in pixels, `least_text` in points."""
-    figure.set_dpi(dpi)
     engine = figure.get_layout_engine()
     figure.set_layout_engine("none")  # layout takes most of the time, and moves no data
     figure.draw_without_rendering()  # sets limits and ticks, projects what is in space
     figure.set_layout_engine(engine)
     texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
     return {
-        "size": [int(pixels) for pixels in figure.bbox.size],  # as savefig rounds it
+        "size": [int(dpi * inches + 1e-6) for inches in figure.get_size_inches()],
         "least_text": min(t.get_fontsize() for t in texts),
         "texts": [t.get_text() for t in [*figure.texts, figure._suptitle] if t is not None],
         "axes": [_axes(ax) for ax in figure.axes if ax.get_visible()],
