@@ -65,7 +65,7 @@ def as_one_layer(net):
 
 
 def composed(net, x):
-    """h(x) = h[L](… h[2](h[1](x))), with h[l](a) = g(a W[l] + b[l])."""
+    """The layers one after the other."""
     for w, b, activation in zip(net.weights, net.biases, net.activations, strict=True):
         x = nb.kernels.activate(x @ w + b, activation)
     return x
