@@ -126,7 +126,7 @@ def draw(pictures, X, y, linear, bent, scores):
     for ax, net, title in zip(axes, (linear, bent), titles, strict=False):
         DecisionBoundaryDisplay.from_estimator(net, X, y, names=("x₁", "x₂"), ax=ax)
         ax.set_title(title)
-        ax.legend(title="class", loc="upper right", ncols=2)
+        ax.legend(title="class", loc="lower left", ncols=2)
     jitter = np.random.default_rng(0).uniform(-0.2, 0.2, SEEDS)
     for i, (found, look) in enumerate(zip(scores.values(), "o^", strict=True)):
         axes[2].plot(i + jitter, found, look, markersize=5, alpha=0.7)

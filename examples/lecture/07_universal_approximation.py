@@ -131,11 +131,9 @@ def draw(pictures, shown, steps, squares, errors):
     sizes, seeds = axes[4:]
     sizes.plot(list(steps), list(steps.values()), "o-", label="steps by hand")
     sizes.plot(list(squares), list(squares.values()), "d:", label="placed, least squares")
-    sizes.set(
-        xscale="log", yscale="log", ylim=(1e-3, 1), xlabel="hidden units", ylabel="largest error"
-    )
-    sizes.set_title("Error by size")
-    sizes.legend(loc="lower left")
+    sizes.set(xscale="log", yscale="log", xlabel="hidden units", ylabel="largest error")
+    sizes.set(title="Error by size", ylim=(1e-3, 5))
+    sizes.legend(loc="upper right")
     jitter = np.random.default_rng(0).uniform(-0.2, 0.2, SEEDS)
     for i, (found, look) in enumerate(zip(errors.values(), "os", strict=True)):
         seeds.plot(i + jitter, found, look, markersize=5, alpha=0.7)
