@@ -100,6 +100,7 @@ def run(pictures):
         "batch": BATCH,
         "rate": RATE,
         "rows": len(X),
+        "grid": len(GRID),
     }
 
 
