@@ -118,6 +118,10 @@ def test_the_comparison_of_pages_can_fail():
     assert compare(page(-1.234, 2.3e-4, 7.0), committed) == ["2.3·10⁻⁴, was 2.3·10⁻⁵"]
     assert compare(page(-1.234, 2.3e-5, 7.0, steps=41), committed)
     assert compare(page(-1.234, 2.3e-5, 7.0) + "!", committed)
+    html = lecture_pages.html_differences
+    assert html('{"w": 0.30000000000000004}', '{"w": 0.3}') == []
+    assert html('{"w": 0.31}', '{"w": 0.3}') == ["0.31, was 0.3"]
+    assert html('{"v": 0.3}', '{"w": 0.3}')
 
 
 def test_the_comparison_of_pictures_can_fail():
