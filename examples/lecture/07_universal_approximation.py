@@ -14,7 +14,7 @@ X = np.linspace(0, 1, 101)[:, np.newaxis]
 BUMPS = (4, 8, 16, 20, 32, 64, 160)
 SIZES, UNITS = (4, 8, 16, 32), 32
 STEEP, SHOWN = 30.0, 20
-SEEDS, RATE, BATCH, EPOCHS, LONGER = 20, 0.05, 20, 600, 5
+SEEDS, RATE, BATCH, EPOCHS, LONGER = 20, 0.05, 20, 400, 5
 
 
 def curve(x):

@@ -13,7 +13,7 @@ from _common import main, panels
 from nablas.autograd import Tensor, grad
 
 PLACES, AT = (0.1, 0.2, 0.35, 0.7), 0.2
-STEP, REPEATS = 1e-5, 5
+STEP, REPEATS = 1e-5, 3
 STEPS = (1e-1, 1e-3, 1e-5, 1e-7, 1e-9, 1e-11, 1e-13)
 ITERATES = 5
 COUNTS = (1, 10, 100, 1000)  # numbers of variables
