@@ -9,6 +9,7 @@ import json
 import re
 import sys
 from decimal import Decimal
+from math import isclose
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -99,14 +100,29 @@ def picture_differences(made, committed, path=""):
     return [] if abs(made - committed) <= most else [f"{path}: {made}, was {committed}"]
 
 
+def html_differences(made, committed):
+    """Differences between pages of HTML; real numbers in them may differ by rounding."""
+    real = r"-?\d+\.\d+(?:e-?\d+)?"
+    if re.sub(real, "0", made) != re.sub(real, "0", committed):
+        return ["a page of HTML has other words"]
+    pairs = zip(re.findall(real, made), re.findall(real, committed), strict=True)
+    return [f"{a}, was {b}" for a, b in pairs if not isclose(float(a), float(b), abs_tol=1e-12)]
+
+
 def differences(script):
     """Make a section anew; what differs from the committed page and pictures."""
     from _pages import make
 
-    page, pictures = make(script)
+    page, pictures, pages = make(script)
     committed = json.loads((DOCS / f"{script.stem}.json").read_text(encoding="utf-8"))
     text = (DOCS / f"{script.stem}.md").read_text(encoding="utf-8")
-    return page_differences(page, text) + picture_differences(pictures, committed)
+    found = page_differences(page, text) + picture_differences(pictures, committed)
+    files = {path.stem: path for path in DOCS.glob(f"{script.stem[:2]}_*.html")}
+    if files.keys() != pages.keys():
+        found.append(f"pages {list(pages)}, was {list(files)}")
+    for name in files.keys() & pages.keys():
+        found += html_differences(pages[name], files[name].read_text(encoding="utf-8"))
+    return found
 
 
 if __name__ == "__main__":

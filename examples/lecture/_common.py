@@ -28,11 +28,19 @@ class Pictures:
     Attributes
     ----------
     data : dict of a picture's name to its data
+    pages : dict of a name to a page of HTML
     """
 
     def __init__(self, folder=None):
         self.folder = None if folder is None else Path(folder)
-        self.data = {}
+        self.data, self.pages = {}, {}
+
+    def page(self, name, html):
+        """Take a page that explains itself step by step; the file is ``folder/name.html``."""
+        self.pages[name] = html
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / f"{name}.html").write_text(html, encoding="utf-8")
 
     def save(self, name, picture):
         """Take a Figure, an Axes, a Display of `nablas.plots` or a graph drawn by `autograd.draw`.

@@ -19,6 +19,8 @@ import matplotlib as mpl
 import numpy as np
 from _common import LOOK, Pictures
 
+import nablas as nb
+
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs"
 LONGEST_CODE = 10
@@ -37,11 +39,19 @@ def plain(marked):
 
 
 def make(script, folder=None):
-    """Run a section. Returns the marked page and the pictures' data; pictures go to `folder`."""
+    """Run a section. Returns the marked page, the pictures' data and the pages of HTML.
+
+    Pictures and pages of HTML go to `folder`.
+    """
     module = _load(script)
     pictures = Pictures(folder)
-    with mpl.rc_context(LOOK):
-        result = module.run(pictures)
+    threads = nb.num_threads()
+    nb.set_num_threads(1)  # same bits for any number; on a busy machine much faster for small steps
+    try:
+        with mpl.rc_context(LOOK):
+            result = module.run(pictures)
+    finally:
+        nb.set_num_threads(threads)
     if hasattr(module, "check"):
         module.check(result)
     shown = set()
@@ -58,7 +68,7 @@ def make(script, folder=None):
     text = _render(script.with_suffix(".md"), result | {"picture": picture, "code": code})
     if shown != set(pictures.data):
         raise ValueError(f"{script.name}: pictures not shown: {set(pictures.data) - shown}")
-    return text + _footer(script), pictures.data
+    return text + _footer(script), pictures.data, pictures.pages
 
 
 def contents():

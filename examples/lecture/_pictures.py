@@ -27,7 +27,7 @@ def picture_data(figure, dpi):
     figure.set_layout_engine(engine)
     texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
     return {
-        "size": [round(dpi * inches) for inches in figure.get_size_inches()],
+        "size": [int(dpi * inches + 1e-6) for inches in figure.get_size_inches()],
         "least_text": min(t.get_fontsize() for t in texts),
         "texts": [t.get_text() for t in [*figure.texts, figure._suptitle] if t is not None],
         "axes": [_axes(ax) for ax in figure.axes if ax.get_visible()],
@@ -111,7 +111,8 @@ def _colours(artist):
     if values.ndim == 3:  # RGB: no limits; one channel mixes enough of the classes' colours
         return {"values": _thin(values.reshape(-1, values.shape[2]))}
     limits = [_short(v) for v in artist.get_clim()]
-    return {"values": _thin(np.ma.filled(artist.norm(values.ravel()), np.nan)), "limits": limits}
+    normed = np.ma.asarray(artist.norm(values.ravel()), dtype=float)  # some norms give integers
+    return {"values": _thin(np.ma.filled(normed, np.nan)), "limits": limits}
 
 
 def _fractions(points, transform, ax):

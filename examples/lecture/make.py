@@ -29,9 +29,10 @@ def compact(pictures):
 def write(script):
     """Make one section's page, data and pictures."""
     folder = DOCS / "lecture"
-    for old in folder.glob(f"{script.stem[:2]}_*.png"):
-        old.unlink()
-    page, pictures = make(script, folder)
+    for suffix in ("png", "html"):
+        for old in folder.glob(f"{script.stem[:2]}_*.{suffix}"):
+            old.unlink()
+    page, pictures, _ = make(script, folder)
     (folder / f"{script.stem}.md").write_text(plain(page), encoding="utf-8")
     (folder / f"{script.stem}.json").write_text(compact(pictures), encoding="utf-8")
 
