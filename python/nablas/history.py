@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ._html import table
+
+_LAST = 5  # epochs that a notebook shows
+
 
 @dataclass
 class History:
@@ -51,6 +55,22 @@ class History:
     def __repr__(self) -> str:
         last = ", ".join(f"{name}={self[name][-1]:.4g}" for name in self.keys() if self[name])
         return f"History({len(self)} epochs{': ' + last if last else ''})"
+
+    def _repr_html_(self) -> str:
+        """The last epochs and the best one, as notebooks show it."""
+        count, names = len(self), [name for name in self.keys() if self[name]]
+        losses = self.val_loss or self.loss
+        best = min(range(len(losses)), key=lambda i: (losses[i] != losses[i], losses[i]), default=0)
+        shown = sorted({best, *range(max(0, count - _LAST), count)} & set(range(count)))
+        rows = [
+            [f"{i + 1} (best)" if i == best else i + 1]
+            + [f"{self[name][i]:.4g}" if i < len(self[name]) else "" for name in names]
+            for i in shown
+        ]
+        by = "val_loss" if self.val_loss else "loss"
+        caption = f"History: {count} epochs" + (f", best by {by}: {best + 1}" if count else "")
+        heads = [f"val_score ({self.metric})" if name == "val_score" else name for name in names]
+        return table(caption, ["epoch", *heads], rows)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the losses by epoch.

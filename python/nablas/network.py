@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _checks, _data, io, kernels, metrics
 from ._engine import Engine
+from ._html import table
 from ._registry import ACTIVATIONS, INITIALIZATIONS
 from .history import History
 
@@ -296,6 +297,17 @@ class Network:
     def __repr__(self) -> str:
         shape = "-".join(str(size) for size in self.sizes)
         return f"{type(self).__name__}({shape}, {', '.join(self.activations)}, {self.dtype})"
+
+    def _repr_html_(self) -> str:
+        """Layers, shapes, activations and numbers of parameters, as notebooks show it."""
+        layers = list(zip(self.weights, self.biases, self.activations, strict=True))
+        rows: list[list[object]] = [
+            [i, f"{w.shape[0]} × {w.shape[1]}", b.size, name, f"{w.size + b.size:,}"]
+            for i, (w, b, name) in enumerate(layers, 1)
+        ]
+        rows.append(["all", "", "", "", f"{self.parameters.size:,}"])
+        header = ["layer", "weights (inputs × units)", "biases", "activation", "parameters"]
+        return table(f"{self!r}, {self.epochs} epochs trained", header, rows)
 
 
 def through_output(name: str, z: Array, a: Array, by_activation: Array) -> Array:

@@ -58,3 +58,20 @@ def targets_of(estimator: Any, y: Any) -> Any:
         return y
     codes = np.searchsorted(classes, np.asarray(y))
     return codes if len(classes) > 2 else codes.astype(float)
+
+
+def number(value: float) -> str:
+    """Three significant digits, with the minus sign of print; -0.0 is 0."""
+    return f"{value + 0.0:.3g}".replace("-", "−")
+
+
+def text_size(text: str, size: float) -> tuple[float, float]:
+    """Width and height of text in points; `size` is the font's."""
+    pyplot()
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    lines = text.split("\n")
+    font = FontProperties(size=size)
+    widths = [text_to_path.get_text_width_height_descent(t, font, False)[0] for t in lines]
+    return max(widths), 1.2 * size * len(lines)

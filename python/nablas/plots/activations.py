@@ -71,7 +71,7 @@ class ActivationDisplay(Display):
         count = len(self.values)
         columns = min(count, 4)
         rows = -(-count // max(columns, 1))
-        size = (2.7 * columns + 0.4, 2.3 * rows + 0.4)
+        size = (2.8 * columns + 0.4, 2.5 * rows + 0.4)
         ax = self._start(ax, nrows=rows, ncols=columns, figsize=size, sharex=True, squeeze=False)
         axes = np.ravel(ax)
         if len(axes) < count:
@@ -85,17 +85,15 @@ class ActivationDisplay(Display):
             )
             slope = np.where(_jumps(self.slopes[name]), np.nan, self.slopes[name])
             (line,) = place.plot(self.z, slope, "--", color=COLOURS[1], label="g′(z)")
-            place.set_title(name)
+            place.set(title=name, xlabel="z", ylabel="g solid, g′ dashed")
             if value.max() > 20 > value.min():  # exp: on its full range most of it looks flat
                 top = max(3.0, 3 * float(np.median(value)))
                 place.set_ylim(-0.08 * top, top)
             self.lines_[name] = (function, line)
-        for place in axes[:count][-columns:]:
-            place.set_xlabel("z")
             place.tick_params(labelbottom=True)
         for place in axes[count:]:
             place.set_visible(False)
-        axes[0].legend(fontsize=8, loc="upper left")
+        axes[0].legend(fontsize=9, loc="upper left")
         return self
 
 

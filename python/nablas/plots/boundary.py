@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ._display import COLOURS, MARKERS, Array, Display, pyplot
 
-_POINT: dict[str, Any] = {"s": 26, "edgecolor": "white", "linewidth": 0.7}
+_POINT: dict[str, Any] = {"s": 26, "edgecolor": "black", "linewidth": 0.5}
 
 
 def _responses(estimator: Any, points: Array) -> tuple[Array, bool]:
@@ -214,7 +214,7 @@ class DecisionBoundaryDisplay(Display):
                 "marker": MARKERS[(i + i // len(COLOURS)) % len(MARKERS)],
             }
             self.points_.append(ax.scatter(*chosen.T, label=label, **look, **_POINT))
-        ax.legend(title="class", framealpha=0.9)
+        ax.legend(title="class (shade: its probability)", framealpha=0.9)
 
     def _values(self, ax: Any) -> None:
         values = self.response[..., 0]

@@ -27,7 +27,7 @@ def confusion_matrix(
     sklearn.metrics.ConfusionMatrixDisplay
     """
     metrics = require("sklearn.metrics", "sklearn")
-    settings = {"cmap": "Blues", "colorbar": False, **settings}
+    settings = {"cmap": "cividis", "colorbar": False, **settings}
     display = metrics.ConfusionMatrixDisplay.from_predictions(y, net.predict(X), ax=ax, **settings)
     display.ax_.set_title("Confusion matrix")
     return display

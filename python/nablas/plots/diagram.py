@@ -1,19 +1,32 @@
-"""A network as circles and lines."""
+"""A network as circles and lines, with its weights or with the numbers of a pass."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Self
 
 import numpy as np
 
-from ._display import Array, Display, network_of, pyplot
+from ._display import COLOURS, Array, Display, network_of, number, pyplot
+from ._layout import BIAS, DOTS
+from ._network_plan import FONT, Plan, make_plan
+from ._network_text import NetworkText
 
-_SMALL: dict[str, Any] = {"fontsize": 7, "ha": "center", "va": "center"}
-_PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
+_NAME = 12.0  # font size of x₁, a₁, ŷ, whose index is smaller
+_WIDE = 340.0  # points of width that hold three columns of the legend
+_SHOWS = ("forward", "backward", "both")
+# Colours of negative, zero and positive numbers. Gradients have others than weights.
+_WEIGHTS = [COLOURS[1], "#8c8c8c", COLOURS[0]]
+_GRADIENTS = [COLOURS[3], "#8c8c8c", COLOURS[2]]
 
 
 class NetworkDisplay(Display):
-    """Units in columns, weights as coloured lines, biases as the colour of the units.
+    """Units and bias nodes in columns, weights or gradients as lines.
+
+    Bias nodes are grey and have the value 1; the weights of their edges are the next layer's
+    biases. A line's colour tells the sign, its width the size; weights are blue and orange,
+    gradients green and pink. With a pass every unit has its numbers: x of the inputs; z and a, and
+    δ below them, of the others.
 
     Parameters
     ----------
@@ -22,13 +35,25 @@ class NetworkDisplay(Display):
     activations : list of str
         Of each layer.
     most_units : int
-        Layers with more show their first and last units.
+        Layers with more show their first and last units, and the number of those left out.
+    passed : Explanation, optional
+        A pass of one row through the network.
+    show : "forward", "backward" or "both"
+        What is drawn of the pass; see `from_explanation`.
 
     Attributes
     ----------
     ax_, figure_ : matplotlib Axes and Figure
     lines_ : matplotlib LineCollection
-    colorbar_ : matplotlib Colorbar
+        Its array holds the numbers that colour the lines, layer by layer, for each layer in the
+        order of its extended weights (row 0 the biases).
+    nodes_ : mapping of (column, unit) to a matplotlib Circle
+        Column 0 has the inputs; unit -1 is the bias node.
+    node_texts_ : mapping of (column, unit) to the text in the node
+    edge_texts_ : mapping of (layer, source, unit) to the text on the edge
+        Layer 0 leads from column 0 to column 1; source -1 is the bias node. Empty without values.
+    target_texts_ : mapping of an output unit to the text of its target
+    legend_ : matplotlib Legend
     """
 
     def __init__(
@@ -38,15 +63,33 @@ class NetworkDisplay(Display):
         activations: list[str],
         *,
         most_units: int = 12,
+        passed: Any = None,
+        show: str = "backward",
     ) -> None:
+        if show not in _SHOWS:
+            raise ValueError(f"show: expected one of {', '.join(_SHOWS)}, got {show!r}")
+        if passed is not None and len(passed.layers[0].z) != 1:
+            raise ValueError(
+                f"passed: expected a pass of one row, got {len(passed.layers[0].z)} rows"
+            )
+        if most_units < 2:
+            raise ValueError(f"most_units: expected at least 2, got {most_units}")
         self.weights, self.biases, self.activations = weights, biases, activations
-        self.most_units = most_units
+        self.passed = passed
+        self._text = NetworkText(
+            weights,
+            biases,
+            activations,
+            most_units,
+            passed,
+            "weights" if passed is None else show,
+        )
 
     @classmethod
     def from_estimator(
         cls, net: Any, *, most_units: int = 12, show_values: bool | None = None, ax: Any = None
     ) -> Self:
-        """Draw a network.
+        """Draw a network and its weights.
 
         Parameters
         ----------
@@ -54,7 +97,8 @@ class NetworkDisplay(Display):
         most_units : int
             Units shown of a layer; of larger layers only the first and last units are.
         show_values : bool, optional
-            Write weights on lines and biases in units. Default: if at most 12 weights are shown.
+            Write weights and biases on the edges. Default: if at most 24 edges are shown and their
+            values have room.
         ax : matplotlib Axes, optional
 
         Returns
@@ -67,103 +111,179 @@ class NetworkDisplay(Display):
         )
         return display.plot(ax, show_values=show_values)
 
-    def plot(self, ax: Any = None, *, show_values: bool | None = None) -> Self:
-        """Draw on a matplotlib Axes, a new one by default."""
-        plt = pyplot()
-        from matplotlib.colors import Normalize
+    @classmethod
+    def from_explanation(
+        cls,
+        passed: Any,
+        *,
+        show: str = "backward",
+        most_units: int = 8,
+        show_values: bool | None = None,
+        ax: Any = None,
+    ) -> Self:
+        """Draw a pass of one row.
 
-        sizes = [self.weights[0].shape[0], *(w.shape[1] for w in self.weights)]
-        shown = [self._shown(size) for size in sizes]
-        tallest = max(len(units) for units in shown)
-        if ax is None:
-            ax = self._start(None, figsize=(2.2 * len(sizes) + 1.2, 0.62 * max(tallest, 4) + 1.3))
-        else:
-            self._start(ax)
-        places = [
-            {u: (2.4 * c, (len(units) - 1) / 2 - k) for k, u in enumerate(units) if u >= 0}
-            for c, units in enumerate(shown)
-        ]
-        top = max(float(np.abs(p).max(initial=0)) for p in [*self.weights, *self.biases]) or 1.0
-        norm, cmap = Normalize(-top, top), plt.get_cmap("RdBu")
-        with_values = self._edges(ax, places, top, norm, cmap, show_values)
-        self._units(ax, places, sizes, tallest, top, norm, cmap, with_values)
-        self.colorbar_ = self.figure_.colorbar(
-            plt.cm.ScalarMappable(norm, cmap), ax=ax, shrink=0.7, label="weight (line), bias (unit)"
+        Parameters
+        ----------
+        passed : Explanation
+            What `MLP.explain` returns.
+        show : "forward", "backward" or "both"
+            "forward": z and a in the units, weights on the edges. "backward": z, a and δ in the
+            units, the loss's gradient by each weight on its edge, targets beside the outputs.
+            "both": as backward, with the weight above its gradient.
+        most_units : int
+            As for `from_estimator`.
+        show_values : bool, optional
+            Write the numbers of the edges; default as for `from_estimator`.
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        NetworkDisplay
+
+        Raises
+        ------
+        ValueError
+            For a pass of several rows.
+        """
+        layers = passed.layers
+        display = cls(
+            [layer.weights for layer in layers],
+            [layer.bias for layer in layers],
+            [layer.activation for layer in layers],
+            most_units=most_units,
+            passed=passed,
+            show=show,
         )
-        half = (tallest - 1) / 2
-        ax.set(xlim=(-0.7, 2.4 * (len(sizes) - 1) + 0.7), ylim=(-half - 1.5, half + 0.5))
-        ax.set_aspect("equal")
+        return display.plot(ax, show_values=show_values)
+
+    def plot(self, ax: Any = None, *, show_values: bool | None = None) -> Self:
+        """Draw on a matplotlib Axes, new ones of the size needed by default.
+
+        Warns
+        -----
+        UserWarning
+            If the given Axes are too small for the texts; it tells the size needed.
+        """
+        text, own = self._text, ax is None
+        ax = self._start(ax, figsize=(6, 4))
         ax.axis("off")
-        ax.set_title("-".join(str(size) for size in sizes))
+        ax.set_title(text.title())
+        room = None
+        if not own:
+            self.figure_.draw_without_rendering()  # a layout engine may move the Axes
+            room = self._points(ax.get_window_extent())
+        self._legend(ax, 2 if room is None or room[0] < _WIDE else 3)
+        key = self._points(self.legend_.get_window_extent())
+        plan = make_plan(text, key, room, show_values)
+        if room is None:
+            self.figure_.set_size_inches(plan.size[0] / 72 + 0.2, plan.size[1] / 72 + 0.5)
+        elif (np.array(plan.size) > 1.02 * np.array(room)).any():
+            need, have = (" x ".join(f"{v / 72:.1f}" for v in pair) for pair in (plan.size, room))
+            warnings.warn(
+                f"ax: expected at least {need} inches so that texts do not overlap, got {have}",
+                stacklevel=3,
+            )
+        self._edges(ax, plan)
+        self._nodes(ax, plan)
+        ax.set(xlim=plan.x, ylim=plan.y, aspect="equal")
         return self
 
-    def _edges(
-        self,
-        ax: Any,
-        places: list[dict[int, tuple[float, float]]],
-        top: float,
-        norm: Any,
-        cmap: Any,
-        show_values: bool | None,
-    ) -> bool:
-        """Draw the weights as lines; returns whether values are written."""
-        from matplotlib.collections import LineCollection
+    def _points(self, box: Any) -> tuple[float, float]:
+        """Width and height of a box of pixels in points."""
+        scale = 72 / self.figure_.dpi
+        return box.width * scale, box.height * scale
 
-        segments, values = [], []
-        for c, w in enumerate(self.weights):
-            for i, start in places[c].items():
-                for j, end in places[c + 1].items():
-                    segments.append([start, end])
-                    values.append(float(w[i, j]))
-        width = 0.5 + 2.5 * np.abs(values) / top
-        ax.add_collection(
-            LineCollection(segments, colors="0.8", linewidths=width + 0.5, zorder=0)
-        )  # grey outline: weights near 0 are white
+    def _coloured(self) -> Array:
+        """The numbers that colour the edges."""
+        return np.array([self._text.colouring(e) for layer in self._text.edges for e in layer])
+
+    def _legend(self, ax: Any, ncols: int) -> None:
+        """The key, below the network: signs, the widest line, the bias node."""
+        from matplotlib.lines import Line2D
+
+        values, palette = self._coloured(), _GRADIENTS if self._text.backward else _WEIGHTS
+        top = np.abs(values).max()
+        names = [("negative", values.min() < 0), ("zero", (values == 0).any())]
+        names += [("positive", values.max() > 0)]
+        handles = [
+            Line2D([], [], color=colour, linewidth=2.5, label=name)
+            for colour, (name, found) in zip(palette, names, strict=True)
+            if found
+        ]
+        handles += [
+            Line2D([], [], color="0.3", linewidth=_width(1.0), label=f"widest: ±{number(top)}"),
+            Line2D([], [], marker="o", markersize=9, label="bias node, value 1", **_BIAS_MARK),
+        ]
+        self.legend_ = ax.legend(
+            handles=handles,
+            title=self._text.key(),
+            ncols=ncols,
+            loc="lower center",
+            borderaxespad=0,
+            fontsize=FONT,
+            title_fontsize=FONT,
+        )
+        self.legend_.set_in_layout(False)
+
+    def _edges(self, ax: Any, plan: Plan) -> None:
+        """Draw lines and their texts."""
+        from matplotlib.collections import LineCollection
+        from matplotlib.colors import BoundaryNorm, ListedColormap
+
+        edges = [edge for layer in self._text.edges for edge in layer]
+        values = self._coloured()
+        top, least = float(np.abs(values).max()) or 1.0, np.finfo(float).tiny
         self.lines_ = LineCollection(
-            segments, array=np.array(values), cmap=cmap, norm=norm, linewidths=width, zorder=1
+            [[plan.places[k][i], plan.places[k + 1][j]] for k, i, j in edges],
+            array=values,
+            cmap=ListedColormap(_GRADIENTS if self._text.backward else _WEIGHTS),
+            norm=BoundaryNorm([-top, -least, least, top], 3, clip=True),
+            linewidths=_width(np.abs(values) / top),
+            zorder=1,
         )
         ax.add_collection(self.lines_)
-        with_values = show_values if show_values is not None else len(values) <= 12
-        if with_values:
-            for ((x0, y0), (x1, y1)), value in zip(segments, values, strict=True):
-                place = (x0 + 0.32 * (x1 - x0), y0 + 0.32 * (y1 - y0))
-                ax.text(*place, f"{value:.2f}", bbox=_PAPER, zorder=2, **_SMALL)
-        return with_values
+        paper = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+        self.edge_texts_ = {
+            edge: ax.text(*place, self._text.edge(edge), zorder=2, bbox=paper, **_CENTRED)
+            for edge, place in plan.labels.items()
+        }
 
-    def _units(
-        self,
-        ax: Any,
-        places: list[dict[int, tuple[float, float]]],
-        sizes: list[int],
-        tallest: int,
-        top: float,
-        norm: Any,
-        cmap: Any,
-        with_values: bool,
-    ) -> None:
-        """Draw each layer's units and its name."""
-        plt = pyplot()
-        for c, column in enumerate(places):
+    def _nodes(self, ax: Any, plan: Plan) -> None:
+        """Draw circles, their texts, targets, and the captions of the columns."""
+        circle = pyplot().Circle
+        look = {**_CENTRED, "fontsize": _NAME} if self.passed is None else _CENTRED
+        self.nodes_, self.node_texts_, self.target_texts_ = {}, {}, {}
+        low = plan.y[0] + self._points(self.legend_.get_window_extent())[1] + 6
+        for c, column in enumerate(plan.places):
             for u, (x, y) in column.items():
-                face = "white" if c == 0 else cmap(norm(float(self.biases[c - 1][u])))
-                ax.add_patch(
-                    plt.Circle((x, y), 0.28, facecolor=face, edgecolor="0.2", linewidth=1, zorder=3)
+                text = ax.text(
+                    x, y, self._text.node(c, u), zorder=4, **(look if u >= 0 else _CENTRED)
                 )
-                if c == 0:
-                    ax.text(x, y, f"$x_{{{u + 1}}}$", ha="center", va="center", zorder=4)
-                elif with_values:
-                    bias = float(self.biases[c - 1][u])
-                    ink = "white" if abs(bias) > 0.6 * top else "black"
-                    ax.text(x, y, f"{bias:.2f}", zorder=4, color=ink, **_SMALL)
-            if len(column) < sizes[c]:
-                ax.text(2.4 * c, 0, "⋮", ha="center", va="center", fontsize=16)
-            name = "inputs" if c == 0 else self.activations[c - 1]
-            bottom = -(tallest - 1) / 2 - 0.62
-            ax.text(2.4 * c, bottom, f"{name}\n{sizes[c]}", ha="center", va="top", fontsize=9)
+                self.node_texts_[c, u] = text
+                if u == DOTS:
+                    continue
+                face = "0.85" if u == BIAS else "white"
+                self.nodes_[c, u] = circle(
+                    (x, y), plan.radius, facecolor=face, edgecolor="0.2", zorder=3
+                )
+                ax.add_patch(self.nodes_[c, u])
+                if c == len(plan.places) - 1 and self._text.backward:
+                    self.target_texts_[u] = ax.text(
+                        x + plan.radius + 5, y, self._text.target(u), va="center", fontsize=FONT
+                    )
+            place = (column[0][0], low + 3 * 1.2 * FONT)
+            ax.text(*place, self._text.caption(c), ha="center", va="top", fontsize=FONT)
 
-    def _shown(self, size: int) -> list[int]:
-        """The units of a layer to draw; -1 stands for those left out in the middle."""
-        if size <= self.most_units:
-            return list(range(size))
-        half = max(1, (self.most_units - 1) // 2)
-        return [*range(half), -1, *range(size - half, size)]
+
+_CENTRED: dict[str, Any] = {"fontsize": FONT, "ha": "center", "va": "center"}
+_BIAS_MARK: dict[str, Any] = {
+    "linestyle": "none",
+    "markerfacecolor": "0.85",
+    "markeredgecolor": "0.2",
+}
+
+
+def _width(share: Any) -> Any:
+    """A line's width in points; `share` is of the largest number."""
+    return 0.7 + 3.3 * share

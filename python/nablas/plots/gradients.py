@@ -78,7 +78,7 @@ class GradientNormDisplay(Display):
             ax.set_yscale("log")
             least = min(v[v > 0].min(initial=np.inf) for v in (self.by_weights, self.by_biases))
             ax.set_ylim(bottom=10.0 ** (np.floor(np.log10(least)) - 1))
-        ax.set(ylabel="root mean square", title="Gradient by layer")
+        ax.set(xlabel="layer", ylabel="root mean square of ∂J/∂w, ∂J/∂b", title="Gradient by layer")
         ax.legend()
         ax.grid(axis="y", alpha=0.3)
         return self

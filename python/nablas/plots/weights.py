@@ -66,11 +66,9 @@ class WeightHistogramDisplay(Display):
             place.hist(w, bins=list(edges), color=COLOURS[0], edgecolor="white", linewidth=0.3)
             place.axvline(0, color="0.4", linewidth=0.8)
             many = "weight" if w.size == 1 else "weights"
-            place.set_title(f"{name}: {w.size} {many}\ndeviation {w.std():.3g}")
-        for place in axes[:count][-columns:]:
-            place.set_xlabel("weight")
+            place.set(xlabel="weight", ylabel="number of weights")
+            place.set_title(f"{name}: {w.size} {many}\nstandard deviation {w.std():.3g}")
             place.tick_params(labelbottom=True)
         for place in axes[count:]:
             place.set_visible(False)
-        axes[0].set_ylabel("number")
         return self
