@@ -100,7 +100,7 @@ def refused():
 
 
 def used_twice():
-    """x eˣ: the gradient along either edge from x, and what `backward` gives."""
+    """The gradient of x eˣ along either edge from x, and what `backward` gives."""
     x = Tensor(AT, requires_grad=True)
     (x * np.exp(x)).backward()
     return np.exp(AT), AT * np.exp(AT), x.grad.item()
@@ -126,7 +126,7 @@ def fit_line(x, price, loss):
 
 
 def by_loss():
-    """For each seed, both errors of the line fitted by the square and of that fitted by the ratio."""
+    """For each seed, both errors of the lines fitted by either; the last seed's lines and houses."""
     rows = []
     for seed in range(SEEDS):
         x, price = some_houses(seed)
