@@ -126,7 +126,7 @@ def fit_line(x, price, loss):
 
 
 def by_loss():
-    """For each seed, both errors of the lines fitted by either; the last seed's lines and houses."""
+    """For each seed, both errors of both lines; the last seed's lines and houses."""
     rows = []
     for seed in range(SEEDS):
         x, price = some_houses(seed)

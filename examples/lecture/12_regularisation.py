@@ -106,7 +106,9 @@ def run(pictures):
     net, graph, (loss, engine), apart = one_pass(X, y, Y)
     descend(leaves, X, Y)
     descended = by_engine(X, y)
-    blocks = [b.ravel() for pair in zip(descended.weights, descended.biases, strict=True) for b in pair]
+    blocks = [
+        b.ravel() for pair in zip(descended.weights, descended.biases, strict=True) for b in pair
+    ]
     steps_apart = max(np.abs(a.data.ravel() - b).max() for a, b in zip(leaves, blocks, strict=True))
     grid = np.meshgrid(np.linspace(-2, 3, 101), np.linspace(-2, 3, 101))
     found, shown = {}, {}
