@@ -66,7 +66,7 @@ def make_plan(text: NetworkText, key: Pair, room: Pair | None, show_values: bool
     gaps = len(text.sizes) - 1
     ys = [y for column in columns(text.units, 1.0, 1.0) for _, y in column.values()]
     rows = max(ys) - min(ys)
-    row = max(2 * radius + 6, (height - margins.above - margins.below) / max(rows, 1))
+    row = max(2 * radius + 4, (height - margins.above - margins.below) / max(rows, 1))
     count = sum(map(len, text.edges))
     wanted = count <= _MOST_VALUES if show_values is None else show_values
     fixed = room is not None and show_values is None  # values only if they have room as it is
@@ -87,7 +87,7 @@ def make_plan(text: NetworkText, key: Pair, room: Pair | None, show_values: bool
 def _radius(text: NetworkText) -> float:
     """The least radius of a circle around every node's text."""
     if text.passed is None:
-        return 13.0
+        return 12.0
     shown = [(c, u) for c, units in enumerate(text.units) for u in units if u != DOTS]
     return 2 + max(float(np.hypot(*text_size(text.node(c, u), FONT))) / 2 for c, u in shown)
 

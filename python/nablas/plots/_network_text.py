@@ -106,14 +106,11 @@ class NetworkText:
         return f"{'-'.join(map(str, self.sizes))}: {what}"
 
     def key(self) -> str:
-        """What the numbers mean."""
-        edges = {
-            "backward": "edges: ∂J/∂w, the gradient by the weight",
-            "both": "edges: weight w, below it ∂ = ∂J/∂w",
-        }.get(self.show, "edges: weight w")
+        """What the numbers of a pass mean; empty if there are only weights."""
         if not self.backward:
-            return edges
+            return ""
+        edges = "∂J/∂w" if self.show == "backward" else "weight w, below it ∂ = ∂J/∂w"
         loss = f"J = {self.passed.loss_name} = {number(self.passed.loss)}, target y"
         if self._is_class:
             loss += f": class {self.passed.target[0]}"
-        return f"{edges}\ncolour and width: ∂J/∂w;  δ = ∂J/∂z\n{loss}"
+        return f"edges: {edges};  units: δ = ∂J/∂z\n{loss}"

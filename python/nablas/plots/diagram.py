@@ -13,7 +13,7 @@ from ._network_plan import FONT, Plan, make_plan
 from ._network_text import NetworkText
 
 _NAME = 12.0  # font size of x₁, a₁, ŷ, whose index is smaller
-_WIDE = 340.0  # points of width that hold three columns of the legend
+_KEY = 300.0  # points of width for the legend of new Axes
 _SHOWS = ("forward", "backward", "both")
 # Colours of negative, zero and positive numbers. Gradients have others than weights.
 _WEIGHTS = [COLOURS[1], "#8c8c8c", COLOURS[0]]
@@ -173,8 +173,11 @@ class NetworkDisplay(Display):
         if not own:
             self.figure_.draw_without_rendering()  # a layout engine may move the Axes
             room = self._points(ax.get_window_extent())
-        self._legend(ax, 2 if room is None or room[0] < _WIDE else 3)
-        key = self._points(self.legend_.get_window_extent())
+        for ncols in (5, 3, 2):
+            self._legend(ax, ncols)
+            key = self._points(self.legend_.get_window_extent())
+            if key[0] <= (_KEY if room is None else room[0]):
+                break
         plan = make_plan(text, key, room, show_values)
         if room is None:
             self.figure_.set_size_inches(plan.size[0] / 72 + 0.2, plan.size[1] / 72 + 0.5)
@@ -204,25 +207,28 @@ class NetworkDisplay(Display):
 
         values, palette = self._coloured(), _GRADIENTS if self._text.backward else _WEIGHTS
         top = np.abs(values).max()
-        names = [("negative", values.min() < 0), ("zero", (values == 0).any())]
-        names += [("positive", values.max() > 0)]
+        kind = "∂J/∂w" if self._text.backward else "weight"
+        names = [(f"{kind} < 0", values.min() < 0), (f"{kind} = 0", (values == 0).any())]
+        names += [(f"{kind} > 0", values.max() > 0)]
         handles = [
             Line2D([], [], color=colour, linewidth=2.5, label=name)
             for colour, (name, found) in zip(palette, names, strict=True)
             if found
         ]
         handles += [
-            Line2D([], [], color="0.3", linewidth=_width(1.0), label=f"widest: ±{number(top)}"),
-            Line2D([], [], marker="o", markersize=9, label="bias node, value 1", **_BIAS_MARK),
+            Line2D([], [], color="0.3", linewidth=_width(1.0), label=f"widest: {number(top)}"),
+            Line2D([], [], marker="o", markersize=9, label="bias node: 1", **_BIAS_MARK),
         ]
         self.legend_ = ax.legend(
             handles=handles,
-            title=self._text.key(),
+            title=self._text.key() or None,
             ncols=ncols,
             loc="lower center",
             borderaxespad=0,
             fontsize=FONT,
             title_fontsize=FONT,
+            handlelength=1.4,
+            columnspacing=1.2,
         )
         self.legend_.set_in_layout(False)
 
