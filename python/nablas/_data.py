@@ -33,6 +33,13 @@ def as_matrix(x: Any, dtype: str, name: str = "X") -> Array:
     return array
 
 
+def as_batch(x: Any, y: Any) -> tuple[Any, Any]:
+    """`x` and `y` as given, or as a batch of one row if `x` has one dimension."""
+    if (x.ndim if hasattr(x, "ndim") else np.ndim(x)) != 1:
+        return x, y
+    return np.asanyarray(x)[np.newaxis], np.asanyarray(y)[np.newaxis]
+
+
 def as_weights(weights: Any, dtype: str) -> Array:
     """Sample weights in the network's dtype, or TypeError; the core checks their values."""
     array = np.asarray(_checks.unmasked("sample_weight", weights))

@@ -2,50 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _data, _losses, kernels
+from . import _data, _files, _losses, kernels
 from ._registry import LOSSES
+from ._stepper.passes import LayerPass, Pass
+from ._stepper.scene import scene
 from .network import Network, through_output
 
 Array = NDArray[Any]
 
 
-@dataclass
-class LayerPass:
-    """The arrays of one layer in a forward and a backward pass.
-
-    Attributes
-    ----------
-    input : array of shape (n, inputs)
-    weights, bias : arrays of shape (inputs, outputs) and (outputs,)
-    z, a : arrays of shape (n, outputs)
-        Preactivation and activation.
-    delta : array of shape (n, outputs)
-        The loss's derivative with respect to z.
-    dW, db : arrays of the shapes of weights and bias
-        The loss's derivatives with respect to them.
-    activation : str
-    """
-
-    input: Array
-    weights: Array
-    bias: Array
-    z: Array
-    a: Array
-    delta: Array
-    dW: Array
-    db: Array
-    activation: str
-
-
-@dataclass
-class Explanation:
+class Explanation(Pass):
     """A forward and a backward pass.
+
+    Printed it is a table of each layer's arrays; in a notebook it is a page that shows one number
+    after another.
 
     Attributes
     ----------
@@ -53,12 +29,11 @@ class Explanation:
     loss_name : str
     target : array
     layers : list of LayerPass
+        With the arrays `input`, `weights`, `bias`, `z`, `a`, `delta`, `dW` and `db`, and the name
+        `activation`.
+    hyperparameters : dict
+        Of the loss.
     """
-
-    loss: float
-    loss_name: str
-    target: Array
-    layers: list[LayerPass]
 
     @property
     def output(self) -> Array:
@@ -82,6 +57,54 @@ class Explanation:
             lines += _show("dW", np.vstack([layer.db, layer.dW]), "= dJ/dW, row 0 is the bias")
         return "\n".join(lines)
 
+    __repr__ = __str__
+
+    def to_html(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        row: int = 0,
+        learning_rate: float = 0.1,
+        most_units: int = 4,
+    ) -> str:
+        """One page on which the pass is gone through number by number, with each one's formula.
+
+        In this order: z and a of every unit, the loss, δ of every unit with local slope × upstream
+        on each edge, the gradient by each weight, the weights after one step of gradient descent.
+        The page is one file that reads nothing else; buttons and arrow keys move, and the address
+        may end in ``#step=12``.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            Also write the page to this file.
+        row : int
+            The row of the batch. Gradients are those of the whole batch: the other rows' part is
+            one number.
+        learning_rate : float
+            Of the update.
+        most_units : int
+            At least 2. A layer with more units shows only those with the largest ``|δ|`` (inputs:
+            ``|x|``), one less than `most_units`; sums have the others in one term.
+
+        Returns
+        -------
+        str
+            The page.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a row that is not there, or settings that do not fit.
+        """
+        page = scene(self, row, learning_rate, most_units).html()
+        if path is not None:
+            _files.write(path, page.encode())
+        return page
+
+    def _repr_html_(self) -> str:
+        return scene(self, 0, 0.1, 4).frame()
+
 
 def _extended(x: Array) -> Array:
     return np.column_stack([np.ones(len(x), dtype=x.dtype), x])
@@ -97,10 +120,8 @@ def explain(
     net: Network, x: ArrayLike, y: ArrayLike, loss: str | _losses.Loss | None
 ) -> Explanation:
     """Compute an `Explanation` from the public kernels; see `MLP.explain`."""
-    rows = np.asanyarray(x)
-    if rows.ndim == 1:
-        rows, y = rows[np.newaxis], np.asarray(y)[np.newaxis]
-    a = _data.as_matrix(rows, net.dtype, "x").astype(net.dtype)
+    x, y = _data.as_batch(x, y)
+    a = _data.as_matrix(x, net.dtype, "x").astype(net.dtype)
     if a.shape[1] != net.sizes[0]:
         raise ValueError(f"x: expected {net.sizes[0]} features, got {a.shape[1]}")
     resolved = _losses.resolve(loss, net.output)
@@ -132,7 +153,7 @@ def explain(
             )
         )
         delta = delta_below
-    return Explanation(value, resolved.name, targets, layers[::-1])
+    return Explanation(value, resolved.name, targets, layers[::-1], dict(resolved.hyperparameters))
 
 
 def _output_delta(

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from numpy.typing import ArrayLike, NDArray
 
-from . import _checks, convert
+from . import _checks, _data, convert
 from ._losses import Loss, call
 from ._training import AnyLoss, make_fit, prepare
 from .callbacks import AnyCallback
@@ -162,7 +162,11 @@ class MLP(Network):
         sample_weight: ArrayLike | None = None,
         l2: float = 0.0,
     ) -> float:
-        """The objective on some data: mean loss plus l2 penalty; arguments as for `fit`."""
+        """The objective on some data: mean loss plus l2 penalty.
+
+        Arguments are those of `fit`; X may also be one row (features,) with its target.
+        """
+        X, y = _data.as_batch(X, y)
         found = prepare(self, X, y, sample_weight, loss, self.classes)
         l2 = _checks.penalty("l2", l2)
         if isinstance(found.loss, Loss):
@@ -179,7 +183,11 @@ class MLP(Network):
         sample_weight: ArrayLike | None = None,
         l2: float = 0.0,
     ) -> Array:
-        """The objective's gradient, flat like `parameters`; arguments as for `fit`."""
+        """The objective's gradient, flat like `parameters`.
+
+        Arguments are those of `fit`; X may also be one row (features,) with its target.
+        """
+        X, y = _data.as_batch(X, y)
         found = prepare(self, X, y, sample_weight, loss, self.classes)
         if not isinstance(found.loss, Loss):
             raise TypeError("loss: expected a name or a Loss, got a function")
@@ -201,7 +209,8 @@ class MLP(Network):
         Returns
         -------
         Explanation
-            Prints as a table of each layer's arrays.
+            Prints as a table of each layer's arrays; a notebook shows it step by step, and
+            `Explanation.to_html` writes that page.
         """
         return explain(self, x, y, loss)
 

@@ -92,6 +92,7 @@ class Function:
         ctx._saved = tuple(_marked(x, tensors, inputs) for x in ctx._saved)
         operation = Operation(_no_forward, needs="")
         operation.name, operation.on_tensors = cls.__name__, True
+        operation.saved = lambda: (*map(_data, ctx._saved), *vars(ctx).values())
         if not several:
             operation.joint = _rule(cls, ctx, None)
             return record(operation, inputs, tensors[0].data)

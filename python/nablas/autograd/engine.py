@@ -11,24 +11,26 @@ from numpy.typing import ArrayLike
 from ._arrays import unbroadcast
 from .recording import edits, reset_recording, set_recording
 from .rules import RULES, Operation
-from .tensor import Tensor, as_data, later, record, retained, wrap
+from .tensor import Node, Tensor, as_data, later, record, retained, wrap
 
 _FREED = Operation(lambda: None, needs="")
 _FREED.name = "freed"
+_NOTHING: Node = (_FREED, (), 0)
+MOST_KEPT_OPERATIONS, MOST_KEPT_ENTRIES = 400, 4096  # of a freed graph that can still be drawn
 
 
 def reachable(roots: Iterable[Tensor], but: Set[Tensor] = frozenset()) -> list[Tensor]:
     """The computed Tensors the roots depend on, latest first; the search excludes `but`."""
-    found: set[Tensor] = set()
+    found: dict[Tensor, int] = {}
     waiting = [root for root in roots if root._node is not None]
     while waiting:
         y = waiting.pop()
         if y not in found and y not in but:
-            found.add(y)
-            for x in y._node[1]:  # type: ignore[index]
+            _, inputs, found[y] = y._node  # type: ignore[misc]
+            for x in inputs:
                 if isinstance(x, Tensor) and x._node is not None:
                     waiting.append(x)
-    return sorted(found, key=lambda y: y._node[2], reverse=True)  # type: ignore[index]
+    return sorted(found, key=found.__getitem__, reverse=True)
 
 
 def flow(
@@ -63,7 +65,7 @@ def flow(
                 result[y] = g
                 if y not in ways:  # type: ignore[operator]
                     continue
-            for x, part in _pull(y, g, create_graph, goals):
+            for x, part in pull(y, g, create_graph, goals):
                 before = gradients.get(x)
                 gradients[x] = part if before is None else before + part
             if wanted is None and retained and id(y) in retained:
@@ -71,12 +73,61 @@ def flow(
     finally:
         reset_recording(token)
     if free:
+        kept = wanted is None and _is_small(order, gradients.values())
         for y in order:
-            y._node = _FREED, (), 0
+            if kept:
+                y._freed = y._node  # type: ignore[assignment]
+            y._node = _NOTHING
     for x, g in gradients.items():
         if wanted is None or x in wanted:
             result[x] = g
     return result
+
+
+def _is_small(order: list[Tensor], by_leaves: Iterable[Any]) -> bool:
+    """Whether a graph has few operations, and few entries in all arrays that it refers to."""
+    if len(order) > MOST_KEPT_OPERATIONS:
+        return False
+    entries = 0
+    for y in order:
+        operation, inputs, _ = y._node  # type: ignore[misc]
+        entries += y.data.size
+        for x in inputs if operation.saved is None else (*inputs, *operation.saved()):
+            if type(x) is np.ndarray:
+                entries += x.size
+        if entries > MOST_KEPT_ENTRIES or operation is _FREED:
+            return False
+    for g in by_leaves:
+        entries += g.size
+    return entries <= MOST_KEPT_ENTRIES
+
+
+def revived(root: Tensor) -> Tensor:
+    """The root, or, if its graph was freed and put aside, a copy of it with a copy of that graph.
+
+    RuntimeError if the graph was not put aside.
+    """
+    nodes: dict[Tensor, Any] = {}
+    waiting = [root] if root._node is not None else []
+    while waiting:
+        y = waiting.pop()
+        if y in nodes:
+            continue
+        node: Any = y._node
+        if node[0] is _FREED:
+            node = getattr(y, "_freed", None)
+            if node is None:
+                check_not_freed(y)
+        nodes[y] = node
+        waiting += [x for x in node[1] if isinstance(x, Tensor) and x._node is not None]
+    if all(node is y._node for y, node in nodes.items()):
+        return root
+    copies: dict[Tensor, Tensor] = {}
+    for y, (operation, inputs, number) in sorted(nodes.items(), key=lambda pair: pair[1][2]):
+        held = tuple(copies.get(x, x) if isinstance(x, Tensor) else x for x in inputs)
+        copies[y] = wrap(y.data)
+        copies[y].requires_grad, copies[y]._node = True, (operation, held, number)
+    return copies[root]
 
 
 def _ways(order: list[Tensor], wanted: Set[Tensor]) -> set[Tensor]:
@@ -98,14 +149,15 @@ def check_not_freed(y: Tensor) -> None:
         )
 
 
-def _pull(
+def pull(
     y: Tensor, g: Any, create_graph: bool, goals: Set[Tensor] | None
 ) -> list[tuple[Tensor, Any]]:
     """Pairs of an input of the operation that computed `y` and its gradient through `y`."""
     operation, inputs, number = y._node  # type: ignore[misc]
-    check_not_freed(y)
+    if operation is _FREED:
+        check_not_freed(y)
     if edits.last > number:
-        _check_untouched(y, create_graph)
+        check_untouched(y, create_graph)
     arguments: Sequence[Any] = inputs
     out: Any = y
     if not (create_graph or operation.on_tensors):
@@ -128,7 +180,8 @@ def _pull(
     return pulled
 
 
-def _check_untouched(y: Tensor, on_tensors: bool) -> None:
+def check_untouched(y: Tensor, on_tensors: bool) -> None:
+    """RuntimeError if an array that the operation's rule reads was edited since."""
     operation, inputs, number = y._node  # type: ignore[misc]
     needs = operation.needs_on_tensors if on_tensors else operation.needs
     read = {f"its input {i}": x for i, x in enumerate(inputs) if needs == "*" or str(i) in needs}

@@ -73,10 +73,12 @@ class Operation:
     ----------
     copied : tuple of int
         The inputs of which the graph keeps a copy if they are small constant arrays.
+    saved : function, or None
+        Gives the arrays that the operation itself holds.
     """
 
     __slots__ = (
-        "copied", "forward", "joint", "name", "needs", "needs_on_tensors", "on_tensors", "rules", "symbol"
+        "copied", "forward", "joint", "name", "needs", "needs_on_tensors", "on_tensors", "rules", "saved", "symbol"
     )  # fmt: skip
 
     def __init__(
@@ -93,6 +95,7 @@ class Operation:
         self.forward, self.rules, self.joint, self.symbol = forward, rules, joint, symbol
         self.on_tensors = False  # whether the joint rule must be given Tensors, never arrays
         self.needs = needs
+        self.saved: Callable[[], tuple[Any, ...]] | None = None
         self.copied = tuple(int(i) for i in needs if i.isdigit() and i not in own)
         self.needs_on_tensors = needs if needs_on_tensors is None else needs_on_tensors
 

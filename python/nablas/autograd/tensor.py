@@ -65,11 +65,13 @@ class Tensor(Operators):
     Comparisons give NumPy arrays of bool. NumPy's functions may be called on Tensors.
     """
 
-    __slots__ = ("__weakref__", "_node", "data", "grad", "requires_grad")
+    # `_freed` is set where `backward` freed a small graph: the node it had, for drawings.
+    __slots__ = ("__weakref__", "_freed", "_node", "data", "grad", "requires_grad")
 
     data: Array
     grad: Tensor | None
     requires_grad: bool
+    _freed: Node
     _node: Node | None
 
     def __init__(
