@@ -248,9 +248,9 @@ def draw(pictures, data, softmax, sigmoids, wrong):
     curves = (("softmax", "-", nb.kernels.softmax(z)), ("sigmoid", ":", 1 / (1 + np.exp(-z))))
     for name, style, values in curves:
         for k, colour in enumerate(("C0", "C1", "C2")):
-            moving.plot(first, values[:, k], style, color=colour, label=f"{name}, output {k + 1}")
+            moving.plot(first, values[:, k], style, color=colour, label=f"{name} {k + 1}")
     moving.set(
-        xlabel="z₁", title=f"Only z₁ moves (z₂ = {Z[1]:g}, z₃ = {Z[2]:g})", ylim=(-0.03, 1.55)
+        xlabel="z₁", title=f"Only z₁ moves (z₂ = {Z[1]:g}, z₃ = −{-Z[2]:g})", ylim=(-0.03, 1.55)
     )
     moving.legend(ncols=2, loc="upper left")
     jitter = np.random.default_rng(0).uniform(-0.2, 0.2, SEEDS)
