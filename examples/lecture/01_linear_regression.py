@@ -11,18 +11,20 @@ import nablas as nb
 
 TRUE = np.array([40.0, 2.1, -4.5])  # thousands; thousands per m²; thousands per km
 NOISE = 25.0  # thousands: standard deviation of ε
+AREA, DISTANCE = (40.0, 250.0), (0.0, 20.0)  # m²; km
 ROWS, FRESH = 120, 10_000
 RATE, STEPS = 0.1, 200
 BATCH, BATCH_RATE, EPOCHS = 12, 0.02, 40
 RATES = {"too small": 0.001, "apt": 0.1, "too large": 1.05}
 SEEDS, RATE_STEPS = 20, 60
 ROUNDING = 1e-12  # relative
+DIFFERENCE = 1e-5  # step of the central differences
 
 
 def houses(n, seed):
     """Covered area (m²) and distance to the centre (km), (n, 2); prices (thousands), (n,)."""
     rng = np.random.default_rng(seed)
-    raw = np.column_stack([rng.uniform(40, 250, n), rng.uniform(0, 20, n)])
+    raw = np.column_stack([rng.uniform(*AREA, n), rng.uniform(*DISTANCE, n)])
     return raw, extend(raw) @ TRUE + rng.normal(0, NOISE, n)
 
 
@@ -96,7 +98,7 @@ def formula_elsewhere(X, y):
     net.parameters[:] = point
     formula = 2 / len(y) * extend(X).T @ (net.predict(X) - y)
     engine, differences = net.gradient(X, y, loss="mse"), np.zeros(3)
-    for i, h in enumerate(np.eye(3) * 1e-5):
+    for i, h in enumerate(np.eye(3) * DIFFERENCE):
         ends = [mse(np.tanh(extend(X) @ (point + sign * h)), y) for sign in (1, -1)]
         differences[i] = (ends[0] - ends[1]) / (2 * h[i])
     return {"formula (b)": formula, "`net.gradient`": engine, "differences": differences}
@@ -143,6 +145,8 @@ def run(pictures):
     draw(pictures, raw, y, closed, batch, small["path"], spread)
     return {
         "rows": ROWS,
+        "area": AREA,
+        "distance": DISTANCE,
         "noise": NOISE,
         "variance": NOISE**2,
         "truth": TRUE,
@@ -152,6 +156,7 @@ def run(pictures):
         "batch": batch.x,
         "steps": batch.iterations,
         "rate": RATE,
+        "most_steps": STEPS,
         "first_gradient": first,
         "first_error": np.abs(first / (-2 / ROWS * extend(X).T @ y) - 1).max(),
         "bound": ROUNDING,
@@ -160,6 +165,7 @@ def run(pictures):
         "models": models(raw, y),
         "fresh": FRESH,
         "gradients": formula_elsewhere(X, z),
+        "difference": DIFFERENCE,
         "eigenvalues": eigenvalues,
         "between": between,
         "limit": 2 / eigenvalues.max(),
@@ -196,7 +202,7 @@ def draw(pictures, raw, y, closed, batch, path, spread):
     figure, (houses_, costs, paths, rates_) = panels(4, 4.4, 3.5, columns=2)
     dots = houses_.scatter(raw[:, 0], y, s=14, c=raw[:, 1], cmap="viridis_r")
     figure.colorbar(dots, ax=houses_, label="distance (km)")
-    ends = np.array([40.0, 250.0])
+    ends = np.array(AREA)
     line = closed[0] + closed[1] * (ends - raw[:, 0].mean()) / raw[:, 0].std()
     houses_.plot(ends, line, color="#D55E00", label="at the mean distance")
     houses_.set(xlabel="covered area (m²)", ylabel="price (thousands)", title="Houses")

@@ -11,13 +11,15 @@ from sklearn.datasets import make_blobs
 import nablas as nb
 from nablas.plots import DecisionBoundaryDisplay
 
-AREAS, THRESHOLD = 40, 300.0  # houses; thousands
+HOUSES, AREA = 40, (40.0, 250.0)  # m²
+THRESHOLD = 300.0  # thousands
 PLACES = (-10.0, -4.0, -1.0, 0.0, 1.0, 4.0, 10.0)
 SHIFTS = (0.1, 0.01, 0.001)
 SHORT_RATE, SHORT_STEPS = 0.01, 2000
 LONG_RATE, LONG_STEPS = 1.0, 20_000
 NEWTON_STEPS = 10
 SEEDS, START_SPREAD, START_STEPS = 30, 8.0, 500
+MANY = 0.2  # share of wrong rows
 ROUNDING = 1e-12
 
 
@@ -33,8 +35,8 @@ def sigmoid(z):
 def some_houses():
     """Covered areas (m²) and prices (thousands), each (n,)."""
     rng = np.random.default_rng(0)
-    area = rng.uniform(40, 250, AREAS)
-    return area, 40 + 2.1 * area + rng.normal(0, 40, AREAS)
+    area = rng.uniform(*AREA, HOUSES)
+    return area, 40 + 2.1 * area + rng.normal(0, 40, HOUSES)
 
 
 def centred_line(area, price):
@@ -152,7 +154,8 @@ def run(pictures):
         "threshold": THRESHOLD,
         "line": line,
         "border": -line[0] / line[1],
-        "houses": AREAS,
+        "houses": HOUSES,
+        "area": AREA,
         "misjudged": np.count_nonzero((extend(area) @ line >= 0) != (price >= THRESHOLD)),
         "rows": len(X),
         "step_gradient": with_weights(point, "step").gradient(X, y, loss="mse"),
@@ -165,6 +168,7 @@ def run(pictures):
         "short_norm": np.linalg.norm(short.gradient),
         "long": long,
         "rates": (SHORT_RATE, LONG_RATE),
+        "most_steps": LONG_STEPS,
         "newton": best,
         "newton_cost": minimum.loss(X, y),
         "newton_norm": np.linalg.norm(minimum.gradient(X, y)),
@@ -175,7 +179,8 @@ def run(pictures):
         "formula_error": np.abs(formula - with_weights(point).gradient(X, y)).max(),
         "accuracy": minimum.score(X, y),
         "wrong": {loss: np.percentile(ends[:, 0], [0, 50, 100]) for loss, ends in starts.items()},
-        "stuck": np.count_nonzero(starts["mse"][:, 0] > 0.2),
+        "stuck": np.count_nonzero(starts["mse"][:, 0] > MANY),
+        "many": MANY,
         "seeds": SEEDS,
         "start_spread": START_SPREAD,
         "start_steps": START_STEPS,
@@ -207,7 +212,7 @@ def check(got):
 
 def draw_threshold(pictures, area, price, line):
     figure, (prices, classes, steps, functions) = panels(4, 4.4, 3.5, columns=2)
-    ends, dear = np.array([40.0, 250.0]), price >= THRESHOLD
+    ends, dear = np.array(AREA), price >= THRESHOLD
     for ax, moved in ((prices, 0.0), (classes, THRESHOLD)):
         for chosen, look, name in ((~dear, "o", "cheap"), (dear, "^", "dear")):
             ax.plot(area[chosen], price[chosen] - moved, look, markersize=5, label=name)
