@@ -20,8 +20,8 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 sys.path.insert(0, str(FOLDER))
 LEAST_TEXT = 9.0  # points
-WITHOUT_CODE = {6, 8, 16}  # sections that still quote no code
-SMALL_TEXT = {5, 6, 8, 10, 16}  # sections that still have text below LEAST_TEXT
+WITHOUT_CODE = {6, 8}  # sections that still quote no code
+SMALL_TEXT = {5, 6, 8, 10}  # sections that still have text below LEAST_TEXT
 
 each_section = pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 
