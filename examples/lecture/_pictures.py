@@ -27,7 +27,7 @@ def picture_data(figure, dpi):
     figure.set_layout_engine(engine)
     texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
     return {
-        "size": [int(dpi * inches) for inches in figure.get_size_inches()],
+        "size": [int(dpi * inches + 1e-6) for inches in figure.get_size_inches()],
         "least_text": min(t.get_fontsize() for t in texts),
         "texts": [t.get_text() for t in [*figure.texts, figure._suptitle] if t is not None],
         "axes": [_axes(ax) for ax in figure.axes if ax.get_visible()],
