@@ -3,6 +3,7 @@
 Most local minima of large networks are alike (Choromanska et al., 2015).
 """
 
+from copy import deepcopy
 from math import factorial
 
 import numpy as np
@@ -14,7 +15,7 @@ import nablas as nb
 from nablas.plots import LossLandscapeDisplay
 
 SEEDS, WIDTHS = 20, (2, 4, 8, 16)
-L2, MOST_ITERATIONS = 1e-3, 2000
+L2, SLOPE, MOST = 1e-3, 1e-7, 2000
 SHOWN = {"A": 4, "B": 5, "C": 0}  # seeds; C is a bad minimum
 SHOWN_WIDTH = 8
 BAD = 0.02  # a minimum that is so much above the best of its width
@@ -33,13 +34,13 @@ def network(width, seed):
 
 
 def descend(net, X, y, l2, iterations):
-    """L-BFGS from the network's weights until no derivative is above 10⁻⁷; returns J."""
+    """L-BFGS from the network's weights until no derivative is above SLOPE; returns J."""
 
     def cost(parameters):
         net.parameters[:] = parameters
         return net.loss(X, y, l2=l2), net.gradient(X, y, l2=l2)
 
-    stop = {"maxiter": iterations, "maxfun": 10 * iterations, "ftol": 0, "gtol": 1e-7}
+    stop = {"maxiter": iterations, "ftol": 0, "gtol": SLOPE}
     found = minimize(cost, net.parameters.copy(), jac=True, method="L-BFGS-B", options=stop)
     net.parameters[:] = found.x
     return found.fun
@@ -65,7 +66,7 @@ def many_seeds(X, y, new):
         rows = []
         for seed in range(SEEDS):
             net = nets[width, seed] = network(width, seed)
-            J = descend(net, X, y, L2, MOST_ITERATIONS)
+            J = descend(net, X, y, L2, MOST)
             norm = np.linalg.norm(net.gradient(X, y, l2=L2))
             rows.append((J, norm, net.loss(*new), net.score(*new)))
         found[width] = np.array(rows)
@@ -84,7 +85,7 @@ def without_penalty(X, y, new):
 
 def mirrored(net):
     """The same function: hidden units in reverse order."""
-    twin = network(SHOWN_WIDTH, 0)
+    twin = deepcopy(net)
     twin.weights[0][:], twin.biases[0][:] = net.weights[0][:, ::-1], net.biases[0][::-1]
     twin.weights[1][:], twin.biases[1][:] = net.weights[1][::-1], net.biases[1]
     return twin
@@ -92,7 +93,7 @@ def mirrored(net):
 
 def way_between(first, second, X, y):
     """J at the ends of the straight way and its highest value on it."""
-    twin, start, end = network(SHOWN_WIDTH, 0), first.parameters, second.parameters
+    twin, start, end = deepcopy(first), first.parameters, second.parameters
     costs = []
     for t in np.linspace(0, 1, 101):
         twin.parameters[:] = (1 - t) * start + t * end
@@ -135,6 +136,8 @@ def run(pictures):
         "fit": FIT,
         "factor": FACTOR,
         "iterations": FREE_ITERATIONS,
+        "slope": SLOPE,
+        "most": MOST,
         "widest": WIDTHS[-1],
         "penalised": found[WIDTHS[-1]][:, 2],
     }
@@ -165,13 +168,13 @@ def check(got):
 def draw(pictures, data, shown, ways, found):
     figure, (plane, along, costs, fresh) = panels(4, 4.6, 4.1, columns=2)
     display = LossLandscapeDisplay.from_networks(
-        list(shown.values()), *data, names=list(shown), resolution=31, log=True, ax=plane, l2=L2
+        list(shown.values()), *data, names=list(shown), log=True, ax=plane, l2=L2
     )
     plane.set_title("The plane through three minima")
     for (name, way), style in zip(ways.items(), ("-", "--", ":"), strict=True):
         along.plot(np.linspace(0, 1, len(way)), way, style, label=name)
     along.set(xlabel="share of the straight way", ylabel="J", title="Between minima")
-    along.set_ylim(0.1, 1.25 * max(max(way) for way in ways.values()))
+    along.set_ylim(top=1.25 * max(max(way) for way in ways.values()))
     along.legend()
     jitter = np.random.default_rng(0).uniform(-0.2, 0.2, SEEDS)
     for ax, column, label in ((costs, 0, "J"), (fresh, 2, "cross-entropy of new rows")):
@@ -189,7 +192,7 @@ def draw_surface(pictures, X, y, A, B):
     nets = [network(SHOWN_WIDTH, SHOWN["A"]), A, B]
     names = ["start of A", "A", "B"]
     LossLandscapeDisplay.from_networks(
-        nets, X, y, names=names, resolution=31, kind="surface", log=True, ax=surface, l2=L2
+        nets, X, y, names=names, kind="surface", log=True, ax=surface, l2=L2
     )
     surface.set_title("The plane through a start and two minima")
     pictures.save("13_surface", figure)
