@@ -227,8 +227,6 @@ def test_a_drawing_has_values_and_gradients():
     assert all(tensor.grad is None for tensor in names.values())
     f.backward()
     assert names["w0"].grad.item() == pytest.approx(0.1966, abs=1e-4)
-    with pytest.raises(RuntimeError, match="freed"):
-        autograd.draw(f)
 
 
 def test_drawings_in_every_form(tmp_path):
@@ -238,7 +236,6 @@ def test_drawings_in_every_form(tmp_path):
         drawing.save(tmp_path / f"graph.{ending}")
         assert (tmp_path / f"graph.{ending}").stat().st_size > 500
     assert "0.1966" in drawing.dot
-    assert drawing.svg("matplotlib").count("<path") > 20  # matplotlib draws text as paths
     assert drawing.dot.count("->") == 14
     assert "<b>exp</b>" in drawing.dot
     assert drawing._repr_svg_().lstrip().startswith("<?xml")

@@ -102,7 +102,9 @@ class Explanation(Pass):
             _files.write(path, page.encode())
         return page
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> str | None:
+        if not len(self.target):
+            return None  # the notebook shows the text
         return scene(self, 0, 0.1, 4).frame()
 
 

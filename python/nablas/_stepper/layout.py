@@ -21,6 +21,7 @@ WIDEST_GAP = 70.0
 ROW_GAP = 13.0
 ARROW = 8.0
 PORT = 11.0  # between two arrows that end at one node
+SWEEPS, EFFORT = 24, 60_000  # over the columns; fewer where there are many items
 
 
 _NARROW, _WIDE = set(".,:;'|!iljI()[]{} "), set("WMmw@%∂Σ∇—")
@@ -161,13 +162,17 @@ def _chain(items: list[_Item], link: Link) -> list[int]:
     return chain
 
 
+def _sweeps(items: list[_Item]) -> int:
+    return max(4, min(SWEEPS, EFFORT // len(items))) // 2 * 2
+
+
 # ---- order within columns ----------------------------------------------------------------------
 
 
 def _order(items: list[_Item], columns: list[list[int]], keep_order: bool) -> None:
     """Reorder the columns so that few edges cross."""
     best, fewest = [list(column) for column in columns], _crossings(items, columns)
-    for turn in range(12):
+    for turn in range(_sweeps(items) // 2):
         rightward = turn % 2 == 0
         place = {i: k for column in columns for k, i in enumerate(column)}
         for column in columns if rightward else columns[::-1]:
@@ -216,7 +221,7 @@ def _rows(items: list[_Item], columns: list[list[int]]) -> None:
     """Give every item its y: near its neighbours, and apart from the others of its column."""
     for column in columns:
         _spread(items, column, [0.0] * len(column), [1.0] * len(column))
-    for turn in range(24):
+    for turn in range(_sweeps(items)):
         for column in columns if turn % 2 == 0 else columns[::-1]:
             wishes, weights = [], []
             for i in column:

@@ -109,7 +109,7 @@ class Walk:
     # ---- forward -----------------------------------------------------------------------------
 
     def forward(self) -> None:
-        """Z and a of every unit."""
+        """Preactivation and activation of every unit."""
         for number, layer in enumerate(self.layers, 1):
             for j in self.shown[number]:
                 terms, node = Terms(), f"u{number}.{j}"

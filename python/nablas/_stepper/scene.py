@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .. import _checks
 from .network import Walk, edge_id
 from .page import Edge, Node, Scene, Slot
@@ -56,14 +58,15 @@ def scene(seen: Pass, row: int, learning_rate: float, most_units: int) -> Scene:
     row = _checks.integer("row", row, 0, rows - 1)
     rate = _checks.number("learning_rate", learning_rate)
     walk = Walk(seen, row, rate, _checks.integer("most_units", most_units, 2))
-    walk.forward()
-    walk.loss()
-    walk.backward()
-    walk.gradients()
-    walk.update()
+    with np.errstate(all="ignore"):  # numbers that are not finite are shown as such
+        walk.forward()
+        walk.loss()
+        walk.backward()
+        walk.gradients()
+        walk.update()
     nodes = _nodes(walk)
     return Scene(
-        title="Backpropagation, step by step: " + "-".join(str(size) for size in _sizes(seen)),
+        title="Backpropagation, step by step: " + "‑".join(map(str, _sizes(seen))),  # do not wrap
         about=_about(walk),
         start="Inputs and weights are known. Go on with Next, or with the right arrow key.",
         kinds=_KINDS,
@@ -83,15 +86,14 @@ def _sizes(seen: Pass) -> list[int]:
 def _about(walk: Walk) -> list[str]:
     seen, names = walk.seen, ", ".join(layer.activation for layer in walk.layers)
     lines = [
-        f"Activations: {names}. Loss: {seen.loss_name}. Row {walk.row} of {walk.rows}, counted "
-        f"from 0. Learning rate η = {walk.rate:g}.",
+        f"Activations: {names}. Loss: {seen.loss_name}. Learning rate η = {walk.rate:g}.",
         "Superscripts are layers. w₁₂ leads from unit 1 of the layer below to unit 2; b is the "
         "weight of a unit that is always 1.",
     ]
     if walk.rows > 1:
         lines.append(
-            f"J is the mean over the {walk.rows} rows, so δ has the factor 1 ÷ {walk.rows}; the "
-            "other rows' part of a gradient is one number."
+            f"This is row {walk.row} of {walk.rows}, counted from 0. J is the mean over the rows, "
+            f"so δ has the factor 1 ÷ {walk.rows}; of a gradient the other rows are one number."
         )
     for number, (units, size) in enumerate(zip(walk.shown, _sizes(seen), strict=True)):
         if len(units) < size:

@@ -88,12 +88,12 @@ def _is_small(order: list[Tensor], by_leaves: Iterable[Any]) -> bool:
     """Whether a graph has few operations, and few entries in all arrays that it refers to."""
     if len(order) > MOST_KEPT_OPERATIONS:
         return False
-    entries = 0
+    entries, array = 0, np.ndarray
     for y in order:
         operation, inputs, _ = y._node  # type: ignore[misc]
         entries += y.data.size
         for x in inputs if operation.saved is None else (*inputs, *operation.saved()):
-            if type(x) is np.ndarray:
+            if type(x) is array:
                 entries += x.size
         if entries > MOST_KEPT_ENTRIES or operation is _FREED:
             return False
@@ -161,20 +161,23 @@ def pull(
     arguments: Sequence[Any] = inputs
     out: Any = y
     if not (create_graph or operation.on_tensors):
-        arguments, out = [x.data if isinstance(x, Tensor) else x for x in inputs], y.data
+        arrays = []
+        for x in inputs:  # not a comprehension, which before Python 3.12 is a call
+            arrays.append(x.data if isinstance(x, Tensor) else x)
+        arguments, out = arrays, y.data
     parts = None
     if operation.joint is not None:
         flags = [isinstance(x, Tensor) and (goals is None or x in goals) for x in inputs]
         parts = operation.joint(g, out, flags, *arguments)
-    pulled = []
+    pulled, rules = [], operation.rules
     for i, x in enumerate(inputs):
         if isinstance(x, Tensor) and (goals is None or x in goals):
-            part = operation.rules[i](g, out, *arguments) if parts is None else parts[i]
+            part = rules[i](g, out, *arguments) if parts is None else parts[i]
             if part is not None:
                 data = x.data
                 if part.shape != data.shape:
                     part = unbroadcast(part, data.shape)
-                if part.dtype != data.dtype:
+                if part.dtype is not data.dtype and part.dtype != data.dtype:
                     part = part.astype(data.dtype)
                 pulled.append((x, part))
     return pulled

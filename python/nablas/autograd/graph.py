@@ -16,7 +16,7 @@ from .tensor import Tensor
 MOST_NODES = 400
 _ORDERED = {"subtract", "divide", "matmul", "power"}  # the operands are marked in drawings
 _ENTRYWISE = {*ACTIVATIONS, "erf", "erfc", "astype", "where", "clip"}  # besides NumPy's ufuncs
-_MOVES = {
+MOVES = {
     "sum",
     "reshape",
     "transpose",
@@ -113,8 +113,8 @@ def build(tensor: Tensor, names: Mapping[str, Any]) -> tuple[list[GraphNode], li
 class _Names:
     """The names given to Tensors, arrays and numbers.
 
-    The graph may have a copy of a constant array, or its entries in another shape or dtype: these
-    are found by their values.
+    The graph may have a copy of an array that is constant, or its entries in another shape or
+    dtype: these are found by their values.
     """
 
     def __init__(self, names: Mapping[str, Any]) -> None:
@@ -123,10 +123,11 @@ class _Names:
         self._arrays = {
             name: x.data if isinstance(x, Tensor) else x
             for name, x in names.items()
-            if isinstance(x, (Tensor, np.ndarray))
+            if isinstance(x, np.ndarray) or (isinstance(x, Tensor) and not x.requires_grad)
         }
 
     def find(self, x: Any) -> str | None:
+        """The name of a Tensor, an array or a number of the graph."""
         data = x.data if isinstance(x, Tensor) else x
         name = self._by_id.get(id(x)) or self._by_id.get(id(data))
         if name is None and isinstance(x, np.ndarray):
@@ -194,14 +195,15 @@ class _Graph:
         """Whether input i is an operand, not a setting such as an axis or the exponent."""
         operation, inputs, _ = y._node  # type: ignore[misc]
         x = inputs[i]
-        if isinstance(x, bool) or not isinstance(x, (Tensor, np.ndarray, float, int)):
-            return False
-        if operation.name == "power" and i == 1:
-            return not isinstance(x, (int, float))
+        is_array = isinstance(x, (Tensor, np.ndarray))
         if operation.name == "dense":  # it has its preactivation among its inputs
             return i < 2
-        counted = len(operation.rules) if operation.joint is None else len(inputs)
-        return i < counted or (isinstance(x, np.ndarray) and self._names.find(x) is not None)
+        if operation.joint is not None:
+            return is_array
+        if i < len(operation.rules):
+            exponent = operation.name == "power" and i == 1
+            return is_array or (isinstance(x, (float, int)) and not exponent)
+        return isinstance(x, np.ndarray) and self._names.find(x) is not None
 
 
 def is_number(node: GraphNode) -> bool:
@@ -254,7 +256,7 @@ def local_derivatives(y: Tensor) -> dict[int, Any]:
             arguments = [x.data if isinstance(x, Tensor) else x for x in inputs]
             for i in wanted:
                 found[i] = operation.rules[i](ones, y.data, *arguments)
-        elif operation.name in _MOVES:
+        elif operation.name in MOVES:
             found = dict.fromkeys(wanted, 1.0)
         elif operation.name == "mean":
             found = {i: y.size / max(x.size, 1) for i, x in wanted.items()}

@@ -10,7 +10,7 @@ from .._registry import ACTIVATIONS
 from .._stepper import formulas
 from .._stepper.layout import depths
 from .._stepper.page import MOST_ENTRIES, Edge, Node, Scene, Slot, Step, Terms, shape_text
-from .graph import GraphEdge, GraphNode, is_number
+from .graph import MOVES, GraphEdge, GraphNode, is_number
 
 _KINDS = {
     "value": "Forward: value of an operation",
@@ -63,33 +63,18 @@ def scene(nodes: list[GraphNode], edges: list[GraphEdge]) -> Scene:
     for i in reversed(range(len(nodes))):
         if nodes[i].gradient is not None:
             steps.gradient(i)
-    depth = depths([node.inputs for node in nodes])
-    boxes, local = [], {step.target for step in steps.found if step.slot == "local"}
-    for i, node in enumerate(nodes):
-        title = steps.names[i] + (f" = {node.symbol}" if node.symbol else "")
-        lines = [] if is_number(node) else [["value"]]
-        lines += [["gradient"]] if node.gradient is not None else []
-        boxes.append(Node(f"n{i}", title, depth[i], lines, round=node.computed))
     return Scene(
         title="Automatic differentiation, step by step",
         about=[
-            f"v₁, v₂, … are operations without a name. {steps.names[-1]} is the result. Of arrays "
-            f"with more than {MOST_ENTRIES} entries only the shape and the range are shown."
+            f"v₁, v₂, … are operations without a name. {steps.names[-1]} is the result, and x.grad "
+            "its gradient by x; ∂y/∂x is the local derivative of one operation. Of arrays with "
+            f"more than {MOST_ENTRIES} entries only the shape and the range are shown."
         ],
         start="Variables and constants are known. Go on with Next, or with the right arrow key.",
         kinds=_KINDS,
         slots=_SLOTS,
-        nodes=boxes,
-        edges=[
-            Edge(
-                f"e{k}",
-                edge.source,
-                edge.target,
-                ["local"] if f"e{k}" in local else [],
-                ["operand"] if edge.mark else [],
-            )
-            for k, edge in enumerate(edges)
-        ],
+        nodes=_boxes(steps),
+        edges=_arrows(steps),
         given=[
             *(
                 (f"n{i}", "value", drawn(node.value))
@@ -100,6 +85,30 @@ def scene(nodes: list[GraphNode], edges: list[GraphEdge]) -> Scene:
         ],
         steps=steps.found,
     )
+
+
+def _boxes(steps: _Steps) -> list[Node]:
+    depth, boxes = depths([node.inputs for node in steps.nodes]), []
+    for i, node in enumerate(steps.nodes):
+        title = steps.names[i] + (f" = {node.symbol}" if node.symbol else "")
+        lines = [] if is_number(node) else [["value"]]
+        lines += [["gradient"]] if node.gradient is not None else []
+        boxes.append(Node(f"n{i}", title, depth[i], lines, round=node.computed))
+    return boxes
+
+
+def _arrows(steps: _Steps) -> list[Edge]:
+    local = {step.target for step in steps.found if step.slot == "local"}
+    return [
+        Edge(
+            f"e{k}",
+            edge.source,
+            edge.target,
+            ["local"] if f"e{k}" in local else [],
+            ["operand"] if edge.mark else [],
+        )
+        for k, edge in enumerate(steps.edges)
+    ]
 
 
 def told(value: Any) -> Any:
@@ -177,9 +186,9 @@ class _Steps:
         else:
             places = [made.term(self.names[j], self.nodes[j].value) for j in operands]
             name = _safe(node.symbol if node.operation == "getitem" else node.operation)
-            made.formula = (
-                f"{places[0]}{name}" if name[:1] == "[" else f"{name}({', '.join(places)})"
-            )
+            made.formula = f"{name}({', '.join(places)})"
+            if node.operation == "getitem":
+                made.formula, made.scalar = f"{places[0]}{name}", False
         reads = tuple(f"n{j}" for j in operands)
         self.add("value", f"n{i}", self.names[i], made, node.value, note=note, reads=reads)
 
@@ -196,16 +205,8 @@ class _Steps:
         elif edge.operand < len(rules):
             made.fill(rules[edge.operand], known)
         symbol = f"∂{self.names[edge.target]}/∂{self.names[edge.source]}"
-        if (
-            len(
-                {
-                    e.operand
-                    for e in self.edges
-                    if (e.source, e.target) == (edge.source, edge.target)
-                }
-            )
-            > 1
-        ):
+        twins = [k for k in self.into[edge.target] if self.edges[k].source == edge.source]
+        if len(twins) > 1:
             note = f"by operand {'ab'[edge.operand] if edge.operand < 2 else edge.operand + 1}"
         read = (f"n{edge.source}", f"n{edge.target}")
         entries = np.unique(edge.derivative)
@@ -218,13 +219,12 @@ class _Steps:
         """The steps of the local derivatives out of a node, then that of its gradient."""
         node, made, parts, notes = self.nodes[i], _Made(), [], []
         used = [k for k in self.out_of[i] if self.nodes[self.edges[k].target].gradient is not None]
-        root = self.names[-1]
         for k in used:
             edge = self.edges[k]
             if edge.derivative is not None:
                 self.local(k)
             target = self.nodes[edge.target]
-            upstream = made.term(f"∂{root}/∂{self.names[edge.target]}", target.gradient)
+            upstream = made.term(f"{self.names[edge.target]}.grad", target.gradient)
             local = f"∂{self.names[edge.target]}/∂{self.names[i]}"
             if edge.derivative is not None:
                 parts.append(f"{upstream} × {made.term(local, edge.derivative)}")
@@ -237,11 +237,13 @@ class _Steps:
             else:
                 parts.append(f"{_safe(target.operation)}′({upstream})")
                 notes.append(f"{target.operation}′: the operation's gradient rule")
-            if edge.derivative is not None and np.size(target.value) > max(np.size(node.value), 1):
+            if target.operation in MOVES and np.size(target.value) > 1:
+                notes.append(f"{target.symbol}: each entry goes back to its place")
+            elif edge.derivative is not None and np.size(target.value) > np.size(node.value):
                 notes.append("summed over the axes that were stretched")
         made.formula = " + ".join(parts) if used else "1"
         reads = tuple(f"e{k}" for k in used)
-        symbol, note = f"∂{root}/∂{self.names[i]}", "; ".join(dict.fromkeys(notes))
+        symbol, note = f"{self.names[i]}.grad", "; ".join(dict.fromkeys(notes))
         self.add("gradient", f"n{i}", symbol, made, node.gradient, note=note, reads=reads)
 
 
