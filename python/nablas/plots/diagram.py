@@ -12,7 +12,7 @@ from ._layout import BIAS, DOTS
 from ._network_plan import FONT, Plan, make_plan
 from ._network_text import NetworkText
 
-_NAME = 12.0  # font size of x₁, a₁, ŷ, whose index is smaller
+_NAME = 11.0  # font size of x₁, a₁, ŷ, whose index is smaller
 _KEY = 300.0  # points of width for the legend of new Axes
 _SHOWS = ("forward", "backward", "both")
 # Colours of negative, zero and positive numbers. Gradients have others than weights.
@@ -75,7 +75,7 @@ class NetworkDisplay(Display):
         if most_units < 2:
             raise ValueError(f"most_units: expected at least 2, got {most_units}")
         self.weights, self.biases, self.activations = weights, biases, activations
-        self.passed = passed
+        self.most_units, self.passed = most_units, passed
         self._text = NetworkText(
             weights,
             biases,
@@ -249,26 +249,25 @@ class NetworkDisplay(Display):
             zorder=1,
         )
         ax.add_collection(self.lines_)
-        paper = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
         self.edge_texts_ = {
-            edge: ax.text(*place, self._text.edge(edge), zorder=2, bbox=paper, **_CENTRED)
+            edge: ax.text(*place, self._text.edge(edge), zorder=2, bbox=_PAPER, **_CENTRED)
             for edge, place in plan.labels.items()
         }
 
     def _nodes(self, ax: Any, plan: Plan) -> None:
         """Draw circles, their texts, targets, and the captions of the columns."""
         circle = pyplot().Circle
-        look = {**_CENTRED, "fontsize": _NAME} if self.passed is None else _CENTRED
+        size = _NAME if self.passed is None else FONT
         self.nodes_, self.node_texts_, self.target_texts_ = {}, {}, {}
         low = plan.y[0] + self._points(self.legend_.get_window_extent())[1] + 6
         for c, column in enumerate(plan.places):
             for u, (x, y) in column.items():
-                text = ax.text(
-                    x, y, self._text.node(c, u), zorder=4, **(look if u >= 0 else _CENTRED)
-                )
+                text = ax.text(x, y, self._text.node(c, u), zorder=4, **_CENTRED)
                 self.node_texts_[c, u] = text
                 if u == DOTS:
+                    text.set_bbox(_PAPER)
                     continue
+                text.set_fontsize(size if u >= 0 else FONT)
                 face = "0.85" if u == BIAS else "white"
                 self.nodes_[c, u] = circle(
                     (x, y), plan.radius, facecolor=face, edgecolor="0.2", zorder=3
@@ -283,6 +282,7 @@ class NetworkDisplay(Display):
 
 
 _CENTRED: dict[str, Any] = {"fontsize": FONT, "ha": "center", "va": "center"}
+_PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
 _BIAS_MARK: dict[str, Any] = {
     "linestyle": "none",
     "markerfacecolor": "0.85",
