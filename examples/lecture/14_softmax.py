@@ -119,12 +119,12 @@ def learn_spirals(sizes, seed, X, y):
     return net
 
 
-def border_of(net):
-    """Where two classes' z are equal: three points on that line, and their probabilities."""
+def on_the_border(net, X):
+    """The rows moved to the nearest points of the line where the first two z are equal."""
     w, b = net.weights[0], net.biases[0]
-    normal, offset = w[:, 0] - w[:, 1], b[0] - b[1]
-    foot = -offset * normal / (normal @ normal)
-    return net.forward(foot + np.outer([-1, 0, 1], [-normal[1], normal[0]]))
+    normal = w[:, 0] - w[:, 1]
+    apart = X @ normal + b[0] - b[1]
+    return X - np.outer(apart, normal) / (normal @ normal)
 
 
 def both_models():
@@ -161,7 +161,7 @@ def run(pictures):
     scores = {name: [net.score(*arms) for net in found] for name, found in nets.items()}
     z = np.array([Z])
     rows, totals = both_models()
-    border = border_of(softmax)
+    border = softmax.forward(on_the_border(softmax, X))
     draw(pictures, (X, y), softmax, sigmoids, wrong)
     draw_spirals(pictures, arms, {name: found[0] for name, found in nets.items()}, scores)
     return {
