@@ -7,7 +7,7 @@ from copy import deepcopy
 from math import factorial
 
 import numpy as np
-from _common import main, panels, plt
+from _common import main, panels, plt, spread
 from scipy.optimize import minimize
 from sklearn.datasets import make_moons
 
@@ -127,10 +127,10 @@ def run(pictures):
         "lowest": display.lowest[1],
         "largest_norm": max(rows[:, 1].max() for rows in found.values()),
         "smallest": SMALLEST,
-        "minima": {width: np.percentile(costs, [0, 50, 100]) for width, costs in J.items()},
+        "minima": {width: spread(costs) for width, costs in J.items()},
         "mean": {width: costs.mean() for width, costs in J.items()},
         "bad": {w: np.count_nonzero(costs > costs.min() + BAD) for w, costs in J.items()},
-        "new": {width: np.percentile(rows[:, 2], [0, 50, 100]) for width, rows in found.items()},
+        "new": {width: spread(rows[:, 2]) for width, rows in found.items()},
         "margin": BAD,
         "free": free,
         "fit": FIT,

@@ -5,7 +5,7 @@ losses beside it.
 from copy import deepcopy
 
 import numpy as np
-from _common import main, panels
+from _common import main, panels, spread
 from sklearn.datasets import make_blobs
 
 import nablas as nb
@@ -179,9 +179,7 @@ def run(pictures):
         "one_hot": one_hot(),
         "models": rows,
         "totals": totals,
-        "wrong": dict(
-            zip(("start", *LOSSES), np.percentile(wrong, [0, 50, 100], axis=0).T, strict=True)
-        ),
+        "wrong": dict(zip(("start", *LOSSES), spread(wrong).T, strict=True)),
         "all_wrong": wrong,
         "losses": LOSSES,
         "seeds": SEEDS,
@@ -189,7 +187,7 @@ def run(pictures):
         "steps": STEPS,
         "rate": RATE,
         "tiny": TINY,
-        "scores": {name: np.percentile(found, [0, 50, 100]) for name, found in scores.items()},
+        "scores": {name: spread(found) for name, found in scores.items()},
         "epochs": SPIRAL_EPOCHS,
         "bound": ROUNDING,
     }

@@ -1,7 +1,7 @@
 """Several labels in one row: one sigmoid for each, binary cross-entropy, precision at k."""
 
 import numpy as np
-from _common import main, panels
+from _common import main, panels, spread
 from sklearn.datasets import make_multilabel_classification
 from sklearn.preprocessing import StandardScaler
 
@@ -107,7 +107,7 @@ def run(pictures):
         "seeds": SEEDS,
         "top": TOP,
         "rows": rows,
-        "found": {name: np.percentile(r, [0, 50, 100], axis=0) for name, r in rows.items()},
+        "found": {name: spread(r) for name, r in rows.items()},
         "guess": (guess[0], guess[TOP - 1]),
         "bound": ROUNDING,
     }

@@ -7,7 +7,7 @@ is worst on new ones; much larger ones are better again, though they fit the noi
 from functools import cache
 
 import numpy as np
-from _common import main, panels
+from _common import main, panels, spread
 from sklearn.datasets import load_digits
 
 import nablas as nb
@@ -21,7 +21,7 @@ UNITS = (5, 10, 20, 40, 70, 99, 130, 200, 400, 800, 2000)
 WIDTHS, WIDTH_SEEDS, WIDTH_NOISE, WIDTH_EPOCHS = (4, 16, 32, 64, 128, 256, 512), 3, 0.4, 200
 NEW, RIDGE = 500, 1.0
 FITTED = 1e-12  # mean squared error of the training rows
-LOWER, UPPER = 10, 90  # percentiles
+LOWER, MIDDLE, UPPER = 10, 50, 90  # percentiles
 
 
 @cache
@@ -151,7 +151,7 @@ def run(pictures):
     ridge = by_size(fit_with_penalty, (TRAINING - 1,), SEEDS, digits(NOISE))
     draw(pictures, history, rows, leaks)
     draw_descents(pictures, frozen, trained)
-    percentiles = (LOWER, 50, UPPER)
+    percentiles = (LOWER, MIDDLE, UPPER)
     return {
         "seeds": SEEDS,
         "parts": (TRAINING, VALIDATION, TEST, len(images()[0]) - TRAINING - VALIDATION - TEST),
@@ -165,12 +165,12 @@ def run(pictures):
             history.val_loss[-1],
         ),
         "curve_training": (history.loss[int(np.argmin(history.val_loss))], history.loss[-1]),
-        "stopping": np.percentile(rows, [0, 50, 100], axis=0),
+        "stopping": spread(rows),
         "mean": rows.mean(axis=0),
         "better": np.count_nonzero(rows[:, 0] < rows[:, 1]),
         "rows": rows,
         "attributes": (NOISE_ROWS, ATTRIBUTES, CHOSEN, SEEN),
-        "leaks": np.percentile(leaks, [0, 50, 100], axis=0).T,
+        "leaks": spread(leaks).T,
         "all_leaks": leaks,
         "frozen": dict(
             zip(UNITS, np.percentile(frozen, percentiles, axis=1).swapaxes(0, 1), strict=True)
@@ -246,7 +246,7 @@ def draw(pictures, history, rows, leaks):
 
 def draw_descents(pictures, frozen, trained):
     figure, (left, right) = panels(2, 4.6, 3.8)
-    low, middle, high = np.percentile(frozen[..., 1], (LOWER, 50, UPPER), axis=1)
+    low, middle, high = np.percentile(frozen[..., 1], (LOWER, MIDDLE, UPPER), axis=1)
     label = f"new rows, {SEEDS} seeds: median"
     left.loglog(UNITS, middle, "o-", color="C1", markersize=5, label=label)
     label = f"{LOWER} to {UPPER} % of the seeds"
@@ -255,7 +255,6 @@ def draw_descents(pictures, frozen, trained):
     fit = np.median(frozen[..., 0], axis=1)
     fit[fit < FITTED] = np.nan  # nothing to draw on a logarithmic axis
     left.loglog(UNITS, fit, "s--", color="C0", markersize=5, label="training rows: median")
-    left.axvline(TRAINING - 1, color="0.5", linewidth=0.9)
     left.set(ylim=(None, 2e4), title="Random hidden units, least squares")
     for k, look, name in ((1, "o-", "new rows"), (0, "s--", "training rows")):
         right.plot(WIDTHS, np.median(trained[..., k], axis=1), look, color=f"C{k}", label=name)
