@@ -68,6 +68,11 @@ def panels(count, width=4.2, height=3.4, columns=3):
     return figure, axes.ravel()[:count]
 
 
+def spread(values):
+    """Least, median and greatest along the first axis."""
+    return np.stack([np.min(values, axis=0), np.median(values, axis=0), np.max(values, axis=0)])
+
+
 def show(result, indent=""):
     """Print what a script returns, a line for each number or array."""
     for name, value in result.items():

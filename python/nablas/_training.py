@@ -98,7 +98,10 @@ def validation(
             return net.engine.evaluate(found.data)
         return call(found.loss, net.forward(found.x), found.targets, found.weight)[0]
 
-    return lambda: (value(), net.score(found.x, y))
+    truth: Any = y
+    if net.output == "softmax" and net.classes is None and found.targets.ndim == 2:
+        truth = found.targets.argmax(axis=1)  # of distributions, too
+    return lambda: (value(), net.score(found.x, truth))
 
 
 def dropout_rates(dropout: float | Sequence[float], hidden: int) -> list[float]:
