@@ -149,3 +149,12 @@ def test_views_share_memory():
     del net
     gc.collect()
     assert kept.sum() == total
+
+
+def test_validation_on_distributions():
+    """The score of softmax outputs is by the most probable class, as for one-hot rows."""
+    x, share = rng().normal(size=(40, 3)), rng(1).dirichlet(np.ones(4), size=40)
+    net = nb.MLP([3, 5, 4], output="softmax", seed=0)
+    history = net.fit(x, share, epochs=2, validation_data=(x, share))
+    assert history.val_score[-1] == (net.predict(x) == share.argmax(axis=1)).mean()
+    assert history.val_loss[-1] == pytest.approx(net.loss(x, share), rel=1e-6)

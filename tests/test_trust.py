@@ -58,10 +58,10 @@ def test_masked_entries_are_refused_everywhere():
         "X": [lambda a: net.fit(a, Y), lambda a: net.loss(a, Y), lambda a: net.gradient(a, Y),
               net.forward, net.predict, net.layers, lambda a: net.score(a, Y)],
         "y": [lambda a: net.fit(X, a), lambda a: net.loss(X, a), lambda a: net.gradient(X, a),
-              lambda a: net.fit(X, a, loss=squares), lambda a: net.explain(X, a)],
+              lambda a: net.fit(X, a, loss=squares), lambda a: net.explain(X, a), lambda a: net.score(X, a)],
         "sample_weight": [lambda a: net.fit(X, Y, sample_weight=a)],
         "x": [lambda a: net.explain(a, Y)],
-        "y_true": [lambda a: metrics.r2(a, predicted), lambda a: net.score(X, a)],
+        "y_true": [lambda a: metrics.r2(a, predicted)],
         "y_pred": [lambda a: metrics.r2(Y, a)],
         "data": [Tensor, lambda a: Tensor(np.ones(3)) * a],
     }  # fmt: skip

@@ -88,8 +88,8 @@ def cross_entropy(z: Any, y: Any) -> Any:
     """``-y log softmax(z)``; a row with +inf has no softmax, all its results are NaN."""
     if z.shape[1] == 0:
         return z, z
-    log_p = z - np.logaddexp.reduce(z, axis=1, keepdims=True)
-    log_p[np.isnan(log_p).any(axis=1)] = np.nan
+    total = np.logaddexp.reduce(z, axis=1, keepdims=True)
+    log_p = z - (total + (total - total))  # NaN where the total is infinite
     return -np.where(y == 0, 0.0, y * log_p), np.exp(log_p) * y.sum(axis=1, keepdims=True) - y
 
 
