@@ -32,8 +32,8 @@ def call(choice):
             kind, value = odd_out(choice, given, name, dtype)
         else:
             kind, value = odd_value(choice, given.get(target, False))
-            if target == "count" and isinstance(value, int) and 2**24 < value < 2**40:
-                value = 2**24  # more is a long call, not an odd one
+            if target == "count" and isinstance(value, int) and 2**16 < value < 2**40:
+                value = 2**16  # more is a long call, not an odd one
         given[target], mutated[target] = value, kind
     told += ", ".join(f" {target}: {kind}" for target, kind in mutated.items())
     return told, judged(function, oracle, given, mutated, dtype, set(signature))
