@@ -90,7 +90,8 @@ def cross_entropy(z: Any, y: Any) -> Any:
         return z, z
     total = np.logaddexp.reduce(z, axis=1, keepdims=True)
     log_p = z - (total + (total - total))  # NaN where the total is infinite
-    return -np.where(y == 0, 0.0, y * log_p), np.exp(log_p) * y.sum(axis=1, keepdims=True) - y
+    absent = (y == 0) & (log_p == log_p)  # 0 log 0 is 0; NaN stays
+    return -np.where(absent, 0.0, y * log_p), np.exp(log_p) * y.sum(axis=1, keepdims=True) - y
 
 
 @loss(averaged=True)
