@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from cases import rng, strange_layouts
 from sklearn import metrics as theirs
 
 from nablas import metrics
@@ -104,3 +105,14 @@ def test_dtypes_and_constant_targets():
 def test_errors(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("name", ["r2", "accuracy", "cross_entropy", "binary_cross_entropy"])
+def test_layouts_give_the_same_bits(name):
+    y, p = np.eye(3)[rng(1).integers(0, 3, 400)], rng(2).dirichlet(np.ones(3), 400)
+    if name == "accuracy":
+        p = p.round()
+    function = getattr(metrics, name)
+    want = function(y, p)
+    for (layout, odd_y), (_, odd_p) in zip(strange_layouts(y), strange_layouts(p), strict=True):
+        assert function(odd_y, odd_p) == want, layout

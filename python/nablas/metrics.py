@@ -37,6 +37,7 @@ def _readable(name: str, values: ArrayLike, numbers: bool) -> Array:
     array: Array = plain_array(name, values)
     if numbers and array.dtype.kind == "O":
         array = plain_array(name, array, float)
+    array = np.asarray(array, order="C")  # sums are in the order of the memory
     if array.dtype.kind not in ("biuf" if numbers else "biufUSTO"):
         expected = "numbers" if numbers else "numbers or strings"
         raise TypeError(f"{name}: expected {expected}, got dtype {array.dtype}")
