@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from cases import rng, strange_layouts
+from cases import strange_layouts
 from sklearn import metrics as theirs
 
 from nablas import metrics
@@ -109,7 +109,7 @@ def test_errors(call, message):
 
 @pytest.mark.parametrize("name", ["r2", "accuracy", "cross_entropy", "binary_cross_entropy"])
 def test_layouts_give_the_same_bits(name):
-    y, p = np.eye(3)[rng(1).integers(0, 3, 400)], rng(2).dirichlet(np.ones(3), 400)
+    y, p = np.eye(3)[rng.integers(0, 3, 400)], rng.dirichlet(np.ones(3), 400)
     if name == "accuracy":
         p = p.round()
     function = getattr(metrics, name)
