@@ -306,3 +306,12 @@ def test_predict_does_not_read_the_target_column(capsys, tmp_path, cell):
     assert code == 0
     table.write_text("x\n" + "".join(f"{i}\n" for i in range(5)))
     assert run(capsys, "predict", model, table)[:2] == (0, out)
+
+
+def test_statistics_of_huge_numbers():
+    """Blocks whose means are too far apart to square."""
+    statistics = Statistics("y", "regression")
+    for value in (1e300, -1e300):
+        statistics.update(pl.DataFrame({"x": [value, value], "y": [1.0, 2.0]}))
+    with pytest.raises(ValueError, match="column 'x'"):
+        statistics.finish().matrix(pl.DataFrame({"x": [1e300, 0.0]}))

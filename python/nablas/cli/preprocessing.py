@@ -60,7 +60,7 @@ class _Numbers:
             return
         count, step = self.count + len(present), float(present.mean()) - self.mean
         share = len(present) / count
-        self.squares += float(present.var()) * len(present) + step**2 * share * self.count
+        self.squares += float(present.var()) * len(present) + step * step * share * self.count
         self.mean += step * share
         self.count = count
 
