@@ -82,10 +82,17 @@ double openmp_stack_bytes() {
   if (end == text) return 0;
   while (*end == ' ') ++end;
   switch (*end) {
-    case 'b': case 'B': return count;
-    case 'm': case 'M': return count * (1 << 20);
-    case 'g': case 'G': return count * (1 << 30);
-    default: return count * (1 << 10);
+    case 'b':
+    case 'B':
+      return count;
+    case 'm':
+    case 'M':
+      return count * (1 << 20);
+    case 'g':
+    case 'G':
+      return count * (1 << 30);
+    default:
+      return count * (1 << 10);
   }
 }
 

@@ -12,8 +12,8 @@ struct OptimizerSetting {
   double hyperparameters[max_hyperparameters] = {};
 };
 
-// Progress of one epoch. The mean loss is loss_sum.total() / count, without the penalty. With `by_batch`, the penalty is
-// l2 * penalties / count times the sum of the squared weights.
+// Progress of one epoch. The mean loss is loss_sum.total() / count, without the penalty. With `by_batch`, the penalty
+// is l2 * penalties / count times the sum of the squared weights.
 struct EpochState {
   int64 next_row = 0;  // position in the visiting order
   int64 step = 0;      // batches finished in this epoch
