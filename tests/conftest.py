@@ -1,5 +1,7 @@
 """Fixtures: a test with `isa` runs on every instruction set this machine has, one with `team` on every backend."""
 
+import sys
+
 import pytest
 import registries
 
@@ -7,8 +9,8 @@ import nablas as nb
 from nablas import _core
 
 DEFAULT_ISA = _core.isa()
-DEFAULT_TEAM = _core.team()
 TEAMS = ["openmp", "threads"] if _core.has_openmp else ["threads"]
+SLEEPS = ["condition variables", "futexes"] if sys.platform == "linux" else ["condition variables"]
 
 
 @pytest.fixture(params=_core.available_isas())
@@ -24,7 +26,15 @@ def team(request, monkeypatch):
     monkeypatch.setenv("NABLAS_TEAM", request.param)
     _core.use_team(request.param)
     yield request.param
-    _core.use_team(DEFAULT_TEAM)
+    _core.use_team("")
+
+
+@pytest.fixture(params=SLEEPS)
+def sleep(request):
+    """Each way in which a team's threads sleep."""
+    _core.use_futex(request.param == "futexes")
+    yield request.param
+    _core.use_futex(True)
 
 
 @pytest.fixture(params=["float32", "float64"])

@@ -1,6 +1,7 @@
 #include "base/parallel.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <fstream>
 #include <limits>
@@ -105,50 +106,51 @@ const TeamBackend* find_backend(const std::string& name) {
   throw std::runtime_error("NABLAS_TEAM: expected one of " + choices + ", got '" + name + "'");
 }
 
-// OpenMP, unless its threads' stacks are too small for the kernels, or so large that a trial cannot tell whether
-// a thread can be started (team_openmp.cpp).
-const TeamBackend* choose_backend() {
+// Without NABLAS_TEAM: OpenMP for single calls, unless its threads' stacks are too small for the kernels, or so large
+// that a trial cannot tell whether a thread can be started (team_openmp.cpp).
+const TeamBackend* choose_backend(Use use) {
   if (const char* name = std::getenv("NABLAS_TEAM"); name != nullptr && *name != '\0') return find_backend(name);
 #ifdef _OPENMP
   constexpr double least = 256 << 10, most = 8 << 20;
   const double stack = openmp_stack_bytes();
-  if (stack == 0 || (stack >= least && stack <= most)) return &openmp_team;
+  if (use == Use::call && (stack == 0 || (stack >= least && stack <= most))) return &openmp_team;
 #endif
   return &thread_team;
 }
 
-std::atomic<const TeamBackend*> backend_in_use{nullptr};
+std::atomic<const TeamBackend*> backends[2]{};  // by Use
 std::atomic<bool> shortage{false};
 
-const TeamBackend& backend() {
-  const TeamBackend* found = backend_in_use.load(std::memory_order_acquire);
-  if (found == nullptr) backend_in_use.store(found = choose_backend(), std::memory_order_release);
+const TeamBackend& backend(Use use) {
+  std::atomic<const TeamBackend*>& chosen = backends[static_cast<int>(use)];
+  const TeamBackend* found = chosen.load(std::memory_order_acquire);
+  if (found == nullptr) chosen.store(found = choose_backend(use), std::memory_order_release);
   return *found;
 }
 
+class OnePhase final : public Phases {
+ public:
+  OnePhase(void (*body)(void*, const Team&), void* context) : body_(body), context_(context) {}
+  void part(const Team& team) noexcept override { body_(context_, team); }
+  bool advance() noexcept override { return false; }
+
+ private:
+  void (*body_)(void*, const Team&);
+  void* context_;
+};
+
 }  // namespace
-
-void spin_wait(const std::atomic<int>& value, int until) {
-  const auto reached = [&] { return value.load(std::memory_order_acquire) == until; };
-  if (spin(reached)) return;
-  while (!reached()) std::this_thread::yield();
-}
-
-void Barrier::wait(int team_size) {
-  const int round = round_.load(std::memory_order_relaxed);
-  if (arrived_.fetch_add(1, std::memory_order_acq_rel) == team_size - 1) {
-    arrived_.store(0, std::memory_order_relaxed);
-    round_.store(round + 1, std::memory_order_release);
-    return;
-  }
-  spin_wait(round_, round + 1);
-}
 
 bool in_forked_process() { return in_forked_child.load(std::memory_order_relaxed); }
 
-int num_threads() {
-  if (in_forked_process() || backend().in_team()) return 1;
+int most_threads() {
   static const int most = 2 * allowed_processors();
+  return most;
+}
+
+int num_threads() {
+  if (in_forked_process() || backend(Use::call).in_team() || backend(Use::network).in_team()) return 1;
+  const int most = most_threads();
   if (own_threads > 0) return std::min(own_threads, most);
   const int limit = openmp_limit();
   if (const int requested = requested_threads.load(); requested > 0)
@@ -173,18 +175,32 @@ int threads_for(double operations, double operations_per_thread) {
   return useful < available ? static_cast<int>(useful) : available;
 }
 
-const char* team_backend() { return backend().name; }
+const char* team_backend(Use use) { return backend(use).name; }
 
-void use_team_backend(const std::string& name) { backend_in_use.store(find_backend(name), std::memory_order_release); }
+void use_team_backend(const std::string& name) {
+  const TeamBackend* const found = name.empty() ? nullptr : find_backend(name);
+  for (auto& chosen : backends) chosen.store(found, std::memory_order_release);
+}
 
 void report_shortage() { shortage.store(true); }
 
-void run_team(int threads, void (*body)(void*, const Team&), void* context) noexcept {
-  Barrier barrier;
+Effort run_phases(int threads, int parts_each, Phases& phases) noexcept {
+  if (threads > 1 && !in_forked_process()) return backend(Use::network).run_phases(threads, parts_each, phases);
+  Effort effort;
+  do {
+    phases.part(alone);
+    ++effort.parts;
+  } while (phases.advance());
+  effort.own = effort.parts;
+  return effort;
+}
+
+void run_team(int threads, int parts_each, Use use, void (*body)(void*, const Team&), void* context) noexcept {
+  OnePhase phase(body, context);
   if (threads > 1 && !in_forked_process())
-    backend().run(threads, body, context, &barrier);
+    backend(use).run_phases(threads, parts_each, phase);
   else
-    body(context, Team(0, 1, &barrier));
+    phase.part(alone);
 }
 
 }  // namespace nablas

@@ -1,11 +1,10 @@
 // The one place that opens parallel regions, and the number of threads they get.
 //
-// A region runs one body on every thread of a team (single program, multiple data). The body derives its
-// share of the work from its rank and synchronizes at `barrier`. Shares decide only which thread
-// computes an output, never how it is computed, so the results do not depend on the team's size.
+// Work is a list of phases, and a phase is a list of parts. Any thread of a team does any part, each part once; a phase
+// begins when all parts of the one before are done. Parts decide only where an output is computed, never how, so the
+// results depend neither on their number nor on the threads.
 #pragma once
 
-#include <atomic>
 #include <string>
 #include <type_traits>
 
@@ -13,34 +12,36 @@
 
 namespace nablas {
 
-// Counting barrier, reusable by its round number. It spins `spins_before_yield` times and then yields, so that a
-// team with more threads than processors still makes progress.
-class Barrier {
- public:
-  void wait(int team_size);
-
- private:
-  alignas(64) std::atomic<int> arrived_{0};
-  alignas(64) std::atomic<int> round_{0};
-};
-
-class Team {
- public:
-  Team(int rank, int size, Barrier* barrier) : rank(rank), size(size), barrier_(barrier) {}
-  void barrier() const {
-    if (size > 1) barrier_->wait(size);
-  }
-  // This thread's contiguous part of [0, n); every cut is at a multiple of `grain`.
+// One part of a phase: its number `rank` of `size`, and the thread that does it, 0 (the leader) to threads - 1.
+struct Team {
+  int rank, size;
+  int worker;
+  // This part's contiguous share of [0, n); every cut is at a multiple of `grain`.
   Range share(int64 n, int64 grain = 1) const {
     const int64 grains = (n + grain - 1) / grain;
     const int64 begin = grains * rank / size * grain, end = grains * (rank + 1) / size * grain;
     return {begin < n ? begin : n, end < n ? end : n};
   }
-  const int rank, size;
-
- private:
-  Barrier* barrier_;
 };
+constexpr Team alone{0, 1, 0};  // the whole of the work
+
+class Phases {
+ public:
+  virtual void part(const Team&) noexcept = 0;  // of the present phase
+  virtual bool advance() noexcept = 0;  // after all parts, on one thread: to the next phase; false: none is left
+
+ protected:
+  ~Phases() = default;
+};
+
+// What the calling thread did in a run of phases.
+struct Effort {
+  int64 parts = 0, own = 0;  // parts done by all threads, and by this one
+  double waited = 0;         // seconds without a part
+};
+
+// Which backend of the teams (NABLAS_TEAM): single calls of kernels, or networks.
+enum class Use { call, network };
 
 // Threads a region may use now: the count of `set_num_threads`, capped by OpenMP's limit if that has fallen since
 // the call (threadpoolctl). Without such a call, OpenMP's limit if OMP_NUM_THREADS is set, else the processors this
@@ -53,31 +54,37 @@ bool take_shortage();
 // Threads for regions opened by the calling thread; overrides set_num_threads. 0: no override. Returns the old value.
 int set_own_threads(int count);
 
-// What the teams are made of: "openmp", or "threads" (std::thread). NABLAS_TEAM names one; else OpenMP where this build
-// has it. The results do not depend on it.
-const char* team_backend();
-void use_team_backend(const std::string& name);
+// Most threads that a team may have: twice the processors that this process may use.
+int most_threads();
+
+// What the teams are made of: "openmp", or "threads" (std::thread). NABLAS_TEAM names one for all uses. Else networks
+// use std::threads, whose leader waits for none that has no part, and single calls OpenMP where this build has it,
+// whose threads begin sooner. The results do not depend on it.
+const char* team_backend(Use);
+void use_team_backend(const std::string& name);  // for all uses; "": as NABLAS_TEAM says
 #ifdef _OPENMP
 constexpr bool has_openmp = true;
 #else
 constexpr bool has_openmp = false;
 #endif
 
-// Least multiply-adds (or similar) per thread: for a thread's wake-up, of up to 10 us, and for two barriers in a
-// region that is already open.
+// Least multiply-adds (or similar) per thread: for a thread's wake-up, of up to 10 us, and for the phases of a step in
+// a run that is under way.
 constexpr double operations_per_wake_up = 1.5e6, operations_per_meeting = 2e5;
 
 // At most num_threads(), and at most operations / operations_per_thread; at least 1.
 int threads_for(double operations, double operations_per_thread = operations_per_wake_up);
 
-void run_team(int threads, void (*body)(void*, const Team&), void* context) noexcept;
+// On `threads` threads, or as many as can be started, with `parts_each` parts a thread in every phase.
+Effort run_phases(int threads, int parts_each, Phases&) noexcept;
+void run_team(int threads, int parts_each, Use, void (*body)(void*, const Team&), void* context) noexcept;
 
-// body(const Team&) on each of `threads` threads; it must not throw.
+// One phase: body(const Team&) for each of threads * parts_each parts; it must not throw.
 template <class Body>
-void parallel(int threads, Body&& body) {
+void parallel(int threads, Body&& body, Use use = Use::call, int parts_each = 1) {
   using Function = std::remove_reference_t<Body>;
   run_team(
-      threads, [](void* context, const Team& team) { (*static_cast<Function*>(context))(team); },
+      threads, parts_each, use, [](void* context, const Team& team) { (*static_cast<Function*>(context))(team); },
       const_cast<void*>(static_cast<const void*>(&body)));
 }
 

@@ -1,24 +1,28 @@
-// Teams of OpenMP threads. libgomp keeps one for each thread that opens regions.
+// Teams of OpenMP threads. libgomp keeps one for each thread that opens regions. A region ends when all of its threads
+// have begun and ended, also those that found no part.
 #ifdef _OPENMP
 #include <omp.h>
 
 #include <algorithm>
 #include <limits>
+#include <memory>
+#include <new>
 #include <thread>
 #include <vector>
 
+#include "base/claims.hpp"
 #include "base/team.hpp"
 
 namespace nablas {
 namespace {
 
-std::atomic<int> most_threads{std::numeric_limits<int>::max()};  // that could be started
+std::atomic<int> most_started{std::numeric_limits<int>::max()};  // that could be started
 
 // At most `threads`, as many as can be started now. libgomp ends the process where a thread cannot be created, so
 // before the calling thread's team grows, as many threads are started and ended.
 int startable(int threads) noexcept {
   static thread_local int started = 1;
-  threads = std::min(threads, most_threads.load());
+  threads = std::min(threads, most_started.load());
   if (threads <= started) return threads;
   std::atomic<bool> end{false};
   std::vector<std::thread> made;
@@ -30,22 +34,37 @@ int startable(int threads) noexcept {
       });
   } catch (...) {  // std::system_error or std::bad_alloc
     // libgomp needs a little memory besides its threads: one fewer than there could be
-    most_threads.store(std::max<int>(1, static_cast<int>(made.size())));
+    most_started.store(std::max<int>(1, static_cast<int>(made.size())));
     report_shortage();
-    threads = most_threads.load();
+    threads = most_started.load();
   }
   end.store(true);
   for (std::thread& thread : made) thread.join();
   return started = threads;
 }
 
-void run(int threads, void (*body)(void*, const Team&), void* context, Barrier* barrier) {
+Effort run(int threads, int parts_each, Phases& phases) {
+  static thread_local const std::unique_ptr<Claims> claims = [] {
+    try {
+      return std::make_unique<Claims>(most_threads());
+    } catch (const std::bad_alloc&) {
+      report_shortage();
+      return std::unique_ptr<Claims>();
+    }
+  }();
   threads = startable(threads);
+  if (threads == 1 || !claims) return run_phases(1, 1, phases);
+  Claims& shared = *claims;
+  shared.begin(threads, parts_each, phases);
+  Effort effort;
 #pragma omp parallel num_threads(threads)
   {
-    const Team team(omp_get_thread_num(), omp_get_num_threads(), barrier);
-    body(context, team);
+    if (omp_get_thread_num() == 0)
+      effort = shared.lead();
+    else
+      shared.join(omp_get_thread_num());
   }
+  return effort;
 }
 
 }  // namespace

@@ -1,54 +1,20 @@
-// Teams of std::threads. Each thread that opens regions (a leader) has helpers of its own, which sleep between regions
-// and end with their leader. They are detached: neither a leader's end nor the process's exit waits for them.
+// Teams of std::threads. Each thread that runs phases (a leader) has helpers of its own, which sleep between runs and
+// end with their leader. They are detached: neither a leader's end nor the process's exit waits for them.
 #include <algorithm>
-#include <condition_variable>
-#include <cstdint>
 #include <memory>
-#include <mutex>
 #include <thread>
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <signal.h>
 #endif
 
+#include "base/claims.hpp"
 #include "base/team.hpp"
 
 namespace nablas {
 namespace {
 
-constexpr int size_bits = 16;  // of a job: its number above, its team's size below
-
-// What a leader shares with its helpers. A helper whose rank is below the job's size reads the other members and counts
-// itself in `ended`; the leader waits for these before it writes the next job. Other helpers read `job` alone.
-struct Shared {
-  std::mutex mutex;
-  std::condition_variable wake;
-  std::atomic<std::uint64_t> job{0};
-  std::atomic<bool> end{false};
-  std::atomic<int> ended{0};
-  void (*body)(void*, const Team&) = nullptr;
-  void* context = nullptr;
-  Barrier* barrier = nullptr;
-};
-
 thread_local bool within = false;
-
-void help(const std::shared_ptr<Shared>& shared, int rank, std::uint64_t last) {
-  within = true;
-  const auto due = [&] { return shared->job.load(std::memory_order_acquire) != last || shared->end.load(); };
-  for (;;) {
-    if (!spin(due)) {
-      std::unique_lock<std::mutex> lock(shared->mutex);
-      shared->wake.wait(lock, due);
-    }
-    if (shared->end.load()) return;
-    last = shared->job.load(std::memory_order_acquire);
-    const int size = static_cast<int>(last & ((1u << size_bits) - 1));
-    if (rank >= size) continue;
-    shared->body(shared->context, Team(rank, size, shared->barrier));
-    shared->ended.fetch_add(1, std::memory_order_acq_rel);
-  }
-}
 
 // Signals are for the interpreter's threads: the helpers started while this lives block all of them.
 class SignalsBlocked {
@@ -69,32 +35,17 @@ class SignalsBlocked {
 class Leader {
  public:
   ~Leader() {
-    if (!shared_ || in_forked_process()) return;
-    {
-      const std::lock_guard<std::mutex> lock(shared_->mutex);
-      shared_->end.store(true);
-    }
-    shared_->wake.notify_all();
+    if (claims_ && !in_forked_process()) claims_->close();
   }
 
-  void run(int threads, void (*body)(void*, const Team&), void* context, Barrier* barrier) {
+  Effort run(int threads, int parts_each, Phases& phases) {
     const int size = grow(threads);
-    if (size > 1) {
-      shared_->body = body;
-      shared_->context = context;
-      shared_->barrier = barrier;
-      shared_->ended.store(0, std::memory_order_relaxed);
-      {
-        const std::lock_guard<std::mutex> lock(shared_->mutex);
-        ++number_;
-        shared_->job.store(job(size), std::memory_order_release);
-      }
-      shared_->wake.notify_all();
-    }
+    if (size == 1) return run_phases(1, 1, phases);
+    claims_->begin(size, parts_each, phases);
     within = true;
-    body(context, Team(0, size, barrier));
+    const Effort effort = claims_->lead();
     within = false;
-    if (size > 1) spin_wait(shared_->ended, size - 1);
+    return effort;
   }
 
  private:
@@ -103,9 +54,12 @@ class Leader {
     if (threads > 1 + helpers_ && !short_) {
       const SignalsBlocked blocked;
       try {
-        if (!shared_) shared_ = std::make_shared<Shared>();
+        if (!claims_) claims_ = std::make_shared<Claims>(most_threads());
         for (; 1 + helpers_ < threads; ++helpers_)
-          std::thread(help, shared_, 1 + helpers_, shared_->job.load()).detach();
+          std::thread([claims = claims_, thread = 1 + helpers_] {
+            within = true;
+            claims->serve(thread);
+          }).detach();
       } catch (...) {  // std::system_error or std::bad_alloc
         short_ = true;
         report_shortage();
@@ -113,17 +67,15 @@ class Leader {
     }
     return std::min(threads, 1 + helpers_);
   }
-  std::uint64_t job(int size) const { return number_ << size_bits | static_cast<std::uint64_t>(size); }
 
-  std::shared_ptr<Shared> shared_;
-  std::uint64_t number_ = 0;
+  std::shared_ptr<Claims> claims_;
   int helpers_ = 0;
   bool short_ = false;
 };
 
-void run(int threads, void (*body)(void*, const Team&), void* context, Barrier* barrier) {
+Effort run(int threads, int parts_each, Phases& phases) {
   static thread_local Leader leader;
-  leader.run(threads, body, context, barrier);
+  return leader.run(threads, parts_each, phases);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/parallel.hpp"
+#include "base/sleep.hpp"
 #include "bindings/arrays.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/registry.hpp"
@@ -75,20 +76,24 @@ py::dict thresholds() {
 // GFLOP/s of the fastest of several short runs on all threads at once.
 template <class T>
 double peak_gflops() {
+  using Clock = std::chrono::steady_clock;
   constexpr int runs = 9;
   constexpr int64 count = 100'000'000;
   double best = 0;
   for (int run = 0; run < runs; ++run) {
-    std::vector<double> seconds(num_threads()), done(seconds.size());
-    parallel(static_cast<int>(seconds.size()), [&](const Team& team) {
+    const int threads = num_threads();
+    std::vector<double> done(threads);
+    std::vector<Clock::time_point> begin(threads), end(threads);
+    parallel(threads, [&](const Team& team) {
       T sink = T(0.5);
-      team.barrier();
-      const auto start = std::chrono::steady_clock::now();
+      begin[team.rank] = Clock::now();
       done[team.rank] = kernels<T>().multiply_adds(count, &sink);
-      seconds[team.rank] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      end[team.rank] = Clock::now();
     });
     const double flops = 2 * std::accumulate(done.begin(), done.end(), 0.0);
-    best = std::max(best, 1e-9 * flops / *std::max_element(seconds.begin(), seconds.end()));
+    const std::chrono::duration<double> seconds =
+        *std::max_element(end.begin(), end.end()) - *std::min_element(begin.begin(), begin.end());
+    best = std::max(best, 1e-9 * flops / seconds.count());
   }
   return best;
 }
@@ -171,20 +176,24 @@ count : int
       py::arg("count"),
       "Use `count` threads in calls from this Python thread only, 0: as set by set_num_threads; returns the previous "
       "value.");
-  m.def("team", &team_backend,
-        R"(team()
+  m.def(
+      "team", [] { return py::make_tuple(team_backend(Use::call), team_backend(Use::network)); },
+      R"(team()
 --
 
-What the teams of threads are made of: ``"openmp"``, or ``"threads"`` (std::thread).
+What the teams of threads are made of, for single calls and for networks: ``"openmp"``, or ``"threads"`` (std::thread).
 
-OpenMP where this build has it and ``OMP_STACKSIZE`` is not set, or from 256 KiB to 8 MiB. Results do not depend on it.
+By default OpenMP for single calls, where this build has it and ``OMP_STACKSIZE`` is not set or from 256 KiB to 8 MiB, and
+std::threads for networks. The environment variable ``NABLAS_TEAM`` names one for both. Results do not depend on it.
 
 Raises
 ------
 RuntimeError
-    When the environment variable ``NABLAS_TEAM`` names one that this build lacks.)");
+    When ``NABLAS_TEAM`` names one that this build lacks.)");
   m.def("use_team", &use_team_backend, py::arg("name"),
-        "Switch the teams' backend at run time; for tests and measurements.");
+        "Switch the teams' backend at run time, \"\": as by default; for tests and measurements.");
+  m.def("use_futex", &use_futex, py::arg("used"),
+        "Whether threads sleep by futexes, where there are any, or by condition variables; for tests.");
   m.def(
       "isa", [] { return kernels<float>().instruction_set; },
       R"(isa()

@@ -6,6 +6,16 @@
 #include "network/dispatch.hpp"
 
 namespace nablas {
+namespace {
+
+void list_deltas(const Dropout& dropout, int last, std::vector<Stage>& stages) {
+  for (int l = last; l > 0; --l) {
+    stages.push_back({Stage::delta, l});
+    if (dropout.rate(l) > 0) stages.push_back({Stage::drop_delta, l});
+  }
+}
+
+}  // namespace
 
 template <class T>
 void Pass<T>::prepare(const Network<T>& network, Purpose purpose, bool dropout, int64 rows, int threads) {
@@ -81,18 +91,65 @@ Block<T> Pass<T>::block(const Network<T>& network, const Samples<T>& data, Range
 }
 
 template <class T>
-bool Pass<T>::by_layers(const Team& team, const Network<T>& network, int64 rows) const {
-  if (team.size == 1) return false;
-  const double layers = static_cast<double>(network.layers.size());
-  return rows < loss_rows * team.size ||
-         network.operations() * static_cast<double>(rows) >= operations_by_layers * layers;
+void Pass<T>::list_stages(const Network<T>& network, Purpose purpose, Output output, const Dropout& dropout,
+                          std::vector<Stage>& stages) const {
+  stages.assign(1, {Stage::gather, 0});
+  for (std::size_t l = 0; l < network.layers.size(); ++l) {
+    if (dropout.rate(l) > 0) stages.push_back({Stage::drop, static_cast<int>(l)});
+    stages.push_back({Stage::layer, static_cast<int>(l)});
+  }
+  const int last = static_cast<int>(network.layers.size()) - 1;
+  if (network.softmax_output() && output == Output::activation) stages.push_back({Stage::softmax, last});
+  if (purpose != Purpose::outputs) stages.push_back({Stage::loss, last});
+  if (purpose == Purpose::gradient) list_deltas(dropout, last, stages);
 }
 
 template <class T>
-Section<T> Pass<T>::section(const Team& team, const Network<T>& network, int64 rows) {
+void Pass<T>::list_backward_stages(const Network<T>& network, const Dropout& dropout,
+                                   std::vector<Stage>& stages) const {
+  const int last = static_cast<int>(network.layers.size()) - 1;
+  stages.assign(1, {Stage::output_slope, last});
+  list_deltas(dropout, last, stages);
+}
+
+template <class T>
+void Pass<T>::run(const Stage& stage, const Section<T>& section, const Network<T>& network,
+                  const PassArguments<T>& arguments) {
+  const std::size_t l = stage.l;
+  const Block<T>& block = arguments.block;
+  switch (stage.kind) {
+    case Stage::gather:
+      return gather(section, network, block);
+    case Stage::drop:
+      return drop(section, arguments.dropout, l, undropped_input(network, block, l), dropped_[l]);
+    case Stage::layer:
+      return forward(section, network, arguments, l);
+    case Stage::softmax:
+      return softmax(section, network, arguments.out != nullptr ? arguments.out : activations_.back());
+    case Stage::loss:
+      return loss(section, network, arguments);
+    case Stage::output_slope:
+      return output_slope(section, network, arguments.by_outputs);
+    case Stage::delta:
+      return delta(section, network, block.x.rows, l);
+    case Stage::drop_delta:
+      const int64 inputs = network.layers[l].inputs;
+      return drop(section, arguments.dropout, l, {deltas_[l - 1], block.x.rows, inputs, inputs}, deltas_[l - 1]);
+  }
+}
+
+template <class T>
+bool Pass<T>::by_layers(int parts, const Network<T>& network, int64 rows) const {
+  if (parts == 1) return false;
+  const double layers = static_cast<double>(network.layers.size());
+  return rows < loss_rows * parts || network.operations() * static_cast<double>(rows) >= operations_by_layers * layers;
+}
+
+template <class T>
+Section<T> Pass<T>::section(const Team& team, bool by_layers, int64 rows) {
   T* const workspace = workspaces_.of(team);
-  if (by_layers(team, network, rows)) return {team, {0, rows}, rows, workspace};
-  return {Team(0, 1, nullptr), team.share(rows, loss_rows), rows, workspace};
+  if (by_layers) return {team, {0, rows}, workspace};
+  return {{0, 1, team.worker}, team.share(rows, loss_rows), workspace};
 }
 
 template <class T>
@@ -121,58 +178,51 @@ void Pass<T>::product(const Section<T>& section, const Gemm<T>& g) const {
 }
 
 template <class T>
-void Pass<T>::forward(const Section<T>& section, const Network<T>& network, const Block<T>& block, Output output,
-                      const Dropout& dropout, T* out) {
-  const Team& team = section.team;
-  if (out == nullptr) out = activations_.back();
-  for (std::size_t l = 0; l < network.layers.size(); ++l) {
-    const Layer& layer = network.layers[l];
-    team.barrier();
-    if (dropout.rate(l) > 0) {
-      drop(section, dropout, l, undropped_input(network, block, l), dropped_[l]);
-      team.barrier();
-    }
-    const bool last = l + 1 == network.layers.size();
-    const bool plain = layer.activation >= kernel_->activation_count || (last && output == Output::preactivation);
-    product(section,
-            forward_gemm<T>(input(network, block, l, dropout), network.parameters.data() + layer.offset, layer.outputs,
-                            last ? out : activations_[l], preactivations_[l], plain ? 0 : layer.activation));
-  }
-  if (network.softmax_output() && output == Output::activation) {
-    team.barrier();
-    const Range own = section.own_rows(loss_rows);
-    const int64 n = network.outputs();
-    kernel_->softmax({out + own.begin * n, own.end - own.begin, n, n}, out + own.begin * n, n);
-  }
+void Pass<T>::forward(const Section<T>& section, const Network<T>& network, const PassArguments<T>& arguments,
+                      std::size_t l) {
+  const Layer& layer = network.layers[l];
+  const bool last = l + 1 == network.layers.size();
+  const bool plain =
+      layer.activation >= kernel_->activation_count || (last && arguments.output == Output::preactivation);
+  product(section, forward_gemm<T>(input(network, arguments.block, l, arguments.dropout),
+                                   network.parameters.data() + layer.offset, layer.outputs,
+                                   last && arguments.out != nullptr ? arguments.out : activations_[l],
+                                   preactivations_[l], plain ? 0 : layer.activation));
 }
 
 template <class T>
-void Pass<T>::loss(const Section<T>& section, const Network<T>& network, const Block<T>& block,
-                   const Objective& objective, bool gradient, T delta_scale) {
-  section.team.barrier();
+void Pass<T>::softmax(const Section<T>& section, const Network<T>& network, T* out) {
+  const Range own = section.own_rows(loss_rows);
+  const int64 n = network.outputs();
+  kernel_->softmax({out + own.begin * n, own.end - own.begin, n, n}, out + own.begin * n, n);
+}
+
+template <class T>
+void Pass<T>::loss(const Section<T>& section, const Network<T>& network, const PassArguments<T>& arguments) {
+  const Block<T>& block = arguments.block;
+  const Objective& objective = arguments.objective;
   const LossEntry<T>& entry = kernel_->losses[objective.loss];
   const Range own = section.own_rows(loss_rows);
   const int64 outputs = network.outputs();
   const bool averaged = entry.mean_of_entries && outputs > 0;
-  const LossArguments<T> arguments{{output(), block.x.rows, outputs, outputs},
-                                   block.targets,
-                                   block.labels,
-                                   block.weights,
-                                   objective.hyperparameters,
-                                   gradient ? deltas_.back() : nullptr,
-                                   averaged ? delta_scale / outputs : delta_scale};
+  const LossArguments<T> of_rows{{output(), block.x.rows, outputs, outputs},
+                                 block.targets,
+                                 block.labels,
+                                 block.weights,
+                                 objective.hyperparameters,
+                                 arguments.wants_delta ? deltas_.back() : nullptr,
+                                 averaged ? arguments.delta_scale / outputs : arguments.delta_scale};
   for (int64 i = own.begin; i < own.end; i += loss_rows)
     losses_.data()[i / loss_rows] =
-        entry.rows(arguments, {i, std::min(i + loss_rows, own.end)}) * (averaged ? 1.0 / outputs : 1.0);
-  if (gradient && !objective.linked) slope_of_output(network, own);
+        entry.rows(of_rows, {i, std::min(i + loss_rows, own.end)}) * (averaged ? 1.0 / outputs : 1.0);
+  if (arguments.wants_delta && !objective.linked) slope_of_output(network, own);
 }
 
 template <class T>
-void Pass<T>::output_slope(const Section<T>& section, const Network<T>& network, const T* by_activation) {
+void Pass<T>::output_slope(const Section<T>& section, const Network<T>& network, const T* by_outputs) {
   const Range own = section.own_rows(loss_rows);
   const int64 outputs = network.outputs();
-  std::copy(by_activation + own.begin * outputs, by_activation + own.end * outputs,
-            deltas_.back() + own.begin * outputs);
+  std::copy(by_outputs + own.begin * outputs, by_outputs + own.end * outputs, deltas_.back() + own.begin * outputs);
   slope_of_output(network, own);
 }
 
@@ -191,21 +241,15 @@ void Pass<T>::slope_of_output(const Network<T>& network, Range rows) {
   entry.multiply_slope({kept + at, count, n, n}, delta, n);
 }
 
+// Delta of layer l - 1, from that of layer l.
 template <class T>
-void Pass<T>::deltas(const Section<T>& section, const Network<T>& network, const Dropout& dropout) {
-  for (std::size_t l = network.layers.size() - 1; l > 0; --l) {
-    const Layer& layer = network.layers[l];
-    section.team.barrier();
-    const int below = network.layers[l - 1].activation;
-    const T* const kept =
-        kernel_->activations[below].slope_needs_preactivation ? preactivations_[l - 1] : activations_[l - 1];
-    product(section, delta_gemm<T>(deltas_[l], section.block_rows, network.parameters.data() + layer.offset,
-                                   layer.inputs, layer.outputs, deltas_[l - 1], below, kept, layer.inputs));
-    if (dropout.rate(l) > 0) {
-      section.team.barrier();
-      drop(section, dropout, l, {deltas_[l - 1], section.block_rows, layer.inputs, layer.inputs}, deltas_[l - 1]);
-    }
-  }
+void Pass<T>::delta(const Section<T>& section, const Network<T>& network, int64 rows, std::size_t l) {
+  const Layer& layer = network.layers[l];
+  const int below = network.layers[l - 1].activation;
+  const T* const kept =
+      kernel_->activations[below].slope_needs_preactivation ? preactivations_[l - 1] : activations_[l - 1];
+  product(section, delta_gemm<T>(deltas_[l], rows, network.parameters.data() + layer.offset, layer.inputs,
+                                 layer.outputs, deltas_[l - 1], below, kept, layer.inputs));
 }
 
 template <class T>

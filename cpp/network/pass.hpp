@@ -1,9 +1,8 @@
-// Forward and backward pass of one block of rows through a network: buffers and phases.
+// Forward and backward pass of one block of rows through a network: buffers and stages.
 //
-// A phase is called for a section: some rows of the block and the team that computes them. By layers, the whole team
-// computes all rows, with a barrier between layers; by rows, each thread is a team of one and computes its rows through
-// all layers, forward and backward, without barriers. Only `gradient`, which sums over all rows, is always divided over
-// the whole team.
+// By layers, a stage's outputs are divided over the parts of a phase and a phase is one stage. By rows, a phase is the
+// whole pass, and each part takes its rows through all stages. Only `gradient`, which sums over all rows, is always
+// divided over all parts, in a phase of its own.
 #pragma once
 
 #include <algorithm>
@@ -38,11 +37,11 @@ struct Block {
   bool gathers_x, gathers_rest;
 };
 
+// Some rows of a block, and the part of a stage's outputs on these rows that a thread computes.
 template <class T>
 struct Section {
   Team team;
   Range rows;  // of the block
-  int64 block_rows;
   T* workspace;
   Range own_rows(int64 grain) const {
     const Range part = team.share(rows.end - rows.begin, grain);
@@ -64,9 +63,10 @@ struct Objective {
 };
 
 // Multiply-adds per layer from which by layers is faster than by rows (docs/performance.md): by rows, every thread
-// reads and packs all weights; by layers, only its own columns, with a barrier between layers.
+// reads and packs all weights; by layers, only its own columns, and all wait for the last one between layers.
 constexpr double operations_by_layers = 7e6;
 
+// What a pass ends with: the network's outputs, the losses, or every delta.
 enum class Purpose { outputs, loss, gradient };
 
 // What the forward pass computes at the output layer: its activation, or z for a linked loss.
@@ -79,50 +79,71 @@ struct Dropout {
   double rate(std::size_t l) const { return rates == nullptr ? 0 : rates[l]; }
 };
 
+// What a pass of one block reads and writes besides the pass's own buffers.
+template <class T>
+struct PassArguments {
+  Block<T> block;
+  Output output;
+  Dropout dropout;
+  Objective objective;            // unless Purpose::outputs
+  bool wants_delta;               // of the output layer, with the losses
+  T delta_scale;                  // 1 / (sum of the batch's weights)
+  T* out = nullptr;               // of the last layer, (rows, outputs); null: the pass's own buffer
+  const T* by_outputs = nullptr;  // the loss's derivative with respect to the outputs, (rows, outputs)
+};
+
+struct Stage {
+  enum Kind { gather, drop, layer, softmax, loss, output_slope, delta, drop_delta } kind;
+  int l;  // the layer
+};
+
 template <class T>
 class Pass {
  public:
-  // Allocates for blocks of up to `rows` rows and teams of up to `threads`.
+  // Allocates for blocks of up to `rows` rows and up to `threads` threads.
   void prepare(const Network<T>& network, Purpose purpose, bool dropout, int64 rows, int threads);
 
   // `copy`: gather everything, so that the block does not refer to the data.
   Block<T> block(const Network<T>&, const Samples<T>&, Range rows, bool copy = false);
-  // This thread's section of a block of `rows` rows: by layers if there are fewer than loss_rows rows per thread or at
-  // least operations_by_layers multiply-adds per layer, else by rows.
-  Section<T> section(const Team&, const Network<T>&, int64 rows);
 
-  void gather(const Section<T>&, const Network<T>&, const Block<T>&);
-  // Begins with a barrier. The last layer's result goes to `out` (rows, outputs), or to `output()` if `out` is null.
-  void forward(const Section<T>&, const Network<T>&, const Block<T>&, Output, const Dropout&, T* out = nullptr);
-  // Losses of this thread's rows, and delta when `gradient`. Begins with a barrier.
-  // Where the objective is not linked the loss takes the activations, and delta is multiplied by the output's slope.
-  void loss(const Section<T>&, const Network<T>&, const Block<T>&, const Objective&, bool gradient, T delta_scale);
-  // delta of the output layer, from the loss's derivative with respect to the outputs (rows, outputs).
-  void output_slope(const Section<T>&, const Network<T>&, const T* by_activation);
-  // Deltas of the hidden layers from the output layer's delta. A barrier precedes each layer.
-  void deltas(const Section<T>&, const Network<T>&, const Dropout&);
-  // The flat gradient over all rows. All threads' deltas must be complete (barrier before the call). Each layer's
-  // parameters are divided by rows or columns of W (share_gradient), and ready(layer, patch) is called when this thread
-  // has finished a part. If `gradient` is null, a part is valid only until `ready` returns.
+  // The stages from the data on.
+  void list_stages(const Network<T>&, Purpose, Output, const Dropout&, std::vector<Stage>&) const;
+  // The stages from the loss's derivative with respect to the outputs on.
+  void list_backward_stages(const Network<T>&, const Dropout&, std::vector<Stage>&) const;
+  void run(const Stage&, const Section<T>&, const Network<T>&, const PassArguments<T>&);
+
+  // By layers if there are fewer than loss_rows rows a part or at least operations_by_layers multiply-adds per layer.
+  bool by_layers(int parts, const Network<T>&, int64 rows) const;
+  Section<T> section(const Team&, bool by_layers, int64 rows);
+
+  // The flat gradient over all rows, after every delta. Each layer's parameters are divided by rows or columns of W
+  // (share_gradient), and ready(layer, patch) is called for each patch that this part has finished. If `gradient` is
+  // null, a patch is valid only until `ready` returns.
   template <class Ready>
   void gradient(const Team&, const Network<T>&, const Block<T>&, T* gradient, bool accumulate, const Dropout&,
                 Ready ready);
 
   const T* output() const { return activations_.back(); }
-  // Sum of the weighted losses of all the block's rows, in order. All threads' must be complete (barrier before).
+  // Sum of the weighted losses of all the block's rows, in order.
   double loss_sum(int64 rows) const;
   void copy_losses(int64 rows, double* out) const {
     std::copy_n(losses_.data(), (rows + loss_rows - 1) / loss_rows, out);
   }
 
  private:
-  bool by_layers(const Team&, const Network<T>&, int64 rows) const;
   // Inputs of layer l, before and after dropout.
   Matrix<const T> undropped_input(const Network<T>&, const Block<T>&, std::size_t l) const;
   Matrix<const T> input(const Network<T>&, const Block<T>&, std::size_t l, const Dropout&) const;
+  // A stage's share, by kind.
+  void gather(const Section<T>&, const Network<T>&, const Block<T>&);
+  void forward(const Section<T>&, const Network<T>&, const PassArguments<T>&, std::size_t l);
+  void softmax(const Section<T>&, const Network<T>&, T* out);
+  void loss(const Section<T>&, const Network<T>&, const PassArguments<T>&);
+  void output_slope(const Section<T>&, const Network<T>&, const T* by_outputs);
+  void delta(const Section<T>&, const Network<T>&, int64 rows, std::size_t l);
   void product(const Section<T>&, const Gemm<T>&) const;
   void slope_of_output(const Network<T>&, Range rows);
-  // to = from with the dropout mask of layer l's inputs applied, for this thread's rows.
+  // to = from with the dropout mask of layer l's inputs applied, for this section's share of the rows.
   void drop(const Section<T>&, const Dropout&, std::size_t l, const Matrix<const T>& from, T* to) const;
 
   const Kernels<T>* kernel_ = nullptr;
@@ -138,13 +159,43 @@ class Pass {
   Workspaces<T> gradient_parts_;
 };
 
+// A pass of one block as phases. `begin`, then part(team) for all parts, advance(), and so on until it returns false.
+template <class T>
+class PassPhases {
+ public:
+  std::vector<Stage> stages;
+  PassArguments<T> arguments;
+  void begin(Pass<T>& pass, const Network<T>& network, int parts) {
+    pass_ = &pass;
+    network_ = &network;
+    by_layers_ = pass.by_layers(parts, network, arguments.block.x.rows);
+    first_ = 0;
+    end_ = by_layers_ ? 1 : stages.size();
+  }
+  void part(const Team& team) {
+    const Section<T> section = pass_->section(team, by_layers_, arguments.block.x.rows);
+    for (std::size_t i = first_; i < end_; ++i) pass_->run(stages[i], section, *network_, arguments);
+  }
+  bool advance() {
+    first_ = end_;
+    end_ = std::min(end_ + 1, stages.size());
+    return first_ < stages.size();
+  }
+
+ private:
+  Pass<T>* pass_ = nullptr;
+  const Network<T>* network_ = nullptr;
+  bool by_layers_ = false;
+  std::size_t first_ = 0, end_ = 0;  // the present phase's stages
+};
+
 // ---- gradient, in the header because of its parameter `Ready` ------------------------------------------
 
 template <class T>
 template <class Ready>
 void Pass<T>::gradient(const Team& team, const Network<T>& network, const Block<T>& block, T* gradient, bool accumulate,
                        const Dropout& dropout, Ready ready) {
-  const bool columns_first = by_layers(team, network, block.x.rows);
+  const bool columns_first = by_layers(team.size, network, block.x.rows);
   for (int l = static_cast<int>(network.layers.size()) - 1; l >= 0; --l) {
     const Layer& layer = network.layers[l];
     const Matrix<const T> x = input(network, block, l, dropout);

@@ -19,7 +19,8 @@ Rectangle share_rectangle(const Team& team, int64 rows, int64 columns, int64 til
     }
   }
   const int high = team.size / best_wide;
-  const Team vertical(team.rank / best_wide, high, nullptr), horizontal(team.rank % best_wide, best_wide, nullptr);
+  const Team vertical{team.rank / best_wide, high, team.worker},
+      horizontal{team.rank % best_wide, best_wide, team.worker};
   return {vertical.share(rows, tile_rows), horizontal.share(columns, tile_columns)};
 }
 

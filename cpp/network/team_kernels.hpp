@@ -1,5 +1,5 @@
-// Kernels divided over a team. Each thread of the team calls these and computes its part of the outputs; a barrier
-// is needed before another thread's part is read.
+// Kernels divided over the parts of a phase. A call computes one part of the outputs; other parts' outputs may be read
+// in the next phase.
 #pragma once
 
 #include "base/buffer.hpp"
@@ -8,21 +8,21 @@
 
 namespace nablas {
 
-// Elements a thread takes at a time: whole vectors on every instruction set, 16 KiB of float32.
+// Elements a part begins at multiples of: whole vectors on every instruction set, 16 KiB of float32.
 constexpr int64 element_grain = 4096;
 
 struct Rectangle {
   Range rows, columns;
 };
 
-// This thread's part of a (rows, columns) output, cut at multiples of the tile.
+// A part of a (rows, columns) output, cut at multiples of the tile.
 Rectangle share_rectangle(const Team&, int64 rows, int64 columns, int64 tile_rows, int64 tile_columns);
 
-// This thread's part of a layer's (inputs, outputs) gradient: rows of W; or columns if each thread gets a tile of them
+// A part of a layer's (inputs, outputs) gradient: rows of W; or columns if each part gets a tile of them
 // and either `prefer_columns` is set or there are too few rows.
 Rectangle share_gradient(const Team&, bool prefer_columns, int64 inputs, int64 outputs, int64 tile_columns);
 
-// One scratch area for each thread of a team.
+// One scratch area for each thread.
 template <class T>
 class Workspaces {
  public:
@@ -31,7 +31,7 @@ class Workspaces {
     stride_ = (each + line - 1) / line * line;
     buffer_.reserve(stride_ * threads);
   }
-  T* of(const Team& team) { return buffer_.data() + stride_ * team.rank; }
+  T* of(const Team& team) { return buffer_.data() + stride_ * team.worker; }
 
  private:
   Buffer<T> buffer_;

@@ -14,6 +14,21 @@ constexpr double block_bytes = 64e6;
 // Multiply-adds between two readings of the clock; a reading costs as much as a few hundred of them.
 constexpr double operations_between_looks = 1e5;
 
+// A team is made of the calling thread's own helpers, so each thread learns for itself whether it pays.
+thread_local Pace pace;
+
+// Runs run(threads), which returns its Effort, on the number of threads that pays at present.
+template <class Run>
+void with_pace(int most, double operations, Run run) {
+  if (most == 1 || operations > Pace::operations_of_large_step) {
+    run(most);
+    return;
+  }
+  const Pace::Stretch stretch = pace.next(most, Pace::Clock::now());
+  const Effort effort = run(stretch.threads);
+  pace.record(stretch, effort, Pace::Clock::now());
+}
+
 template <class T>
 int64 rows_of_block(const Network<T>& network, int64 batch) {
   double width = network.inputs();
@@ -44,9 +59,13 @@ Trainer<T>::Trainer(Network<T>& network, OptimizerSetting setting) : network_(ne
 }
 
 template <class T>
+double Trainer<T>::step_operations(int64 rows) const {
+  return 3 * network_.operations() * static_cast<double>(std::min(rows, block_));
+}
+
+template <class T>
 int Trainer<T>::threads(int64 rows) const {
-  const double operations = 3 * network_.operations() * static_cast<double>(std::min(rows, block_));
-  return std::min(threads_for(operations, operations_per_meeting), most_threads_);
+  return std::min(threads_for(step_operations(rows), operations_per_meeting), most_threads_);
 }
 
 template <class T>
@@ -88,106 +107,168 @@ void Trainer<T>::finish_gradient(int64 rows) {
 }
 
 template <class T>
-double Trainer<T>::losses_and_deltas(const Team& team, const Objective& objective, const Block<T>& block, T delta_scale,
-                                     const Dropout& dropout) {
-  const Section<T> section = pass_.section(team, network_, block.x.rows);
-  pass_.gather(section, network_, block);
-  pass_.forward(section, network_, block, objective.linked ? Output::preactivation : Output::activation, dropout);
-  pass_.loss(section, network_, block, objective, true, delta_scale);
-  pass_.deltas(section, network_, dropout);
-  team.barrier();
-  return pass_.loss_sum(block.x.rows);
+void Trainer<T>::begin_pass(const Block<T>& block, const Objective& objective, T delta_scale, const Dropout& dropout,
+                            int parts) {
+  const Output output = objective.linked ? Output::preactivation : Output::activation;
+  pass_.list_stages(network_, Purpose::gradient, output, dropout, phases_.stages);
+  phases_.arguments = {block, output, dropout, objective, true, delta_scale};
+  phases_.begin(pass_, network_, parts);
 }
+
+// The steps of an epoch. Each block of rows: its pass; the gradient, with the update if the block is its batch's last;
+// and, where more blocks follow a complete block of the sums over rows, keeping that.
+template <class T>
+class Trainer<T>::EpochPhases final : public Phases {
+ public:
+  EpochPhases(Trainer& trainer, const Samples<T>& data, const Objective& objective, int64 batch, const double* rates,
+              const Dropout& dropout, EpochState& state)
+      : trainer_(trainer),
+        data_(data),
+        objective_(objective),
+        batch_(batch),
+        rates_(rates),
+        dropout_(dropout),
+        state_(state),
+        blocks_between_looks_(
+            std::max<int64>(1, static_cast<int64>(3 * operations_between_looks / trainer.step_operations(batch)))) {}
+
+  // Runs until the epoch ends, a loss is not finite, or the deadline has passed; at least one block.
+  Effort run(int threads, Pace::Time deadline) {
+    parts_ = threads;
+    deadline_ = deadline;
+    begin_block();
+    return run_phases(threads, 1, *this);
+  }
+  bool ended() const { return !state_.finite || state_.next_row >= data_.x.rows; }
+
+  void part(const Team& team) noexcept override {
+    switch (phase_) {
+      case Phase::pass:
+        return trainer_.phases_.part(team);
+      case Phase::gradient:
+        return gradient(team);
+      case Phase::keep:
+        return trainer_.keep_block(team, number_);
+    }
+  }
+
+  bool advance() noexcept override {
+    if (phase_ == Phase::pass) {
+      if (trainer_.phases_.advance()) return true;
+      state_.batch_loss.add(trainer_.pass_.loss_sum(range_.end - range_.begin), range_.end - range_.begin);
+      state_.finite = std::isfinite(state_.batch_loss.total());
+      if (!state_.finite) return false;
+      if (ends_batch_) update_ = trainer_.update_arguments(rates_[state_.step]);
+      phase_ = Phase::gradient;
+      return true;
+    }
+    if (phase_ == Phase::gradient) {
+      state_.next_row = range_.end;
+      if (ends_batch_) end_batch();
+      if (!ends_batch_ && range_.end == sum_end_) {
+        phase_ = Phase::keep;
+        return true;
+      }
+    }
+    if (ended() || (++blocks_ % blocks_between_looks_ == 0 && Pace::Clock::now() > deadline_)) return false;
+    begin_block();
+    return true;
+  }
+
+ private:
+  enum class Phase { pass, gradient, keep };
+
+  void begin_block() {
+    phase_ = Phase::pass;
+    const int64 begin = state_.step * batch_, end = std::min(begin + batch_, data_.x.rows);
+    const int64 done = state_.next_row - begin;
+    number_ = done / longest_sum;
+    sum_end_ = std::min(begin + (number_ + 1) * longest_sum, end);
+    range_ = {state_.next_row, std::min(state_.next_row + trainer_.block_, sum_end_)};
+    begins_batch_ = done == 0;
+    continues_sum_ = done % longest_sum != 0;
+    ends_batch_ = range_.end == end;
+    if (begins_batch_) {
+      state_.batch_loss.reset();
+      state_.batch_weight = sum_of_weights(data_, {begin, end});
+    }
+    share_ = state_.batch_weight > 0 ? 1 / state_.batch_weight : 0.0;
+    dropout_.first_row = done;
+    dropout_.step = trainer_.network_.updates;
+    trainer_.begin_pass(trainer_.pass_.block(trainer_.network_, data_, range_), objective_, T(share_), dropout_,
+                        parts_);
+  }
+
+  void gradient(const Team& team) {
+    UpdateArguments<T> update = update_;
+    T* const to = begins_batch_ && ends_batch_ ? nullptr : trainer_.gradient_.data();
+    const double l2 = objective_.by_batch ? objective_.l2 * share_ : objective_.l2;
+    trainer_.pass_.gradient(team, trainer_.network_, trainer_.phases_.arguments.block, to, continues_sum_, dropout_,
+                            [&](const Layer& layer, const Patch<T>& patch) {
+                              if (!ends_batch_) return;
+                              trainer_.add_blocks(patch, number_);
+                              trainer_.update_part(update, layer, patch, l2);
+                            });
+  }
+
+  void end_batch() {
+    const double each = static_cast<double>(range_.end - state_.step * batch_);
+    const double batch_loss = state_.batch_loss.total();
+    state_.loss_sum.add(objective_.by_batch ? batch_loss * share_ * each : batch_loss);
+    state_.penalties += share_ * each;
+    state_.count += objective_.by_batch ? each : state_.batch_weight;
+    ++state_.step;
+    ++trainer_.steps_;
+    ++trainer_.network_.updates;
+  }
+
+  Trainer& trainer_;
+  const Samples<T>& data_;
+  const Objective& objective_;
+  const int64 batch_;
+  const double* const rates_;
+  Dropout dropout_;
+  EpochState& state_;
+  const int64 blocks_between_looks_;
+  int parts_ = 1;
+  Pace::Time deadline_{};
+  int64 blocks_ = 0;
+  // The present block: its rows, the end and the number of its block of sums, 1 / (sum of the batch's weights).
+  Phase phase_ = Phase::pass;
+  Range range_{};
+  int64 sum_end_ = 0, number_ = 0;
+  bool begins_batch_ = false, ends_batch_ = false, continues_sum_ = false;
+  double share_ = 0;
+  UpdateArguments<T> update_{};
+};
 
 template <class T>
 bool Trainer<T>::run_epoch(const Samples<T>& data, const Objective& objective, int64 batch, const double* rates,
                            const Dropout& dropout, double seconds, EpochState& state) {
   const Pace::Time deadline = Pace::Clock::now() + Pace::Seconds(seconds);
   const int most = threads(batch);
-  const auto ended = [&] { return !state.finite || state.next_row >= data.x.rows; };
-  Pace::Seconds rest(seconds);
-  do {
-    const Pace::Stretch stretch = pace_.next(most, rest);
-    const int64 first_row = state.next_row;
-    run_stretch(stretch.threads, data, objective, batch, rates, dropout, stretch.begin + stretch.longest, state);
-    if (most > 1) pace_.record(stretch, (state.next_row - first_row + batch - 1) / batch);
-    rest = deadline - Pace::Clock::now();
-  } while (!ended() && rest.count() > 0);
-  return ended();
+  EpochPhases phases(*this, data, objective, batch, rates, dropout, state);
+  if (most == 1 || step_operations(batch) > Pace::operations_of_large_step) {
+    phases.run(most, deadline);
+    return phases.ended();
+  }
+  for (Pace::Time now = Pace::Clock::now(); !phases.ended() && now < deadline;) {
+    const Pace::Stretch stretch = pace.next(most, now);
+    const Effort effort = phases.run(stretch.threads, std::min(deadline, stretch.end));
+    const Pace::Time end = Pace::Clock::now();
+    pace.record(stretch, effort, end);
+    now = end;
+  }
+  return phases.ended();
 }
 
 template <class T>
-void Trainer<T>::run_stretch(int threads, const Samples<T>& data, const Objective& objective, int64 batch,
-                             const double* rates, const Dropout& all_dropout, Pace::Time deadline,
-                             EpochState& shared_state) {
-  const int64 rows = data.x.rows;
-  const double operations = network_.operations() * static_cast<double>(std::min(batch, block_));
-  const int64 blocks_between_looks = std::max<int64>(1, static_cast<int64>(operations_between_looks / operations));
-  // Written by rank 0 between two barriers, read by all after the second.
-  bool out_of_time = false;
-  EpochState result;
-  double last_scalar = scalar_;
-  parallel(threads, [&](const Team& team) {
-    // Each thread keeps its own EpochState, computed from identical values.
-    EpochState state = shared_state;
-    double scalar = scalar_;
-    Dropout dropout = all_dropout;
-    for (int64 blocks = 1; state.next_row < rows; ++blocks) {
-      const int64 batch_begin = state.step * batch, batch_end = std::min(batch_begin + batch, rows);
-      const int64 done = state.next_row - batch_begin, number = done / longest_sum;
-      const int64 sum_end = std::min(batch_begin + (number + 1) * longest_sum, batch_end);
-      const Range range{state.next_row, std::min(state.next_row + block_, sum_end)};
-      const bool first = range.begin == batch_begin, last = range.end == batch_end;
-      const Block<T> block = pass_.block(network_, data, range);
-      if (first) {
-        state.batch_loss.reset();
-        state.batch_weight = sum_of_weights(data, {batch_begin, batch_end});
-      }
-      dropout.first_row = range.begin - batch_begin;
-      dropout.step = network_.updates + state.step - shared_state.step;
-      const double share = state.batch_weight > 0 ? 1 / state.batch_weight : 0.0;
-      const double l2 = objective.by_batch ? objective.l2 * share : objective.l2;
-      state.batch_loss.add(losses_and_deltas(team, objective, block, T(share), dropout), range.end - range.begin);
-      state.finite = std::isfinite(state.batch_loss.total());
-      if (!state.finite) break;
-      if (team.rank == 0 && blocks % blocks_between_looks == 0) out_of_time = Pace::Clock::now() > deadline;
-      UpdateArguments<T> update{};
-      if (last) update = update_arguments(rates[state.step], state.step - shared_state.step, scalar);
-      pass_.gradient(team, network_, block, first && last ? nullptr : gradient_.data(), done % longest_sum != 0,
-                     dropout, [&](const Layer& layer, const Patch<T>& part) {
-                       if (!last) return;
-                       add_blocks(part, number);
-                       update_part(update, layer, part, l2);
-                     });
-      state.next_row = range.end;
-      if (last) {
-        const double each = static_cast<double>(batch_end - batch_begin);
-        const double batch_loss = state.batch_loss.total();
-        state.loss_sum.add(objective.by_batch ? batch_loss * share * each : batch_loss);
-        state.penalties += share * each;
-        state.count += objective.by_batch ? each : state.batch_weight;
-        ++state.step;
-      }
-      team.barrier();
-      if (!last && range.end == sum_end) keep_block(team, number);
-      if (out_of_time) break;
-    }
-    if (team.rank == 0) result = state, last_scalar = scalar;
-  });
-  scalar_ = last_scalar;
-  steps_ += result.step - shared_state.step;
-  network_.updates += result.step - shared_state.step;
-  shared_state = result;
-}
-
-template <class T>
-UpdateArguments<T> Trainer<T>::update_arguments(double rate, int64 steps_under_way, double& scalar) {
-  const int64 number = steps_ + steps_under_way + 1;
+UpdateArguments<T> Trainer<T>::update_arguments(double rate) {
   UpdateArguments<T> arguments{
-      network_.parameters.data(), {}, {setting_.hyperparameters, rate, number, scalar, {}}, T(0)};
+      network_.parameters.data(), {}, {setting_.hyperparameters, rate, steps_ + 1, scalar_, {}}, T(0)};
   for (int i = 0; i < max_optimizer_states; ++i) arguments.states[i] = states_[i].data();
   kernels<T>().optimizers[setting_.rule].begin_step(arguments.step);
-  scalar = arguments.step.scalar;
+  scalar_ = arguments.step.scalar;
   return arguments;
 }
 
@@ -209,27 +290,87 @@ void Trainer<T>::update_part(UpdateArguments<T>& arguments, const Layer& layer, 
   update(arguments, part);
 }
 
+// The gradient of some rows' loss, block by block.
+template <class T>
+class Trainer<T>::GradientPhases final : public Phases {
+ public:
+  GradientPhases(Trainer& trainer, const Samples<T>& data, const Objective& objective, Range rows, double scale,
+                 LongSum& loss, const Dropout& dropout, int64 origin, int parts)
+      : trainer_(trainer),
+        data_(data),
+        objective_(objective),
+        rows_(rows),
+        scale_(scale),
+        loss_(loss),
+        dropout_(dropout),
+        origin_(origin),
+        parts_(parts) {
+    begin_block(rows.begin);  // also without rows: their gradient is zero
+  }
+
+  void part(const Team& team) noexcept override {
+    switch (phase_) {
+      case Phase::pass:
+        return trainer_.phases_.part(team);
+      case Phase::gradient:
+        return trainer_.pass_.gradient(team, trainer_.network_, trainer_.phases_.arguments.block,
+                                       trainer_.gradient_.data(), done_ % longest_sum != 0, dropout_,
+                                       [](const Layer&, const Patch<T>&) {});
+      case Phase::keep:
+        return trainer_.keep_block(team, done_ / longest_sum);
+    }
+  }
+
+  bool advance() noexcept override {
+    const Range block = trainer_.phases_.arguments.block.rows;
+    if (phase_ == Phase::pass) {
+      if (trainer_.phases_.advance()) return true;
+      loss_.add(trainer_.pass_.loss_sum(block.end - block.begin), block.end - block.begin);
+      phase_ = Phase::gradient;
+      return true;
+    }
+    if (phase_ == Phase::gradient && block.end == sum_end_) {
+      phase_ = Phase::keep;
+      return true;
+    }
+    if (block.end == rows_.end) return false;
+    begin_block(block.end);
+    return true;
+  }
+
+ private:
+  enum class Phase { pass, gradient, keep };
+
+  void begin_block(int64 at) {
+    phase_ = Phase::pass;
+    done_ = at - origin_;
+    sum_end_ = origin_ + (done_ / longest_sum + 1) * longest_sum;
+    dropout_.first_row = done_;
+    const Range range{at, std::min({at + trainer_.block_, rows_.end, sum_end_})};
+    trainer_.begin_pass(trainer_.pass_.block(trainer_.network_, data_, range), objective_, T(scale_), dropout_, parts_);
+  }
+
+  Trainer& trainer_;
+  const Samples<T>& data_;
+  const Objective& objective_;
+  const Range rows_;
+  const double scale_;
+  LongSum& loss_;
+  Dropout dropout_;
+  const int64 origin_;
+  const int parts_;
+  Phase phase_ = Phase::pass;
+  int64 done_ = 0, sum_end_ = 0;  // rows from `origin` to the present block; end of its block of sums
+};
+
 template <class T>
 void Trainer<T>::add_gradient(const Samples<T>& data, const Objective& objective, Range rows, double scale,
-                              LongSum& loss, const Dropout& all_dropout, int64 origin) {
-  const Pace::Stretch stretch = pace_.next(threads(rows.end - rows.begin), Pace::Seconds(0));
-  parallel(stretch.threads, [&](const Team& team) {
-    int64 at = rows.begin;
-    Dropout dropout = all_dropout;
-    do {  // at least once: the gradient of no rows is zero
-      const int64 done = at - origin, number = done / longest_sum, sum_end = origin + (number + 1) * longest_sum;
-      dropout.first_row = done;
-      const Block<T> block = pass_.block(network_, data, {at, std::min({at + block_, rows.end, sum_end})});
-      const double block_loss = losses_and_deltas(team, objective, block, T(scale), dropout);
-      if (team.rank == 0) loss.add(block_loss, block.x.rows);
-      pass_.gradient(team, network_, block, gradient_.data(), done % longest_sum != 0, dropout,
-                     [](const Layer&, const Patch<T>&) {});
-      team.barrier();
-      at = block.rows.end;
-      if (at == sum_end) keep_block(team, number);
-    } while (at < rows.end);
+                              LongSum& loss, const Dropout& dropout, int64 origin) {
+  const int64 count = rows.end - rows.begin;
+  with_pace(threads(count), step_operations(count), [&](int threads) {
+    GradientPhases phases(*this, data, objective, rows, scale, loss, dropout, origin, threads);
+    return run_phases(threads, 1, phases);
   });
-  pace_.record(stretch, 1);
 }
 
 template <class T>
@@ -241,40 +382,70 @@ void Trainer<T>::add_penalty(double l2) {
   }
 }
 
+// A pass of one block, and the gradient if it is wanted.
+template <class T>
+class Trainer<T>::BatchPhases final : public Phases {
+ public:
+  BatchPhases(Trainer& trainer, bool gradient) : trainer_(trainer), gradient_(gradient) {}
+  void part(const Team& team) noexcept override {
+    if (passing_) return trainer_.phases_.part(team);
+    const PassArguments<T>& arguments = trainer_.phases_.arguments;
+    trainer_.pass_.gradient(team, trainer_.network_, arguments.block, trainer_.gradient_.data(), false,
+                            arguments.dropout, [](const Layer&, const Patch<T>&) {});
+  }
+  bool advance() noexcept override {
+    if (!passing_) return false;
+    passing_ = trainer_.phases_.advance();
+    return passing_ || gradient_;
+  }
+
+ private:
+  Trainer& trainer_;
+  const bool gradient_;
+  bool passing_ = true;
+};
+
+template <class T>
+void Trainer<T>::run_batch(bool gradient) {
+  const int64 rows = batch_.x.rows;
+  with_pace(threads(rows), step_operations(rows), [&](int threads) {
+    phases_.begin(pass_, network_, threads);
+    BatchPhases phases(*this, gradient);
+    return run_phases(threads, 1, phases);
+  });
+}
+
 template <class T>
 const T* Trainer<T>::forward_batch(const Samples<T>& data, Range rows, const Dropout& dropout) {
   batch_ = pass_.block(network_, data, rows, true);
-  parallel(threads(batch_.x.rows), [&](const Team& team) {
-    const Section<T> section = pass_.section(team, network_, batch_.x.rows);
-    pass_.gather(section, network_, batch_);
-    pass_.forward(section, network_, batch_, Output::activation, dropout);
-  });
+  pass_.list_stages(network_, Purpose::outputs, Output::activation, dropout, phases_.stages);
+  phases_.arguments = {batch_, Output::activation, dropout, {}, false, T(0)};
+  run_batch(false);
   return pass_.output();
 }
 
 template <class T>
 void Trainer<T>::backward_batch(const T* by_outputs, const Dropout& dropout) {
-  parallel(threads(batch_.x.rows), [&](const Team& team) {
-    const Section<T> section = pass_.section(team, network_, batch_.x.rows);
-    pass_.output_slope(section, network_, by_outputs);
-    pass_.deltas(section, network_, dropout);
-    team.barrier();
-    pass_.gradient(team, network_, batch_, gradient_.data(), false, dropout, [](const Layer&, const Patch<T>&) {});
-  });
+  pass_.list_backward_stages(network_, dropout, phases_.stages);
+  phases_.arguments = {batch_, Output::activation, dropout, {}, true, T(0), nullptr, by_outputs};
+  run_batch(true);
 }
 
 template <class T>
 void Trainer<T>::update(double rate, double l2) {
-  const UpdateArguments<T> shared = update_arguments(rate, 0, scalar_);
-  parallel(threads_for(static_cast<double>(network_.parameter_count)), [&](const Team& team) {
-    UpdateArguments<T> arguments = shared;
-    for (const Layer& layer : network_.layers) {
-      const Range rows = team.share(layer.inputs + 1);
-      const int64 n = layer.outputs, begin = layer.offset + rows.begin * n;
-      if (rows.begin < rows.end)
-        update_part(arguments, layer, {begin, rows.end - rows.begin, n, n, gradient_.data() + begin, n}, l2);
-    }
-  });
+  const UpdateArguments<T> shared = update_arguments(rate);
+  parallel(
+      threads_for(static_cast<double>(network_.parameter_count)),
+      [&](const Team& team) {
+        UpdateArguments<T> arguments = shared;
+        for (const Layer& layer : network_.layers) {
+          const Range rows = team.share(layer.inputs + 1);
+          const int64 n = layer.outputs, begin = layer.offset + rows.begin * n;
+          if (rows.begin < rows.end)
+            update_part(arguments, layer, {begin, rows.end - rows.begin, n, n, gradient_.data() + begin, n}, l2);
+        }
+      },
+      Use::network);
   ++steps_;
   ++network_.updates;
 }

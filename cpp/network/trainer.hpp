@@ -58,14 +58,17 @@ class Trainer {
   int64 batch_rows() const { return batch_.x.rows; }  // of the last forward_batch
 
  private:
-  int threads(int64 rows) const;  // for steps of `rows` rows; at most the number that `prepare` allocated for
-  // Runs batches on `threads` threads until the epoch ends or the deadline has passed.
-  void run_stretch(int threads, const Samples<T>&, const Objective&, int64 batch, const double* rates, const Dropout&,
-                   Pace::Time deadline, EpochState&);
-  // Losses and deltas of this thread's section; after a barrier, returns the sum of all sections' losses.
-  double losses_and_deltas(const Team&, const Objective&, const Block<T>&, T delta_scale, const Dropout&);
-  // Arguments of update number steps_ + steps_under_way + 1; advances `scalar`, the optimizer's scalar state.
-  UpdateArguments<T> update_arguments(double rate, int64 steps_under_way, double& scalar);
+  class EpochPhases;
+  class GradientPhases;
+  class BatchPhases;
+  // Multiply-adds of a step of `rows` rows, and the threads for it: at most the number that `prepare` allocated for.
+  double step_operations(int64 rows) const;
+  int threads(int64 rows) const;
+  // The pass of one block, from the data to every delta.
+  void begin_pass(const Block<T>&, const Objective&, T delta_scale, const Dropout&, int parts);
+  void run_batch(bool gradient);  // the pass in `phases_`
+  // Arguments of the next update; advances the optimizer's scalar state.
+  UpdateArguments<T> update_arguments(double rate);
   // Updates a part of one layer's parameters.
   void update_part(UpdateArguments<T>&, const Layer&, Patch<T>, double l2) const;
 
@@ -77,7 +80,7 @@ class Trainer {
   Network<T>& network_;
   OptimizerSetting setting_;
   Pass<T> pass_;
-  Pace pace_;
+  PassPhases<T> phases_;
   Block<T> batch_{};  // of the last forward_batch
   Buffer<T> gradient_, states_[max_optimizer_states];
   std::vector<Buffer<T>> partial_;
