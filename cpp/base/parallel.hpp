@@ -1,4 +1,4 @@
-// The one place that opens parallel regions, and the number of threads they get.
+// The one place that starts parallel work, and the number of threads they get.
 //
 // Work is a list of phases, and a phase is a list of parts. Any thread of a team does any part, each part once; a phase
 // begins when all parts of the one before are done. Parts decide only where an output is computed, never how, so the
@@ -43,15 +43,15 @@ struct Effort {
 // Which backend of the teams (NABLAS_TEAM): single calls of kernels, or networks.
 enum class Use { call, network };
 
-// Threads a region may use now: the count of `set_num_threads`, capped by OpenMP's limit if that has fallen since
+// Threads a run may use now: the count of `set_num_threads`, capped by OpenMP's limit if that has fallen since
 // the call (threadpoolctl). Without such a call, OpenMP's limit if OMP_NUM_THREADS is set, else the processors this
 // process may use (affinity and cgroup quota). Never more than twice these. 1 in a forked child and inside another
-// region. Throws std::runtime_error if NABLAS_TEAM names no backend.
+// run. Throws std::runtime_error if NABLAS_TEAM names no backend.
 int num_threads();
 void set_num_threads(int count);
 // Whether, since the last call, a team got fewer threads than it should have because no more could be started.
 bool take_shortage();
-// Threads for regions opened by the calling thread; overrides set_num_threads. 0: no override. Returns the old value.
+// Threads for runs begun by the calling thread; overrides set_num_threads. 0: no override. Returns the old value.
 int set_own_threads(int count);
 
 // Most threads that a team may have: twice the processors that this process may use.

@@ -13,6 +13,7 @@ from ._core import (
     set_own_threads,
     team,
     thresholds,
+    use_futex,
     use_isa,
     use_team,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "set_own_threads",
     "team",
     "thresholds",
+    "use_futex",
     "use_isa",
     "use_team",
 ]

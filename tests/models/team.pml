@@ -1,143 +1,130 @@
-/* The team of std::threads: cpp/base/team_threads.cpp (Leader::run, help, ~Leader), Barrier::wait of cpp/base/parallel.cpp,
-   and the claim of a network (Claim of cpp/base/lock.hpp: take, release).
+/* The team that claims parts: Claims::begin, lead, work, take, wait, serve and close of cpp/base/claims.cpp, wake and
+   sleep_while_set of cpp/base/sleep.cpp, Leader of cpp/base/team_threads.cpp.
 
-   One leader with HELPERS helpers runs JOBS regions of PHASES phases with a barrier after each phase but the last; two callers
-   try to train with it. spin checks: no state without a way on but the end; nobody reads a job's members or its barrier
-   outside the region; every part of a phase is done once, and before any part of the next; one training at a time.
+   A leader runs phases with up to two helpers, then others with one. spin checks: no state without a way on but the end;
+   nobody does a part of phases that are gone; every part of a phase is done once, after all parts of the phase before.
 
    spin -run -m200000 team.pml */
 
-#define HELPERS 2
+#define THREADS 3
 #define PHASES 3
-#define JOBS 2
 
-byte number, size;                  /* Shared::job, one atomic word: written together */
-bool finish;                        /* Shared::end */
-byte ended;                         /* Shared::ended */
-bool open;                          /* body, context and barrier may be read */
-byte arrived, round;                /* Barrier */
-byte done[PHASES];                  /* parts of the present job, by phase */
-bool locked, asleep[HELPERS + 1];   /* Shared::mutex, and who waits at Shared::wake */
-bool claimed;                       /* Claim */
-byte training;                      /* callers between take and release */
+byte round = 1, size = 0;           /* Claims::word_, one atomic word: written together */
+bool over = true, closed;
+byte claim[THREADS];                /* Claims::parts_ */
+byte done;
+bool asleep[THREADS];               /* Claims::seats_ */
+bool alive;                         /* the leader's Phases may be used */
+byte phases, phase, did[PHASES];    /* the phases of the run, the present one, and the parts done of each */
 
-inline lock() { atomic { !locked -> locked = true } }
-inline unlock() { locked = false }
-
-inline wait_for_all() {             /* Barrier::wait(size) */
-  my_round = round;
-  atomic { assert(open); arrived++; last = (arrived == mine) }
-  if
-  :: last -> arrived = 0; round = my_round + 1
-  :: else -> (round == my_round + 1); assert(open)
-  fi
+inline look() {                     /* one load of word_ */
+  atomic { r = round; n = size; e = over; c = closed; got = false; last = false; i = 0; q = 0 }
 }
 
-inline body() {                     /* one part of every phase */
-  phase = 0;
+inline wake_all(first) {            /* those that are awake are passed over at once */
+  i = first;
   do
-  :: phase < PHASES ->
-     assert(phase == 0 || done[phase - 1] == mine);
-     atomic { done[phase]++; assert(done[phase] <= mine) }
-     phase++;
-     if
-     :: phase < PHASES && mine > 1 -> wait_for_all()
-     :: else -> skip
-     fi
-  :: else -> break
+  :: atomic { i < n && (i == me || !asleep[i]) -> i++ }
+  :: atomic { i < n && i != me && asleep[i] -> asleep[i] = false; i++ }
+  :: atomic { i >= n -> i = 0; break }
   od
 }
 
-proctype Helper(byte rank; byte seen) {
-  byte mine, my_round, phase;
-  bool last;
-  do
-  :: true ->
-     if                             /* spin, or sleep at the condition variable */
-     :: number != seen || finish -> skip
-     :: lock();
-        do
-        :: number == seen && !finish ->
-           atomic { locked = false; asleep[rank] = true };
-           !asleep[rank];
-           lock()
-        :: else -> break
-        od;
-        unlock()
-     fi;
+inline take_part(q) {               /* Claims::take */
+  atomic { got = (claim[q] == r - 1); if :: got -> claim[q] = r :: else fi };
+  if
+  :: got ->
+     atomic {
+       assert(alive && me < n);
+       assert(phase == 0 || did[phase - 1] == n);
+       did[phase]++;
+       assert(did[phase] <= n)
+     };
+     atomic { done++; last = (done == n) };
      if
-     :: finish -> break
+     :: last ->
+        done = 0;
+        phase++;                    /* Phases::advance */
+        atomic { round = r + 1; over = (phase == phases) };
+        wake_all(0)
      :: else
-     fi;
-     atomic { seen = number; mine = size };
-     if
-     :: rank >= mine -> skip
-     :: else -> body(); ended++
      fi
-  od
-}
-
-inline region(threads) {               /* Leader::run */
-  mine = threads;
-  if
-  :: mine > 1 + started -> started++; run Helper(started, number)
   :: else
-  fi;
-  if
-  :: mine > 1 + started -> mine = 1 + started  /* no more threads could be started */
-  :: mine > 1 + started -> started++; run Helper(started, number)
-  :: else
-  fi;
-  atomic { phase = 0; do :: phase < PHASES -> done[phase] = 0; phase++ :: else -> break od };
-  arrived = 0; round = 0;
-  open = true;
-  if
-  :: mine > 1 ->
-     ended = 0;
-     lock();
-     atomic { number++; size = mine };
-     unlock();
-     atomic { asleep[1] = false; asleep[2] = false }
-  :: else
-  fi;
-  body();
-  if
-  :: mine > 1 -> (ended == mine - 1)
-  :: else
-  fi;
-  assert(done[PHASES - 1] == mine);
-  open = false
-}
-
-proctype Caller(chan turn) {        /* a second training is refused */
-  bool got;
-  atomic { got = !claimed; claimed = true };
-  if
-  :: got -> training++; assert(training == 1); turn ! 1; turn ? _; training--; claimed = false
-  :: else -> turn ! 0
   fi
 }
 
-chan first = [0] of { byte };
-chan second = [0] of { byte };
-
-init {
-  byte mine, my_round, phase, started, left, told;
-  bool last;
-  run Caller(first);
-  run Caller(second);
-  left = 2;
-  do
-  :: left > 0 ->
+inline wait_for_word() {            /* Claims::wait: spins, or sleeps */
+  if
+  :: round != r || closed -> skip
+  :: asleep[me] = true;
      if
-     :: first ? told -> if :: told == 1 -> region(3); first ! 0 :: else fi
-     :: second ? told -> if :: told == 1 -> region(2); second ! 0 :: else fi
-     fi;
-     left--
+     :: round == r && !closed -> !asleep[me]
+     :: else -> asleep[me] = false
+     fi
+  fi
+}
+
+inline work_once() {                /* Claims::work: its own part, then any, else it waits */
+  take_part(me);
+  q = 1;
+  do
+  :: !got && q < n -> take_part((me + q) % n); q++
   :: else -> break
   od;
-  lock();                           /* ~Leader */
-  finish = true;
-  unlock();
-  atomic { asleep[1] = false; asleep[2] = false }
+  if
+  :: !got -> wait_for_word()
+  :: else
+  fi
+}
+
+proctype Helper(byte me) {          /* Claims::serve */
+  byte r, n, i, q;
+  bool e, c, got, last;
+  do
+  :: look();
+     if
+     :: c -> break
+     :: !c && (e || me >= n) -> wait_for_word()
+     :: else -> work_once()
+     fi
+  od
+}
+
+inline region(threads, count) {     /* Leader::run */
+  n = threads;
+  phases = count;
+  if
+  :: n > 1 + started -> started++; run Helper(started)
+  :: else
+  fi;
+  if
+  :: n > 1 + started -> n = 1 + started         /* no more threads could be started */
+  :: n > 1 + started -> started++; run Helper(started)
+  :: else
+  fi;
+  phase = 0;
+  atomic { i = 0; do :: i < PHASES -> did[i] = 0; i++ :: else -> break od };
+  atomic { i = 0; do :: i < n -> claim[i] = round; i++ :: else -> break od; i = 0 };
+  alive = true;
+  atomic { round = round + 1; size = n; over = false };
+  wake_all(1);
+  do
+  :: look();
+     if
+     :: e -> break
+     :: else -> work_once()
+     fi
+  od;
+  assert(did[phases - 1] == n);
+  alive = false
+}
+
+init {
+  byte me = 0, r, n, i, q, started;
+  bool e, c, got, last;
+  region(3, PHASES);
+  region(2, 2);
+  closed = true;                    /* ~Leader */
+  n = THREADS;
+  wake_all(1)
 }

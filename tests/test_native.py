@@ -1,0 +1,50 @@
+"""Parts of the C++ core that Python cannot reach alone, as programs that are compiled here."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+COMPILER = os.environ.get("CXX") or shutil.which("c++") or shutil.which("clang++")
+pytestmark = pytest.mark.skipif(not COMPILER, reason="needs a C++ compiler")
+
+PROGRAMS = {  # tests/native: what they link
+    "claims": ["cpp/base/claims.cpp", "cpp/base/sleep.cpp"],
+    "pace": [],
+}
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    built = {}
+
+    def build(name):
+        if name not in built:
+            built[name] = tmp_path_factory.mktemp("native") / name
+            sources = [ROOT / f"tests/native/{name}.cpp", *(ROOT / s for s in PROGRAMS[name])]
+            flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-pthread", f"-I{ROOT / 'cpp'}"]
+            subprocess.run([COMPILER, *flags, *sources, "-o", built[name]], check=True)
+        return built[name]
+
+    return build
+
+
+def run(path, *arguments):
+    done = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+@pytest.mark.parametrize("how", ["futex", "condition", "alone"])
+def test_every_part_is_done_once_on_threads_that_delay(program, how):
+    run(program("claims"), how)
+
+
+def test_the_choice_between_a_team_and_one_thread(program):
+    run(program("pace"))
+
+
+def test_every_program_is_run():
+    assert sorted(PROGRAMS) == sorted(path.stem for path in (ROOT / "tests/native").glob("*.cpp"))
