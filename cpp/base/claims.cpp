@@ -47,8 +47,9 @@ bool spin_until_changed(const std::atomic<Word>& word, Word old, int pauses) {
 
 }  // namespace
 
-Claims::Claims(int threads)
+Claims::Claims(int threads, int processors)
     : most_threads_(std::min(threads, most_threads)),
+      processors_(processors),
       seats_(new Seat[most_threads_]),
       parts_(new Part[static_cast<std::size_t>(most_threads_) * most_parts_each]),
       word_(word_of(0, 0, 0, true)) {}
@@ -99,7 +100,7 @@ void Claims::work(int thread, Effort* effort) noexcept {
     if (ended(word) || thread >= threads_of(word)) return;
     if (take_own(word, thread)) {
       took_another = false;
-    } else if (!took_another && spin_until_changed(word_, word, before_taking)) {
+    } else if (!took_another && spin_until_changed(word_, word, pauses(word, before_taking))) {
       continue;
     } else if (take_any(word, thread)) {
       took_another = true;
@@ -149,9 +150,12 @@ bool Claims::take(Word word, int part, int thread) noexcept {
   return true;
 }
 
+// None where a thread that spins takes the processor of one with a part.
+int Claims::pauses(Word word, int wanted) const { return threads_of(word) > processors_ ? 0 : wanted; }
+
 // Until the word has changed.
 void Claims::wait(Word word, int thread, bool sleep_at_once) noexcept {
-  if (!sleep_at_once && spin_until_changed(word_, word, before_sleeping)) return;
+  if (!sleep_at_once && spin_until_changed(word_, word, pauses(word, before_sleeping))) return;
   SleepMark& asleep = seats_[thread].asleep;
   asleep.store(1);
   if (word_.load() == word)

@@ -19,7 +19,8 @@ namespace nablas {
 
 class Claims {
  public:
-  explicit Claims(int threads);  // most of them; throws std::bad_alloc
+  // For up to `threads` threads; more than `processors` at a time do not spin. Throws std::bad_alloc.
+  Claims(int threads, int processors);
 
   // The leader, thread 0: begins a run; then takes parts, and returns when all phases are done.
   void begin(int threads, int parts_each, Phases&) noexcept;
@@ -45,8 +46,9 @@ class Claims {
   bool take_own(Word, int thread) noexcept;
   bool take_any(Word, int thread) noexcept;
   void wait(Word, int thread, bool sleep_at_once) noexcept;
+  int pauses(Word, int) const;
 
-  const int most_threads_;
+  const int most_threads_, processors_;
   std::unique_ptr<Seat[]> seats_;
   std::unique_ptr<Part[]> parts_;
   Phases* phases_ = nullptr;  // read only by a thread with a claim of the present run

@@ -52,16 +52,6 @@ int read_cgroup_quota() {
   return std::max(1, static_cast<int>((quota + period - 1) / period));
 }
 
-// Processors this process may use: affinity and cgroup quota.
-int allowed_processors() {
-  static const int quota = read_cgroup_quota();
-#if defined(__linux__)
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, std::min(CPU_COUNT(&set), quota));
-#endif
-  return std::max(1, std::min(static_cast<int>(std::thread::hardware_concurrency()), quota));
-}
-
 // OpenMP's limit; without OpenMP the one of OMP_NUM_THREADS, or none.
 int openmp_limit() {
 #ifdef _OPENMP
@@ -142,6 +132,15 @@ class OnePhase final : public Phases {
 }  // namespace
 
 bool in_forked_process() { return in_forked_child.load(std::memory_order_relaxed); }
+
+int allowed_processors() {
+  static const int quota = read_cgroup_quota();
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, std::min(CPU_COUNT(&set), quota));
+#endif
+  return std::max(1, std::min(static_cast<int>(std::thread::hardware_concurrency()), quota));
+}
 
 int most_threads() {
   static const int most = 2 * allowed_processors();

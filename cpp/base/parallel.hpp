@@ -54,7 +54,9 @@ bool take_shortage();
 // Threads for runs begun by the calling thread; overrides set_num_threads. 0: no override. Returns the old value.
 int set_own_threads(int count);
 
-// Most threads that a team may have: twice the processors that this process may use.
+// Processors that this process may use (affinity and cgroup quota), and the threads that a team may have: twice as
+// many.
+int allowed_processors();
 int most_threads();
 
 // What the teams are made of: "openmp", or "threads" (std::thread). NABLAS_TEAM names one for all uses. Else networks

@@ -46,7 +46,7 @@ int startable(int threads) noexcept {
 Effort run(int threads, int parts_each, Phases& phases) {
   static thread_local const std::unique_ptr<Claims> claims = [] {
     try {
-      return std::make_unique<Claims>(most_threads());
+      return std::make_unique<Claims>(most_threads(), allowed_processors());
     } catch (const std::bad_alloc&) {
       report_shortage();
       return std::unique_ptr<Claims>();

@@ -54,7 +54,7 @@ class Leader {
     if (threads > 1 + helpers_ && !short_) {
       const SignalsBlocked blocked;
       try {
-        if (!claims_) claims_ = std::make_shared<Claims>(most_threads());
+        if (!claims_) claims_ = std::make_shared<Claims>(most_threads(), allowed_processors());
         for (; 1 + helpers_ < threads; ++helpers_)
           std::thread([claims = claims_, thread = 1 + helpers_] {
             within = true;

@@ -77,7 +77,7 @@ int main(int count, char** arguments) {
   const bool alone = count > 1 && std::strcmp(arguments[1], "alone") == 0;
   if (count > 1 && std::strcmp(arguments[1], "condition") == 0) use_futex(false);
   constexpr int most = 5;
-  Claims claims(most);
+  Claims claims(most, 3);
   if (alone) {
     run_some(claims, most, 200);
   } else {
