@@ -147,16 +147,35 @@ int most_threads() {
   return most;
 }
 
-int num_threads() {
-  if (in_forked_process() || backend(Use::call).in_team() || backend(Use::network).in_team()) return 1;
+namespace {
+
+struct Count {
+  int threads;
+  const char* source;
+};
+
+Count count_threads() {
+  if (in_forked_process()) return {1, "a forked process"};
+  if (backend(Use::call).in_team() || backend(Use::network).in_team()) return {1, "inside another call"};
   const int most = most_threads();
-  if (own_threads > 0) return std::min(own_threads, most);
+  if (own_threads > 0) return {std::min(own_threads, most), "n_threads of the call"};
   const int limit = openmp_limit();
-  if (const int requested = requested_threads.load(); requested > 0)
-    return std::min(most, limit < openmp_limit_at_request.load() ? std::min(limit, requested) : requested);
+  if (const int requested = requested_threads.load(); requested > 0) {
+    if (limit < openmp_limit_at_request.load() && limit < requested) return {std::min(most, limit), "OpenMP's limit"};
+    return {std::min(most, requested), "set_num_threads"};
+  }
   static const bool set_by_environment = std::getenv("OMP_NUM_THREADS") != nullptr;
-  return std::max(1, std::min(limit, set_by_environment ? most : allowed_processors()));
+  const int most_here = set_by_environment ? most : allowed_processors();
+  if (limit < most_here || set_by_environment)
+    return {std::max(1, std::min(limit, most_here)), set_by_environment ? "OMP_NUM_THREADS" : "OpenMP's limit"};
+  return {std::max(1, most_here), "processors allowed (affinity, cgroup quota)"};
 }
+
+}  // namespace
+
+int num_threads() { return count_threads().threads; }
+
+const char* source_of_num_threads() { return count_threads().source; }
 
 bool take_shortage() { return shortage.exchange(false); }
 

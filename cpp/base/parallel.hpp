@@ -48,6 +48,7 @@ enum class Use { call, network };
 // process may use (affinity and cgroup quota). Never more than twice these. 1 in a forked child and inside another
 // run. Throws std::runtime_error if NABLAS_TEAM names no backend.
 int num_threads();
+const char* source_of_num_threads();  // what decided it, in words
 void set_num_threads(int count);
 // Whether, since the last call, a team got fewer threads than it should have because no more could be started.
 bool take_shortage();

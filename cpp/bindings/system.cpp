@@ -224,7 +224,13 @@ RuntimeError
       "Peak GFLOP/s of the threads in use: multiply-adds in registers, two operations each.");
   m.def("registry", &registry,
         "Activations, losses, optimizers, initializations and unary functions by name; see nablas/_registry.py.");
+  m.def("thread_source", &source_of_num_threads, "What decides num_threads() now, in words.");
   m.attr("has_openmp") = has_openmp;
+#if defined(__clang__)
+  m.attr("compiler") = "Clang " __clang_version__;
+#else
+  m.attr("compiler") = "GCC " __VERSION__;
+#endif
 }
 
 }  // namespace nablas

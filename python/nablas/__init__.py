@@ -18,6 +18,7 @@ from . import (
     reference,
     schedules,
 )
+from ._config import show_config
 from ._losses import Huber, Loss, Quantile, check_loss
 from ._registry import activations, losses
 from ._threads import available_isas, isa, num_threads, set_num_threads
@@ -81,6 +82,7 @@ __all__ = [
     "reference",
     "schedules",
     "set_num_threads",
+    "show_config",
 ]
 
 for _name in __all__:

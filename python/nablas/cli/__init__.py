@@ -120,8 +120,8 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="time training steps and products on this machine")
     bench.add_argument("--threads", type=_positive_int, default=None)
     bench.add_argument("--json", action="store_true")
-    info = commands.add_parser("info", help="say what is in a model file")
-    info.add_argument("model", metavar="MODEL")
+    info = commands.add_parser("info", help="say what is in a model file, or what nablas runs on")
+    info.add_argument("model", metavar="MODEL", nargs="?", help="default: print nb.show_config()")
     info.add_argument("--json", action="store_true")
     return parser
 

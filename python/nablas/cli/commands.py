@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _files, _threads, kernels
+from .._config import show_config
 from .._optional import require
 from ..callbacks import EarlyStopping
 from ..history import History
@@ -135,6 +136,12 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def info(options: argparse.Namespace) -> None:
     """``nablas info``."""
+    if options.model is None:
+        if options.json:
+            _print_json(show_config("dicts"))
+        else:
+            show_config()
+        return
     net = MLP.load(options.model)
     layers = [
         {"inputs": i, "outputs": o, "activation": a, "parameters": (i + 1) * o}

@@ -1,0 +1,237 @@
+// A trainer's work as phases (base/parallel.hpp): an epoch's steps, the gradient of many rows, one batch.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "network/trainer.hpp"
+
+namespace nablas {
+
+// Multiply-adds between two readings of the clock; a reading costs as much as a few hundred of them.
+constexpr double operations_between_looks = 1e5;
+
+// The steps of an epoch. Each block of rows: its pass; the gradient, with the update if the block is its batch's last;
+// and, where more blocks follow a complete block of the sums over rows, keeping that.
+template <class T>
+class Trainer<T>::EpochPhases final : public Phases {
+ public:
+  EpochPhases(Trainer& trainer, const Samples<T>& data, const Objective& objective, int64 batch, const double* rates,
+              const Dropout& dropout, EpochState& state)
+      : trainer_(trainer),
+        data_(data),
+        objective_(objective),
+        batch_(batch),
+        rates_(rates),
+        dropout_(dropout),
+        state_(state),
+        blocks_between_looks_(
+            std::max<int64>(1, static_cast<int64>(3 * operations_between_looks / trainer.step_operations(batch)))) {}
+
+  // Runs until the epoch ends, a loss is not finite, or the deadline has passed; at least one block.
+  Effort run(int threads, Pace::Time deadline) {
+    parts_ = threads;
+    deadline_ = deadline;
+    begin_block();
+    return run_phases(threads, 1, *this);
+  }
+  bool ended() const { return !state_.finite || state_.next_row >= data_.x.rows; }
+
+  void part(const Team& team) noexcept override {
+    switch (phase_) {
+      case Phase::pass:
+        return trainer_.phases_.part(team);
+      case Phase::gradient:
+        return gradient(team);
+      case Phase::keep:
+        return trainer_.keep_block(team, number_);
+    }
+  }
+
+  bool advance() noexcept override {
+    if (phase_ == Phase::pass) {
+      if (trainer_.phases_.advance()) return true;
+      state_.batch_loss.add(trainer_.pass_.loss_sum(range_.end - range_.begin), range_.end - range_.begin);
+      state_.finite = std::isfinite(state_.batch_loss.total());
+      if (!state_.finite) return false;
+      if (ends_batch_) update_ = trainer_.update_arguments(rates_[state_.step]);
+      phase_ = Phase::gradient;
+      return true;
+    }
+    if (phase_ == Phase::gradient) {
+      state_.next_row = range_.end;
+      if (ends_batch_) end_batch();
+      if (!ends_batch_ && range_.end == sum_end_) {
+        phase_ = Phase::keep;
+        return true;
+      }
+    }
+    if (ended() || (++blocks_ % blocks_between_looks_ == 0 && Pace::Clock::now() > deadline_)) return false;
+    begin_block();
+    return true;
+  }
+
+ private:
+  enum class Phase { pass, gradient, keep };
+
+  void begin_block() {
+    phase_ = Phase::pass;
+    const int64 begin = state_.step * batch_, end = std::min(begin + batch_, data_.x.rows);
+    const int64 done = state_.next_row - begin;
+    number_ = done / longest_sum;
+    sum_end_ = std::min(begin + (number_ + 1) * longest_sum, end);
+    range_ = {state_.next_row, std::min(state_.next_row + trainer_.block_, sum_end_)};
+    begins_batch_ = done == 0;
+    continues_sum_ = done % longest_sum != 0;
+    ends_batch_ = range_.end == end;
+    if (begins_batch_) {
+      state_.batch_loss.reset();
+      state_.batch_weight = sum_of_weights(data_, {begin, end});
+    }
+    share_ = state_.batch_weight > 0 ? 1 / state_.batch_weight : 0.0;
+    dropout_.first_row = done;
+    dropout_.step = trainer_.network_.updates;
+    trainer_.begin_pass(trainer_.pass_.block(trainer_.network_, data_, range_), objective_, T(share_), dropout_,
+                        parts_);
+  }
+
+  void gradient(const Team& team) {
+    UpdateArguments<T> update = update_;
+    T* const to = begins_batch_ && ends_batch_ ? nullptr : trainer_.gradient_.data();
+    const double l2 = objective_.by_batch ? objective_.l2 * share_ : objective_.l2;
+    trainer_.pass_.gradient(team, trainer_.network_, trainer_.phases_.arguments.block, to, continues_sum_, dropout_,
+                            [&](const Layer& layer, const Patch<T>& patch) {
+                              if (!ends_batch_) return;
+                              trainer_.add_blocks(patch, number_);
+                              trainer_.update_part(update, layer, patch, l2);
+                            });
+  }
+
+  void end_batch() {
+    const double each = static_cast<double>(range_.end - state_.step * batch_);
+    const double batch_loss = state_.batch_loss.total();
+    state_.loss_sum.add(objective_.by_batch ? batch_loss * share_ * each : batch_loss);
+    state_.penalties += share_ * each;
+    state_.count += objective_.by_batch ? each : state_.batch_weight;
+    ++state_.step;
+    ++trainer_.steps_;
+    ++trainer_.network_.updates;
+  }
+
+  Trainer& trainer_;
+  const Samples<T>& data_;
+  const Objective& objective_;
+  const int64 batch_;
+  const double* const rates_;
+  Dropout dropout_;
+  EpochState& state_;
+  const int64 blocks_between_looks_;
+  int parts_ = 1;
+  Pace::Time deadline_{};
+  int64 blocks_ = 0;
+  // The present block: its rows, the end and the number of its block of sums, 1 / (sum of the batch's weights).
+  Phase phase_ = Phase::pass;
+  Range range_{};
+  int64 sum_end_ = 0, number_ = 0;
+  bool begins_batch_ = false, ends_batch_ = false, continues_sum_ = false;
+  double share_ = 0;
+  UpdateArguments<T> update_{};
+};
+
+// The gradient of some rows' loss, block by block.
+template <class T>
+class Trainer<T>::GradientPhases final : public Phases {
+ public:
+  GradientPhases(Trainer& trainer, const Samples<T>& data, const Objective& objective, Range rows, double scale,
+                 LongSum& loss, const Dropout& dropout, int64 origin, int parts)
+      : trainer_(trainer),
+        data_(data),
+        objective_(objective),
+        rows_(rows),
+        scale_(scale),
+        loss_(loss),
+        dropout_(dropout),
+        origin_(origin),
+        parts_(parts) {
+    begin_block(rows.begin);  // also without rows: their gradient is zero
+  }
+
+  void part(const Team& team) noexcept override {
+    switch (phase_) {
+      case Phase::pass:
+        return trainer_.phases_.part(team);
+      case Phase::gradient:
+        return trainer_.pass_.gradient(team, trainer_.network_, trainer_.phases_.arguments.block,
+                                       trainer_.gradient_.data(), done_ % longest_sum != 0, dropout_,
+                                       [](const Layer&, const Patch<T>&) {});
+      case Phase::keep:
+        return trainer_.keep_block(team, done_ / longest_sum);
+    }
+  }
+
+  bool advance() noexcept override {
+    const Range block = trainer_.phases_.arguments.block.rows;
+    if (phase_ == Phase::pass) {
+      if (trainer_.phases_.advance()) return true;
+      loss_.add(trainer_.pass_.loss_sum(block.end - block.begin), block.end - block.begin);
+      phase_ = Phase::gradient;
+      return true;
+    }
+    if (phase_ == Phase::gradient && block.end == sum_end_) {
+      phase_ = Phase::keep;
+      return true;
+    }
+    if (block.end == rows_.end) return false;
+    begin_block(block.end);
+    return true;
+  }
+
+ private:
+  enum class Phase { pass, gradient, keep };
+
+  void begin_block(int64 at) {
+    phase_ = Phase::pass;
+    done_ = at - origin_;
+    sum_end_ = origin_ + (done_ / longest_sum + 1) * longest_sum;
+    dropout_.first_row = done_;
+    const Range range{at, std::min({at + trainer_.block_, rows_.end, sum_end_})};
+    trainer_.begin_pass(trainer_.pass_.block(trainer_.network_, data_, range), objective_, T(scale_), dropout_, parts_);
+  }
+
+  Trainer& trainer_;
+  const Samples<T>& data_;
+  const Objective& objective_;
+  const Range rows_;
+  const double scale_;
+  LongSum& loss_;
+  Dropout dropout_;
+  const int64 origin_;
+  const int parts_;
+  Phase phase_ = Phase::pass;
+  int64 done_ = 0, sum_end_ = 0;  // rows from `origin` to the present block; end of its block of sums
+};
+
+// A pass of one block, and the gradient if it is wanted.
+template <class T>
+class Trainer<T>::BatchPhases final : public Phases {
+ public:
+  BatchPhases(Trainer& trainer, bool gradient) : trainer_(trainer), gradient_(gradient) {}
+  void part(const Team& team) noexcept override {
+    if (passing_) return trainer_.phases_.part(team);
+    const PassArguments<T>& arguments = trainer_.phases_.arguments;
+    trainer_.pass_.gradient(team, trainer_.network_, arguments.block, trainer_.gradient_.data(), false,
+                            arguments.dropout, [](const Layer&, const Patch<T>&) {});
+  }
+  bool advance() noexcept override {
+    if (!passing_) return false;
+    passing_ = trainer_.phases_.advance();
+    return passing_ || gradient_;
+  }
+
+ private:
+  Trainer& trainer_;
+  const bool gradient_;
+  bool passing_ = true;
+};
+
+}  // namespace nablas
