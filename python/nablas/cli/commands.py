@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _files, _threads, kernels
-from .._config import show_config
+from .._config import config, show_config
 from .._optional import require
 from ..callbacks import EarlyStopping
 from ..history import History
@@ -138,7 +138,7 @@ def info(options: argparse.Namespace) -> None:
     """``nablas info``."""
     if options.model is None:
         if options.json:
-            _print_json(show_config("dicts"))
+            _print_json(config())
         else:
             show_config()
         return
