@@ -5,7 +5,7 @@ import json
 
 import nablas as nb
 
-from . import alone, cases, estimators, expressions, not_slower, report
+from . import alone, busy, cases, estimators, expressions, not_slower, report
 from .harness import BUILD, CONTENDERS, Bench, contender, installed
 
 SECTIONS = {
@@ -25,6 +25,9 @@ ALONE = {
     "threads": lambda options: alone.threads(),
     "scores": lambda options: estimators.fits(options.mnist),
     "search": lambda options: estimators.search(),
+    "busy": lambda options: busy.busy(),
+    "recovery": lambda options: busy.recovery(),
+    "stuck": lambda options: busy.stuck(),
 }
 QUICK = {
     "steps": [cases.Train((4, 3), 32), cases.Train((64, 64, 10), 32, batches=20)],

@@ -46,6 +46,22 @@ def test_a_quick_run(tmp_path):
     assert "| 4-3 / 32 |" in (tmp_path / "results.md").read_text()
 
 
+def test_fits_beside_busy_processes(threads):
+    sys.path.insert(0, str(ROOT))
+    try:
+        from benchmarks import busy
+    finally:
+        sys.path.remove(str(ROOT))
+    threads(2)
+    net = ((4, 8, 3), 32, 320)
+    rows = busy.busy([net], loads=(0, 2), nice=(0, 10), pairs=2)
+    assert [(row["neighbours"], row["nice"]) for row in rows] == [(0, 0), (2, 0), (2, 10)]
+    assert all(row["same_bits"] and 0 < row["ratio"] <= row["worst"] for row in rows)
+    assert busy.recovery([net], load=1, rounds=1, longest=0.1)[0]["milliseconds"] > 0
+    assert busy.stuck(net, fits=3)["slowest"] >= 1
+    assert nb.num_threads() == 2
+
+
 def test_a_wrong_answer_is_not_timed():
     sys.path.insert(0, str(ROOT))
     try:

@@ -69,6 +69,13 @@ def test_the_same_bits_for_any_number_of_threads(isa, dtype, threads, dropout):
     assert len(hashes) == 1
 
 
+def test_the_same_bits_however_threads_sleep(sleep, threads):
+    threads(1)
+    want = trained_hash("float32")
+    threads(3)  # more than some machines have processors: threads without a part sleep at once
+    assert trained_hash("float32") == want
+
+
 def test_kernels_give_the_same_bits_for_any_number_of_threads(isa, dtype, threads):
     a, b = (
         rng(1).normal(size=(301, 203)).astype(dtype),

@@ -1,0 +1,118 @@
+"""Fits beside other busy processes, and many fits of one net: is the default ever slower than one thread?"""
+
+import contextlib
+import hashlib
+import statistics
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+import nablas as nb
+
+from .cases import RATE
+
+NETS = [
+    ((64, 64, 10), 32, 10_000),
+    ((784, 128, 10), 32, 6_000),
+    ((784, 128, 10), 512, 6_144),
+    ((54, 256, 256, 7), 256, 6_144),
+]
+LOADS = (0, 1, 2, 4, 8)
+NICE = (0, 10)
+
+
+@contextlib.contextmanager
+def neighbours(count, nice=0):
+    """`count` other processes that compute without a pause."""
+    command = ["nice", "-n", str(nice), sys.executable, "-c", "while True: pass"]
+    processes = [subprocess.Popen(command) for _ in range(count)]
+    try:
+        time.sleep(0.3 if count else 0)
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.wait()
+
+
+class Case:
+    """A net with its data; `seconds(threads)` is the time of a fit of one epoch."""
+
+    def __init__(self, sizes, batch, rows):
+        rng = np.random.default_rng(0)
+        self.name = f"{'-'.join(map(str, sizes))} / {batch}"
+        self.sizes, self.batch = sizes, batch
+        self.x = rng.random((rows, sizes[0]), dtype=np.float32)
+        self.y = rng.integers(0, sizes[-1], rows)
+        self.net, self.optimizer = nb.MLP(sizes, output="softmax", seed=0), nb.SGD(RATE)
+
+    def fit(self, net, threads):
+        nb.set_num_threads(threads)
+        settings = {"batch_size": self.batch, "epochs": 1, "seed": 0}
+        return net.fit(self.x, self.y, optimizer=self.optimizer, **settings)
+
+    def seconds(self, threads):
+        start = time.perf_counter()
+        self.fit(self.net, threads)
+        return time.perf_counter() - start
+
+    def step(self, threads):
+        """Seconds of a step within a fit."""
+        steps = -(-len(self.x) // self.batch)
+        return self.fit(self.net, threads).seconds[0] / steps
+
+    def bits(self, threads):
+        net = nb.MLP(self.sizes, output="softmax", seed=1)
+        nb.set_num_threads(threads)
+        net.fit(self.x, self.y, optimizer=nb.SGD(RATE), batch_size=self.batch, epochs=1, seed=1)
+        return hashlib.sha256(net.parameters.tobytes()).hexdigest()
+
+
+def busy(nets=NETS, loads=LOADS, nice=NICE, pairs=7):
+    """Time of the default over one thread's, medians of pairs of fits, and whether the bits are the same."""
+    most, rows = nb.num_threads(), []
+    for case, load, priority in ((Case(*n), k, p) for n in nets for k in loads for p in nice):
+        if load == 0 and priority != nice[0]:
+            continue
+        with neighbours(load, priority):
+            for threads in (1, most):
+                case.seconds(threads)
+            ratios = [case.seconds(most) / case.seconds(1) for _ in range(pairs)]
+            same = len({case.bits(threads) for threads in (1, 2, 3, 7)}) == 1
+        ratio = statistics.median(ratios)
+        rows.append({"net": case.name, "neighbours": load, "nice": priority, "ratio": ratio,
+                     "worst": max(ratios), "same_bits": same})  # fmt: skip
+        print(f"{case.name}, {load} neighbours of nice {priority}: {ratio:.2f}", flush=True)
+    nb.set_num_threads(most)
+    return rows
+
+
+def recovery(nets=NETS, load=4, rounds=5, longest=2.0):
+    """Milliseconds after the neighbours' end until a fit runs at most 1.2 times as long as on the quiet machine."""
+    most, rows = nb.num_threads(), []
+    for case in (Case(sizes, batch, 20 * batch) for sizes, batch, _ in nets):
+        times = []
+        for _ in range(rounds):
+            quiet = statistics.median(case.seconds(most) for _ in range(21))
+            with neighbours(load):
+                end = time.perf_counter() + 0.5
+                while time.perf_counter() < end:
+                    case.seconds(most)
+            start = time.perf_counter()
+            while case.seconds(most) > 1.2 * quiet and time.perf_counter() - start < longest:
+                pass
+            times.append(1e3 * (time.perf_counter() - start))
+        rows.append({"net": case.name, "milliseconds": statistics.median(times)})
+    return rows
+
+
+def stuck(net=NETS[2], fits=50):
+    """The median step of each of many fits; the slowest of these over the median of all."""
+    most, case = nb.num_threads(), Case(*net)
+    medians = [statistics.median(case.step(most) for _ in range(5)) for _ in range(fits)]
+    middle = statistics.median(medians)
+    return {"net": case.name, "fits": fits, "microseconds": 1e6 * middle,
+            "slowest": max(medians) / middle}  # fmt: skip
