@@ -32,6 +32,16 @@ struct AnyMatrix {
   int64 row_bytes, column_bytes;
 };
 
+// A read-only sparse matrix in compressed rows (CSR). Row i has the terms offsets[i] to offsets[i + 1], whose columns
+// do not decrease.
+template <class T>
+struct SparseMatrix {
+  const T* values;
+  const std::int32_t* column_indices;
+  const int64* offsets;  // (rows + 1,)
+  int64 rows, columns;
+};
+
 // A matrix of scalars with unit column stride; `rs` is the row stride in elements.
 template <class T>
 struct Matrix {

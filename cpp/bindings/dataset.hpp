@@ -7,6 +7,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/registry.hpp"
+#include "bindings/sparse.hpp"
 #include "network/trainer.hpp"
 
 namespace nablas {
@@ -24,6 +25,7 @@ struct Dataset {
     const LossEntry<T>& entry = any_kernels<T>().losses[this->loss];
     read_hyperparameters(entry, hyperparameters, this->hyperparameters);
     data.x = this->x.view;
+    data.sparse = this->x.sparse;
     const int64 rows = data.x.rows;
     inputs = network.inputs(), outputs = network.outputs();
     if (data.x.columns != network.inputs())
@@ -62,7 +64,7 @@ struct Dataset {
     check_held_by<T>(2 * l2, "l2");
     return {loss, output == link, l2, hyperparameters};
   }
-  AnyMatrixInput x;
+  RowsInput<T> x;
   int loss;
   double hyperparameters[max_hyperparameters] = {};  // of the loss
   int64 inputs = 0, outputs = 0;

@@ -55,17 +55,20 @@ py::array_t<T> flat_view(T* data, int64 size, py::handle owner) {
 
 template <class T>
 py::array infer_array(const Network<T>& network, py::handle x_object, py::handle out) {
-  const AnyMatrixInput x(x_object, "X");
+  const RowsInput<T> x(x_object, "X");
   if (x.view.columns != network.inputs())
     value_error("X", "shape (n, " + std::to_string(network.inputs()) + ")",
                 "(" + std::to_string(x.view.rows) + ", " + std::to_string(x.view.columns) + ")");
-  const py::array array = as_array(x_object, "X");
+  const py::array array = x.array("X");
+  Samples<T> samples;
+  samples.x = x.view;
+  samples.sparse = x.sparse;
   Result<T> result(out, {x.view.rows, network.outputs()}, "out", {&array});
   T* const data = result.data();
   kernels<T>();
-  in_slices(network, x.view.rows, 1, [&](Range rows) {
+  in_slices(samples.operations(network), x.view.rows, 1, [&](Range rows) {
     const std::shared_lock<Lock> lock(network.lock);
-    infer(network, x.view, rows, data + rows.begin * network.outputs());
+    infer(network, samples, rows, data + rows.begin * network.outputs());
   });
   return result.finish();
 }
@@ -109,7 +112,7 @@ void bind(py::module_& m, const std::string& suffix) {
             kernels<T>();
             const int64 count = set.data.x.rows;
             Buffer<double> losses((count + loss_rows - 1) / loss_rows);
-            in_slices(self, count, 1, [&](Range rows) {
+            in_slices(set.data.operations(self), count, 1, [&](Range rows) {
               const std::shared_lock<Lock> lock(self.lock);
               evaluate(self, set.data, objective, rows, losses.data());
             });
@@ -123,6 +126,11 @@ void bind(py::module_& m, const std::string& suffix) {
            py::arg("network"), py::arg("x"), py::arg("targets"), py::arg("sample_weight"), py::arg("loss"),
            py::arg("hyperparameters"))
       .def_property_readonly("rows", [](const Set& self) { return self.data.x.rows; });
+  py::class_<PySparse<T>>(m, ("Sparse_" + suffix).c_str())
+      .def(py::init<py::handle, const py::array&, const py::array&, int64>(), py::arg("data"), py::arg("indices"),
+           py::arg("indptr"), py::arg("columns"))
+      .def_property_readonly(
+          "shape", [](const PySparse<T>& self) { return py::make_tuple(self.matrix.rows, self.matrix.columns); });
 }
 
 }  // namespace

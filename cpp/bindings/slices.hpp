@@ -33,10 +33,11 @@ inline int64 rows_of_part(int64 columns) {
   return std::max<int64>(1, elements_between_signals / std::max<int64>(columns, 1) / loss_rows) * loss_rows;
 }
 
-// work(rows) for consecutive parts of a network's rows, without the GIL.
-template <class T, class Work>
-void in_slices(const Network<T>& network, int64 rows, double operations_factor, Work work) {
-  const double slice = operations_between_signals / (operations_factor * network.operations());
+// work(rows) for consecutive parts of a network's rows, without the GIL. `operations`: multiply-adds of one forward
+// pass of one row.
+template <class Work>
+void in_slices(double operations, int64 rows, double operations_factor, Work work) {
+  const double slice = operations_between_signals / (operations_factor * operations);
   const int64 step = std::max<int64>(1, static_cast<int64>(slice) / 256) * 256;
   in_parts(rows, step, [&](Range part) {
     const GilReleased release;

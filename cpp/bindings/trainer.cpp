@@ -62,7 +62,7 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
     GilReleased release;
     {
       const std::lock_guard<Lock> lock(self.network.lock);
-      self.trainer->prepare(batch, dropout.rates != nullptr);
+      self.trainer->prepare(data, batch, dropout);
     }
     if (shuffle) {
       self.order.reserve(rows);
@@ -94,10 +94,10 @@ py::tuple gradient(PyTrainer<T>& self, const Dataset<T>& set, double l2) {
   const Objective objective = set.objective(self.network, l2);
   const int64 count = set.data.x.rows;
   kernels<T>();
-  trainer.prepare(std::max<int64>(count, 1), false);
+  trainer.prepare(set.data, std::max<int64>(count, 1), Dropout{});
   const double weight = sum_of_weights(set.data, {0, count});
   LongSum sum;
-  in_slices(self.network, count, 3, [&](Range rows) {
+  in_slices(set.data.operations(self.network), count, 3, [&](Range rows) {
     const std::shared_lock<Lock> lock(self.network.lock);
     trainer.add_gradient(set.data, objective, rows, weight > 0 ? 1 / weight : 0.0, sum);
   });
@@ -148,7 +148,7 @@ void bind(py::module_& m, const std::string& suffix) {
             T* const to = out.mutable_data();
             const GilReleased release;
             const std::lock_guard<Lock> lock(self.network.lock);
-            self.trainer->prepare(end - begin, dropout.rates != nullptr, true);
+            self.trainer->prepare(data, end - begin, dropout, true);
             std::copy_n(self.trainer->forward_batch(data, {begin, end}, dropout),
                         (end - begin) * self.network.outputs(), to);
             return out;
@@ -167,7 +167,7 @@ void bind(py::module_& m, const std::string& suffix) {
             {
               const GilReleased release;
               const std::lock_guard<Lock> lock(self.network.lock);
-              self.trainer->prepare(end - begin, dropout.rates != nullptr);
+              self.trainer->prepare(data, end - begin, dropout);
               weight = sum_of_weights(data, {begin, end});
               self.trainer->add_gradient(data, objective, {begin, end}, weight > 0 ? 1 / weight : 0.0, loss, dropout,
                                          begin);

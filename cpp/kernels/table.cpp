@@ -6,6 +6,7 @@
 #include "kernels/losses.hpp"
 #include "kernels/optimizers.hpp"
 #include "kernels/peak.hpp"
+#include "kernels/sparse.hpp"
 
 namespace nablas {
 
@@ -27,6 +28,7 @@ constexpr Threshold thresholds[] = {{"longest_sum", longest_sum},
                                     {"uncached_elements", uncached_elements},
                                     {"narrow_columns", narrow_columns},
                                     {"loss_rows", loss_rows},
+                                    {"sparse_columns", sparse_vectors * lanes},
                                     {"lanes", lanes}};
 }  // namespace
 
@@ -55,6 +57,9 @@ const Kernels<T> NABLAS_TABLE = {
     multiply_adds,
     {gather<float>, gather<double>, gather<bool>, gather<std::uint8_t>, gather<std::int8_t>, gather<std::uint16_t>,
      gather<std::int16_t>, gather<std::uint32_t>, gather<std::int32_t>, gather<std::uint64_t>, gather<std::int64_t>},
+    sparse_product,
+    sparse_gradient,
+    sparse_gather,
     random_words,
     dropout,
 };

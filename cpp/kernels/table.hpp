@@ -173,6 +173,15 @@ struct Kernels {
   // out[i] = row indices[first + i] of x (row first + i if `indices` is null), converted to T.
   void (*gather[element_type_count])(const AnyMatrix& x, const int64* indices, int64 first, int64 count, T* out,
                                      int64 out_rs);
+  // Products with the rows indices[first + i] of a sparse x (rows first + i if `indices` is null), in the order of sums
+  // of the dense product. out (rows, columns) = bias + x W for the given i, W (x.columns, columns):
+  void (*sparse_product)(const SparseMatrix<T>& x, const int64* indices, int64 first, Range rows, const T* bias,
+                         const T* weights, int64 columns, T* out);
+  // out (+)= the given columns ("features") of x, transposed, times delta; row 0 of `out` is the first of them.
+  void (*sparse_gradient)(const SparseMatrix<T>& x, const int64* indices, int64 first, Range features,
+                          const Matrix<const T>& delta, T* out, int64 out_rs, bool accumulate);
+  // out (count, x.columns) = the rows, dense.
+  void (*sparse_gather)(const SparseMatrix<T>& x, const int64* indices, int64 first, int64 count, T* out);
   // out (4 blocks,): the four words of each block from `first` on (base/philox.hpp).
   void (*random_words)(std::uint64_t seed, std::uint64_t first, int64 blocks, std::uint32_t step, std::uint32_t stream,
                        std::uint32_t* out);

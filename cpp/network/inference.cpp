@@ -21,13 +21,14 @@ template <class T, class Before, class After>
 void for_each_block(const Network<T>& network, const Samples<T>& data, Range all, Purpose purpose,
                     const PassArguments<T>& arguments, Before before, After after) {
   const int64 rows = all.end - all.begin;
-  int threads = threads_for(network.operations() * rows);
+  int threads = threads_for(data.operations(network) * rows);
   const int64 each = (rows + threads - 1) / threads;
   const int64 block = std::max<int64>(1, std::min(block_rows, (each + loss_rows - 1) / loss_rows * loss_rows));
   const int64 blocks = std::max<int64>(1, (rows + block - 1) / block);
   threads = static_cast<int>(std::min<int64>(threads, blocks));
   std::vector<Pass<T>> passes(threads);
-  for (Pass<T>& pass : passes) pass.prepare(network, purpose, false, std::min(block, std::max<int64>(rows, 1)), 1);
+  for (Pass<T>& pass : passes)
+    pass.prepare(network, data, purpose, Dropout{}, std::min(block, std::max<int64>(rows, 1)), 1);
   std::vector<Stage> stages;
   passes[0].list_stages(network, purpose, arguments.output, arguments.dropout, stages);
   const auto work = [&](const Team& team) {
@@ -49,9 +50,7 @@ void for_each_block(const Network<T>& network, const Samples<T>& data, Range all
 }  // namespace
 
 template <class T>
-void infer(const Network<T>& network, const AnyMatrix& x, Range rows, T* out) {
-  Samples<T> data;
-  data.x = x;
+void infer(const Network<T>& network, const Samples<T>& data, Range rows, T* out) {
   const PassArguments<T> arguments{{}, Output::activation, {}, {}, false, T(0)};
   for_each_block(
       network, data, rows, Purpose::outputs, arguments,
@@ -71,8 +70,8 @@ void evaluate(const Network<T>& network, const Samples<T>& data, const Objective
       });
 }
 
-template void infer(const Network<float>&, const AnyMatrix&, Range, float*);
-template void infer(const Network<double>&, const AnyMatrix&, Range, double*);
+template void infer(const Network<float>&, const Samples<float>&, Range, float*);
+template void infer(const Network<double>&, const Samples<double>&, Range, double*);
 template void evaluate(const Network<float>&, const Samples<float>&, const Objective&, Range, double*);
 template void evaluate(const Network<double>&, const Samples<double>&, const Objective&, Range, double*);
 

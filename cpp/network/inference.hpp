@@ -5,9 +5,9 @@
 
 namespace nablas {
 
-// out (rows, outputs) = the network's outputs for these rows of x.
+// out (rows, outputs) = the network's outputs for these rows.
 template <class T>
-void infer(const Network<T>&, const AnyMatrix& x, Range rows, T* out);
+void infer(const Network<T>&, const Samples<T>&, Range rows, T* out);
 
 // losses[i / loss_rows] = sum of the weighted losses of rows i to i + loss_rows; rows.begin is a multiple of loss_rows.
 template <class T>

@@ -18,8 +18,11 @@ void list_deltas(const Dropout& dropout, int last, std::vector<Stage>& stages) {
 }  // namespace
 
 template <class T>
-void Pass<T>::prepare(const Network<T>& network, Purpose purpose, bool dropout, int64 rows, int threads) {
+void Pass<T>::prepare(const Network<T>& network, const Samples<T>& data, Purpose purpose, const Dropout& dropout,
+                      int64 rows, int threads) {
   kernel_ = &kernels<T>();
+  operations_ = data.operations(network);
+  sparse_ = data.sparse != nullptr && dropout.rate(0) == 0 && rows <= longest_sum;
   const std::size_t count = network.layers.size();
   int64 used = 0;
   std::vector<std::pair<T**, int64>> places;
@@ -33,7 +36,7 @@ void Pass<T>::prepare(const Network<T>& network, Purpose purpose, bool dropout, 
   preactivations_.assign(count, nullptr);
   dropped_.assign(count, nullptr);
   deltas_.assign(count, nullptr);
-  place(x_, network.inputs());
+  if (!sparse_) place(x_, network.inputs());
   if (purpose != Purpose::gradient) {
     int64 widest = 0;
     for (const Layer& layer : network.layers) widest = std::max(widest, layer.outputs);
@@ -46,7 +49,7 @@ void Pass<T>::prepare(const Network<T>& network, Purpose purpose, bool dropout, 
       if (layer.activation < kernel_->activation_count &&
           kernel_->activations[layer.activation].slope_needs_preactivation)
         place(preactivations_[l], layer.outputs);
-      if (dropout) place(dropped_[l], layer.inputs);
+      if (dropout.rate(l) > 0) place(dropped_[l], layer.inputs);
     }
   }
   if (purpose != Purpose::outputs) {
@@ -74,9 +77,11 @@ Block<T> Pass<T>::block(const Network<T>& network, const Samples<T>& data, Range
   const AnyMatrix& x = data.x;
   const int64 count = rows.end - rows.begin, inputs = network.inputs();
   const bool in_order = data.order == nullptr && !copy;
-  const bool ready = in_order && x.type == own_type && (x.column_bytes == size || x.columns <= 1) &&
-                     x.row_bytes % size == 0 && reinterpret_cast<std::uintptr_t>(x.data) % size == 0;
-  Block<T> block{&data, rows, {x_, count, inputs, inputs}, targets_, labels_.data(), weights_, !ready, !in_order};
+  const bool ready = in_order && data.sparse == nullptr && x.type == own_type &&
+                     (x.column_bytes == size || x.columns <= 1) && x.row_bytes % size == 0 &&
+                     reinterpret_cast<std::uintptr_t>(x.data) % size == 0;
+  Block<T> block{&data,     rows,   {x_, count, inputs, inputs}, targets_, labels_.data(), weights_, !ready && !sparse_,
+                 !in_order, sparse_};
   if (ready)
     block.x = {reinterpret_cast<const T*>(static_cast<const char*>(x.data) + rows.begin * x.row_bytes), count, inputs,
                x.row_bytes / size};
@@ -142,7 +147,7 @@ template <class T>
 bool Pass<T>::by_layers(int parts, const Network<T>& network, int64 rows) const {
   if (parts == 1) return false;
   const double layers = static_cast<double>(network.layers.size());
-  return rows < loss_rows * parts || network.operations() * static_cast<double>(rows) >= operations_by_layers * layers;
+  return rows < loss_rows * parts || operations_ * static_cast<double>(rows) >= operations_by_layers * layers;
 }
 
 template <class T>
@@ -157,7 +162,10 @@ void Pass<T>::gather(const Section<T>& section, const Network<T>& network, const
   const Samples<T>& data = *block.data;
   const Range own = section.own_rows(1);
   const int64 inputs = network.inputs(), outputs = network.outputs();
-  if (block.gathers_x)
+  if (block.gathers_x && data.sparse != nullptr)
+    kernel_->sparse_gather(*data.sparse, data.order, block.rows.begin + own.begin, own.end - own.begin,
+                           x_ + own.begin * inputs);
+  else if (block.gathers_x)
     kernel_->gather[static_cast<int>(data.x.type)](data.x, data.order, block.rows.begin + own.begin,
                                                    own.end - own.begin, x_ + own.begin * inputs, inputs);
   if (!block.gathers_rest) return;
@@ -184,10 +192,29 @@ void Pass<T>::forward(const Section<T>& section, const Network<T>& network, cons
   const bool last = l + 1 == network.layers.size();
   const bool plain =
       layer.activation >= kernel_->activation_count || (last && arguments.output == Output::preactivation);
+  if (l == 0 && arguments.block.sparse) {
+    sparse_forward(section, network, arguments, last && arguments.out != nullptr ? arguments.out : activations_[0]);
+    return;
+  }
   product(section, forward_gemm<T>(input(network, arguments.block, l, arguments.dropout),
                                    network.parameters.data() + layer.offset, layer.outputs,
                                    last && arguments.out != nullptr ? arguments.out : activations_[l],
                                    preactivations_[l], plain ? 0 : layer.activation));
+}
+
+template <class T>
+void Pass<T>::sparse_forward(const Section<T>& section, const Network<T>& network, const PassArguments<T>& arguments,
+                             T* out) {
+  const Layer& layer = network.layers.front();
+  const Samples<T>& data = *arguments.block.data;
+  const Range own = section.own_rows(loss_rows);
+  const int64 n = layer.outputs, at = own.begin * n, count = own.end - own.begin;
+  const T* const bias = network.parameters.data() + layer.offset;
+  kernel_->sparse_product(*data.sparse, data.order, arguments.block.rows.begin, own, bias, bias + n, n, out);
+  if (preactivations_.front() != nullptr) std::copy_n(out + at, count * n, preactivations_.front() + at);
+  const bool last = network.layers.size() == 1;
+  if (layer.activation >= kernel_->activation_count || (last && arguments.output == Output::preactivation)) return;
+  if (layer.activation != 0) kernel_->activations[layer.activation].value({out + at, count, n, n}, out + at, n);
 }
 
 template <class T>

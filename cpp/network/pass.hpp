@@ -16,12 +16,19 @@ namespace nablas {
 // Data of a fit, an evaluation or a gradient. Rows are visited in `order`; null: in the order of x.
 template <class T>
 struct Samples {
-  AnyMatrix x;
-  const T* targets = nullptr;     // (rows, outputs) contiguous
-  const int64* labels = nullptr;  // (rows,)
-  const T* weights = nullptr;     // (rows,)
-  const int64* order = nullptr;   // (rows,)
+  AnyMatrix x;                              // of a sparse matrix only `rows` and `columns`
+  const SparseMatrix<T>* sparse = nullptr;  // in place of x
+  const T* targets = nullptr;               // (rows, outputs) contiguous
+  const int64* labels = nullptr;            // (rows,)
+  const T* weights = nullptr;               // (rows,)
+  const int64* order = nullptr;             // (rows,)
   int64 row(int64 i) const { return order != nullptr ? order[i] : i; }
+  // Multiply-adds of one forward pass of one sample, on average.
+  double operations(const Network<T>& network) const {
+    if (sparse == nullptr || x.rows == 0) return network.operations();
+    const double terms = static_cast<double>(sparse->offsets[x.rows]) / static_cast<double>(x.rows);
+    return network.operations() + (terms - static_cast<double>(x.columns)) * network.layers.front().outputs;
+  }
 };
 
 // The rows of one block as the phases read them: views of the data where dtype, layout and order allow it, otherwise
@@ -35,6 +42,7 @@ struct Block {
   const int64* labels;
   const T* weights;
   bool gathers_x, gathers_rest;
+  bool sparse;  // x is data->sparse; else of a sparse matrix a dense copy is gathered
 };
 
 // Some rows of a block, and the part of a stage's outputs on these rows that a thread computes.
@@ -100,8 +108,8 @@ struct Stage {
 template <class T>
 class Pass {
  public:
-  // Allocates for blocks of up to `rows` rows and up to `threads` threads.
-  void prepare(const Network<T>& network, Purpose purpose, bool dropout, int64 rows, int threads);
+  // Allocates for blocks of up to `rows` rows of the data and up to `threads` threads.
+  void prepare(const Network<T>& network, const Samples<T>&, Purpose purpose, const Dropout&, int64 rows, int threads);
 
   // `copy`: gather everything, so that the block does not refer to the data.
   Block<T> block(const Network<T>&, const Samples<T>&, Range rows, bool copy = false);
@@ -137,6 +145,7 @@ class Pass {
   // A stage's share, by kind.
   void gather(const Section<T>&, const Network<T>&, const Block<T>&);
   void forward(const Section<T>&, const Network<T>&, const PassArguments<T>&, std::size_t l);
+  void sparse_forward(const Section<T>&, const Network<T>&, const PassArguments<T>&, T* out);
   void softmax(const Section<T>&, const Network<T>&, T* out);
   void loss(const Section<T>&, const Network<T>&, const PassArguments<T>&);
   void output_slope(const Section<T>&, const Network<T>&, const T* by_outputs);
@@ -147,6 +156,8 @@ class Pass {
   void drop(const Section<T>&, const Dropout&, std::size_t l, const Matrix<const T>& from, T* to) const;
 
   const Kernels<T>* kernel_ = nullptr;
+  double operations_ = 0;                                     // multiply-adds of one forward pass of one sample
+  bool sparse_ = false;                                       // the first layer takes sparse rows
   Buffer<T> arena_;                                           // memory of the T* below
   T *x_ = nullptr, *targets_ = nullptr, *weights_ = nullptr;  // gathered
   std::vector<T*> activations_;     // a of each layer; two alternating buffers unless Purpose::gradient
@@ -210,9 +221,15 @@ void Pass<T>::gradient(const Team& team, const Network<T>& network, const Block<
       T* const to = gradient != nullptr ? gradient + begin : gradient_parts_.of(team);
       const int64 to_rs = gradient != nullptr ? layer.outputs : width;
       if (first == 0) kernel_->column_sums(delta, {0, width}, to, accumulate);
-      Gemm<T> g = gradient_gemm(own_x, delta, to + (first == 0 ? to_rs : 0), to_rs);
-      g.accumulate = accumulate;
-      kernel_->gemm(g, {0, g.rows}, {0, width}, workspaces_.of(team));
+      T* const to_weights = to + (first == 0 ? to_rs : 0);
+      if (l == 0 && block.sparse) {
+        kernel_->sparse_gradient(*block.data->sparse, block.data->order, block.rows.begin, own.rows, delta, to_weights,
+                                 to_rs, accumulate);
+      } else {
+        Gemm<T> g = gradient_gemm(own_x, delta, to_weights, to_rs);
+        g.accumulate = accumulate;
+        kernel_->gemm(g, {0, g.rows}, {0, width}, workspaces_.of(team));
+      }
       ready(layer, Patch<T>{begin, own.rows.end + 1 - first, width, layer.outputs, to, to_rs});
     }
   }

@@ -28,8 +28,8 @@ void with_pace(int most, double operations, Run run) {
 }
 
 template <class T>
-int64 rows_of_block(const Network<T>& network, int64 batch) {
-  double width = network.inputs();
+int64 rows_of_block(const Network<T>& network, const Samples<T>& data, int64 batch) {
+  double width = data.sparse != nullptr ? 0 : network.inputs();
   for (const Layer& layer : network.layers) width += layer.outputs;
   const int64 fitting = static_cast<int64>(block_bytes / (sizeof(T) * (width + 1))) / loss_rows * loss_rows;
   return std::max<int64>(1, std::min(batch, std::max<int64>(fitting, 8 * loss_rows)));
@@ -58,7 +58,7 @@ Trainer<T>::Trainer(Network<T>& network, OptimizerSetting setting) : network_(ne
 
 template <class T>
 double Trainer<T>::step_operations(int64 rows) const {
-  return 3 * network_.operations() * static_cast<double>(std::min(rows, block_));
+  return 3 * operations_ * static_cast<double>(std::min(rows, block_));
 }
 
 template <class T>
@@ -67,15 +67,16 @@ int Trainer<T>::threads(int64 rows) const {
 }
 
 template <class T>
-void Trainer<T>::prepare(int64 batch, bool dropout, bool whole) {
-  block_ = whole ? batch : std::min(rows_of_block(network_, batch), longest_sum);
+void Trainer<T>::prepare(const Samples<T>& data, int64 batch, const Dropout& dropout, bool whole) {
+  operations_ = data.operations(network_);
+  block_ = whole ? batch : std::min(rows_of_block(network_, data, batch), longest_sum);
   const int64 complete = whole ? 0 : batch / longest_sum;  // blocks of the sums over rows
   std::size_t levels = 0;
   while (int64{1} << levels < complete + 1) ++levels;
   if (partial_.size() < levels) partial_.resize(levels);
   for (std::size_t i = 0; i < levels; ++i) partial_[i].reserve(network_.parameter_count);
   most_threads_ = num_threads();
-  pass_.prepare(network_, Purpose::gradient, dropout, block_, most_threads_);
+  pass_.prepare(network_, data, Purpose::gradient, dropout, block_, most_threads_);
 }
 
 template <class T>

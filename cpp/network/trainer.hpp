@@ -29,8 +29,8 @@ class Trainer {
  public:
   Trainer(Network<T>& network, OptimizerSetting setting);
 
-  // Allocates for batches of up to `batch` rows; large ones are processed in blocks unless `whole`.
-  void prepare(int64 batch, bool dropout, bool whole = false);
+  // Allocates for batches of up to `batch` rows of the data; large ones are processed in blocks unless `whole`.
+  void prepare(const Samples<T>&, int64 batch, const Dropout&, bool whole = false);
 
   // Runs batches of `batch` rows until the epoch ends, a loss is not finite, or `seconds` have passed (at least one
   // block); returns false only in the last case. `rates` (batches,): each batch's learning rate. Does not allocate.
@@ -85,6 +85,7 @@ class Trainer {
   Buffer<T> gradient_, states_[max_optimizer_states];
   std::vector<Buffer<T>> partial_;
   int64 block_ = 0;
+  double operations_ = 0;  // multiply-adds of one forward pass of one sample
   int most_threads_ = 1;
   int64 steps_ = 0;    // updates made
   double scalar_ = 1;  // the optimizer's scalar state
