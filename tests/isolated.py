@@ -24,7 +24,7 @@ def configure_and_build(build, *options, source=ROOT):
     options += [f"-DPython_EXECUTABLE={sys.executable}"]
     quiet = {"check": True, "stdout": subprocess.DEVNULL}
     subprocess.run(["cmake", "-G", "Ninja", "-S", source, "-B", build, *options], **quiet)
-    subprocess.run(["ninja", "-C", build], **quiet)
+    subprocess.run(["cmake", "--build", build], **quiet)
     return next(pathlib.Path(build).glob("_core*.so"))
 
 

@@ -24,7 +24,7 @@ def build(folder, source=isolated.ROOT):
     options = ["-DCMAKE_CXX_COMPILER=g++", f"-DNABLAS_SOURCE={source}"]
     quiet = {"check": True, "stdout": subprocess.DEVNULL}
     subprocess.run(["cmake", "-G", "Ninja", "-S", HERE, "-B", folder, *options], **quiet)
-    subprocess.run(["ninja", "-C", folder], **quiet)
+    subprocess.run(["cmake", "--build", folder], **quiet)
     return folder / "harness"
 
 
