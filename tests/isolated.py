@@ -28,11 +28,11 @@ def configure_and_build(build, *options, source=ROOT):
     return next(pathlib.Path(build).glob("_core*.so"))
 
 
-def package(folder, extension, source=ROOT):
-    """A folder for PYTHONPATH with the Python files of `source` and this extension."""
+def package(folder, extension):
+    """A folder for PYTHONPATH with the package's Python files and this extension."""
     shutil.rmtree(folder, ignore_errors=True)
     ignore = shutil.ignore_patterns("__pycache__", "_core*.so")
-    shutil.copytree(source / "python/nablas", folder / "nablas", ignore=ignore)
+    shutil.copytree(ROOT / "python/nablas", folder / "nablas", ignore=ignore)
     shutil.copy(extension, folder / "nablas")
     (folder / "sitecustomize.py").write_text(SITECUSTOMIZE)
     return folder
@@ -50,14 +50,19 @@ def run(package, arguments, command=(sys.executable,), **environment):
     return subprocess.run([*command, *arguments], env=environment, cwd=ROOT).returncode
 
 
-def copy_with(folder, path, old, new):
-    """A copy of the sources with one change."""
-    for name in ("cpp", "python", "CMakeLists.txt"):
+def copy_with(folder, path="", old="", new=""):
+    """A copy of the sources, with one change if there is a path."""
+    for file in folder.rglob("*pp"):
+        if not (ROOT / file.relative_to(folder)).exists():
+            file.unlink()
+    for name in ("cpp", "CMakeLists.txt"):
         source, target = ROOT / name, folder / name
         if source.is_dir():
             shutil.copytree(source, target, dirs_exist_ok=True, copy_function=copy_changed)
         else:
             copy_changed(source, target)
+    if not path:
+        return folder
     text = (folder / path).read_text()
     assert old in text, f"{path} has no {old!r}"
     (folder / path).write_text(text.replace(old, new))

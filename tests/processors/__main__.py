@@ -40,6 +40,7 @@ PREPARE = {
 def attempt(name, folder, only, every):
     """Runs the tests on one processor; returns the number of files with failures, at least 1 if it is not there."""
     folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.resolve()
     try:
         package, command, environment = PREPARE[name](folder)
     except RuntimeError as error:
