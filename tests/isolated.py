@@ -38,8 +38,9 @@ def package(folder, extension):
     return folder
 
 
-def run(package, arguments, command=(sys.executable,), **environment):
-    """A Python program that imports nablas from `package`; returns its exit code. The output goes on to ours."""
+def run(package, arguments, command=(sys.executable,), stderr=None, **environment):
+    """A Python program that imports nablas from `package`; returns its exit code. The output goes on to ours, or what is
+    for standard error to a file."""
     path = os.pathsep.join([str(package), *filter(None, [environment.pop("PYTHONPATH", None)])])
     environment = {**os.environ, **environment, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     check = [
@@ -47,7 +48,9 @@ def run(package, arguments, command=(sys.executable,), **environment):
         f"import nablas; assert nablas.__file__.startswith({str(package)!r}), nablas.__file__",
     ]
     subprocess.run([*command, *check], env=environment, check=True)
-    return subprocess.run([*command, *arguments], env=environment, cwd=ROOT).returncode
+    return subprocess.run(
+        [*command, *arguments], env=environment, cwd=ROOT, stderr=stderr
+    ).returncode
 
 
 def copy_with(folder, path="", old="", new=""):

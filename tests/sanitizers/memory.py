@@ -4,8 +4,9 @@ Python itself is not built with them, so their libraries are loaded before it. L
 and NumPy keep memory until they exit.
 """
 
-import shutil
+import re
 import subprocess
+import tempfile
 
 import isolated
 
@@ -19,14 +20,18 @@ TESTS = [
 # fmt: on
 HOSTILE_CALLS = 2_500
 
+# -s: a report is written as the process ends
+PYTEST = ["-m", "pytest", "-q", "-s", "-p", "no:cacheprovider"]
+REPORTS = ["ERROR: AddressSanitizer", "runtime error"]
+
 # A copy of the sources with these changes must give reports: (file, old, new, what is reported).
 BREAKS = [
-    ("cpp/network/random.cpp", "i < count; i += 2)", "i < count + 2; i += 2)", "AddressSanitizer"),
+    ("cpp/network/random.cpp", "i < count; i += 2)", "i < count + 2; i += 2)", REPORTS[0]),
     (
         "cpp/network/random.cpp",
         "const int64 i = count - 1 - k;",
         "const int64 i = count - 1 - k;\n[[maybe_unused]] const int64 far = INT64_MAX / 2 * count;",
-        "runtime error",
+        REPORTS[1],
     ),
 ]
 
@@ -50,30 +55,31 @@ def build(folder, *change):
     return isolated.package(folder / "package", extension)
 
 
-def run(package, reports, arguments):
-    """A program with the sanitizers; returns its exit code and the texts of new reports."""
-    shutil.rmtree(reports, ignore_errors=True)
-    reports.mkdir()
-    settings = f"log_path={reports}/report:print_stacktrace=1:allocator_may_return_null=1"
-    code = isolated.run(
-        package,
-        arguments,
-        # libstdc++ before the program, so that the library finds the functions that throw
-        LD_PRELOAD=f"{library('libasan.so')} {library('libstdc++.so.6')}",
-        ASAN_OPTIONS=f"{settings}:detect_leaks=0",
-        UBSAN_OPTIONS=settings,
-        PYTHONMALLOC="malloc",
-    )
-    return code, [path.read_text(errors="replace") for path in sorted(reports.iterdir())]
+def run(package, arguments):
+    """A program with the sanitizers; returns its exit code, the number of reports and what was written to stderr."""
+    settings = "print_stacktrace=1:allocator_may_return_null=1"
+    with tempfile.TemporaryFile("w+", errors="replace") as stderr:
+        code = isolated.run(
+            package,
+            arguments,
+            stderr=stderr,
+            # libstdc++ before the program, so that the library finds the functions that throw
+            LD_PRELOAD=f"{library('libasan.so')} {library('libstdc++.so.6')}",
+            ASAN_OPTIONS=f"{settings}:detect_leaks=0",
+            UBSAN_OPTIONS=settings,
+            PYTHONMALLOC="malloc",
+        )
+        stderr.seek(0)
+        text = stderr.read()
+    return code, len(re.findall("|".join(REPORTS), text)), text
 
 
 def programs(names):
-    pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
     for name in names or [*TESTS, "hostile"]:
         if name == "hostile":
             yield name, ["tests/hostile", "kernels", "--attempts", str(HOSTILE_CALLS)]
         else:
-            yield name, [*pytest, f"tests/test_{name}.py"]
+            yield name, [*PYTEST, f"tests/test_{name}.py"]
 
 
 def main(folder, names, broken):
@@ -84,10 +90,10 @@ def main(folder, names, broken):
     count = failures = 0
     for name, arguments in programs(names):
         print(f"== {name}", flush=True)
-        code, texts = run(package, folder / "reports", arguments)
-        count += len(texts)
+        code, reports, text = run(package, arguments)
+        count += reports
         failures += code != 0
-        print(*texts, sep="\n", end="")
+        print(text, end="")
     print(f"memory: {count} reports, {failures} programs failed, {nablas.available_isas()}")
     return count + failures
 
@@ -97,9 +103,8 @@ def breaks_without_report(folder):
     silent = 0
     for path, old, new, kind in BREAKS:
         package = build(folder, path, old, new)
-        arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_random.py"]
-        code, texts = run(package, folder / "reports", arguments)
-        found = code != 0 and any(kind in text for text in texts)
+        code, _, text = run(package, [*PYTEST, "tests/test_random.py"])
+        found = code != 0 and kind in text
         silent += not found
         print(f"{path} with {new!r}: {'a report of' if found else 'NO report of'} {kind}")
     return silent
