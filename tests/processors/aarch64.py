@@ -78,7 +78,7 @@ def prepare(folder):
     if missing := [tool for tool in TOOLS if not shutil.which(tool)]:
         raise RuntimeError(f"needs {', '.join(missing)}")
     root = unpack_debian(folder)
-    python = (root / "usr/bin/python3").resolve()  # python3.11 in Debian 12
+    python = sorted((root / "usr/bin").glob("python3.[0-9]*[0-9]"))[-1]  # python3.11 in Debian 12
     version = python.name.removeprefix("python")
     site = install_wheels(folder, version)
     package = isolated.package(folder / "package", build(folder, root, version))
