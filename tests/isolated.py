@@ -28,12 +28,12 @@ def configure_and_build(build, *options, source=ROOT):
     return next(pathlib.Path(build).glob("_core*.so"))
 
 
-def package(folder, extension):
-    """A folder for PYTHONPATH with the package's Python files and this extension."""
+def package(folder, extension, name=""):
+    """A folder for PYTHONPATH with the package's Python files and this extension, by `name` or its own."""
     shutil.rmtree(folder, ignore_errors=True)
     ignore = shutil.ignore_patterns("__pycache__", "_core*.so")
     shutil.copytree(ROOT / "python/nablas", folder / "nablas", ignore=ignore)
-    shutil.copy(extension, folder / "nablas")
+    shutil.copy(extension, folder / "nablas" / (name or pathlib.Path(extension).name))
     (folder / "sitecustomize.py").write_text(SITECUSTOMIZE)
     return folder
 

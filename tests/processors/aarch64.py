@@ -69,7 +69,6 @@ def build(folder, root, version):
         "-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++",
         f"-DCMAKE_CXX_FLAGS=-idirafter {include}",  # for Debian's pyconfig.h, behind the compiler's own headers
         f"-DPython_INCLUDE_DIR={include}/python{version}",
-        f"-DPYTHON_MODULE_EXTENSION=.cpython-{version.replace('.', '')}-aarch64-linux-gnu.so",
     )
 
 
@@ -81,5 +80,6 @@ def prepare(folder):
     python = sorted((root / "usr/bin").glob("python3.[0-9]*[0-9]"))[-1]  # python3.11 in Debian 12
     version = python.name.removeprefix("python")
     site = install_wheels(folder, version)
-    package = isolated.package(folder / "package", build(folder, root, version))
+    # pybind11 names it for this machine's Python; any Python takes a name without one
+    package = isolated.package(folder / "package", build(folder, root, version), "_core.so")
     return package, ["qemu-aarch64", "-L", str(root), str(python)], {"PYTHONPATH": str(site)}
