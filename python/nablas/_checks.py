@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+MOST_EPOCHS, MOST_UPDATES = 2**32 - 1, 2**62  # that the core counts
+
 
 def integer(name: str, value: Any, least: int, most: int = 2**63 - 1) -> int:
     """`value` as an int, or TypeError, or ValueError when it is out of range."""

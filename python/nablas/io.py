@@ -25,6 +25,7 @@ from ._registry import ACTIVATIONS
 FORMAT = 2
 # safetensors ends the process if it gets no memory for its buffer (1 MiB) and copies of the header.
 WRITER_BYTES = 4 << 20
+LONGEST_REASON = 300  # letters of an error, which may quote what is in the file
 KEY, CHECKSUM = "nablas", "sha256"
 __all__ = ["load", "save"]
 
@@ -132,7 +133,8 @@ def damaged(path: str | os.PathLike[str]) -> Iterator[None]:
         RecursionError,
     ) as error:
         reason = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else error
-        raise ValueError(f"{os.fspath(path)}: expected a nablas model, but {reason}") from error
+        text = f"{reason!s:.{LONGEST_REASON}}"
+        raise ValueError(f"{os.fspath(path)}: expected a nablas model, but {text}") from error
 
 
 def check_specification(specification: Any) -> None:
@@ -157,15 +159,16 @@ def check_specification(specification: Any) -> None:
         _checks.choice("activations", name, ACTIVATIONS)
     _checks.choice("activations", activations[-1], [*ACTIVATIONS, "softmax"])
     _checks.choice("dtype", specification["dtype"], ("float32", "float64"))
-    for name in ("seed", "epochs", "updates"):
-        _whole(specification, name, 0)
+    _whole(specification, "seed", 0)
+    _whole(specification, "epochs", 0, _checks.MOST_EPOCHS)
+    _whole(specification, "updates", 0, _checks.MOST_UPDATES)
     _check_classes(specification["classes"], sizes[-1] if activations[-1] == "softmax" else 2)
     if not isinstance(specification.get("extra"), (dict, type(None))):
         raise TypeError(f"extra: expected an object, got {specification['extra']!r:.60}")
 
 
-def _whole(specification: dict[str, Any], name: str, least: int) -> int:
-    return _checks.integer(name, specification[name], least)
+def _whole(specification: dict[str, Any], name: str, least: int, most: int = 2**63 - 1) -> int:
+    return _checks.integer(name, specification[name], least, most)
 
 
 def _check_classes(classes: Any, count: int) -> None:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _checks
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -266,7 +268,14 @@ class Preprocessor:
         series = frame[name]
         if self.target["kind"] == "number":
             mean, scale = float(self.target["mean"]), float(self.target["scale"])
-            return np.asarray((_numbers(series) - mean) / scale)
+            values = _numbers(series)
+            missing = np.flatnonzero(np.isnan(values))
+            if len(missing):
+                i = int(missing[0])
+                raise ValueError(
+                    f"target {name!r}: expected numbers, got {series[i]} in row {i + 1}"
+                )
+            return np.asarray((values - mean) / scale)
         codes = _codes(series, self.target["classes"])
         if (codes < 0).any():
             i, classes = int((codes < 0).argmax()), ", ".join(self.target["classes"])
@@ -283,24 +292,61 @@ class Preprocessor:
     def from_json(cls, value: Any) -> Preprocessor:
         """The inverse of `to_json`; ValueError for other data."""
         try:
-            made = cls(list(value["columns"]), dict(value["target"]))
-            for column in made.columns:
-                if column["kind"] == "number":
-                    float(column["mean"]), float(column["scale"])
-                else:
-                    list(column["categories"])
-                str(column["name"]), bool(column["indicator"])
-            target = made.target
-            str(target["name"])
-            if target["kind"] == "number":
-                float(target["mean"]), float(target["scale"])
-            else:
-                list(target["classes"]), str(target["dtype"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            columns, target = list(value["columns"]), dict(value["target"])
+            for column in columns:
+                _check_column(column)
+            _check_target(target)
+            names = [column["name"] for column in columns]
+            if not names or len({*names, target["name"]}) <= len(names):
+                raise ValueError("names")
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 "expected a model made by `nablas train`, got one without its table's columns"
             ) from error
-        return made
+        return cls(columns, target)
+
+
+def _check_column(column: dict[str, Any]) -> None:
+    """TypeError, ValueError or KeyError if `Statistics.finish` makes no such column."""
+    _checks.choice("kind", column["kind"], ("number", "text"))
+    _check_text(column["name"])
+    _checks.flag("indicator", column["indicator"])
+    if column["kind"] == "number":
+        _check_numbers(column)
+    else:
+        _check_names(column["categories"], 0)
+
+
+def _check_target(target: dict[str, Any]) -> None:
+    """As `_check_column`, for the target."""
+    _checks.choice("kind", target["kind"], ("number", "classes"))
+    _check_text(target["name"])
+    if target["kind"] == "number":
+        _check_numbers(target)
+        return
+    _check_names(target["classes"], 2)
+    if _checks.choice("dtype", target["dtype"], ("integer", "text")) == "integer":
+        for name in target["classes"]:
+            int(name)
+
+
+def _check_numbers(encoding: dict[str, Any]) -> None:
+    _checks.number("mean", encoding["mean"])
+    _checks.number("scale", encoding["scale"], above=0)
+
+
+def _check_names(names: Any, least: int) -> None:
+    """Different texts, at least so many."""
+    for name in names:
+        _check_text(name)
+    if not isinstance(names, list) or not least <= len(set(names)) == len(names):
+        raise ValueError("names")
+
+
+def _check_text(name: Any) -> None:
+    if not isinstance(name, str):
+        raise TypeError("name")
+    name.encode()  # UnicodeEncodeError, which is a ValueError, for half a pair of surrogates
 
 
 def report(frame: pl.DataFrame) -> list[dict[str, Any]]:
