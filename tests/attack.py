@@ -7,13 +7,17 @@ A program has attacks by name, functions of a random generator that return a des
 import argparse
 import collections
 import json
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 import warnings
 
 import numpy as np
 
+# A file system in memory for the temporary files, where there is one.
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 SECONDS = 60  # for one attempt; then SIGALRM ends its process
 
 
@@ -36,11 +40,13 @@ def _started(program, name, first, count, seed):
     command = [sys.executable, str(program), name, "--seed", str(seed)]
     command += ["--child", str(first), str(count)]
     limit = SECONDS * (count + 1)
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=limit)
-        code, out, err = done.returncode, done.stdout, done.stderr
-    except subprocess.TimeoutExpired as error:
-        code, out, err = "no answer", error.stdout or b"", b""
+    with tempfile.TemporaryDirectory(prefix="nablas-", dir=MEMORY) as folder:
+        environment = {**os.environ, "TMPDIR": folder}
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=limit, env=environment)
+            code, out, err = done.returncode, done.stdout, done.stderr
+        except subprocess.TimeoutExpired as error:
+            code, out, err = "no answer", error.stdout or b"", b""
     return code, out.decode(), err.decode(errors="replace")
 
 
@@ -64,7 +70,9 @@ def run(program, name, attempts, seed, first=0, chunk=500, again=None):
         if again is not None and begun:
             found += run(program, again, 1, seed, number)
             continue
-        how = "a hang" if code == -getattr(signal, "SIGALRM", 0) else f"the process ended with {code}"
+        how = (
+            "a hang" if code == -getattr(signal, "SIGALRM", 0) else f"the process ended with {code}"
+        )
         found.append((number, "", f"{how}: {err[-300:]}"))
     return found
 
@@ -77,7 +85,10 @@ def main(program, attacks, attempts, about, chunk=500, seconds=SECONDS, again=No
     again = again or {}
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument(
-        "attacks", nargs="*", default=[n for n in attacks if n not in again.values()], help=f"of {', '.join(attacks)}"
+        "attacks",
+        nargs="*",
+        default=[n for n in attacks if n not in again.values()],
+        help=f"of {', '.join(attacks)}",
     )
     parser.add_argument(
         "--attempts", type=int, default=attempts, help=f"of each attack ({attempts})"
@@ -100,6 +111,9 @@ def main(program, attacks, attempts, about, chunk=500, seconds=SECONDS, again=No
                 print(f"{name} {number}: {told}: {wrong}", flush=True)
             if (first // chunk) % 25 == 24:
                 print(f"{name}: all up to {first + count} done", file=sys.stderr, flush=True)
-        print(f"{name}: {options.attempts} attempts, {sum(kinds.values())} wrong {dict(kinds)}", flush=True)
+        print(
+            f"{name}: {options.attempts} attempts, {sum(kinds.values())} wrong {dict(kinds)}",
+            flush=True,
+        )
         status |= bool(kinds)
     return status

@@ -114,7 +114,7 @@ def csvs():
         text.encode(),
         frame().write_csv(separator=";", quote_style="always").replace("\n", "\r\n").encode(),
         b"\xef\xbb\xbf" + text.encode(),
-        b"# made by hand\na, b ,c\n 1,2.5, x\n# more\n-1e-3,NA,\"y, z\"\n\n3,1_000,?\n",
+        b'# made by hand\na, b ,c\n 1,2.5, x\n# more\n-1e-3,NA,"y, z"\n\n3,1_000,?\n',
         b"1\t1.234,5\ttrue\n2\t-0,25\tFALSE\n3\t\t\n",
         b"1,0.1\n0,0.2\n1,0.3",
         b"only\n1\n\n2\n",
@@ -133,11 +133,22 @@ def parquets():
         pl.col("größe").cast(pl.Float32).alias("single"),
         pl.col("c").cast(pl.Enum(["x", 'q"uo,te', "two\nlines; ü"])).alias("enum"),
     )
+    kinds = plain.select(
+        pl.col("day").cast(pl.Datetime("ms", "Europe/Berlin")).alias("zone"),
+        (pl.col("day") - pl.lit(DAYS[0])).alias("took"),
+        pl.lit(12.34).cast(pl.Decimal(10, 2)).alias("price"),
+        pl.lit(2**63, pl.UInt64).alias("large"),
+        pl.lit(3, pl.Int128).alias("larger"),
+        pl.time(1, 2, pl.col("n") % 60).alias("clock"),
+        pl.col("größe").is_nan().alias("flag"),
+        pl.lit(float("inf")).alias("infinite"),
+    )
     nested = pl.DataFrame({"l": [[1, 2], [], None], "s": [{"a": 1}] * 3, "b": [b"\0", b"", None]})
     options = [
         (plain, {}),
         (rich, {"compression": "uncompressed"}),
         (rich, {"compression": "snappy", "row_group_size": 5, "statistics": False}),
+        (kinds, {}),
         (nested, {"compression": "gzip"}),
         (plain.select("n", "same"), {"compression": "lz4"}),
     ]
@@ -158,6 +169,8 @@ def npzs():
         (np.savez, {"X": np.arange(16, dtype=np.uint8).reshape(4, 2, 2), "y": x[:, 0] > 3}),
         (np.savez_compressed, {"X": x.astype(">f8"), "y": np.arange(4, dtype=">i2"), "Z": x}),
         (np.savez, {"X": x.astype(np.float16)}),
+        # more than what is read at once: the end, where the checksum is compared, comes later
+        (np.savez, {"X": np.arange(9000).astype(np.uint8).reshape(3000, 3)}),
     ]
     made = []
     for write, arrays in tables:

@@ -24,11 +24,14 @@ MAX_INTEGER_CLASSES = 50
 
 
 def _kind(series: pl.Series) -> str:
-    if series.dtype.is_numeric() or series.dtype.is_temporal() or str(series.dtype) == "Boolean":
+    import polars as pl
+
+    dtype = series.dtype
+    if dtype.is_numeric() or dtype.is_temporal() or dtype == pl.Boolean:
         return "number"
-    if str(series.dtype) in ("String", "Categorical", "Enum", "Null"):
+    if any(dtype == text for text in (pl.String, pl.Categorical, pl.Enum, pl.Null)):
         return "text"
-    raise ValueError(f"column {series.name!r}: expected numbers or text, got {series.dtype}")
+    raise ValueError(f"column {series.name!r}: expected numbers or text, got {dtype!s:.100}")
 
 
 def _numbers(series: pl.Series) -> Array:
@@ -60,14 +63,19 @@ class _Numbers:
         self.missing |= len(present) < len(values)
         if len(present) == 0:
             return
-        count, step = self.count + len(present), float(present.mean()) - self.mean
-        share = len(present) / count
-        self.squares += float(present.var()) * len(present) + step * step * share * self.count
+        count = self.count + len(present)
+        with np.errstate(over="ignore", invalid="ignore"):  # `finish` refuses what is not finite
+            step = float(present.mean()) - self.mean
+            share = len(present) / count
+            self.squares += float(present.var()) * len(present) + step * step * share * self.count
         self.mean += step * share
         self.count = count
 
-    def finish(self) -> dict[str, float]:
+    def finish(self, what: str) -> dict[str, float]:
+        """Mean and scale; ValueError that begins with `what` for numbers too far apart."""
         deviation = math.sqrt(self.squares / self.count) if self.count else 0.0
+        if not (math.isfinite(deviation) and math.isfinite(self.mean)):
+            raise ValueError(f"{what}: expected numbers less than 1e150 apart, got others")
         return {"mean": self.mean, "scale": deviation if deviation > 0 else 1.0}
 
 
@@ -88,7 +96,7 @@ class _Texts:
             counts = joined.group_by("value").agg(pl.col("count").sum())
         self.counts = counts
 
-    def finish(self) -> dict[str, list[str]]:
+    def finish(self, what: str) -> dict[str, list[str]]:
         """The most frequent values, sorted."""
         if self.counts is None:
             return {"categories": []}
@@ -111,6 +119,8 @@ class _Target:
         if self.task == "auto" and every.dtype.is_numeric() and not self.integer:
             self.task = "regression"
         if self.task != "regression":
+            if every.dtype == pl.Duration:
+                raise ValueError(f"target {self.name!r}: expected text or numbers, got durations")
             found = every.unique()
             self.classes = found if self.classes is None else pl.concat([self.classes, found])
             self.classes = self.classes.unique()
@@ -121,7 +131,11 @@ class _Target:
 
     def finish(self) -> dict[str, Any]:
         if self.task == "regression":
-            return {"name": self.name, "kind": "number", **self.numbers.finish()}
+            return {
+                "name": self.name,
+                "kind": "number",
+                **self.numbers.finish(f"target {self.name!r}"),
+            }
         classes = [] if self.classes is None else _text(self.classes.sort())
         if len(classes) < 2:
             raise ValueError(
@@ -185,7 +199,7 @@ class Statistics:
             {
                 "name": name,
                 "kind": "number" if isinstance(column, _Numbers) else "text",
-                **column.finish(),
+                **column.finish(f"column {name!r}"),
                 "indicator": column.missing,
             }
             for name, column in self._columns.items()

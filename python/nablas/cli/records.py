@@ -110,9 +110,7 @@ class Records:
     def plain(self) -> bool:
         """Whether every separator divides fields and every newline rows."""
         text = self.text
-        return (
-            '"' not in text and self.separator != " " and text.count("\r") == text.count("\r\n")
-        )
+        return '"' not in text and self.separator != " " and text.count("\r") == text.count("\r\n")
 
     def kept(self) -> str:
         """The text without what was skipped."""
@@ -145,7 +143,9 @@ def _by_blocks(polars: Any, records: Records) -> pl.DataFrame:
     while block := list(itertools.islice(rows, BLOCK)):
         columns = zip(records.names, zip(*block, strict=True), strict=True)
         blocks.append(
-            polars.DataFrame([polars.Series(name, values, polars.String) for name, values in columns])
+            polars.DataFrame(
+                [polars.Series(name, values, polars.String) for name, values in columns]
+            )
         )
     empty = polars.DataFrame(schema=dict.fromkeys(records.names, polars.String))
     return polars.concat(blocks) if blocks else empty  # type: ignore[no-any-return]

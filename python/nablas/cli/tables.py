@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import math
 import os
 import subprocess
@@ -28,6 +27,7 @@ MADE = ("moons", "spiral")
 MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "None", "?"]
 MADE_ROWS = 1000
 LONGEST_REASON = 300  # letters of an error, which may quote what is in the file
+FIRST_DAY, LAST_DAY = -719_162, 2_932_896  # of the years 1 and 9999, 1970-01-01 is 0
 NEARLY = 0.1  # share of values that are no numbers, up to which a column of text is suspicious
 
 
@@ -134,14 +134,15 @@ def _file(
         raise ValueError(f"{path}: expected a file or one of {known}, got neither")
     try:
         if kind == ".npz":
-            return _npz(polars, path, target)
-        if kind in (".parquet", ".pq"):
+            frame, target = _npz(polars, path, target)
+        elif kind in (".parquet", ".pq"):
             check_parquet(path)
             frame = polars.read_parquet(path)
         elif kind in (".csv", ".tsv", ".txt", ".data"):
             frame = _csv(polars, _content(path), how, kinds)
         else:
             raise ValueError("expected a .csv, .tsv, .parquet or .npz file")
+        _check_times(polars, frame)
     except (MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:  # polars' PanicException is no Exception
@@ -179,6 +180,28 @@ except BaseException as error:
 """
 
 
+def _check_times(polars: Any, frame: pl.DataFrame) -> None:
+    """ValueError for a time that Python's datetime lacks: polars panics when it shows one."""
+    second = {"ms": 10**3, "us": 10**6, "ns": 10**9}
+    for series in frame:
+        dtype: Any = series.dtype
+        if not dtype.is_temporal():
+            continue
+        unit = 1 if dtype == polars.Date else 86_400 * second[getattr(dtype, "time_unit", "ns")]
+        if dtype == polars.Time:
+            least, most = 0, unit - 1
+        elif dtype == polars.Duration:
+            least, most = -(10**9) * unit + unit, 10**9 * unit - 1
+        else:
+            least, most = FIRST_DAY * unit, (LAST_DAY + 1) * unit - 1
+        values: Any = series.to_physical()
+        low, high = values.min(), values.max()
+        if low is not None and not (least <= low and high <= most):
+            raise ValueError(
+                f"column {series.name!r}: expected times of the years 1 to 9999, got others"
+            )
+
+
 def _content(path: str) -> bytes:
     """The bytes of a file or of standard input, decompressed."""
     if path == "-":
@@ -191,8 +214,7 @@ def _content(path: str) -> bytes:
 
 def _csv(polars: Any, content: bytes, how: Format, kinds: dict[str, str]) -> pl.DataFrame:
     """A CSV file's columns: numbers where `kinds` or all their values say so, else text."""
-    text = content.decode("utf-8-sig")
-    found = records.Records(text, how.separator, how.comment, how.header)
+    found = records.Records(content.decode("utf-8-sig"), how.separator, how.comment, how.header)
     frame = records.frame(polars, found, how.header)
     columns = []
     for name in frame.columns:
@@ -253,7 +275,7 @@ def _npz(polars: Any, path: str, target: str | None) -> tuple[pl.DataFrame, str 
 
 
 def _array(arrays: zipfile.ZipFile, name: str) -> Array:
-    """An array of an archive, in native byte order; all of it is read, so that its checksum is checked."""
+    """An array of an archive, in native byte order; read to the end, where its checksum is."""
     with arrays.open(f"{name}.npy") as file:
         made: Array = np.lib.format.read_array(file, allow_pickle=False)
         if file.read(1):
