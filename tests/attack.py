@@ -1,11 +1,13 @@
 """Runs of numbered attempts in child processes, so that a crash or a hang is one attempt's result and not the end.
 
-A program has attacks by name, functions of a random generator that return a description and what was wrong, or None.
+A program has attacks by name, functions of a random generator that return a description and what was wrong, or None; those
+with an attribute `numbered` get the attempt's number, too.
 ``python PROGRAM [NAME ...] --attempts N --seed S --first I``; attempt I of a seed is always the same.
 """
 
 import argparse
 import collections
+import faulthandler
 import json
 import os
 import signal
@@ -24,11 +26,14 @@ SECONDS = 60  # for one attempt; then SIGALRM ends its process
 def _child(attack, first, count, seed, seconds):
     """Prints each attempt's number before it and, if something was wrong, [number, description, what]."""
     warnings.simplefilter("ignore")
+    if hasattr(signal, "SIGALRM"):  # says where it hung before the process ends
+        faulthandler.register(signal.SIGALRM, chain=True)
     for number in range(first, first + count):
         print(number, flush=True)
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, seconds)
-        told, wrong = attack(np.random.default_rng([seed, number]))
+        more = (number,) if getattr(attack, "numbered", False) else ()
+        told, wrong = attack(np.random.default_rng([seed, number]), *more)
         if wrong:
             print(json.dumps([number, told, wrong]), flush=True)
     if hasattr(signal, "setitimer"):
@@ -67,13 +72,14 @@ def run(program, name, attempts, seed, first=0, chunk=500, again=None):
             continue
         number = begun[-1] if begun else first
         first = number + 1
-        if again is not None and begun:
-            found += run(program, again, 1, seed, number)
+        hang = code == -getattr(signal, "SIGALRM", 0)
+        if begun and attempts > 1 and (hang or again is not None):  # a hang may be a busy machine
+            if hang:
+                print(f"{name} {number}: made again, since there was no answer: {err[-600:]}")
+            found += run(program, name if hang else again, 1, seed, number)
             continue
-        how = (
-            "a hang" if code == -getattr(signal, "SIGALRM", 0) else f"the process ended with {code}"
-        )
-        found.append((number, "", f"{how}: {err[-300:]}"))
+        how = "a hang" if hang else f"the process ended with {code}"
+        found.append((number, "", f"{how}: {err[-600:]}"))
     return found
 
 
@@ -109,7 +115,7 @@ def main(program, attacks, attempts, about, chunk=500, seconds=SECONDS, again=No
             for number, told, wrong in found:
                 kinds[wrong.split(":")[0]] += 1
                 print(f"{name} {number}: {told}: {wrong}", flush=True)
-            if (first // chunk) % 25 == 24:
+            if count == chunk and chunk > 1_000:
                 print(f"{name}: all up to {first + count} done", file=sys.stderr, flush=True)
         print(
             f"{name}: {options.attempts} attempts, {sum(kinds.values())} wrong {dict(kinds)}",

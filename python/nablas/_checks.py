@@ -127,7 +127,18 @@ def path(name: str, value: Any) -> str:
         found = os.fspath(value)
     except TypeError:
         raise TypeError(f"{name}: expected a path, got {type(value).__name__}") from None
-    return os.fsdecode(found)
+    text = os.fsdecode(found)
+    if "\0" in text:
+        raise ValueError(f"{name}: expected a path, got one with a null character")
+    return text
+
+
+def having(name: str, value: Any, attribute: str, expected: str) -> Any:
+    """`value` if it is an object with the attribute, or TypeError."""
+    if isinstance(value, type) or not hasattr(value, attribute):
+        what = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+        raise TypeError(f"{name}: expected {expected}, got {what}")
+    return value
 
 
 def function(name: str, value: Any) -> Any:

@@ -46,9 +46,15 @@ def save(
     layers : sequence of (weights, bias)
         Arrays of shapes (inputs, outputs) and (outputs,).
     """
+    path = _checks.path("path", path)
+    if not isinstance(specification, dict):
+        raise TypeError(f"specification: expected a dict, got {type(specification).__name__}")
     safetensors = require("safetensors.numpy", "io")
     tensors = {}
-    for i, (weight, bias) in enumerate(layers):
+    for i, pair in enumerate(_checks.items("layers", layers, "pairs of weights and bias")):
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise TypeError(f"layers: expected pairs of weights and bias, got {pair!r:.60} at {i}")
+        weight, bias = (_checks.plain_array("layers", array) for array in pair)
         tensors[f"layers.{i}.weight"] = np.ascontiguousarray(weight)
         tensors[f"layers.{i}.bias"] = np.ascontiguousarray(bias)
     for name, tensor in tensors.items():
@@ -162,7 +168,8 @@ def check_specification(specification: Any) -> None:
     _whole(specification, "seed", 0)
     _whole(specification, "epochs", 0, _checks.MOST_EPOCHS)
     _whole(specification, "updates", 0, _checks.MOST_UPDATES)
-    _check_classes(specification["classes"], sizes[-1] if activations[-1] == "softmax" else 2)
+    counts = {"softmax": sizes[-1], "sigmoid": 2, "step": 2}  # of the outputs that tell classes
+    _check_classes(specification["classes"], counts.get(activations[-1], 0))
     if not isinstance(specification.get("extra"), (dict, type(None))):
         raise TypeError(f"extra: expected an object, got {specification['extra']!r:.60}")
 
@@ -172,9 +179,11 @@ def _whole(specification: dict[str, Any], name: str, least: int, most: int = 2**
 
 
 def _check_classes(classes: Any, count: int) -> None:
-    """None, or `count` different strings in order, as `fit` stores them."""
+    """None, or `count` different strings in order, as `fit` stores them; 0: only None."""
     if classes is None:
         return
+    if count == 0:
+        raise ValueError(f"classes: expected none with this output, got {classes!r:.60}")
     strings = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
     if not strings or len(classes) != count or sorted(set(classes)) != classes:
         raise ValueError(f"classes: expected {count} strings in order, got {classes!r:.60}")

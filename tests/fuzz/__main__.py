@@ -29,8 +29,8 @@ def _pick(choice, options):
 
 def _base(choice, kind):
     """A valid file, or in some cases one that once found something."""
-    found = list(corpus(kind).values())
-    return _pick(choice, found if found and choice.random() < 0.1 else bases(kind))
+    found = list(corpus(kind).values()) if choice.random() < 0.1 else []
+    return _pick(choice, found or bases(kind))
 
 
 def model(choice):
@@ -149,5 +149,5 @@ AGAIN = {"parquet": "guarded"}
 
 if __name__ == "__main__":
     raise SystemExit(
-        attack.main(__file__, ATTACKS, 100_000, __doc__, chunk=2_000, seconds=SECONDS, again=AGAIN)
+        attack.main(__file__, ATTACKS, 100_000, __doc__, chunk=20_000, seconds=SECONDS, again=AGAIN)
     )

@@ -22,6 +22,7 @@ def bases(kind):
     return {"model": models, "csv": csvs, "parquet": parquets, "npz": npzs}[kind]()
 
 
+@functools.cache
 def corpus(kind):
     """The files of a kind that once found something, by name."""
     suffix = "safetensors" if kind == "model" else kind

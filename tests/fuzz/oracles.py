@@ -10,7 +10,7 @@ import numpy as np
 
 import nablas as nb
 
-from .bases import bases, split
+from .bases import bases, corpus, split
 
 LONGEST_MESSAGE = 1000
 
@@ -85,7 +85,7 @@ def _known():
     global _models
     if _models is None:
         _models = set()
-        for content in bases("model"):
+        for content in [*bases("model"), *_readable(corpus("model").values())]:
             header, data = split(content)
             specification = json.loads(header["__metadata__"]["nablas"])
             extra = specification.pop("extra") or {}
@@ -100,6 +100,14 @@ def _known():
 
 
 _models = None
+
+
+def _readable(contents):
+    """Those with a header whose metadata can be read."""
+    for content in contents:
+        with contextlib.suppress(TypeError, ValueError, KeyError):
+            json.loads(split(content)[0]["__metadata__"]["nablas"])
+            yield content
 
 
 # ---- tables ------------------------------------------------------------------------------------
