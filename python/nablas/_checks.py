@@ -91,9 +91,9 @@ def array(name: str, value: Any, dtype: Any = None) -> Any:
     try:
         return np.asanyarray(value, dtype)
     except (TypeError, ValueError) as error:
-        raise type(error)(
-            f"{name}: expected an array, got {type(value).__name__}: {error}"
-        ) from None
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        text = f"{name}: expected an array, got {type(value).__name__}: {error}"
+        raise kind(text) from None
 
 
 def plain_array(name: str, value: Any, dtype: Any = None) -> Any:
@@ -114,7 +114,7 @@ def float_dtype(name: str, value: Any) -> str:
     """float32 or float64 by name, from anything NumPy takes as one of them, or TypeError."""
     try:
         found: str = np.dtype(value).name
-    except TypeError:
+    except (TypeError, ValueError):
         found = repr(value)
     if found not in ("float32", "float64"):
         raise TypeError(f"{name}: expected float32 or float64, got {found:.60}")

@@ -30,6 +30,7 @@ CALLS = ("openat", "write", "writev", "pwrite64", "fsync", "fdatasync", "rename"
          "lseek", "copy_file_range", "ioctl", "mmap")  # fmt: skip
 WAYS = ("error=ENOSPC", "error=EIO", "error=EINTR", "error=EACCES", "signal=SIGKILL")
 IN_THREADS = {"table", "parquet"}  # polars writes in threads of its own
+COMMANDS = {"trained", *IN_THREADS}  # which read before they write
 # strace lets these fail everywhere, also where no kernel does and nobody could go on
 NEVER = (
     {("mmap", way) for way in WAYS[:4]}
@@ -41,7 +42,7 @@ NEVER = (
 def traced(kind, folder, *options):
     """Runs a writer under strace; its status, its output and the lines of the trace."""
     log = folder / "trace"
-    command = ["strace", "-qq", "-o", str(log), "-e", f"trace={','.join(CALLS)}", *options]
+    command = ["strace", "-qq", "-y", "-o", str(log), "-e", f"trace={','.join(CALLS)}", *options]
     command += ["-f"] if kind in IN_THREADS else []
     command += [sys.executable, "-B", str(HERE / "writer.py"), kind, str(folder / NAMES[kind])]
     environment = {**os.environ, "POLARS_MAX_THREADS": "1", "MPLBACKEND": "agg"}
@@ -57,13 +58,15 @@ def places(kind):
         old(kind, folder)
         lines = traced(kind, folder)[2]
     seen, found, begun = {}, [], False
-    for line in lines:
+    created = [i for i, line in enumerate(lines) if "O_EXCL" in line and NAMES[kind] in line]
+    for i, line in enumerate(lines):
         thread, name = re.match(r"(\d*)\s*(?:<\.\.\. )?(\w*)", line).groups()
         if name not in CALLS or "resumed" in line:
             continue
         seen[thread, name] = seen.get((thread, name), 0) + 1
         begun = begun or MARK in line
-        if begun and MARK not in line:
+        of_write = kind not in COMMANDS or (i >= created[-1] and scratch in line)
+        if begun and of_write and MARK not in line:
             found.append((name, seen[thread, name]))
         if begun and re.match(r"\d*\s*rename", line) and NAMES[kind] in line:
             break

@@ -74,7 +74,7 @@ def shifted(choice, given, fresh):
     """An output that begins some entries after or before an input's first, in the same memory."""
     fitting = [
         k for k, v in given.items()
-        if isinstance(v, np.ndarray) and v.dtype == fresh.dtype and v.ndim and v.size and fresh.size
+        if isinstance(v, np.ndarray) and v.dtype == fresh.dtype and v.ndim and 0 < v.size < 2**20 and fresh.size
     ]  # fmt: skip
     if not fitting:
         return fresh

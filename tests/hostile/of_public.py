@@ -306,8 +306,9 @@ def call(choice):
 # First words of messages beside the arguments' names: names of what is in an argument or behind it; a result.
 ALSO = {
     "schedules.as_schedule": ["learning_rate"], "schedules.Schedule": ["learning_rate"],
-    "optimizers.make_optimizer": ["SGD", "sgd"], "check_loss": ["gradient"], "autograd.gradcheck": ["gradient"],
-    "autograd.gradgradcheck": ["gradient"], "MLP.from_torch": ["model", "sizes"], "sklearn.from_torch": ["sizes"],
+    "optimizers.make_optimizer": ["SGD", "sgd"], "check_loss": ["gradient", "ufunc"], "autograd.gradcheck": ["gradient"],
+    "autograd.gradgradcheck": ["gradient", "unsupported"], "MLP.from_torch": ["model", "sizes"], "sklearn.from_torch": ["sizes"],
+    "autograd.grad": ["gradient"],
     "Loss": ["huber", "loss"], "gradient_descent": ["cost", "grad"],
 }  # fmt: skip
 # Functions of NumPy's names: their messages about shapes and axes are NumPy's.

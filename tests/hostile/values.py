@@ -4,6 +4,7 @@ Each mutation has a name and gives the new value. Those in LAYOUTS keep the cont
 be the valid value's, bit for bit.
 """
 
+import copy
 from decimal import Decimal
 from fractions import Fraction
 
@@ -196,7 +197,10 @@ def odd_array(choice, a, layouts_only=False):
     table = LAYOUTS if layouts_only or choice.random() < 0.3 else CONTENTS
     name = list(table)[choice.integers(len(table))]
     with np.errstate(all="ignore"):
-        return name, table[name](a)
+        try:
+            return name, table[name](a)
+        except TypeError:  # there is no such change of booleans
+            return "None", None
 
 
 def odd_value(choice, value):
@@ -209,8 +213,16 @@ def odd_value(choice, value):
 
 def clean(value):
     """A plain copy: a contiguous array of the same content and dtype, native byte order."""
+    if isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype == object:
+        return value.item()
     if isinstance(value, np.ndarray):
         return np.array(value, dtype=value.dtype.newbyteorder("="), order="C", subok=False)
     if isinstance(value, memoryview):
         return np.array(value)
+    if isinstance(value, Interface):
+        return np.array(value.a)
+    if isinstance(value, Fraction):
+        return float(value)
+    if isinstance(value, list):  # its items may be views of an output
+        return copy.deepcopy(value)
     return value

@@ -168,6 +168,8 @@ def gradgradcheck(
         seeds = [Tensor(rng.normal(size=y.shape), requires_grad=True) for y in outputs]
     else:
         seeds = _given(grad_outputs, "grad_outputs")
+        if len(seeds) != len(outputs):
+            raise ValueError(f"grad_outputs: expected {len(outputs)}, got {len(seeds)}")
 
     def gradients(*arguments: Any) -> tuple[Tensor, ...]:
         values, weights = arguments[: len(given)], arguments[len(given) :]

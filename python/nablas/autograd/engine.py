@@ -301,6 +301,10 @@ def grad(
         When `grad_outputs` has the wrong length or shapes.
     """
     roots, wanted = _tensors("outputs", outputs), _tensors("inputs", inputs)
+    create_graph = _checks.flag("create_graph", create_graph)
+    allow_unused = _checks.flag("allow_unused", allow_unused)
+    if retain_graph is not None:
+        retain_graph = _checks.flag("retain_graph", retain_graph)
     given = grad_outputs
     if isinstance(outputs, Tensor) and not (
         isinstance(given, (tuple, list)) and len(given) == 1 and isinstance(given[0], Tensor)

@@ -56,6 +56,8 @@ class ActivationDisplay(Display):
         kept = {name: entry.kept for name, entry in ACTIVATIONS.items()}
         given = [names] if isinstance(names, str) else kept if names is None else names
         chosen = _checks.items("names", list(given) if given is kept else given, "names")
+        if not chosen:
+            raise ValueError("names: expected at least one, got none")
         for name in chosen:
             _checks.choice("names", name, kept)
         ends = _checks.items("limits", limits, "two numbers")

@@ -32,6 +32,8 @@ def confusion_matrix(
     _checks.having("net", net, "predict", "a classifier")
     truth = _checks.plain_array("y", y)
     found = _checks.plain_array("the predictions", net.predict(X))
+    if truth.shape != found.shape:
+        raise ValueError(f"y: expected shape {found.shape}, got {truth.shape}")
     if (truth.dtype.kind in "fiub") != (found.dtype.kind in "fiub"):
         raise TypeError(
             f"y: expected values like the predictions' {found.dtype}, got {truth.dtype}"

@@ -177,6 +177,8 @@ class NetworkDisplay(Display):
             key = self._points(self.legend_.get_window_extent())
             if key[0] <= (_KEY if room is None else room[0]):
                 break
+        if show_values is not None:
+            show_values = _checks.flag("show_values", show_values)
         plan = make_plan(text, key, room, show_values)
         if room is None:
             self.figure_.set_size_inches(plan.size[0] / 72 + 0.2, plan.size[1] / 72 + 0.5)
