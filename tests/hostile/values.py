@@ -221,7 +221,7 @@ def clean(value):
         return np.array(value)
     if isinstance(value, Interface):
         return np.array(value.a)
-    if isinstance(value, Fraction):
+    if isinstance(value, (Fraction, Decimal)):
         return float(value)
     if isinstance(value, list):  # its items may be views of an output
         return copy.deepcopy(value)
