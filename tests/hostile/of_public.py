@@ -307,7 +307,7 @@ def call(choice):
 ALSO = {
     "schedules.as_schedule": ["learning_rate"], "schedules.Schedule": ["learning_rate"],
     "optimizers.make_optimizer": ["SGD", "sgd"], "check_loss": ["gradient", "ufunc"], "autograd.gradcheck": ["gradient"],
-    "autograd.gradgradcheck": ["gradient", "unsupported"], "MLP.from_torch": ["model", "sizes"], "sklearn.from_torch": ["sizes"],
+    "autograd.gradgradcheck": ["gradient", "unsupported", "squares"], "MLP.from_torch": ["model", "sizes"], "sklearn.from_torch": ["sizes"],
     "autograd.grad": ["gradient"],
     "Loss": ["huber", "loss"], "gradient_descent": ["cost", "grad"],
 }  # fmt: skip

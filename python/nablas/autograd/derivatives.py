@@ -57,6 +57,7 @@ def jacobian(
     Tensor
         Of shape ``y.shape + x.shape``; takes one backward pass for each entry of the output y.
     """
+    create_graph = _checks.flag("create_graph", create_graph)
     point = _point(x, create_graph)
     y = _value(function, point)
     rows = []

@@ -51,8 +51,10 @@ def _points(X: Any, y: Any) -> Array:
         raise ValueError(f"X: expected shape (n, 2), got {points.shape}")
     if len(points) == 0 or not np.isfinite(points).all():
         raise ValueError("X: expected at least one row, all finite")
-    if y is not None and len(np.asarray(y)) != len(points):
-        raise ValueError(f"y: expected {len(points)} rows like X, got {len(np.asarray(y))}")
+    if y is not None:
+        shape = _checks.plain_array("y", y).shape
+        if shape[:1] != (len(points),):
+            raise ValueError(f"y: expected {len(points)} rows like X, got shape {shape}")
     return points
 
 
