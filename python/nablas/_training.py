@@ -283,7 +283,8 @@ def assemble(
         "dropout": dropout_rates(dropout, len(net.sizes) - 2),
     }
     checked = as_callbacks(callbacks, validation is not None)
-    count, shown = _checks.integer("epochs", epochs, 0), _checks.flag("progress", progress)
+    most = _checks.MOST_EPOCHS - net.epochs
+    count, shown = _checks.integer("epochs", epochs, 0, most), _checks.flag("progress", progress)
     task = kind(engine=net.engine, trainer=net.engine.trainer(chosen), **data, **settings, **more)
     return Fit(net, task, chosen, count, validation, checked, shown, loss_scale)
 

@@ -252,7 +252,7 @@ class MLP(Network):
         net = cls(
             layers.sizes,
             layers.activations,
-            output or layers.output or "identity",
+            (layers.output or "identity") if output is None else output,
             dtype=layers.dtype,
             init="zeros",
         )

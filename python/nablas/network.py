@@ -150,6 +150,8 @@ class Network:
     def layers(self, X: ArrayLike) -> list[tuple[Array, Array]]:
         """Every layer's preactivation z and activation a, each (n, units), by the kernels."""
         a, made = _data.as_matrix(X, self.dtype).astype(self.dtype, copy=False), []
+        if a.shape[1] != self.sizes[0]:
+            raise ValueError(f"X: expected shape (n, {self.sizes[0]}), got {a.shape}")
         for w, b, name in zip(self.weights, self.biases, self.activations, strict=True):
             z = kernels.dense_forward(a, np.vstack([b, w]))
             a = kernels.softmax(z) if name == "softmax" else kernels.activate(z, name)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import _files
-from .._checks import choice
+from .._checks import choice, having
+from .._checks import path as checked_path
 from .._optional import require
 from .._version import __version__
 from ..network import Network
@@ -51,8 +52,10 @@ def to_onnx(net: Network, path: str | os.PathLike[str], *, dtype: str | None = N
     ImportError
         Without onnx.
     """
+    having("net", net, "activations", "an MLP")
+    path = checked_path("path", path)
     onnx = require("onnx", "io")
-    dtype = choice("dtype", dtype or net.dtype, ("float32", "float64"))
+    dtype = choice("dtype", net.dtype if dtype is None else dtype, ("float32", "float64"))
     helper = onnx.helper
     number = onnx.TensorProto.FLOAT if dtype == "float32" else onnx.TensorProto.DOUBLE
     nodes, constants, at = [], [], "X"

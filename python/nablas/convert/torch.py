@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _checks
 from .._optional import require
 from ..network import Network
 
@@ -83,6 +84,7 @@ def to_torch(net: Network) -> Any:
     ImportError
         Without torch.
     """
+    _checks.having("net", net, "activations", "an MLP")
     torch = require("torch", "bench")
     layers = []
     for w, b, name in zip(net.weights, net.biases, net.activations, strict=True):
@@ -126,9 +128,15 @@ def torch_layers(model: Any, activation: str | Sequence[str] = "relu") -> TorchL
             raise ValueError("model: expected dense layers, each with a weight and a bias")
         pairs = list(zip(tensors[::2], tensors[1::2], strict=True))
         hidden = len(pairs) - 1
-        names = [activation] * hidden if isinstance(activation, str) else list(activation)
+        several = "a name or one for each hidden layer"
+        names = (
+            [activation] * hidden
+            if isinstance(activation, str)
+            else (_checks.items("activation", activation, several))
+        )
     else:
-        pairs, names, output = _of_sequential(model)
+        layers = _checks.items("model", model, "a torch.nn.Sequential or a state_dict")
+        pairs, names, output = _of_sequential(layers)
     arrays = [(_array(w).T, _array(b)) for w, b in pairs]
     if not arrays or any(w.ndim != 2 or b.shape != (w.shape[1],) for w, b in arrays):
         raise ValueError("model: expected dense layers, each with a weight and a bias")
@@ -156,9 +164,13 @@ def _of_sequential(model: Any) -> tuple[list[tuple[Any, Any]], list[str], str | 
             names.append(known[kind])
         elif kind not in ("Dropout", "Flatten", "Identity"):
             raise ValueError(f"model: expected dense layers and activations, got {kind}")
+    if not pairs:
+        raise ValueError("model: expected dense layers, got none")
     last = len(pairs) - 1
     return pairs, names[:last], names[last] if len(names) > last else None
 
 
 def _array(tensor: Any) -> Array:
-    return tensor.detach().cpu().numpy() if hasattr(tensor, "detach") else np.asarray(tensor)
+    if hasattr(tensor, "detach"):
+        tensor = tensor.detach().cpu().numpy()
+    return _checks.plain_array("model", tensor)  # type: ignore[no-any-return]
