@@ -9,7 +9,6 @@ from .convert import from_sklearn, to_sklearn
 from .convert_onnx import to_onnx
 from .convert_torch import from_torch, to_torch
 from .linear import LinearRegression, LogisticRegression
-from .perceptron import Perceptron
 from .regressor import MLPRegressor
 
 __all__ = [
@@ -17,7 +16,6 @@ __all__ = [
     "LogisticRegression",
     "MLPClassifier",
     "MLPRegressor",
-    "Perceptron",
     "from_sklearn",
     "from_torch",
     "to_onnx",

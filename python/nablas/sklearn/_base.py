@@ -10,14 +10,14 @@ from sklearn.base import _fit_context
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from .._checks import choice, integer
 from .._losses import resolve
 from ..mlp import MLP
 from ._descent import descend
 from ._lbfgs import minimise
-from ._network import HasNetwork
+from ._network import FLOATS, HasNetwork
 from ._options import Curves, Options, Problem, Record, unchanged_on_error
 from ._parameters import CONSTRAINTS, SOLVERS, core_activation
 from ._rows import Rows
@@ -48,6 +48,7 @@ class BaseMLP(HasNetwork, ABC):
     """Base of the estimators, which document the parameters."""
 
     _parameter_constraints = CONSTRAINTS
+    by_batch, bias = True, True  # of `Options`; the linear models have others
 
     # ---- implemented by subclasses -------------------------------------------------------------
 
@@ -56,6 +57,21 @@ class BaseMLP(HasNetwork, ABC):
         self, X: Any, y: Any, incremental: bool, reset: bool, held_out: bool = False
     ) -> tuple[Any, Any]:
         """Validated X, and y as the core takes it: classes (n,) or targets (n, outputs)."""
+
+    def _checked(self, X: Any, y: Any, reset: bool, **settings: Any) -> tuple[Any, Any]:
+        """X and y by scikit-learn's validation."""
+        accepted = self._accept_sparse
+        checked: tuple[Any, Any] = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=accepted,
+            multi_output=True,
+            dtype=FLOATS,
+            reset=reset,
+            **settings,
+        )
+        return checked
 
     @abstractmethod
     def _outputs(self, y: Any) -> tuple[int, str]:
@@ -201,6 +217,10 @@ class BaseMLP(HasNetwork, ABC):
         return weight
 
     # ---- used by `descend` ---------------------------------------------------------------------
+
+    def _face(self) -> Any:
+        """The estimator that scikit-learn's callbacks see."""
+        return self
 
     def _strata(self, y: Any, held_out: int) -> Any:
         """Classes for a stratified split with `held_out` validation rows; None: not stratified."""

@@ -10,10 +10,9 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
-from sklearn.utils.validation import validate_data
 
 from ._heads import Heads
-from ._network import FLOATS, Array, HasNetwork
+from ._network import Array, HasNetwork
 
 SINGLE = ("binary", "multiclass")  # types of targets with one label a row
 
@@ -35,19 +34,12 @@ class Labels(HasNetwork):
     """Binary, multiclass, multilabel and multiclass-multioutput labels."""
 
     _heads: Heads | None = None
+    _checked: Any  # of BaseMLP
 
     def _validate_input(
         self, X: Any, y: Any, incremental: bool, reset: bool, held_out: bool = False
     ) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=self._accept_sparse,
-            multi_output=True,
-            dtype=FLOATS,
-            reset=reset,
-        )
+        X, y = self._checked(X, y, reset)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         fresh = not hasattr(self, "classes_") or (not self.warm_start and not incremental)

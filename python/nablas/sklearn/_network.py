@@ -19,7 +19,7 @@ from ._rows import Rows
 from ._threads import threads
 
 Array = NDArray[Any]
-_TRANSIENT = ("_net", "_views", "_optimizer", "_claim")  # not pickled; created again when needed
+_TRANSIENT = ("_net", "_views", "_claim")  # not pickled; created again when needed
 FLOATS = (np.float64, np.float32)
 
 
@@ -92,7 +92,9 @@ class HasNetwork(Support, BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         if "_net" in state:
-            state["_activations"] = list(self._network().activations)
+            net = self._network()
+            state["_activations"] = list(net.activations)
+            state["_training"] = net.engine.training_state()
         for name in _TRANSIENT:
             state.pop(name, None)
         for name in ("coefs_", "intercepts_"):
@@ -101,10 +103,13 @@ class HasNetwork(Support, BaseEstimator):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        activations = state.pop("_activations", None)
+        state = dict(state)
+        activations, training = state.pop("_activations", None), state.pop("_training", None)
         super().__setstate__(state)
         if activations is not None:
             self._rebuild(activations)
+        if training is not None:
+            self._net.engine.restore_training(training)
 
     def _rows(self, X: Any) -> Rows:
         """X, checked."""

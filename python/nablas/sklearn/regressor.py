@@ -9,14 +9,13 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import validate_data
 
 from .. import metrics
 from .._checks import integer
 from .._losses import Quantile
 from .._registry import LOSSES
 from ._base import BaseMLP
-from ._network import FLOATS, Array
+from ._network import Array
 from ._parameters import CONSTRAINTS, keep
 
 # scikit-learn's names, and the core's own that take any values
@@ -138,10 +137,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _validate_input(
         self, X: Any, y: Any, incremental: bool, reset: bool, held_out: bool = False
     ) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self, X, y, accept_sparse=self._accept_sparse, multi_output=True, y_numeric=True,
-            dtype=FLOATS, reset=reset,
-        )  # fmt: skip
+        X, y = self._checked(X, y, reset, y_numeric=True)
         if y.dtype.kind in "USOM":
             raise ValueError(f"y: expected numbers, got dtype {y.dtype}")
         y = y.astype(X.dtype, copy=False)
