@@ -176,6 +176,11 @@ class Engine:
         """Discard the optimizer's states, after divergence for example."""
         self._last = None
 
+    def scale_states(self, factor: float) -> None:
+        """Multiply the last optimizer's states."""
+        for values in [] if self._last is None else self._last.trainer.states:
+            values *= factor
+
     def training_state(self) -> dict[str, Any]:
         """All that training goes on from beside the parameters: a copy, which can be pickled."""
         state: dict[str, Any] = {"epochs": self.epochs, "updates": self.updates}

@@ -23,6 +23,8 @@ from ._parameters import CONSTRAINTS, SOLVERS, core_activation
 from ._rows import Rows
 from ._threads import threads
 
+Validation = tuple[Any, Any, Any]  # X, y and weights, or None
+NO_VALIDATION: Validation = (None, None, None)
 NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and "
     "need to be preprocessed."
@@ -89,7 +91,14 @@ class BaseMLP(HasNetwork, ABC):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
     ) -> Self:
         """Train on X and y.
 
@@ -98,7 +107,7 @@ class BaseMLP(HasNetwork, ABC):
         X : array or CSR/CSC matrix of shape (n, features)
         y : array of shape (n,) or (n, outputs)
         sample_weight : array of shape (n,), optional
-        X_val, y_val : arrays, optional
+        X_val, y_val, sample_weight_val : arrays, optional
             Validation data: the loss on it is recorded after every epoch, and `early_stopping` uses
             it instead of a share of the training data.
 
@@ -107,14 +116,14 @@ class BaseMLP(HasNetwork, ABC):
         self
         """
         with threads(self.n_threads), unchanged_on_error(self):
-            return self._fit(X, y, sample_weight, False, (X_val, y_val))
+            return self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
 
     @available_if(_stochastic)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one more epoch; X, y and sample_weight as for `fit`."""
         with threads(self.n_threads), unchanged_on_error(self):
-            return self._fit(X, y, sample_weight, True, (None, None))
+            return self._fit(X, y, sample_weight, True, NO_VALIDATION)
 
     def _initialize(self, n_features: int, y: Any, dtype: str) -> Self:
         """Initialise the weights for `n_features` features and targets like y."""
@@ -147,7 +156,7 @@ class BaseMLP(HasNetwork, ABC):
         self.n_layers_ = len(sizes)
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: tuple[Any, Any]
+        self, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: Validation
     ) -> Self:
         """Parameters to options, data to a problem, both to a record; it is written at the end."""
         options = Options.of(self)
@@ -179,7 +188,7 @@ class BaseMLP(HasNetwork, ABC):
         incremental: bool,
         anew: bool,
         options: Options,
-        validation: tuple[Any, Any],
+        validation: Validation,
         rng: Any,
     ) -> Problem:
         """Checked data with their loss; the network is built if `anew`."""
@@ -189,30 +198,40 @@ class BaseMLP(HasNetwork, ABC):
             weight = _check_sample_weight(sample_weight, rows.X, dtype=X.dtype)
         if anew:
             self._build(options, X.shape[1], X.dtype.name, y, rng)
-        weight = self._with_class_weight(y, weight)
+        each = self._class_weights(y, weight)
+        weight = self._weighted(y, weight, each)
         net = self._network()
         if (before := net.sizes[1:-1]) != options.hidden:
             raise ValueError(
                 f"hidden_layer_sizes: expected {before} as in the fit before, got {options.hidden}"
             )
         rows.check_finite(net.dtype)
-        held_out = self._held_out(*validation, net)
+        held_out = self._held_out(*validation, each, net)
         loss = resolve(self._loss(), net.output)
         y, weight = _floats(y, net), _floats(weight, net)
         return Problem(rows, y, weight, held_out, loss, self._loss_scale())
 
-    def _held_out(self, X: Any, y: Any, net: MLP) -> tuple[Rows, Any, None] | None:
-        for name, one, other in (("X_val", X, y), ("y_val", y, X)):
-            if one is None and other is not None:
+    def _held_out(
+        self, X: Any, y: Any, sample_weight: Any, each: Any, net: MLP
+    ) -> tuple[Rows, Any, Any] | None:
+        """Checked validation data; `each` as `_class_weights` returned it."""
+        for name, one, others in (("X_val", X, (y, sample_weight)), ("y_val", y, (X,))):
+            if one is None and any(other is not None for other in others):
                 raise ValueError(f"{name}: expected an array beside the other, got None")
         if X is None:
             return None
         X, y = self._validate_input(X, y, True, reset=False, held_out=True)
-        rows = Rows.of(X)
+        rows, weight = Rows.of(X), None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, rows.X, dtype=X.dtype)
         rows.check_finite(net.dtype)
-        return rows, _floats(y, net), None
+        return rows, _floats(y, net), _floats(self._weighted(y, weight, each), net)
 
-    def _with_class_weight(self, y: Any, weight: Any) -> Any:
+    def _class_weights(self, y: Any, weight: Any) -> Any:
+        """The weight of each class in these training data, (classes,), or None."""
+        return None
+
+    def _weighted(self, y: Any, weight: Any, each: Any) -> Any:
         """The rows' weights, times their classes' weights."""
         return weight
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -67,14 +68,26 @@ def _validation(
 
     own_scorer = options.early_stopping and options.scoring not in (None, "loss")
     scorer: Any = check_scoring(estimator, options.scoring) if own_scorer else None
+    weights = {} if weight is None else {"sample_weight": weight}
+    if own_scorer and weights and not _takes_weights(scorer):
+        raise ValueError(
+            "scoring: expected a scorer that takes sample_weight, as rows have weights"
+        )
     truth = estimator._decoded(y) if own_scorer else None
 
     def score() -> float:
         if scorer is None:
             return float(estimator._score(rows.each(net.forward), y, weight))
-        return _without_names(estimator, lambda: float(scorer(estimator, rows.X, truth)))
+        return _without_names(estimator, lambda: float(scorer(estimator, rows.X, truth, **weights)))
 
     return lambda: (problem.loss_scale * value(), score())
+
+
+def _takes_weights(scorer: Any) -> bool:
+    """Whether a scorer's metric, or a function in its place, has a parameter for weights."""
+    taken = inspect.signature(getattr(scorer, "_score_func", scorer)).parameters
+    kinds = {one.kind for one in taken.values()}
+    return "sample_weight" in taken or inspect.Parameter.VAR_KEYWORD in kinds
 
 
 def _without_names(estimator: Any, scored: Callable[[], float]) -> float:

@@ -113,19 +113,26 @@ class Labels(HasNetwork):
         enough = members.min() >= 2 and len(members) <= min(held_out, len(codes) - held_out)
         return codes if enough else None
 
-    def _with_class_weight(self, y: Any, weight: Any) -> Any:
+    def _class_weights(self, y: Any, weight: Any) -> Any:
+        labels = None if self.class_weight is None else self._decoded(y)
+        if labels is None or labels.ndim == 2:
+            return None
+        named = isinstance(self.class_weight, dict)
+        seen = self.classes_ if named else np.unique(labels)
+        each = np.ones(len(self.classes_))
+        each[np.searchsorted(self.classes_, seen)] = compute_class_weight(
+            self.class_weight, classes=seen, y=labels, sample_weight=weight
+        )
+        return each
+
+    def _weighted(self, y: Any, weight: Any, each: Any) -> Any:
         if self.class_weight is None:
             return weight
         labels = self._decoded(y)
-        if labels.ndim == 2:
+        if each is None:
             ours = compute_sample_weight(self.class_weight, labels)
         else:
-            named = isinstance(self.class_weight, dict)
-            classes = self.classes_ if named else np.unique(labels)
-            each = compute_class_weight(
-                self.class_weight, classes=classes, y=labels, sample_weight=weight
-            )
-            ours = each[np.searchsorted(classes, labels)]
+            ours = each[np.searchsorted(self.classes_, labels)]
         return ours if weight is None else weight * ours
 
     def _softmax_columns(self) -> list[slice]:

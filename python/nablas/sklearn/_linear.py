@@ -13,6 +13,7 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
+from ._base import Validation
 from ._network import FLOATS
 from ._options import unchanged_on_error
 from ._parameters import SOLVERS, keep
@@ -135,7 +136,14 @@ class OnEngine:
     # ---- fitting -------------------------------------------------------------------------------
 
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
     ) -> Self:
         """Train on X and y.
 
@@ -144,7 +152,7 @@ class OnEngine:
         X : array or sparse matrix of shape (n, features)
         y : array of shape (n,), or (n, targets) where the model has several
         sample_weight : array of shape (n,), optional
-        X_val, y_val : arrays, optional
+        X_val, y_val, sample_weight_val : arrays, optional
             With the engine's solvers: validation data, whose loss is recorded after every epoch and
             which `early_stopping` uses instead of a share of the training data.
 
@@ -153,19 +161,19 @@ class OnEngine:
         self
         """
         if on_engine(self):
-            self._trained(X, y, sample_weight, False, (X_val, y_val))
+            self._trained(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
             return self
         with unchanged_on_error(self):
-            self._refuse_engines_own(X_val, y_val)
+            self._refuse_engines_own(X_val, y_val, sample_weight_val)
             super().fit(X, y, sample_weight)  # type: ignore[misc]
             self._after_own()
             for name in ("_kept", *_CURVES):
                 vars(self).pop(name, None)
         return self
 
-    def _refuse_engines_own(self, X_val: Any, y_val: Any) -> None:
+    def _refuse_engines_own(self, X_val: Any, y_val: Any, weight: Any) -> None:
         """ValueError for what scikit-learn's solvers would ignore."""
-        named = {"X_val": X_val, "y_val": y_val}
+        named = {"X_val": X_val, "y_val": y_val, "sample_weight_val": weight}
         names = ("callbacks", "progress", "clip_norm", "early_stopping")
         named |= {name: getattr(self, name) for name in names}
         for name, value in named.items():
@@ -179,7 +187,7 @@ class OnEngine:
         y: Any,
         sample_weight: Any,
         incremental: bool,
-        validation: tuple[Any, Any],
+        validation: Validation,
         classes: Any = None,
     ) -> None:
         """Fitted by the engine: a unit's fit, and its attributes under the model's names."""
@@ -198,7 +206,7 @@ class OnEngine:
         y: Any,
         sample_weight: Any,
         incremental: bool,
-        validation: tuple[Any, Any],
+        validation: Validation,
         classes: Any,
     ) -> None:
         X, y = self._validated(X, y, not going_on)
@@ -242,9 +250,10 @@ class OnEngine:
         )
         return checked
 
-    def _held_out(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """Validation data, checked; one alone is left for the unit's message."""
-        return (X, y) if X is None or y is None else self._validated(X, y, False)
+    def _held_out(self, X: Any, y: Any, weight: Any) -> Validation:
+        """Validation data, checked; a missing array is left for the unit's message."""
+        X, y = (X, y) if X is None or y is None else self._validated(X, y, False)
+        return X, y, weight
 
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()

@@ -136,9 +136,14 @@ class InverseScaling(schedules.Schedule):
 
     def rates(self, steps: Any, plan: schedules.Plan) -> Any:
         """As `Schedule.rates`."""
-        passed = self.rows if self._begun else 0
+        rate = self.rate if self._begun else self.initial
         self._begun = True
-        return np.full(len(steps), self.initial / (passed + 1.0) ** self.power)
+        return np.full(len(steps), rate)
+
+    @property
+    def rate(self) -> float:
+        """That of the next epoch, if it is not the first."""
+        return float(self.initial / (self.rows + 1.0) ** self.power)
 
 
 @dataclass

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
+from ._base import NO_VALIDATION
 from ._linear import OPTIONS, OnEngine, is_stochastic, on_engine, solvers, with_parameters
 from ._parameters import CONSTRAINTS, SOLVERS
 from ._unit import UnitClassifier, UnitRegressor
@@ -90,7 +91,7 @@ n_iter_no_change, callbacks, progress, n_threads
                 "class_weight: expected a dict or None with partial_fit, which does not see all "
                 "data, got 'balanced'"
             )
-        self._trained(X, y, sample_weight, True, (None, None), classes)
+        self._trained(X, y, sample_weight, True, NO_VALIDATION, classes)
         return self
 
     def _penalties(self) -> tuple[float, float]:
@@ -192,7 +193,7 @@ n_iter_no_change, callbacks, progress, n_threads
     @available_if(is_stochastic)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one more epoch, with a solver of the engine; arguments as for `fit`."""
-        self._trained(X, y, sample_weight, True, (None, None))
+        self._trained(X, y, sample_weight, True, NO_VALIDATION)
         return self
 
     def _penalties(self) -> tuple[float, float]:
