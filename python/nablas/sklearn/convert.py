@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn import linear_model, neural_network
 from sklearn.base import is_classifier
+from sklearn.neural_network._base import ACTIVATIONS
 from sklearn.utils.validation import check_is_fitted
 
 from ..mlp import MLP
@@ -28,7 +29,7 @@ _LINEAR_FITTED = ("coef_", "intercept_", "n_iter_", "rank_", "singular_")
 UNITS = (linear_model.LinearRegression, linear_model.LogisticRegression, linear_model.Perceptron)
 
 
-def _network_of_units(fitted: Any) -> MLP:
+def _network_of_units(fitted: Any, named: bool = True) -> MLP:
     """A linear model as a network of one layer: identity, sigmoid or softmax, or step."""
     check_is_fitted(fitted)
     coef = fitted.coef_
@@ -44,7 +45,7 @@ def _network_of_units(fitted: Any) -> MLP:
             raise ValueError("multi_class: expected a multinomial model, got 'ovr'")
     net = MLP([features, outputs], output=output, dtype=coef.dtype.name, seed=0, init="zeros")
     net.weights[0], net.biases[0] = coef.T, np.broadcast_to(fitted.intercept_, outputs)
-    if is_classifier(fitted):
+    if named and is_classifier(fitted):
         net.classes = _named(fitted.classes_)
         if output == "step" and outputs > 1:
             net.classes = None  # each unit says yes or no
@@ -63,12 +64,15 @@ def _named(classes: Any) -> list[str] | None:
     )
 
 
-def fitted_network(estimator: Any) -> Any:
-    """A network, or that of an estimator, if that is all there is to it."""
+def fitted_network(estimator: Any, named: bool = True) -> Any:
+    """A network, or that of an estimator, if that is all there is to it.
+
+    `named`: a linear classifier's network has its labels, or ValueError.
+    """
     if isinstance(estimator, Network):
         return estimator
     if isinstance(estimator, UNITS):
-        return _network_of_units(estimator)
+        return _network_of_units(estimator, named)
     if not isinstance(estimator, BaseMLP):
         raise TypeError(
             f"estimator: expected an MLP or one of nablas.sklearn, got {type(estimator).__name__}"
@@ -154,7 +158,13 @@ def to_sklearn(estimator: Any) -> Any:
     net = fitted_network(estimator)
     cls = neural_network.MLPClassifier if is_classifier(estimator) else neural_network.MLPRegressor
     theirs = cls()
+    if (output := {"sigmoid": "logistic"}.get(net.output, net.output)) not in ACTIVATIONS:
+        raise ValueError(
+            "estimator: expected an output layer that scikit-learn has, got "
+            f"{net.output!r} in layer {len(net.weights)}"
+        )
     _transfer(estimator, theirs)
+    theirs.out_activation_ = output
     hidden = set(net.activations[:-1])
     if len(hidden) == 1:  # scikit-learn has one name for all hidden layers
         (name,) = hidden
