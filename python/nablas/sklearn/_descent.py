@@ -181,7 +181,8 @@ def _run(fit: Fit, options: Options, record: Curves, stopping: Stopping, increme
         if stopping.best_parameters is None or record.validation_scores_ is None:
             raise
         record.validation_scores_.append(float("nan"))
-        warn(f"{error}; the weights of the best validation score are restored", ConvergenceWarning)
+        cause = str(error).partition(" (the weights")[0]
+        warn(f"{cause}; the weights of the best validation score are restored", ConvergenceWarning)
     else:
         planned = incremental or fit.optimizer.schedule.spans_fit()
         if not planned and len(history) == options.max_iter and not stopping.ended:

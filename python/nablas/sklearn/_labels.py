@@ -44,7 +44,8 @@ class Labels(HasNetwork):
             y = column_or_1d(y, warn=True)
         fresh = not hasattr(self, "classes_") or (not self.warm_start and not incremental)
         if fresh:
-            several = y.ndim == 2 and type_of_target(y) == "multiclass-multioutput"
+            words = y.ndim == 2 and y.dtype.kind in "OU"
+            several = words or (y.ndim == 2 and type_of_target(y) == "multiclass-multioutput")
             self._heads = Heads.of(y) if several else None
         if self._heads is not None:
             return X, self._codes_of_heads(self._heads, y)

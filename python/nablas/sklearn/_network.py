@@ -112,10 +112,19 @@ class HasNetwork(Support, BaseEstimator):
             self._net.engine.restore_training(training)
 
     def _rows(self, X: Any) -> Rows:
-        """X, checked."""
+        """X, checked: ValueError for values that the network's dtype cannot hold."""
         check_is_fitted(self)
         accepted = self._accept_sparse
-        return Rows.of(validate_data(self, X, accept_sparse=accepted, dtype=FLOATS, reset=False))
+        rows = Rows.of(validate_data(self, X, accept_sparse=accepted, dtype=FLOATS, reset=False))
+        rows.check_finite(self._network().dtype)
+        return rows
+
+    def _dense(self, X: Any) -> Array:
+        """X, checked, without sparse matrices."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=FLOATS, reset=False)
+        Rows(X).check_finite(self._network().dtype)
+        return np.asarray(X)
 
     def _forward(self, X: Any) -> Array:
         """The outputs, (n, outputs); sparse rows a block at a time."""
@@ -134,8 +143,7 @@ class HasNetwork(Support, BaseEstimator):
         -------
         list of arrays of shape (n, units)
         """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=FLOATS, reset=False)
+        X = self._dense(X)
         with threads(self.n_threads):
             return [a for _, a in self._network().layers(X)]
 
@@ -157,8 +165,7 @@ class HasNetwork(Support, BaseEstimator):
         array of shape (n, outputs, features)
             Of the outputs (probabilities or values), for each row of X.
         """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=FLOATS, reset=False)
+        X = self._dense(X)
         with threads(self.n_threads):
             layers = self._network().layers(X)
             columns = range(self._network().sizes[-1])

@@ -50,7 +50,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "scoring": [str, callable, None],
     "callbacks": [list, tuple, None],
     "progress": ["boolean"],
-    "n_threads": [Interval(Integral, 1, 4096, closed="both"), None],
+    "n_threads": [Interval(Integral, 1, 4096, closed="both"), Options(Integral, {-1}), None],
 }
 
 

@@ -120,7 +120,7 @@ class SparseTask(Task):
         if self.shuffle:
             order = np.random.default_rng([self.seed, epoch]).permutation(n)
         size = data.source.block_rows(self.batch_size)
-        losses = counts = penalties = seconds = 0.0
+        losses = counts = shares = seconds = 0.0
         for begin in range(0, n, size):
             rows = order[begin : begin + size]
             steps = slice(begin // self.batch_size, -(-(begin + len(rows)) // self.batch_size))
@@ -132,10 +132,12 @@ class SparseTask(Task):
                 return loss, 0.0, False, seconds
             count = len(rows) if self.by_batch else self._mass(rows)
             losses, counts = losses + loss * count, counts + count
-            penalties += penalty * len(rows)
+            now = self.engine.penalty(self.l1, self.l2)
+            shares += penalty / now * len(rows) if now else 0.0
             if on_rows is not None:
                 on_rows(begin + len(rows))
-        return losses / (counts or 1.0), penalties / n, True, seconds
+        last = self.engine.penalty(self.l1, self.l2)  # of the epoch's last weights
+        return losses / (counts or 1.0), last * shares / n, True, seconds
 
     def _mass(self, rows: Array) -> float:
         """The rows' weight."""

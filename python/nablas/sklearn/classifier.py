@@ -74,7 +74,7 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
     progress : bool
         Draw a progress bar (needs rich).
     n_threads : int, optional
-        Threads used by `fit` and by the prediction methods.
+        Threads used by `fit` and by the prediction methods; -1 for one on each processor.
 
     Attributes
     ----------
