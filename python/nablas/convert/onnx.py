@@ -78,22 +78,7 @@ def to_onnx(
     dtype = choice("dtype", dtype or net.dtype, ("float32", "float64"))
     helper = onnx.helper
     number = onnx.TensorProto.FLOAT if dtype == "float32" else onnx.TensorProto.DOUBLE
-    nodes, constants, at = [], [], "X"
-    for i, (w, b, name) in enumerate(zip(net.weights, net.biases, net.activations, strict=True)):
-        constants += [
-            onnx.numpy_helper.from_array(np.array(w, dtype), f"W{i}"),
-            onnx.numpy_helper.from_array(np.array(b, dtype), f"b{i}"),
-        ]
-        nodes.append(helper.make_node("Gemm", [at, f"W{i}", f"b{i}"], [f"z{i}"]))
-        nodes += _activation(helper, name, f"z{i}", f"a{i}", i + 1)
-        at = f"a{i}"
-    if isinstance(output, Head):
-        last, more, outputs = _labels(onnx, output, at, number, net.sizes[-1])
-    else:
-        last, more = [helper.make_node("Identity", [at], [output])], []
-        outputs = [helper.make_tensor_value_info(output, number, ["n", net.sizes[-1]])]
-    nodes += last
-    constants += more
+    nodes, constants, outputs = onnx_parts(net, number, output)
     graph = helper.make_graph(
         nodes,
         "nablas",
@@ -110,6 +95,37 @@ def to_onnx(
     )
     onnx.checker.check_model(model)
     _files.write(path, model.SerializeToString())
+
+
+def onnx_parts(net: Network, number: int, output: str | Head) -> tuple[list[Any], ...]:
+    """Nodes, constants and outputs of a network's graph, whose input is ``X``.
+
+    Parameters
+    ----------
+    net : MLP
+    number : int
+        ONNX's FLOAT or DOUBLE.
+    output : str or Head
+        As for `to_onnx`.
+    """
+    onnx = require("onnx", "io")
+    helper = onnx.helper
+    real = helper.tensor_dtype_to_np_dtype(number)
+    nodes, constants, at = [], [], "X"
+    for i, (w, b, name) in enumerate(zip(net.weights, net.biases, net.activations, strict=True)):
+        constants += [
+            onnx.numpy_helper.from_array(np.array(w, real), f"W{i}"),
+            onnx.numpy_helper.from_array(np.array(b, real), f"b{i}"),
+        ]
+        nodes.append(helper.make_node("Gemm", [at, f"W{i}", f"b{i}"], [f"z{i}"]))
+        nodes += _activation(helper, name, f"z{i}", f"a{i}", i + 1)
+        at = f"a{i}"
+    if isinstance(output, Head):
+        last, more, outputs = _labels(onnx, output, at, number, net.sizes[-1])
+    else:
+        last, more = [helper.make_node("Identity", [at], [output])], []
+        outputs = [helper.make_tensor_value_info(output, number, ["n", net.sizes[-1]])]
+    return nodes + last, constants + more, outputs
 
 
 def _labels(

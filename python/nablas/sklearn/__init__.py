@@ -6,7 +6,7 @@ MLPClassifier``; `docs/from-scikit-learn.md` lists the additions.
 
 from .classifier import MLPClassifier
 from .convert import from_sklearn, to_sklearn
-from .convert_onnx import to_onnx
+from .convert_onnx import register_skl2onnx, to_onnx
 from .convert_torch import from_torch, to_torch
 from .linear import LinearRegression, LogisticRegression
 from .regressor import MLPRegressor
@@ -18,6 +18,7 @@ __all__ = [
     "MLPRegressor",
     "from_sklearn",
     "from_torch",
+    "register_skl2onnx",
     "to_onnx",
     "to_sklearn",
     "to_torch",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
@@ -16,7 +15,7 @@ from sklearn.utils.validation import validate_data
 from ._base import Validation
 from ._network import FLOATS
 from ._options import unchanged_on_error
-from ._parameters import SOLVERS, keep
+from ._parameters import SOLVERS, Parameters, keep
 from ._threads import threads
 
 OPTIONS: dict[str, Any] = {  # of the engine's solvers, with their defaults
@@ -57,10 +56,13 @@ def with_parameters(theirs: type, own: dict[str, Any]) -> Callable[..., None]:
     ]
     signature = inspect.Signature([*known.values(), *added])
 
+    defaults = {name: p.default for name, p in signature.parameters.items() if name != "self"}
+
     def initialise(self: Any, *arguments: Any, **named: Any) -> None:
-        given = signature.bind(self, *arguments, **named)
-        given.apply_defaults()
-        keep(self, given.arguments)
+        given = named
+        if arguments or not named.keys() <= defaults.keys():  # slower: checks them as a call does
+            given = signature.bind(self, *arguments, **named).arguments
+        keep(self, defaults | given)
 
     initialise.__signature__ = signature  # type: ignore[attr-defined]
     return initialise
@@ -87,7 +89,7 @@ def is_stochastic(estimator: Any) -> bool:
     return True
 
 
-class OnEngine:
+class OnEngine(Parameters):
     """A linear model's `fit`: scikit-learn's, or by a network of one layer."""
 
     _unit: ClassVar[Any]
@@ -97,12 +99,6 @@ class OnEngine:
     solver: str
     n_threads: int | None
     warm_start: bool
-
-    @classmethod
-    @cache
-    def _get_param_names(cls) -> list[str]:
-        """scikit-learn's, kept: it inspects the signature of `__init__` for every fit."""
-        return list(super()._get_param_names())  # type: ignore[misc]
 
     # ---- implemented by subclasses -------------------------------------------------------------
 
@@ -254,6 +250,9 @@ class OnEngine:
         """Validation data, checked; a missing array is left for the unit's message."""
         X, y = (X, y) if X is None or y is None else self._validated(X, y, False)
         return X, y, weight
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "coef_")
 
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from .. import kernels
 from ..mlp import MLP
 from ..network import through_output
 from ._callbacks import Support
-from ._parameters import core_activation, hidden_activations
+from ._parameters import Parameters, core_activation, hidden_activations
 from ._rows import Rows
 from ._threads import threads
 
@@ -35,16 +34,10 @@ def _fill(views: list[Array], given: list[Array]) -> None:
         view[...] = value
 
 
-class HasNetwork(Support, BaseEstimator):
+class HasNetwork(Parameters, Support, BaseEstimator):
     """Outputs, hidden activations and input gradients of a fitted estimator."""
 
     _accept_sparse: Any = ("csr", "csc")
-
-    @classmethod
-    @cache
-    def _get_param_names(cls) -> list[str]:
-        """scikit-learn's, kept: it inspects the signature of `__init__` for every fit."""
-        return list(super()._get_param_names())
 
     def _adopt(self, net: MLP) -> None:
         """Make `net` this estimator's network."""
