@@ -1,8 +1,8 @@
 """Optimizers: hyperparameters and a learning rate; the update rules are C++ kernels.
 
 All follow PyTorch's conventions. An optimizer given to `MLP.fit` a second time continues with its
-states (momentum, moments), unless another optimizer trained that network in between; a new object
-starts with zero states.
+states (momentum, moments) and its schedule, unless another optimizer trained that network in
+between; a new object starts with zero states.
 """
 
 from __future__ import annotations

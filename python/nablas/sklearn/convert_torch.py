@@ -26,7 +26,7 @@ def to_torch(estimator: Any) -> Any:
     torch.nn.Sequential
         Ends in the output activation.
     """
-    return convert.to_torch(fitted_network(estimator))
+    return convert.to_torch(fitted_network(estimator, named=False))
 
 
 def from_torch(model: Any, *, classes: Any = None, activation: Any = "relu") -> Any:
