@@ -1,10 +1,17 @@
 """The short forms of the attacking programs; each runs longer by its own command (CONTRIBUTING.md)."""
 
+import io
 import shutil
+import subprocess
+import sys
+import tokenize
 from pathlib import Path
 
 import attack
 import pytest
+from mutation.__main__ import PLACES, chosen
+from mutation.changes import CPP_TEXT
+from mutation.project import known, speed_only
 
 TESTS = Path(__file__).parent
 
@@ -30,3 +37,49 @@ def test_short_form(program, name, attempts):
         pytest.importorskip("polars")
     found = attack.run(TESTS / program / "__main__.py", name, attempts, seed=0, chunk=attempts)
     assert not found, "\n".join(f"{number}: {told}: {wrong}" for number, told, wrong in found)
+
+
+def texts(path, line):
+    """The strings and comments of a line."""
+    if not path.endswith(".py"):
+        return CPP_TEXT.findall(line)
+    kinds, found = (tokenize.STRING, tokenize.COMMENT), []
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(line.strip()).readline):
+            found += [token.string] if token.type in kinds else []
+    except (tokenize.TokenError, IndentationError):
+        pass  # a line of a longer expression
+    return found
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_mutants_change_no_text(kind):
+    every = chosen(kind, 0)
+    assert len(every) > 2000
+    for change in every:
+        if change.after.strip() not in ("", "pass"):
+            assert texts(change.path, change.before) == texts(change.path, change.after), change
+
+
+def test_reasons_of_surviving_mutants_are_of_the_code():
+    """A changed line takes its reason with it."""
+    every = [change for kind in PLACES for change in chosen(kind, 0)]
+    assert set(known()) <= {change.key for change in every}
+    assert sum(map(speed_only(), every)) > 50
+
+
+def test_mutants_of_schedules_are_killed(tmp_path):
+    command = [
+        sys.executable,
+        str(TESTS / "mutation"),
+        "python",
+        "--count",
+        "3",
+        "--only",
+        "schedules.py",
+    ]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "out.json")], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "of the other 3, 3 killed" in done.stdout

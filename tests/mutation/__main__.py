@@ -46,8 +46,16 @@ def chosen(kind, seed):
     return sorted(every, key=lambda change: change.order(seed))
 
 
+def cost(change):
+    """Sorts changes so that little is compiled anew between one and the next: kernels first, then the callers of kernels,
+    last the headers that most files include."""
+    floor = ("cpp/kernels/", "cpp/network/", "cpp/base/", "python/")
+    place = next(i for i, start in enumerate(floor) if change.path.startswith(start))
+    return place > 0 and change.path.endswith("hpp"), place, change.path
+
+
 def to_do(options, results):
-    """Changes to try, by tens in the order of their paths: what one of them compiles, the next need not."""
+    """Changes to try: the first of a seed's order that compile."""
     reasons, speed = known(), speed_only()
     waiting = [
         change
@@ -55,18 +63,17 @@ def to_do(options, results):
         if options.only in change.key and not speed(change)
     ]
     if options.again:
-        lacking = [
-            c for c in waiting if results.get(c.key, [""])[0] == "survived" and c.key not in reasons
-        ]
-        yield from sorted(lacking, key=lambda change: change.path)
-    while waiting:
-        made = sum(fate != "does not compile" for fate, _ in results.values())
+        survived = [change for change in waiting if results.get(change.key, [""])[0] == "survived"]
+        yield from sorted((c for c in survived if c.key not in reasons), key=cost)
+    while True:
+        made = sum(
+            results.get(c.key, ["does not compile"])[0] != "does not compile" for c in waiting
+        )
         new = [change for change in waiting if change.key not in results]
-        batch = new[: min(10, options.count - made)]
+        batch = new[: max(0, options.count - made)]
         if not batch:
             return
-        yield from sorted(batch, key=lambda change: change.path)
-        waiting = [change for change in new if change.key not in results]
+        yield from sorted(batch, key=cost)
 
 
 def report(results):

@@ -75,7 +75,8 @@ def _cpp(text):
         if line.strip().startswith(("#", "template", "static_assert", "namespace", "using ")):
             continue
         for match in CPP_OPERATORS.finditer(code):
-            yield number, _replaced(line, *match.span(), OPERATORS[match[0]])
+            new = "/" if match[0] == "%" else OPERATORS[match[0]]
+            yield number, _replaced(line, *match.span(), new)
         for match in CPP_NAMES.finditer(code):
             yield number, _replaced(line, *match.span(), NAMES[match[0]])
         for match in CPP_NUMBER.finditer(code):
@@ -168,8 +169,9 @@ def _python(text):
         if not line[: node.col_offset].strip():
             yield node.lineno - 1, line[: node.col_offset] + "pass"
     for test in _conditions(tree):
-        line = lines[test.lineno - 1]
-        if line.isascii() and "TYPE_CHECKING" not in line:
+        line, place = lines[test.lineno - 1], (test.lineno, test.col_offset)
+        kept = any(begin <= place < end for begin, end in spans)
+        if line.isascii() and not kept:
             start, end = test.col_offset, test.end_col_offset
             yield test.lineno - 1, _replaced(line, start, end, f"not ({line[start:end]})")
 

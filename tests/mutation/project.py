@@ -1,5 +1,6 @@
 """A copy of the project in a temporary folder: built, changed, and tried on the quick tests of a floor."""
 
+import collections
 import json
 import re
 import shutil
@@ -41,13 +42,14 @@ TESTS = [
     ("cpp/base/buffer", "kernels dense random mlp_data engine"),
     ("cpp/base", f"mlp_data {SAME_BITS} {PROCESS}"),
     ("python/nablas/autograd/rules python/nablas/autograd/derivatives", "autograd_rules autograd_functions autograd_needs"),
-    ("python/nablas/autograd", "autograd autograd_functions autograd_rules autograd_numpy autograd_special autograd_needs"),
-    ("python/nablas/optimizers python/nablas/schedules", "optimizers callbacks mlp"),
+    ("python/nablas/autograd", "autograd_functions autograd autograd_numpy autograd_needs autograd_special autograd_rules"),
+    ("python/nablas/schedules", "optimizers"),
+    ("python/nablas/optimizers", "optimizers callbacks mlp"),
     ("python/nablas/cli", "cli_tables cli"),
     ("python/nablas/sklearn", "sklearn sklearn_details sklearn_failures sklearn_superset"),
     ("python/nablas/metrics", "metrics"),
     ("python/nablas/descent", "descent"),
-    ("python/nablas", "mlp_data mlp_errors arguments mlp callbacks losses_python optimizers trust"),
+    ("python/nablas", "penalties mlp_data mlp_errors arguments mlp callbacks losses_python optimizers trust"),
 ]  # fmt: skip
 
 # Folders of the sources of each scalar type's kernels, and the tests that need not be run for them.
@@ -87,6 +89,7 @@ class Project:
         self.kind, self.folder = kind, Path(folder) / "project"
         self.site, self.scratch = Path(folder) / "site", Path(folder) / "tmp"
         self._seconds = {}  # of the unchanged code, by tests and types
+        self._kills = collections.Counter()  # by tests and the file among them that killed
         for made in (self.folder, self.site, self.scratch):
             made.mkdir(parents=True, exist_ok=True)
         (self.site / "sitecustomize.py").write_text(child.SITE)
@@ -112,6 +115,7 @@ class Project:
         }.items():
             assert old in text, old
             text = text.replace(old, new)
+        text += "target_precompile_headers(_core PRIVATE <pybind11/numpy.h> <pybind11/stl.h>)\n"
         (self.folder / "CMakeLists.txt").write_text(text)
         options = {
             "pybind11_DIR": pybind11.get_cmake_dir(), "NABLAS_ONLY": _asked("nablas.available_isas()[-1]"), "CMAKE_BUILD_TYPE": "Release",
@@ -124,7 +128,9 @@ class Project:
             raise SystemExit("the unchanged code does not compile")
 
     def build(self):
-        done = subprocess.run(["ninja", "-C", self.folder / "build"], stdout=subprocess.DEVNULL)
+        done = subprocess.run(
+            ["ninja", "-j2", "-C", self.folder / "build"], stdout=subprocess.DEVNULL
+        )
         if done.returncode:
             return False
         (made,) = (self.folder / "build").glob("_core*.so")
@@ -185,8 +191,13 @@ class Project:
                     apply(path, change)
                 if self.kind == "cpp" and not self.build():
                     return "does not compile", ""
-                code, failed = self.run(tests, patience, only)
+                # what has killed most comes first
+                files = sorted(
+                    tests.split(), key=lambda name: -self._kills[tests, name.split("::")[0]]
+                )
+                code, failed = self.run(" ".join(files), patience, only)
                 if code != 0:
+                    self._kills[tests, failed.removeprefix("test_").split(".py")[0]] += 1
                     return "killed", failed or str(code)
             finally:
                 text = (ROOT / change.path).read_text()
