@@ -5,6 +5,7 @@ stopped run goes on from it. The exit code is 1 if a mutant survived that is not
 """
 
 import argparse
+import functools
 import json
 import sys
 import tempfile
@@ -40,6 +41,7 @@ def files(kind):
                 yield name
 
 
+@functools.cache
 def chosen(kind, seed):
     """Every change of a kind of code, in a seed's order."""
     every = [change for path in files(kind) for change in changes(ROOT, path)]

@@ -25,13 +25,14 @@ SAME_BITS = (
 PROCESS = (
     "process::test_threadpool_limits_are_obeyed process::test_omp_num_threads_is_obeyed process::test_bad_thread_counts "
     "process::test_a_forked_child_can_train process::test_an_absent_team_is_an_error_at_the_first_large_call "
-    "process::test_a_team_is_at_most_twice_the_allowed_processors"
+    "process::test_a_team_is_at_most_twice_the_allowed_processors "
+    "concurrency::test_the_team_for_every_stack_size"
 )
 # The quick tests of a folder's or a file's code, the fastest first; the first entry that fits.
 TESTS = [
     ("cpp/kernels/gemm cpp/kernels/packing cpp/kernels/streaming cpp/kernels/tiles", "kernel_edges dense matmul long_sums"),
-    ("cpp/kernels/losses cpp/kernels/softmax", "kernels losses trust engine"),
-    ("cpp/kernels/optimizers", "kernels optimizers engine"),
+    ("cpp/kernels/losses cpp/kernels/softmax", "kernels losses kernel_edges trust engine"),
+    ("cpp/kernels/optimizers", "kernels kernel_edges optimizers engine"),
     ("cpp/kernels/math cpp/kernels/activations cpp/kernels/elementwise cpp/kernels/simd",
      "kernels math elementwise random kernel_edges"),
     ("cpp/kernels", "kernels elementwise kernel_edges random math dense losses"),
@@ -152,7 +153,9 @@ class Project:
             arguments.append("::".join([f"tests/test_{module}.py", *test]))
         code, out = child.run(self.folder, paths, self.scratch, arguments, seconds)
         failed = re.search(r"^(?:FAILED|ERROR) (?:tests/)?(\S+)", out, re.M)
-        return code, failed[1] if failed else out.strip()[-200:] if code else ""
+        if failed or code == 0:
+            return code, failed[1] if failed else ""
+        return code, f"exit code {code}: {out.strip()[:80]}"
 
     def seconds(self, tests, only):
         """How long the unchanged code takes. It must pass: otherwise a mutant's failure means nothing."""
