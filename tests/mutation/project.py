@@ -160,6 +160,8 @@ class Project:
     def seconds(self, tests, only):
         """How long the unchanged code takes. It must pass: otherwise a mutant's failure means nothing."""
         if (tests, only) not in self._seconds:
+            if self.kind == "cpp" and not self.build():  # what was built last may be a mutant
+                raise SystemExit("the unchanged code does not compile")
             began = time.monotonic()
             code, failed = self.run(tests, 1800, only)
             if code != 0:
