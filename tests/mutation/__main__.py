@@ -78,8 +78,10 @@ def to_do(options, results):
         yield from sorted(batch, key=cost)
 
 
-def report(results):
-    reasons = known()
+def report(kind, results):
+    """Prints the figures of the results that are of the code as it is now; returns the survivors without a reason."""
+    reasons, now = known(), {change.key for change in chosen(kind, 0)}
+    results = {key: fate for key, fate in results.items() if key in now}
     survived = [key for key, (fate, _) in results.items() if fate == "survived"]
     kinds = {
         kind: [k for k in survived if reasons.get(k, ("",))[0] == kind]
@@ -124,7 +126,7 @@ def main():
             out.write_text(json.dumps(results, indent=1, ensure_ascii=False))
             took = time.monotonic() - began
             print(f"{fate} ({took:.0f} s): {change.line + 1}: {change.key}; {by}", flush=True)
-    return 1 if report(results) else 0
+    return 1 if report(options.kind, results) else 0
 
 
 if __name__ == "__main__":
