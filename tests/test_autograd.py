@@ -324,8 +324,11 @@ def test_an_edit_is_found_after_thousands_of_others():
     y = (x * x).sum()
     with no_grad():
         x[0] = 3.0
-        for _ in range(2500):
-            Tensor([1.0, 2.0])[0] = 3.0
+        others = [Tensor([1.0, 2.0]) for _ in range(2500)]
+        for other in others:
+            other[0] = 3.0
+        del other, others
+        Tensor([1.0, 2.0])[0] = 3.0
     assert len(edits._places) <= 1001
     with pytest.raises(RuntimeError, match="edited in place after the forward pass"):
         y.backward()
