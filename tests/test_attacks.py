@@ -1,6 +1,8 @@
 """The short forms of the attacking programs; each runs longer by its own command (CONTRIBUTING.md)."""
 
 import io
+import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +13,7 @@ import attack
 import pytest
 from mutation.__main__ import PLACES, chosen
 from mutation.changes import CPP_TEXT
-from mutation.project import known, speed_only
+from mutation.project import REASONS, known
 
 TESTS = Path(__file__).parent
 
@@ -65,18 +67,21 @@ def test_reasons_of_surviving_mutants_are_of_the_code():
     """A changed line takes its reason with it."""
     every = [change for kind in PLACES for change in chosen(kind, 0)]
     assert set(known()) <= {change.key for change in every}
-    assert sum(map(speed_only(), every)) > 50
+    for entry in json.loads(REASONS.read_text())["speed"]:
+        assert any(
+            c.path == entry["path"] and re.search(entry["lines"], c.before) for c in every
+        ), entry
 
 
-def test_mutants_of_schedules_are_killed(tmp_path):
+def test_mutants_of_descent_are_killed(tmp_path):
     command = [
         sys.executable,
         str(TESTS / "mutation"),
         "python",
         "--count",
-        "3",
+        "2",
         "--only",
-        "schedules.py",
+        "descent.py",
     ]
     done = subprocess.run(
         [*command, "--out", str(tmp_path / "out.json")], capture_output=True, text=True

@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[2]
 # A mutant gets so many times the seconds of the unchanged code, and at least so many seconds.
 PATIENCE, LEAST = 3, 20
 
-SLOW = "not batches_larger_than_a_block"  # left out
+# Left out: what is slow, and what needs an installed package.
+SLOW = "not batches_larger_than_a_block and not the_installed_command"
 
 SAME_BITS = (
     "process::test_the_same_bits_for_any_number_of_threads process::test_kernels_give_the_same_bits_for_any_number_of_threads "
@@ -174,7 +175,7 @@ class Project:
         """The copies of a file that are changed, and which tests are run, until a mutant is killed. A kernel is changed
         for one scalar type at a time; what the callers of the kernels share with them, for all at once."""
         if self.kind == "python":
-            return [([self.folder / path], "")]
+            return [([self.folder / path], SLOW)]
         inner = path.removeprefix("cpp/")
         if inner.startswith("kernels/") and inner not in (
             "kernels/table.hpp",
