@@ -1,10 +1,19 @@
 """The short forms of the attacking programs; each runs longer by its own command (docs/reliability.md)."""
 
+import io
+import json
+import re
 import shutil
+import subprocess
+import sys
+import tokenize
 from pathlib import Path
 
 import attack
 import pytest
+from mutation.__main__ import PLACES, chosen
+from mutation.changes import CPP_TEXT
+from mutation.project import REASONS, known
 
 TESTS = Path(__file__).parent
 
@@ -37,3 +46,52 @@ def test_short_form(program, name, attempts):
     path = TESTS / program / "__main__.py"
     found = attack.run(path, name, attempts, seed=0, chunk=attempts, again=again)
     assert not found, "\n".join(f"{number}: {told}: {wrong}" for number, told, wrong in found)
+
+
+def texts(path, line):
+    """The strings and comments of a line."""
+    if not path.endswith(".py"):
+        return CPP_TEXT.findall(line)
+    kinds, found = (tokenize.STRING, tokenize.COMMENT), []
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(line.strip()).readline):
+            found += [token.string] if token.type in kinds else []
+    except (tokenize.TokenError, IndentationError):
+        pass  # a line of a longer expression
+    return found
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_mutants_change_no_text(kind):
+    every = chosen(kind, 0)
+    assert len(every) > 2000
+    for change in every[:1000]:
+        if change.after.strip() not in ("", "pass"):
+            assert texts(change.path, change.before) == texts(change.path, change.after), change
+
+
+def test_reasons_of_surviving_mutants_are_of_the_code():
+    """A changed line takes its reason with it."""
+    every = [change for kind in PLACES for change in chosen(kind, 0)]
+    assert set(known()) <= {change.key for change in every}
+    for entry in json.loads(REASONS.read_text())["speed"]:
+        assert any(
+            c.path == entry["path"] and re.search(entry["lines"], c.before) for c in every
+        ), entry
+
+
+def test_mutants_of_descent_are_killed(tmp_path):
+    command = [
+        sys.executable,
+        str(TESTS / "mutation"),
+        "python",
+        "--count",
+        "2",
+        "--only",
+        "descent.py",
+    ]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "out.json")], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "of the other 2, 2 killed" in done.stdout

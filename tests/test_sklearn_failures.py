@@ -273,3 +273,15 @@ def test_callbacks_see_the_curves_while_training():
         model.fit(X, Y)
     assert seen == [(1, 1), (2, 2), (3, 3), (4, 4)]
     assert isinstance(model.network_, nb.MLP)
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize(("limits", "warned"), [({"max_iter": 2}, True), ({"tol": 10.0}, False)])
+def test_lbfgs_warns_if_and_only_if_it_has_not_converged(kind, limits, warned):
+    x, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        kind(hidden_layer_sizes=(4,), solver="lbfgs", random_state=0, **limits).fit(x, y)
+    assert [str(w.message).startswith("lbfgs failed to converge after 2") for w in seen] == [
+        True
+    ] * warned

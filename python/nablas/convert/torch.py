@@ -196,12 +196,6 @@ def _of_sequential(model: Any) -> tuple[list[tuple[Any, Any]], list[str], str | 
     return pairs, names[:last], names[last] if len(names) > last else None
 
 
-<<<<<<< HEAD
-def _array(tensor: Any) -> Array:
-    if hasattr(tensor, "detach"):
-        tensor = tensor.detach().cpu().numpy()
-    return _checks.plain_array("model", tensor)  # type: ignore[no-any-return]
-=======
 def _array(name: str, tensor: Any) -> Array:
     """A tensor or array as floats; half precisions as float32, which holds them exactly."""
     if hasattr(tensor, "detach"):
@@ -209,8 +203,8 @@ def _array(name: str, tensor: Any) -> Array:
         kind = str(tensor.dtype)
         tensor = tensor.float() if kind in ("torch.bfloat16", "torch.float16") else tensor
         tensor = tensor.numpy()
-    array = np.asarray(tensor)
+    array = _checks.plain_array("model", tensor)
     if array.dtype.kind != "f":
         raise ValueError(f"model: expected floating weights, got {array.dtype} in {name!r}")
-    return array.astype(np.float32) if array.dtype.itemsize < 4 else array
->>>>>>> linear
+    floats: Array = array.astype(np.float32) if array.dtype.itemsize < 4 else array
+    return floats
