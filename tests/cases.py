@@ -8,7 +8,6 @@ matrix product against the bound of Higham's Accuracy and Stability of Numerical
 import itertools
 
 import numpy as np
-from sklearn.datasets import load_iris
 
 import nablas as nb
 from nablas import _core, kernels, reference
@@ -165,6 +164,8 @@ def small(**settings):
 
 
 def iris():
+    from sklearn.datasets import load_iris  # here: an emulated processor has no scikit-learn
+
     x, y = load_iris(return_X_y=True)
     return (x - x.mean(axis=0)) / x.std(axis=0), y
 

@@ -10,6 +10,7 @@ import pytest
 import nablas as nb
 from nablas import autograd as ag
 from nablas.autograd import Function, Tensor, grad, no_grad
+from nablas.autograd.recording import edits
 
 
 def leaf(values, **settings):
@@ -315,6 +316,22 @@ def test_edits_of_results_and_constants():
     c += 1.0
     with pytest.raises(RuntimeError, match="its input 1 of shape"):
         product.sum().backward()
+
+
+def test_an_edit_is_found_after_thousands_of_others():
+    """Edits of arrays that no longer exist are forgotten, the others are not."""
+    x = leaf([1.0, 2.0])
+    y = (x * x).sum()
+    with no_grad():
+        x[0] = 3.0
+        others = [Tensor([1.0, 2.0]) for _ in range(2500)]
+        for other in others:
+            other[0] = 3.0
+        del other, others
+        Tensor([1.0, 2.0])[0] = 3.0
+    assert len(edits._places) <= 1001
+    with pytest.raises(RuntimeError, match="edited in place after the forward pass"):
+        y.backward()
 
 
 def test_edits_that_would_falsify_the_graph_are_refused():

@@ -231,6 +231,11 @@ def test_numpy_functions_of_tensors(call):
     assert isinstance(y, Tensor)
     np.testing.assert_allclose(y.data, call(x.data), rtol=1e-14)
     assert ag.gradcheck(call, x)
+    single = x.data.astype(np.float32)
+    assert call(Tensor(single, requires_grad=True)).dtype == call(single).dtype
+    with ag.no_grad():
+        whole = np.arange(1, 7).reshape(2, 3)
+        assert call(Tensor(whole)).dtype == call(whole).dtype
 
 
 def test_numpy_functions_that_give_no_tensor_or_none():

@@ -315,3 +315,53 @@ def test_statistics_of_huge_numbers():
         statistics.update(pl.DataFrame({"x": [value, value], "y": [1.0, 2.0]}))
     with pytest.raises(ValueError, match="column 'x'"):
         statistics.finish().matrix(pl.DataFrame({"x": [1e300, 0.0]}))
+
+
+def test_rows_are_those_of_the_csv_module(tmp_path):
+    """Quotes, comments, blank lines and ends of lines; messages name the file's own line."""
+    read_as = lambda text, **how: frame_of(tmp_path, text, how=Format(**how)).rows()  # noqa: E731
+    assert read_as("a,b\n1,2\n\n3,4\n\n") == [(1, 2), (3, 4)]
+    assert read_as("a\n1\n\n3\n") == [(1,), (None,), (3,)]
+    assert read_as("a,b\r1,2\r3,4\r") == [(1, 2), (3, 4)]
+    assert read_as('#x\na,b\n1,"x\n#y"\n#z\n2,w\n', comment="#") == [(1, "x\n#y"), (2, "w")]
+    assert read_as('a,b\n1, "x, y"\n2, "z"\n') == [(1, "x, y"), (2, "z")]
+    assert read_as("a b\n1   2\n3 4\n", separator=" ") == [(1, 2), (3, 4)]
+    assert frame_of(tmp_path, 'a,"",c\n1,2,3\n').columns == ["a", "column_2", "c"]
+    for text, message in [
+        ("#x\n\na,b\n1,2\n3\n", "expected 2 fields, got 1 on line 5"),
+        ('a,b\n1,"2\n3,4\n', "expected a closing quote in the row of line 2, got none"),
+        ('a,b\n1,2\n"', "expected a closing quote in the row of line 3, got none"),
+        ('a,"",column_2\n1,2,3\n', "expected distinct column names"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            frame_of(tmp_path, text, how=Format(comment="#"))
+
+
+def test_columns_of_parquet_files(tmp_path):
+    """Enumerations are text; times that Python lacks and durations as classes are refused by name."""
+    path = tmp_path / "t.parquet"
+    enumeration = pl.Series(["u", "v", "u"], dtype=pl.Enum(["u", "v"]))
+    pl.DataFrame({"e": enumeration, "y": [1.0, 2.0, 3.0]}).write_parquet(path)
+    frame = read(str(path), "y")[0]
+    statistics = Statistics("y", "auto")
+    statistics.update(frame)
+    assert statistics.finish().features == ["e=u", "e=v"]
+    for last in (2_932_897, -719_163, 2**31 - 1):
+        day = pl.Series([0, last], dtype=pl.Int32).cast(pl.Date)
+        pl.DataFrame({"d": day}).write_parquet(path)
+        with pytest.raises(ValueError, match="column 'd': expected times of the years 1 to 9999"):
+            read(str(path), None)
+    took = pl.DataFrame({"x": [1, 2], "y": pl.Series([1, 2]).cast(pl.Duration("us"))})
+    with pytest.raises(ValueError, match="target 'y': expected text or numbers, got durations"):
+        Statistics("y", "auto").update(took)
+
+
+def test_numbers_too_far_apart_and_missing_targets():
+    statistics = Statistics("y", "auto")
+    statistics.update(pl.DataFrame({"x": [1e300, -1e300], "y": ["a", "b"]}))
+    with pytest.raises(ValueError, match="column 'x': expected numbers less than 1e150 apart"):
+        statistics.finish()
+    statistics = Statistics("y", "regression")
+    statistics.update(pl.DataFrame({"x": [1.0, 2.0], "y": [1.0, 2.0]}))
+    with pytest.raises(ValueError, match="target 'y': expected numbers, got None in row 2"):
+        statistics.finish().targets(pl.DataFrame({"x": [1.0, 2.0], "y": [1.0, None]}))

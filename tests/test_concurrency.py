@@ -13,7 +13,7 @@ import pytest
 from cases import rng, small
 
 import nablas as nb
-from nablas import kernels
+from nablas import _core, kernels
 
 pytestmark = pytest.mark.usefixtures("team")
 
@@ -224,3 +224,29 @@ def test_an_optimizer_can_be_copied_and_pickled():
     for twin in (copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))):
         assert repr(twin) == repr(optimizer)
         small().fit(X, Y, optimizer=twin, epochs=1)
+
+
+STACKS = {  # of OMP_STACKSIZE: KiB without a unit; OpenMP's threads from 256 KiB to 8 MiB
+    "262144B": "openmp", "262143b": "threads", "256": "openmp", "255": "threads", "256k": "openmp", "255 K": "threads",
+    "  8192": "openmp", "8193": "threads", "8M": "openmp", "8   m": "openmp", "9M": "threads", "0.5m": "openmp", "0.2M": "threads",
+    "0.007G": "openmp", "0.01 g": "threads", "1G": "threads", "0": "openmp", "": "openmp", "none": "openmp", "512x": "openmp",
+}  # fmt: skip
+
+
+@pytest.mark.skipif(not _core.has_openmp or not hasattr(os, "fork"), reason="needs OpenMP and fork")
+@pytest.mark.parametrize("variable", ["OMP_STACKSIZE", "GOMP_STACKSIZE"])
+def test_the_team_for_every_stack_size(variable, monkeypatch):
+    """The team is chosen at the first question, so each child asks once."""
+    monkeypatch.delenv("NABLAS_TEAM")
+    code = f"""
+import os
+from nablas import _core
+for size, want in {STACKS!r}.items():
+    child = os.fork()
+    if child == 0:
+        os.environ[{variable!r}] = size
+        os._exit(_core.team()[0] != want)
+    if os.waitpid(child, 0)[1]:
+        print(repr(size), "expected", want)
+"""
+    assert run(code)[:2] == (0, "")

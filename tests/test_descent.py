@@ -104,3 +104,10 @@ def test_errors():
         nb.gradient_descent(lambda x: float(x[0] ** 2), lambda x: 2 * x, [1.0], 10.0)
     with pytest.raises(ValueError, match="learning_rate"):
         nb.gradient_descent(lambda x: 0, lambda x: x, [0], -1)
+
+
+def test_a_result_is_shown_without_its_iterations():
+    shown = repr(nb.gradient_descent(lambda x: x @ x, lambda x: 2 * x, [1.0, 2.0], keep_path=True))
+    assert "converged=True" in shown
+    assert "costs=" not in shown
+    assert "path=" not in shown

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from cases import relative_error, rng, strange_layouts
+from cases import relative_error, rng, strange_layouts, thresholds
 
 import nablas as nb
 from nablas import kernels, reference
@@ -147,6 +147,14 @@ def test_gather_rows(isa, dtype, source):
         got = kernels.gather_rows(view, indices, dtype=dtype)
         np.testing.assert_array_equal(got, view[indices].astype(dtype))
     assert kernels.gather_rows(x, indices[:0]).shape == (0, 7)
+
+
+def test_gather_rows_of_every_width(isa, dtype):
+    """Rows of its own type are copied by vectors, overlapping ones at the end, and long rows as bytes."""
+    for width in range(12 * thresholds(dtype)["lanes"] + 2):
+        x = rng().standard_normal((9, width)).astype(dtype)
+        indices = rng(1).integers(0, 9, 12)
+        np.testing.assert_array_equal(kernels.gather_rows(x, indices), x[indices])
 
 
 def test_gather_refuses_bad_indices():

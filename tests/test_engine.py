@@ -130,6 +130,39 @@ def test_every_output_with_every_loss_it_fits(output, loss):
     assert relative_error(net.gradient(x, y, loss=loss), want) < 1e-12
 
 
+# Every output, every loss.
+DIVIDED = {(output, "huber") for output, _ in OUTPUT_LOSSES} | {
+    (link, loss) for loss, link in nb.losses().items()
+}
+
+
+@pytest.mark.parametrize(("output", "loss"), [*sorted(DIVIDED), ("softmax", "in Python")])
+def test_every_output_and_loss_divided_among_threads(output, loss, threads):
+    """Batches of 30 rows go by layers, those of 260 by rows; the last one is smaller. All bits are one thread's."""
+    x, y, weight = (
+        rng(1).normal(size=(330, 20)),
+        rng(2).dirichlet(np.ones(6), 330),
+        rng(3).random(330),
+    )
+
+    def in_python(outputs, targets, sample_weight):
+        d, share = outputs - targets, (sample_weight / sample_weight.sum())[:, None]
+        return float((share * d * d).sum()), 2 * share * d
+
+    found = set()
+    for count in (1, 2, 3):
+        threads(count)
+        net = nb.MLP([20, 60, 50, 6], ["tanh", "gelu"], output, dtype="float64", seed=1)
+        net.parameters *= 0.3
+        for size, dropout in [(30, 0.0), (260, 0.0), (260, [0.2, 0.3])]:
+            history = net.fit(
+                x, y, loss=in_python if loss == "in Python" else loss, optimizer=nb.SGD(1e-3), batch_size=size,
+                epochs=1, seed=2, sample_weight=weight, dropout=dropout, l2=1e-3,
+            )  # fmt: skip
+        found.add((net.parameters.tobytes(), net.forward(x).tobytes(), history.loss[-1]))
+    assert len(found) == 1
+
+
 @pytest.mark.parametrize("rates", [[0.0, 0.4], [0.3, 0.0], [0.5, 0.5]])
 def test_dropout_follows_the_reference(isa, rates):
     net, twin, x, y = build("cross_entropy", 70)

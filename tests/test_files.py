@@ -239,3 +239,26 @@ def test_loading_a_pipe_does_not_wait(tmp_path):
         nb.MLP.load(tmp_path / "pipe")
     with pytest.raises(IsADirectoryError):
         nb.MLP.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["replace", "chmod", "fsync", "stat", "open"])
+@pytest.mark.parametrize("times", [1, 3])
+def test_an_interruption_is_no_error(tmp_path, monkeypatch, name, times):
+    """Of any system call of a write: it is done once more, and nothing is left."""
+    real, left = getattr(os, name), [times]
+
+    def interrupted(*arguments, **settings):
+        if (left[0] and str(tmp_path) in str(arguments[0])) or (left[0] and name == "fsync"):
+            left[0] -= 1
+            raise InterruptedError(4, "Interrupted system call")
+        return real(*arguments, **settings)
+
+    path = tmp_path / "f"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, name, interrupted)
+    _files.write(path, b"new")
+    _files.check(path)
+    monkeypatch.undo()
+    assert not left[0]
+    assert path.read_bytes() == b"new"
+    assert [p.name for p in tmp_path.iterdir()] == ["f"]

@@ -206,3 +206,32 @@ def test_without_safetensors(monkeypatch, tmp_path):
         ImportError, match=r'safetensors is needed for this: pip install "nablas\[io\]"'
     ):
         trained().save(tmp_path / "m.safetensors")
+
+
+def test_a_file_is_one_of_safetensors(tmp_path, dtype):
+    """Our writer makes what theirs reads: names, shapes, contents, and tensors at multiples of 8."""
+    from safetensors.numpy import load_file
+
+    net = nb.MLP([3, 5, 2], output="softmax", dtype=dtype, seed=1)
+    path = tmp_path / "m.safetensors"
+    for note in range(9):
+        net.save(path, extra={"note": "ü" * note})
+        assert (8 + int.from_bytes(path.read_bytes()[:8], "little")) % 8 == 0
+        found = load_file(path)
+        assert set(found) == {f"layers.{i}.{kind}" for i in (0, 1) for kind in ("weight", "bias")}
+        for i in (0, 1):
+            np.testing.assert_array_equal(found[f"layers.{i}.weight"], net.weights[i])
+            np.testing.assert_array_equal(found[f"layers.{i}.bias"], net.biases[i])
+
+
+def test_epochs_beyond_what_the_core_counts(tmp_path):
+    net = nb.MLP([3, 2], seed=1)
+    x, y = np.ones((4, 3)), np.ones((4, 2))
+    with pytest.raises(ValueError, match="epochs: expected at most 4294967295, got 4294967296"):
+        net.fit(x, y, epochs=2**32)
+    net.engine.epochs = 2**32 - 2
+    net.save(tmp_path / "m.safetensors")
+    again = nb.MLP.load(tmp_path / "m.safetensors")
+    again.fit(x, y, epochs=1)
+    with pytest.raises(ValueError, match="epochs: expected at most 0"):
+        again.fit(x, y, epochs=1)

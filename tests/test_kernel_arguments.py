@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import pytest
 
+import nablas as nb
 from nablas import kernels
 from nablas._registry import LOSSES, OPTIMIZERS
 
@@ -169,3 +170,22 @@ def test_numbers_beyond_the_dtype_are_refused(dtype):
                 function(z, z, **{setting: too_large})
             with pytest.raises(ValueError, match=rf"^{setting}: expected a number above 0"):
                 function(z, z, **{setting: 1e-50})
+
+
+@pytest.mark.parametrize(
+    "function",
+    [getattr(kernels, name) for name in kernels.__all__]
+    + [nb.isa, nb.num_threads, nb.set_num_threads, nb.available_isas],
+)
+@pytest.mark.parametrize(
+    "given", [((), {"none_of_these": 1}), ((1,) * 20, {}), ((), {"\ud800": 1})]
+)
+def test_arguments_that_a_function_does_not_take(function, given):
+    """The message tells the signature, not the binding layer's types."""
+    positional, named = given
+    with pytest.raises(TypeError) as raised:
+        function(*positional, **named)
+    text = str(raised.value)
+    assert text.startswith(f"{function.__name__}: expected the arguments (")
+    assert "Invoked" not in text
+    assert "incompatible" not in text

@@ -108,22 +108,21 @@ def test_gradients_over_rows(dtype, threads, n, sizes):
 
 
 def test_wide_rows_in_blocks(threads):
-    """Blocks of rows that are bounded by memory end at the sums' blocks, too."""
-    n = BLOCK + 300
-    x, y = rng(1).normal(size=(n, 6000)).astype(np.float32), rng(2).normal(size=n)
-    net = nb.MLP([6000, 1], seed=0)
+    """Blocks of rows that are bounded by memory end at the sums' blocks, too. More outputs than lanes, and a ragged end."""
+    n, outputs = BLOCK + 300, 2 * thresholds("float32")["lanes"] + 3
+    x = rng(1).normal(size=(n, 6000)).astype(np.float32)
+    y = rng(2).normal(size=(n, outputs)).astype(np.float32)
+    net = nb.MLP([6000, outputs], seed=0)
     found = []
     for count in (1, 2):
         threads(count)
         found.append(net.gradient(x, y))
     np.testing.assert_array_equal(found[0], found[1])
-    outputs = net.forward(x)
-    delta = kernels.mse(outputs, y[:, None].astype(np.float32))[1]
-    exact = x.astype(float).T @ delta[:, 0].astype(float)
-    bound = gamma(BLOCK + 3, "float32") * (
-        np.abs(x).astype(float).T @ np.abs(delta[:, 0]).astype(float)
-    )
-    assert (np.abs(found[0][1:] - exact) <= bound).all()
+    delta = kernels.mse(net.forward(x), y)[1].astype(float)
+    ones_and_x = np.hstack([np.ones((n, 1)), x])
+    excess = np.abs(found[0].reshape(6001, outputs) - ones_and_x.T @ delta)
+    bound = gamma(BLOCK + 3, "float32") * (np.abs(ones_and_x).T @ np.abs(delta))
+    assert (excess <= bound).all()
 
 
 def test_sums_do_not_stagnate():

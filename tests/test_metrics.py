@@ -116,3 +116,27 @@ def test_layouts_give_the_same_bits(name):
     want = function(y, p)
     for (layout, odd_y), (_, odd_p) in zip(strange_layouts(y), strange_layouts(p), strict=True):
         assert function(odd_y, odd_p) == want, layout
+
+
+ONE_HOT, SHARES = np.eye(3)[[0, 1, 2, 0]], np.full((4, 3), 1 / 3)
+CHECKED = {  # a call of an array whose every entry is checked, the array, and entries that are refused
+    "accuracy": (lambda y: metrics.accuracy(y, [0, 1, 2, 0]), ONE_HOT, [2.0, 0.5, -1.0, np.nan]),
+    "targets": (lambda y: metrics.binary_cross_entropy(y, SHARES), ONE_HOT, [1.01, -0.01, np.nan]),
+    "shares": (lambda y: metrics.cross_entropy(y, SHARES), ONE_HOT, [-0.5, np.nan]),
+    "probabilities": (lambda p: metrics.cross_entropy(ONE_HOT, p), SHARES, [1.5, -0.5, np.nan]),
+    "one probability": (lambda p: metrics.binary_cross_entropy(ONE_HOT, p), SHARES, [1.01, -0.01, np.nan]),
+    "relevance": (lambda y: metrics.precision_at_k(y, SHARES, 1), ONE_HOT, [2.0, 0.5, -1.0, np.nan]),
+    "scores": (lambda s: metrics.precision_at_k(ONE_HOT, s, 1), SHARES, [np.nan]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_one_bad_entry_among_good_ones(name):
+    call, good, bad = CHECKED[name]
+    call(good)
+    for place in np.ndindex(good.shape):
+        for value in bad:
+            odd = good.copy()
+            odd[place] = value
+            with pytest.raises(ValueError, match="expected"):
+                call(odd)

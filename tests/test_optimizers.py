@@ -269,3 +269,11 @@ def test_updates_are_pytorchs(request, rule, setting):
         parameter.grad = torch.tensor(gradient)
         optimizer.step()
     np.testing.assert_allclose(ours, parameter.detach().numpy(), rtol=1e-12, atol=1e-14)
+
+
+def test_default_learning_rates():
+    """Part of the interface: a fit without settings is repeated by a later version."""
+    found = {name: nb.optimizers.as_optimizer(name).learning_rate for name in nb.optimizers.names()}
+    assert found == {
+        "sgd": 0.01, "adam": 0.001, "adamw": 0.001, "nadam": 0.002, "rmsprop": 0.01, "adagrad": 0.01,
+    }  # fmt: skip

@@ -133,7 +133,7 @@ def test_loss_landscape(net):
     for settings, message in [
         ({"directions": [first[:3]]}, "directions: expected shape"),
         ({"directions": [first] * 3}, "one or two, got 3"),
-        ({"kind": "bars"}, "contour or surface"),
+        ({"kind": "bars"}, "one of contour, surface"),
         ({"resolution": 1}, "resolution: expected at least 2"),
         ({"kind": "surface", "ax": plt.subplots()[1]}, "3d"),
     ]:

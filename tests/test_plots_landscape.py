@@ -165,7 +165,7 @@ def test_wrong_points_and_networks(three):
         ([three[0], three[0]], {}, "zeros at 0"),
         (three[:2], {"names": ["a", "a"]}, "2 different ones"),
         (three[:2], {"resolution": 1}, "resolution"),
-        (three[:2], {"kind": "bars"}, "contour or surface"),
+        (three[:2], {"kind": "bars"}, "one of contour, surface"),
     ]:
         with pytest.raises(ValueError, match=message):
             LossLandscapeDisplay.from_networks(nets, X, Y, **settings)

@@ -98,9 +98,10 @@ def test_descent_without_shuffling_takes_scikit_learns_path(solver, weighted):
     assert (ours.n_iter_, ours.t_) == (other.n_iter_, other.t_)
 
 
+@pytest.mark.parametrize(("momentum", "nesterov"), [(0, False), (0.9, False), (0.9, True)])
 @pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "adaptive"])
-def test_learning_rates(learning_rate):
-    settings = dict(hidden_layer_sizes=(4,), solver="sgd", momentum=0, learning_rate=learning_rate, max_iter=30, shuffle=False, random_state=0, learning_rate_init=0.3, batch_size=50, tol=0.02, n_iter_no_change=2)  # fmt: skip
+def test_learning_rates(learning_rate, momentum, nesterov):
+    settings = dict(hidden_layer_sizes=(4,), solver="sgd", momentum=momentum, nesterovs_momentum=nesterov, learning_rate=learning_rate, max_iter=30, shuffle=False, random_state=0, learning_rate_init=0.3, batch_size=50, tol=0.02, n_iter_no_change=2)  # fmt: skip
     ours = MLPClassifier(**settings).fit(X, Y)
     other = theirs.MLPClassifier(**settings).fit(X, Y)
     assert ours.n_iter_ == other.n_iter_

@@ -8,22 +8,13 @@ import warnings
 import numpy as np
 import pytest
 from scipy import sparse
-from sklearn import linear_model, neural_network
+from sklearn import neural_network
 from sklearn.datasets import load_iris
 from sklearn.preprocessing import StandardScaler
 
 import nablas as nb
 from nablas import _core
-from nablas.sklearn import (
-    LinearRegression,
-    LogisticRegression,
-    MLPClassifier,
-    MLPRegressor,
-    Perceptron,
-    to_onnx,
-    to_sklearn,
-    to_torch,
-)
+from nablas.sklearn import MLPClassifier, MLPRegressor, to_onnx, to_sklearn, to_torch
 
 X, Y = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(X)
@@ -295,7 +286,7 @@ def test_a_network_before_any_data():
         MLPRegressor(hidden_layer_sizes=(5.5,)).initialize(3)
 
 
-# ---- several targets, linear models ------------------------------------------------------------
+# ---- several targets ---------------------------------------------------------------------------
 
 
 def test_several_targets_when_only_some_classes_are_seen():
@@ -322,28 +313,9 @@ def test_input_gradients_of_several_targets():
         np.testing.assert_allclose(gradients[:, :, j], (up - down) / (2 * step), atol=1e-8)
 
 
-def test_linear_models_take_what_scikit_learns_take():
-    weight = np.where(Y == 0, 5.0, 1.0)
-    settings = {"class_weight": "balanced", "tol": 1e-9, "max_iter": 1000}
-    mine = LogisticRegression(**settings).fit(X, Y, weight)
-    others = linear_model.LogisticRegression(**settings).fit(X, Y, weight)
-    np.testing.assert_allclose(mine.predict_proba(X), others.predict_proba(X), atol=1e-3)
-    column = LinearRegression().fit(X, X[:, :1] * 2 + 1)
-    assert column.coef_.shape == (1, 4)
-    assert column.predict(X).shape == (150, 1)
-    assert column.intercept_ == pytest.approx(1, rel=1e-4)
-    for model in (LogisticRegression(), Perceptron()):
-        with pytest.raises(ValueError, match="1d array"):
-            model.fit(X, SEVERAL)
-        with pytest.raises(ValueError, match="only one class"):
-            model.fit(X, np.zeros(150))
+def test_regressors_refuse_labels():
     with pytest.raises(ValueError, match="y: expected numbers"):
         MLPRegressor(**SMALL).fit(X, Y.astype(str))
-    twin = to_sklearn(mine)
-    np.testing.assert_allclose(twin.predict_proba(X), mine.predict_proba(X))
-    assert (twin.hidden_layer_sizes, twin.alpha) == ((), 1.0)
-    with pytest.raises(ValueError, match="Perceptron"):
-        to_sklearn(Perceptron().fit(X, Y))
 
 
 def test_labels_that_came_sparse_leave_sparse():

@@ -158,10 +158,14 @@ bool flag_argument(py::handle value, const char* name) {
 
 std::string name_argument(py::handle value, const char* name) {
   if (!PyUnicode_Check(value.ptr())) type_error(name, "a string", type_name(value));
-  Py_ssize_t size = 0;
-  const char* const text = PyUnicode_AsUTF8AndSize(value.ptr(), &size);
-  if (text == nullptr) throw py::error_already_set();
-  return {text, static_cast<std::size_t>(size)};
+  return printable(value);
+}
+
+std::string printable(py::handle text) {
+  const auto bytes =
+      py::reinterpret_steal<py::object>(PyUnicode_AsEncodedString(text.ptr(), "utf-8", "backslashreplace"));
+  if (!bytes) throw py::error_already_set();
+  return {PyBytes_AS_STRING(bytes.ptr()), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes.ptr()))};
 }
 
 void check_finite_scalar(double value, const char* name) {

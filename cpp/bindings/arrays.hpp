@@ -50,6 +50,8 @@ std::uint64_t integer_argument(py::handle value, const char* name, std::uint64_t
 double number_argument(py::handle value, const char* name);
 bool flag_argument(py::handle value, const char* name);
 std::string name_argument(py::handle value, const char* name);
+// UTF-8 of a str, with an escape for what has none: half of a pair of surrogates.
+std::string printable(py::handle text);
 py::dtype dtype_argument(py::handle value, const char* name);
 std::string type_name(py::handle value);
 

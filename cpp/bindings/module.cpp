@@ -1,6 +1,9 @@
 // Contents of nablas._core.
 #include <pybind11/pybind11.h>
 
+#include <string>
+
+#include "bindings/arrays.hpp"
 #include "bindings/gil.hpp"
 #include "network/dispatch.hpp"
 
@@ -16,6 +19,18 @@ void bind_optimizers(py::module_&);
 void bind_random(py::module_&);
 void bind_network(py::module_&);
 void bind_trainer(py::module_&);
+
+// Adds an overload that is tried last: a call with other arguments is told the signature, in the place of pybind11's
+// list of C++ types. The function takes Python objects only, so no conversion is lost by the overload.
+void explain_calls(py::module_& m, const std::string& name) {
+  const py::object known = m.attr(name.c_str()).attr("__text_signature__");
+  const std::string signature = known.is_none() ? "()" : known.cast<std::string>();
+  m.def(name.c_str(), [name, signature](const py::args& args, const py::kwargs& kwargs) -> py::object {
+    std::string got = std::to_string(args.size()) + " by position";
+    for (const auto& item : kwargs) got += ", " + printable(item.first);
+    throw py::type_error(name + ": expected the arguments " + signature + ", got " + got);
+  });
+}
 
 }  // namespace nablas
 
@@ -34,6 +49,9 @@ PYBIND11_MODULE(_core, module) {
   for (const auto& item : nablas::py::dict(module.attr("__dict__")))
     if (!before.contains(item.first)) kernels.append(item.first);
   module.attr("kernels") = nablas::py::tuple(kernels);
+  for (const auto& name : kernels) nablas::explain_calls(module, name.cast<std::string>());
+  for (const char* name : {"num_threads", "set_num_threads", "isa", "available_isas"})
+    nablas::explain_calls(module, name);
   nablas::py::module_::import("atexit").attr("register")(nablas::py::cpp_function([] { nablas::end_sections(2.0); }));
   nablas::bind_network(module);
   nablas::bind_trainer(module);

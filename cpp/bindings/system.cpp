@@ -125,11 +125,11 @@ void read_hyperparameters(const char* owner, const Hyperparameter* known, const 
   for (const auto& item : values) {
     bool is_known = false;
     for (int i = 0; i < max_hyperparameters && known[i].name != nullptr; ++i)
-      is_known |= item.first.cast<std::string>() == known[i].name;
+      is_known |= printable(item.first) == known[i].name;
     if (!is_known)
       throw py::type_error(std::string(owner) + ": expected " +
                            (choices.empty() ? "no hyperparameters" : "hyperparameters among " + choices) + ", got '" +
-                           item.first.cast<std::string>() + "'");
+                           printable(item.first) + "'");
   }
 }
 

@@ -202,6 +202,25 @@ void bind(py::module_& m, const std::string& suffix) {
             self.trainer->update(rate, l2);
           },
           py::arg("learning_rate"), py::arg("l2"))
+      .def_property_readonly(
+          "states",
+          [](Train& self) {
+            py::list views;
+            for (int i = 0; i < max_optimizer_states; ++i)
+              if (self.trainer->has_state(i))
+                views.append(py::array_t<T>(self.network.parameter_count, self.trainer->state(i), py::cast(&self)));
+            return views;
+          })
+      .def_property_readonly("scalar", [](const Train& self) { return self.trainer->scalar(); })
+      .def(
+          "resume",
+          [](Train& self, int64 steps, double scalar) {
+            if (steps < 0) value_error("steps", "0 or more", std::to_string(steps));
+            const GilReleased release;
+            const std::lock_guard<Lock> lock(self.network.lock);
+            self.trainer->resume(steps, scalar);
+          },
+          py::arg("steps"), py::arg("scalar"))
       .def_property_readonly("steps", [](const Train& self) { return self.trainer->steps_done(); });
 }
 

@@ -187,11 +187,6 @@ void tree_of_blocks(const Gemm<T>& g, int64 i0, int64 j0, int64 rows, int64 colu
                  tree + top * tree_elements,
                  columns};
     if (p == 0 && g.bias != nullptr) part.bias = g.bias + j0;
-    if (p == 0 && g.accumulate) {
-      part.accumulate = true;
-      for (int64 i = 0; i < rows; ++i)
-        for (int64 j = 0; j < columns; ++j) tree[i * columns + j] = g.c[(i0 + i) * g.c_rs + j0 + j];
-    }
     gemm_in_order(part, {0, rows}, {0, columns}, workspace);
     ++top;
     for (int64 done = number; done % 2 == 0; done /= 2) add_last_two();

@@ -54,7 +54,8 @@ NABLAS_INLINE V reduced_expm1(V x, VI& n) {
   return r + r * r * p;
 }
 
-NABLAS_INLINE V power_of_two(VI n) { return from_bits((n + exponent_bias) << mantissa_bits); }
+// Any n: for NaN it is not an exponent, and the shift leaves the integers.
+NABLAS_INLINE V power_of_two(VI n) { return from_bits((VI)((VW)(n + exponent_bias) << mantissa_bits)); }
 
 NABLAS_INLINE V exp(V x) {
   constexpr T top = is_double ? T(710) : T(89), bottom = is_double ? T(-746) : T(-104);
@@ -82,10 +83,10 @@ NABLAS_INLINE V log(V x) {
   constexpr int lift = is_double ? 54 : 25;
   const VI subnormal = x < smallest_normal;
   const V scaled = subnormal ? x * T(is_double ? 0x1p54 : 0x1p25) : x;
-  // scaled = 2^e m with m in [sqrt(1/2), sqrt(2))
+  // scaled = 2^e m with m in [sqrt(1/2), sqrt(2)); modulo 2^w, because x may be negative
   const VI root_half = bits(broadcast(T(0.70710678118654752440)));
-  const VI e = (bits(scaled) - root_half) >> mantissa_bits;
-  const V m = from_bits(bits(scaled) - (e << mantissa_bits));
+  const VI e = (VI)((VW)bits(scaled) - (VW)root_half) >> mantissa_bits;
+  const V m = from_bits((VI)((VW)bits(scaled) - ((VW)e << mantissa_bits)));
   const VI exponent = e - (subnormal & I(lift));
   const V k = from_bits(exponent + bits(broadcast(round_magic))) - round_magic;
   // log(1 + f) = f - (f^2/2 - s (f^2/2 + R)), s = f / (2 + f), 2 atanh(s) = 2 s + s R

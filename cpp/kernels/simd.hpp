@@ -21,15 +21,18 @@ struct IntegerLike;
 template <>
 struct IntegerLike<float> {
   using type = std::int32_t;
+  using word = std::uint32_t;
 };
 template <>
 struct IntegerLike<double> {
   using type = std::int64_t;
+  using word = std::uint64_t;
 };
 using I = IntegerLike<T>::type;
 
 typedef T V __attribute__((vector_size(NABLAS_VECTOR_BYTES)));
 typedef I VI __attribute__((vector_size(NABLAS_VECTOR_BYTES)));
+typedef IntegerLike<T>::word VW __attribute__((vector_size(NABLAS_VECTOR_BYTES)));  // modulo 2^w, for any bits
 constexpr int lanes = NABLAS_VECTOR_BYTES / sizeof(T);
 
 #define NABLAS_INLINE inline __attribute__((always_inline))

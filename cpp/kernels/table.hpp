@@ -24,7 +24,7 @@ struct Gemm {
   T* c;  // unit column stride; overlaps neither A nor B
   int64 c_rs;
   const T* bias = nullptr;     // (columns,): the start value of every row; null: zero
-  bool accumulate = false;     // start from C instead (the only case in which C is read)
+  bool accumulate = false;     // start from C instead (the only case in which C is read); depth <= longest_sum
   T* preactivation = nullptr;  // when given, receives start + A B; laid out as C
   int activation = 0;          // index into `activations`; 0 is the identity
   int slope_activation = 0;    // multiply by this activation's slope at `kept`; 0: none
@@ -151,7 +151,7 @@ struct Kernels {
   int threshold_count;
 
   void (*gemm)(const Gemm<T>&, Range rows, Range columns, T* workspace);
-  // out[j] (+)= sum over the rows of x[i][j], first to last.
+  // out[j] (+)= sum over the rows of x[i][j], first to last; at most longest_sum rows if `accumulate`.
   void (*column_sums)(const Matrix<const T>& x, Range columns, T* out, bool accumulate);
 
   const ActivationEntry<T>* activations;

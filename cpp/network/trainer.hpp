@@ -54,7 +54,14 @@ class Trainer {
 
   T* gradient() { return gradient_.data(); }
   T* state(int i) { return states_[i].data(); }
+  bool has_state(int i) const { return states_[i].size() > 0; }
   int64 steps_done() const { return steps_; }
+  double scalar() const { return scalar_; }
+  // Goes on after `steps` updates that left this scalar state and what was copied to `state(i)`.
+  void resume(int64 steps, double scalar) {
+    steps_ = steps;
+    scalar_ = scalar;
+  }
   int64 batch_rows() const { return batch_.x.rows; }  // of the last forward_batch
 
  private:

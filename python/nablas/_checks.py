@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+MOST_EPOCHS, MOST_UPDATES = 2**32 - 1, 2**62  # that the core counts
+
 
 def integer(name: str, value: Any, least: int, most: int = 2**63 - 1) -> int:
     """`value` as an int, or TypeError, or ValueError when it is out of range."""
@@ -89,9 +91,9 @@ def array(name: str, value: Any, dtype: Any = None) -> Any:
     try:
         return np.asanyarray(value, dtype)
     except (TypeError, ValueError) as error:
-        raise type(error)(
-            f"{name}: expected an array, got {type(value).__name__}: {error}"
-        ) from None
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        text = f"{name}: expected an array, got {type(value).__name__}: {error}"
+        raise kind(text) from None
 
 
 def plain_array(name: str, value: Any, dtype: Any = None) -> Any:
@@ -112,7 +114,7 @@ def float_dtype(name: str, value: Any) -> str:
     """float32 or float64 by name, from anything NumPy takes as one of them, or TypeError."""
     try:
         found: str = np.dtype(value).name
-    except TypeError:
+    except (TypeError, ValueError):
         found = repr(value)
     if found not in ("float32", "float64"):
         raise TypeError(f"{name}: expected float32 or float64, got {found:.60}")
@@ -125,7 +127,18 @@ def path(name: str, value: Any) -> str:
         found = os.fspath(value)
     except TypeError:
         raise TypeError(f"{name}: expected a path, got {type(value).__name__}") from None
-    return os.fsdecode(found)
+    text = os.fsdecode(found)
+    if "\0" in text:
+        raise ValueError(f"{name}: expected a path, got one with a null character")
+    return text
+
+
+def having(name: str, value: Any, attribute: str, expected: str) -> Any:
+    """`value` if it is an object with the attribute, or TypeError."""
+    if isinstance(value, type) or not hasattr(value, attribute):
+        what = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+        raise TypeError(f"{name}: expected {expected}, got {what}")
+    return value
 
 
 def function(name: str, value: Any) -> Any:

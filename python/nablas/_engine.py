@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,15 @@ if TYPE_CHECKING:
     Trainer = _core._Trainer
 
 Array = NDArray[Any]
+
+
+@dataclass
+class _Use:
+    """An optimizer with its trainer on this network, and the epochs of both."""
+
+    optimizer: Optimizer
+    trainer: Trainer
+    epochs: int = 0
 
 
 class Engine:
@@ -42,12 +53,13 @@ class Engine:
 
     def __init__(self, sizes: Sequence[int], activations: Sequence[str], dtype: str) -> None:
         single = dtype == "float32"
-        self.sizes, self.dtype, self.epochs = tuple(sizes), dtype, 0
+        self.sizes, self.activations = tuple(sizes), tuple(activations)
+        self.dtype, self.epochs = dtype, 0
         self._dataset = _core.Dataset_float32 if single else _core.Dataset_float64
         self._trainer = _core.Trainer_float32 if single else _core.Trainer_float64
         network = _core.Network_float32 if single else _core.Network_float64
         self._network = network(sizes, activations)
-        self._last: tuple[Optimizer, Trainer] | None = None
+        self._last: _Use | None = None
         self._claim = Claim()
 
     # ---- parameters ----------------------------------------------------------------------------
@@ -143,12 +155,53 @@ class Engine:
 
         A new trainer's states are zero, and the optimizer's schedule begins anew.
         """
-        if self._last is None or self._last[0] is not optimizer:
+        if self._last is None or self._last.optimizer is not optimizer:
             trainer = self._trainer(self._network, optimizer.name, {**optimizer.hyperparameters})
             optimizer.schedule.begin()
-            self._last = optimizer, trainer
-        return self._last[1]
+            self._last = _Use(optimizer, trainer)
+        return self._last.trainer
+
+    def count_epoch(self) -> None:
+        """Count an epoch: of the network, and of the last optimizer on it."""
+        self.epochs += 1
+        if self._last is not None:
+            self._last.epochs += 1
+
+    @property
+    def optimizer_steps(self) -> tuple[int, int]:
+        """Updates and epochs of the last optimizer on this network."""
+        return (0, 0) if self._last is None else (self._last.trainer.steps, self._last.epochs)
 
     def forget_optimizer(self) -> None:
         """Discard the optimizer's states, after divergence for example."""
         self._last = None
+
+    def scale_states(self, factor: float) -> None:
+        """Multiply the last optimizer's states."""
+        for values in [] if self._last is None else self._last.trainer.states:
+            values *= factor
+
+    def training_state(self) -> dict[str, Any]:
+        """All that training goes on from beside the parameters: a copy, which can be pickled."""
+        state: dict[str, Any] = {"epochs": self.epochs, "updates": self.updates}
+        if self._last is not None:
+            optimizer, trainer = self._last.optimizer, self._last.trainer
+            state["optimizer"], state["schedule"] = optimizer, deepcopy(optimizer.schedule)
+            state["states"] = [np.array(values) for values in trainer.states]
+            state["steps"], state["scalar"] = trainer.steps, trainer.scalar
+            state["optimizer_epochs"] = self._last.epochs
+        return state
+
+    def restore_training(self, state: dict[str, Any]) -> None:
+        """Go on from where `training_state` was called, in this network or in its copy."""
+        self.epochs, self.updates = state["epochs"], state["updates"]
+        self.forget_optimizer()
+        if "optimizer" in state:
+            optimizer = state["optimizer"]
+            trainer = self.trainer(optimizer)
+            optimizer.schedule = deepcopy(state["schedule"])
+            for view, values in zip(trainer.states, state["states"], strict=True):
+                view[:] = values
+            trainer.resume(state["steps"], state["scalar"])
+            assert self._last is not None
+            self._last.epochs = state["optimizer_epochs"]

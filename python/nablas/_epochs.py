@@ -37,6 +37,11 @@ class Task:
         Of the rows, for a loss in Python.
     dropout : sequence of float
         One rate for each layer's inputs.
+    mean_weight : float or None
+        The rows' mean weight: a batch's gradient is multiplied by its own mean over it, so that an
+        epoch goes down the weighted mean over all rows, however the batches share the weights.
+    bias : bool
+        False: the biases get no gradient.
     in_python : bool
         Whether epochs go batch by batch through Python.
     by_batch : bool
@@ -58,10 +63,13 @@ class Task:
     clip_norm: float | None
     dropout: Sequence[float]
     by_batch: bool = False
+    mean_weight: float | None = None
+    bias: bool = True
 
     def __post_init__(self) -> None:
-        adjusted = bool(self.l1) or self.clip_norm is not None
-        self.in_python = adjusted or not isinstance(self.loss, Loss)
+        adds = bool(self.l1) or self.mean_weight is not None
+        self.adjusted = adds or self.clip_norm is not None or not self.bias
+        self.in_python = self.adjusted or not isinstance(self.loss, Loss)
 
     def epoch(self, rates: Rates, on_rows: OnRows | None) -> Epoch:
         """Train on all rows once; `rates` has one learning rate for each batch."""
@@ -117,15 +125,19 @@ def _batches(task: Task) -> tuple[NDArray[np.int64] | None, Iterator[tuple[int, 
 def _batch_by_batch(task: Task, rates: Rates) -> Epoch:
     account = _Account(task)
     order, batches = _batches(task)
-    adjusted = bool(task.l1) or task.clip_norm is not None
+    sides: list[Array] = []
     for rate, (begin, end) in zip(rates, batches, strict=True):
         loss, weight, gradient = _gradient(task, begin, end, order)
         if not math.isfinite(loss):
             return account.ended_by(loss)
         share = account.share(weight)
-        if adjusted:
-            _adjust(task, gradient, share)
-        task.trainer.update(rate, 0.0 if adjusted else task.l2 * share)
+        if task.mean_weight is not None:
+            gradient *= weight / ((end - begin) * (task.mean_weight or 1.0))
+        if task.adjusted:
+            sides = _adjust(task, gradient, share)
+        task.trainer.update(rate, 0.0 if task.adjusted else task.l2 * share)
+        for side, (w, _) in zip(sides, task.engine.views(task.engine.parameters), strict=False):
+            w[w * side <= 0] = 0
         account.add(loss, weight, end - begin)
     return account.epoch()
 
@@ -149,15 +161,37 @@ def _gradient(
     return loss, float(end - begin if weights is None else weights.sum()), gradient
 
 
-def _adjust(task: Task, gradient: Array, share: float) -> None:
-    """Add the penalties' gradients, then limit the norm, in place."""
-    if task.l1 or task.l2:
-        layers = zip(
-            task.engine.views(gradient), task.engine.views(task.engine.parameters), strict=True
-        )
-        for (dw, _), (w, _) in layers:
-            dw += share * (2 * task.l2 * w + task.l1 * np.sign(w))
+def _adjust(task: Task, gradient: Array, share: float) -> list[Array]:
+    """Add the penalties' gradients, then limit the norm, in place.
+
+    Returns, with an L1 penalty, each layer's sides: -1, 0 or 1, the sign that a weight may have
+    after the update; one that crossed zero becomes zero.
+    """
+    layers = zip(
+        task.engine.views(gradient), task.engine.views(task.engine.parameters), strict=True
+    )
+    sides = []
+    for (dw, db), (w, _) in layers:
+        if not task.bias:
+            db[:] = 0
+        if task.l2:
+            dw += share * 2 * task.l2 * w
+        if task.l1:
+            sides.append(_add_l1(dw, w, share * task.l1))
     if task.clip_norm is not None:
         norm = float(np.linalg.norm(gradient))
         if norm > task.clip_norm:
             gradient *= task.clip_norm / norm
+    return sides
+
+
+def _add_l1(dw: Array, w: Array, l1: float) -> Array:
+    """Add the subgradient of least norm of ``l1 Σ|w|`` (Andrew and Gao 2007); returns the sides.
+
+    A weight at zero leaves it only where the loss's own slope is above l1.
+    """
+    leaving = np.where(np.abs(dw) > l1, -np.sign(dw), 0)
+    side: Array = np.where(w == 0, leaving, np.sign(w))
+    dw += l1 * side
+    dw[side == 0] = 0
+    return side

@@ -12,6 +12,7 @@ from typing import Any
 
 from . import _checks
 
+MOST_INTERRUPTIONS = 10  # of one write
 LONGEST = 200  # bytes of the target's name in the temporary file's; file systems allow 255 in all
 
 
@@ -34,6 +35,10 @@ def write(path: str | os.PathLike[str], writer: bytes | Callable[[str], Any]) ->
     OSError
         With the path as its `filename`; also if `path` is a folder, a device or a pipe.
     """
+    _repeated(lambda: _write(path, writer))
+
+
+def _write(path: str | os.PathLike[str], writer: bytes | Callable[[str], Any]) -> None:
     target, mode = _target(path)
     temporary = _temporary(target)
     try:
@@ -49,8 +54,7 @@ def write(path: str | os.PathLike[str], writer: bytes | Callable[[str], Any]) ->
         os.replace(temporary, target)
     except BaseException as error:
         if not isinstance(error, FileExistsError):
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+            _remove(temporary)
         if isinstance(error, OSError):
             raise _named(error, target) from error
         raise
@@ -58,6 +62,10 @@ def write(path: str | os.PathLike[str], writer: bytes | Callable[[str], Any]) ->
 
 def check(path: str | os.PathLike[str]) -> None:
     """OSError, as from `write`, if a file cannot be written there; for use before long work."""
+    _repeated(lambda: _check(path))
+
+
+def _check(path: str | os.PathLike[str]) -> None:
     target, _ = _target(path)
     temporary = _temporary(target)
     try:
@@ -65,7 +73,28 @@ def check(path: str | os.PathLike[str]) -> None:
             pass
         os.unlink(temporary)
     except OSError as error:
+        if not isinstance(error, FileExistsError):
+            _remove(temporary)
         raise _named(error, target) from error
+
+
+def _repeated(action: Callable[[], None]) -> None:
+    """Do it once more where a signal interrupted a system call that Python does not repeat."""
+    for _ in range(MOST_INTERRUPTIONS):
+        with contextlib.suppress(InterruptedError):
+            return action()
+    return action()
+
+
+def _remove(temporary: str) -> None:
+    """Remove a file if it is there; tried twice, since a system call may fail once."""
+    for _ in range(2):
+        try:
+            os.unlink(temporary)
+        except FileNotFoundError:
+            return
+        except OSError:
+            continue
 
 
 def check_regular(path: str) -> None:
@@ -76,17 +105,26 @@ def check_regular(path: str) -> None:
 def _target(path: str | os.PathLike[str]) -> tuple[str, int | None]:
     """The path with links followed, and the permissions of a file that is there."""
     given = _checks.path("path", path)
-    target = os.path.realpath(given)
+    try:
+        target = os.path.realpath(given, strict=True)  # else an error would leave a link as it is
+    except FileNotFoundError:
+        target = os.path.realpath(given)
     folder = os.path.dirname(target)
-    if not os.path.isdir(folder):
+    try:
+        found = stat.S_ISDIR(os.stat(folder).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        found = False
+    if not found:
         raise FileNotFoundError(errno.ENOENT, "expected a folder that exists", folder)
     try:
         mode = os.stat(target).st_mode
     except FileNotFoundError:
         return target, None
     _refuse_others(given, mode)
-    if not os.access(target, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), given)
+    try:
+        os.close(os.open(target, os.O_WRONLY))
+    except OSError as error:
+        raise _named(error, given) from None
     return target, stat.S_IMODE(mode)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._checks import choice, function
+from ._checks import choice, function, number, plain_array
 from ._registry import LOSSES, checked, default_loss, fits
 
 Array = NDArray[Any]
@@ -167,10 +167,14 @@ def check_loss(
         When the function returns something else than a number and an array of the outputs' shape.
     """
     rng = np.random.default_rng(0)
-    z = rng.normal(size=(5, 3)) if outputs is None else np.array(outputs, dtype=float)
+    eps = number("eps", eps, above=0)
+    atol, rtol = number("atol", atol, least=0), number("rtol", rtol, least=0)
+    z = rng.normal(size=(5, 3))
+    if outputs is not None:
+        z = plain_array("outputs", outputs, float).copy()
     if z.ndim != 2:
         raise ValueError(f"outputs: expected 2 dimensions, got shape {z.shape}")
-    y = rng.random(z.shape) if targets is None else np.asarray(targets)
+    y = rng.random(z.shape) if targets is None else plain_array("targets", targets)
     takes_weight = "sample_weight" in inspect.signature(function("loss", loss)).parameters
     for weight in (None, rng.random(len(z)) + 0.5)[: 2 if takes_weight else 1]:
         gradient = call(loss, z.copy(), y, weight)[1]

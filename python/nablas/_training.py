@@ -153,12 +153,16 @@ class Fit:
     def _epochs(self, history: History, report: Report | None) -> None:
         task, rows = self.task, self.task.data.rows
         batches = -(-rows // task.batch_size)
-        plan = Plan(batches, batches * self.epochs)
+        steps_before, epochs_before = task.engine.optimizer_steps
+        spanned = Plan(batches, batches * self.epochs)
+        whole = Plan(batches, batches * self.epochs, steps_before, epochs_before)
         constant: Schedule | None = None  # the last epoch's if Constant: `rates` is reused
         for epoch in range(self.epochs):
             schedule = self.optimizer.schedule  # a callback may have set another one
             if schedule is not constant:
-                rates = _rates(schedule, epoch * batches, batches, plan, self.net.dtype)
+                plan = spanned if schedule.spans_fit() else whole
+                first = plan.first_step + epoch * batches
+                rates = _rates(schedule, first, batches, plan, self.net.dtype)
                 constant = schedule if type(schedule) is Constant else None
             loss, penalty, finite, seconds = task.epoch(
                 rates, self._row_report(report, history, epoch, rows)
@@ -167,7 +171,7 @@ class Fit:
             if not finite or not math.isfinite(value):
                 task.engine.forget_optimizer()  # its states are not finite either
                 raise FloatingPointError(_divergence(self.net, task, loss, penalty, epoch + 1))
-            task.engine.epochs += 1
+            task.engine.count_epoch()
             history.loss.append(value)
             history.learning_rate.append(float(rates[-1]))
             history.seconds.append(seconds)
@@ -283,7 +287,8 @@ def assemble(
         "dropout": dropout_rates(dropout, len(net.sizes) - 2),
     }
     checked = as_callbacks(callbacks, validation is not None)
-    count, shown = _checks.integer("epochs", epochs, 0), _checks.flag("progress", progress)
+    most = _checks.MOST_EPOCHS - net.epochs
+    count, shown = _checks.integer("epochs", epochs, 0, most), _checks.flag("progress", progress)
     task = kind(engine=net.engine, trainer=net.engine.trainer(chosen), **data, **settings, **more)
     return Fit(net, task, chosen, count, validation, checked, shown, loss_scale)
 

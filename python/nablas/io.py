@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -23,8 +22,7 @@ from ._optional import require
 from ._registry import ACTIVATIONS
 
 FORMAT = 2
-# safetensors ends the process if it gets no memory for its buffer (1 MiB) and copies of the header.
-WRITER_BYTES = 4 << 20
+LONGEST_REASON = 300  # letters of an error, which may quote what is in the file
 KEY, CHECKSUM = "nablas", "sha256"
 __all__ = ["load", "save"]
 
@@ -45,25 +43,49 @@ def save(
     layers : sequence of (weights, bias)
         Arrays of shapes (inputs, outputs) and (outputs,).
     """
-    safetensors = require("safetensors.numpy", "io")
+    path = _checks.path("path", path)
+    if not isinstance(specification, dict):
+        raise TypeError(f"specification: expected a dict, got {type(specification).__name__}")
+    dtype = _checks.choice("dtype", specification.get("dtype"), ("float32", "float64"))
+    require("safetensors.numpy", "io")  # no file that could not be read again
     tensors = {}
-    for i, (weight, bias) in enumerate(layers):
-        tensors[f"layers.{i}.weight"] = np.ascontiguousarray(weight)
-        tensors[f"layers.{i}.bias"] = np.ascontiguousarray(bias)
+    for i, pair in enumerate(_checks.items("layers", layers, "pairs of weights and bias")):
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise TypeError(f"layers: expected pairs of weights and bias, got {pair!r:.60} at {i}")
+        for kind, array in zip(("weight", "bias"), pair, strict=True):
+            found = _checks.plain_array("layers", array)
+            if found.dtype.name != dtype:
+                raise TypeError(f"layers: expected {dtype}, got {found.dtype} at {i}")
+            tensors[f"layers.{i}.{kind}"] = np.ascontiguousarray(found, dtype)
     for name, tensor in tensors.items():
         _check_finite(name, tensor)
-    header = json.dumps({"format": FORMAT, **specification})
-    metadata = {KEY: header, CHECKSUM: _checksum(header, tensors)}
+    text = json.dumps({"format": FORMAT, **specification})
+    beginning = _header({KEY: text, CHECKSUM: _checksum(text, tensors)}, tensors)
 
     def write_to(temporary: str) -> None:
-        bytearray(WRITER_BYTES + 4 * len(header))  # a MemoryError here rather than an abort there
-        try:
-            safetensors.save_file(tensors, temporary, metadata)
-        except require("safetensors", "io").SafetensorError as error:  # also of a full disk
-            code = re.search(r"os error (\d+)", str(error))
-            raise OSError(int(code[1]) if code else None, str(error)) from error
+        with open(temporary, "wb") as file:
+            file.write(beginning)
+            for tensor in tensors.values():
+                file.write(tensor.reshape(-1).view(np.uint8).data)
 
     _files.write(path, write_to)
+
+
+def _header(metadata: dict[str, str], tensors: dict[str, NDArray[Any]]) -> bytes:
+    """The length of the header in 8 bytes, and the header: JSON, with spaces up to a multiple of 8.
+
+    safetensors' own writer makes a temporary file of its own, which a killed process leaves beside
+    ours, and ends the process where there is no memory.
+    """
+    header: dict[str, Any] = {"__metadata__": metadata}
+    end = 0
+    for name, tensor in tensors.items():
+        begin, end = end, end + tensor.nbytes
+        kind = {"float32": "F32", "float64": "F64"}[tensor.dtype.name]
+        header[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [begin, end]}
+    written = json.dumps(header).encode()
+    written += b" " * (-len(written) % 8)
+    return len(written).to_bytes(8, "little") + written
 
 
 def _checksum(header: str, tensors: dict[str, NDArray[Any]]) -> str:
@@ -132,7 +154,8 @@ def damaged(path: str | os.PathLike[str]) -> Iterator[None]:
         RecursionError,
     ) as error:
         reason = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else error
-        raise ValueError(f"{os.fspath(path)}: expected a nablas model, but {reason}") from error
+        text = f"{reason!s:.{LONGEST_REASON}}"
+        raise ValueError(f"{os.fspath(path)}: expected a nablas model, but {text}") from error
 
 
 def check_specification(specification: Any) -> None:
@@ -157,21 +180,25 @@ def check_specification(specification: Any) -> None:
         _checks.choice("activations", name, ACTIVATIONS)
     _checks.choice("activations", activations[-1], [*ACTIVATIONS, "softmax"])
     _checks.choice("dtype", specification["dtype"], ("float32", "float64"))
-    for name in ("seed", "epochs", "updates"):
-        _whole(specification, name, 0)
-    _check_classes(specification["classes"], sizes[-1] if activations[-1] == "softmax" else 2)
+    _whole(specification, "seed", 0)
+    _whole(specification, "epochs", 0, _checks.MOST_EPOCHS)
+    _whole(specification, "updates", 0, _checks.MOST_UPDATES)
+    counts = {"softmax": sizes[-1], "sigmoid": 2, "step": 2}  # of the outputs that tell classes
+    _check_classes(specification["classes"], counts.get(activations[-1], 0))
     if not isinstance(specification.get("extra"), (dict, type(None))):
         raise TypeError(f"extra: expected an object, got {specification['extra']!r:.60}")
 
 
-def _whole(specification: dict[str, Any], name: str, least: int) -> int:
-    return _checks.integer(name, specification[name], least)
+def _whole(specification: dict[str, Any], name: str, least: int, most: int = 2**63 - 1) -> int:
+    return _checks.integer(name, specification[name], least, most)
 
 
 def _check_classes(classes: Any, count: int) -> None:
-    """None, or `count` different strings in order, as `fit` stores them."""
+    """None, or `count` different strings in order, as `fit` stores them; 0: only None."""
     if classes is None:
         return
+    if count == 0:
+        raise ValueError(f"classes: expected none with this output, got {classes!r:.60}")
     strings = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
     if not strings or len(classes) != count or sorted(set(classes)) != classes:
         raise ValueError(f"classes: expected {count} strings in order, got {classes!r:.60}")

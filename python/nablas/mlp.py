@@ -85,7 +85,8 @@ class MLP(Network):
             Cross-entropy: class indices or strings (n,), or distributions (n, outputs). Binary
             cross-entropy: 0/1 or strings (n,), or (n, outputs). Otherwise (n,) or (n, outputs).
         optimizer : Optimizer or str, optional
-            Default: ``Adam()``. The same object given again continues with its states.
+            Default: ``Adam()``. The same object given again goes on with its states and its
+            schedule (one over a whole fit begins again), also after both were pickled together.
         loss : str, Loss or function, optional
             A name of ``nablas.losses()``, by default the one linked to the output activation; an
             object such as ``Huber(delta=2.0)``; or a function ``(outputs, targets) -> (value,
@@ -252,7 +253,7 @@ class MLP(Network):
         net = cls(
             layers.sizes,
             layers.activations,
-            output or layers.output or "identity",
+            (layers.output or "identity") if output is None else output,
             dtype=layers.dtype,
             init="zeros",
         )

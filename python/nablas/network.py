@@ -150,6 +150,8 @@ class Network:
     def layers(self, X: ArrayLike) -> list[tuple[Array, Array]]:
         """Every layer's preactivation z and activation a, each (n, units), by the kernels."""
         a, made = _data.as_matrix(X, self.dtype).astype(self.dtype, copy=False), []
+        if a.shape[1] != self.sizes[0]:
+            raise ValueError(f"X: expected shape (n, {self.sizes[0]}), got {a.shape}")
         for w, b, name in zip(self.weights, self.biases, self.activations, strict=True):
             z = kernels.dense_forward(a, np.vstack([b, w]))
             a = kernels.softmax(z) if name == "softmax" else kernels.activate(z, name)
@@ -253,7 +255,8 @@ class Network:
         Notes
         -----
         States of the optimizer, of schedules and of callbacks are not saved: a fit of a loaded
-        network begins them anew, and so differs from one fit of as many epochs.
+        network begins them anew, and so differs from one fit of as many epochs. Pickle the network
+        together with its optimizer where it should not.
         """
         specification = {**self._specification(), "extra": self.extra if extra is None else extra}
         io.save(path, specification, list(zip(self.weights, self.biases, strict=True)))
@@ -290,11 +293,15 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         specification = {**self._specification(), "extra": self.extra}
-        return {"specification": specification, "parameters": self.parameters.copy()}
+        training = self.engine.training_state()
+        parameters = self.parameters.copy()
+        return {"specification": specification, "parameters": parameters, "training": training}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         io.check_specification(state["specification"])
         self._restore(state["specification"], state["parameters"])
+        if "optimizer" in (training := state.get("training", {})):
+            self.engine.restore_training(training)
         if not np.isfinite(self.parameters).all():
             raise ValueError("parameters: expected finite values")
 

@@ -1,8 +1,8 @@
 """Optimizers: hyperparameters and a learning rate; the update rules are C++ kernels.
 
 All follow PyTorch's conventions. An optimizer given to `MLP.fit` a second time continues with its
-states (momentum, moments), unless another optimizer trained that network in between; a new object
-starts with zero states.
+states (momentum, moments) and its schedule, unless another optimizer trained that network in
+between; a new object starts with zero states.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import kernels
-from ._checks import flag
+from ._checks import choice, flag, plain_array
 from ._registry import OPTIMIZERS, checked
 from ._threads import Claim
 from .schedules import Constant, Plan, Schedule, as_schedule
@@ -41,6 +41,8 @@ class Optimizer:
             _CLASSES[cls.name] = cls
 
     def __init__(self, learning_rate: float | Schedule, **hyperparameters: float) -> None:
+        if not hasattr(self, "name"):
+            raise TypeError("Optimizer: expected a class such as SGD, got the base class")
         self.learning_rate = learning_rate
         self.claim = Claim()  # held by the training that uses it
         known = OPTIMIZERS[self.name].hyperparameters
@@ -177,7 +179,8 @@ def initial_states(name: str, parameters: NDArray[Any]) -> list[NDArray[Any]]:
     list of arrays
         Zeros like the parameters, and an array of one 1.0 for a scalar state.
     """
-    rule = OPTIMIZERS[name]
+    rule = OPTIMIZERS[choice("name", name, OPTIMIZERS)]
+    parameters = plain_array("parameters", parameters)
     scalar = [] if rule.scalar is None else [np.ones(1)]
     return [*(np.zeros_like(parameters) for _ in rule.states), *scalar]
 
@@ -327,7 +330,7 @@ class Adagrad(Optimizer):
 
 def make_optimizer(name: str, learning_rate: float | Schedule, **settings: Any) -> Optimizer:
     """A new optimizer by its registered name."""
-    return _CLASSES[name](learning_rate, **settings)
+    return _CLASSES[choice("name", name, _CLASSES)](learning_rate, **settings)
 
 
 def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:

@@ -1,7 +1,8 @@
 """Learning-rate schedules: give one to an optimizer in place of a number.
 
 A schedule maps the number of updates made so far to the learning rate of the next one. `MLP.fit`
-calls `rates` for all updates of an epoch at once.
+calls `rates` for all updates of an epoch at once. In the next fit with the same optimizer a
+schedule goes on; one that is defined over a whole fit (`spans_fit`) begins again.
 """
 
 from __future__ import annotations
@@ -20,10 +21,24 @@ Steps = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Plan:
-    """Length of a fit: updates per epoch, and in total (None if unknown)."""
+    """Length of a fit: updates per epoch, and in total (None if unknown).
+
+    Attributes
+    ----------
+    first_step, first_epoch : int
+        Updates and epochs that the optimizer had made before this fit, which it goes on from; 0 for
+        a schedule that spans the fit.
+    """
 
     steps_per_epoch: int
     total_steps: int | None
+    first_step: int = 0
+    first_epoch: int = 0
+
+    def epochs(self, steps: Steps) -> NDArray[np.float64]:
+        """Epochs finished before the updates numbered `steps`."""
+        since = (steps - self.first_step) // self.steps_per_epoch
+        return (self.first_epoch + since).astype(np.float64)
 
     @property
     def total(self) -> int:
@@ -46,7 +61,11 @@ class Schedule:
         self.initial = number("learning_rate", initial, above=0)
 
     def rates(self, steps: Steps, plan: Plan) -> Rates:
-        """Learning rates of the updates numbered `steps` (0 is the first of the fit)."""
+        """Learning rates of the updates numbered `steps`.
+
+        0 is the optimizer's first update of this network, or the first of the fit for a schedule
+        that spans it.
+        """
         return np.full(len(steps), self.initial)
 
     def observe(self, value: float) -> None:
@@ -77,8 +96,7 @@ class StepDecay(Schedule):
 
     def rates(self, steps: Steps, plan: Plan) -> Rates:
         """As `Schedule.rates`."""
-        drops = (steps // plan.steps_per_epoch // self.every).astype(np.float64)
-        return self.initial * np.power(self.factor, drops)
+        return self.initial * np.power(self.factor, plan.epochs(steps) // self.every)
 
 
 class ExponentialDecay(Schedule):
@@ -90,8 +108,7 @@ class ExponentialDecay(Schedule):
 
     def rates(self, steps: Steps, plan: Plan) -> Rates:
         """As `Schedule.rates`."""
-        epochs = (steps // plan.steps_per_epoch).astype(np.float64)
-        return self.initial * np.power(self.factor, epochs)
+        return self.initial * np.power(self.factor, plan.epochs(steps))
 
 
 class Cosine(Schedule):

@@ -1,129 +1,153 @@
-"""Command line: ``python tests/fuzz [model csv parquet npz] --attempts 1000000 --seed 0``."""
+"""Command line: ``python tests/fuzz [model csv parquet npz command] --attempts 1000000 --seed 0``."""
 
 import contextlib
 import io
+import os
 import pathlib
+import re
 import sys
 import tempfile
+from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+os.environ["RUST_BACKTRACE"] = "0"  # polars prints one for each damaged Parquet file
 
 import attack
-import numpy as np
 
-import nablas as nb
-from fuzz.damage import damage, damage_header
+from fuzz.bases import bases, corpus
+from fuzz.damage import damage
+from fuzz.headers import damage_header
+from fuzz.oracles import judged, read_model, same_as_csv, same_as_npz, use_table
 
+SECONDS = 10  # for one file
 FOLDER = pathlib.Path(tempfile.mkdtemp())
-CORPUS = pathlib.Path(__file__).parent / "corpus"
-seeds = {}
 
 
-def models():
-    """Small valid model files."""
-    path = FOLDER / "seed.safetensors"
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(30, 3))
-    plain = nb.MLP([3, 4, 2], dtype="float64", seed=1)
-    classes = nb.MLP([3, 5, 4, 3], ["tanh", "gelu"], "softmax", seed=2)
-    classes.fit(x, np.array(["ä", "b", "c"])[np.arange(30) % 3], epochs=2)
-    made = []
-    for net, extra in ((plain, None), (classes, {"note": [1, {"deep": None}]})):
-        net.save(path, extra=extra)
-        made.append(path.read_bytes())
-    return made + [p.read_bytes() for p in sorted(CORPUS.glob("*.safetensors"))]
+def _pick(choice, options):
+    return options[choice.integers(len(options))]
 
 
-def tables(kind):
-    """Small valid tables of a kind."""
-    import polars as pl
-
-    frame = pl.DataFrame(
-        {
-            "a": [1.5, None, -3e10] * 5,
-            "b": [1, 2, 3] * 5,
-            "c": ["x", 'q"uo,te', None] * 5,
-            "d": [True, False, None] * 5,
-        }
-    )
-    if kind == "csv":
-        texts = [
-            frame.write_csv().encode(),
-            frame.write_csv(separator=";", quote_style="always").encode(),
-        ]
-        return texts + [p.read_bytes() for p in sorted(CORPUS.glob("*.csv"))]
-    buffer = io.BytesIO()
-    if kind == "parquet":
-        frame.write_parquet(buffer)
-    else:
-        np.savez_compressed(buffer, X=np.arange(12.0).reshape(4, 3), y=np.arange(4))
-    return [buffer.getvalue()] + [p.read_bytes() for p in sorted(CORPUS.glob(f"*.{kind}"))]
-
-
-def seed_of(choice, kind, make):
-    if kind not in seeds:
-        seeds[kind] = make()
-    return seeds[kind][choice.integers(len(seeds[kind]))]
-
-
-def judged(path, act):
-    """None, or what was wrong: only a ValueError or OSError that names the file is right."""
-    try:
-        with contextlib.redirect_stderr(io.StringIO()):
-            act()
-    except (ValueError, OSError, MemoryError) as error:
-        if isinstance(error, MemoryError) or str(path) in str(error):
-            return None
-        return f"message without the file: {type(error).__name__}: {error!s:.200}"
-    except BaseException as error:
-        return f"raised {type(error).__name__}: {error!s:.200}"
-    return None
+def _base(choice, kind):
+    """A valid file, or in some cases one that once found something."""
+    found = list(corpus(kind).values()) if choice.random() < 0.1 else []
+    return _pick(choice, found or bases(kind))
 
 
 def model(choice):
-    content = seed_of(choice, "model", models)
-    broken = damage_header(choice, content) if choice.random() < 0.6 else damage(choice, content)
+    content = _base(choice, "model")
+    broken, right = _broken_model(choice, content)
+    return f"{len(broken)} bytes", of_model(broken, right or b"sha256" not in content)
+
+
+def _broken_model(choice, content):
+    """A damaged model file, and whether its content may be another than a base's."""
+    if choice.random() < 0.7:
+        with contextlib.suppress(ValueError, KeyError, TypeError):  # of the corpus: no such JSON
+            return damage_header(choice, content)
+    return damage(choice, content), False
+
+
+def of_model(broken, right=True):
     path = FOLDER / "m.safetensors"
     path.write_bytes(broken)
-
-    def act():
-        net = nb.MLP.load(path)
-        assert np.isfinite(net.parameters).all()
-        assert np.isfinite(net.forward(np.zeros((2, net.sizes[0])))).all()
-        repr(net)
-
-    return f"{len(broken)} bytes", judged(path, act)
+    return judged(path, lambda: read_model(path, right))
 
 
-def table(kind):
+def formats(choice):
+    from nablas.cli.tables import Format
+
+    return Format(
+        separator=_pick(choice, [None, None, ",", ";", "\t"]),
+        decimal=_pick(choice, "..,"),
+        comment=_pick(choice, [None, "#"]),
+        header=bool(choice.integers(4)),
+    )
+
+
+def table(kind, guarded=False):
     def attempt(choice):
-        from nablas.cli.preprocessing import Statistics
-        from nablas.cli.tables import Format, read
-
-        path = FOLDER / f"t.{kind}"
-        broken = damage(choice, seed_of(choice, kind, lambda: tables(kind)))
-        path.write_bytes(broken)
-        how = Format(
-            separator=[None, ",", ";"][choice.integers(3)],
-            decimal=".,"[choice.integers(2)],
-            comment=[None, "#"][choice.integers(2)],
-            header=bool(choice.integers(2)),
-        )
-
-        def act():
-            frame, _ = read(str(path), None, how)
-            with contextlib.suppress(ValueError):  # of a column: the file can be read
-                statistics = Statistics(frame.columns[-1], "auto")
-                statistics.update(frame)
-                made = statistics.finish().matrix(frame)
-                assert np.isfinite(made).all()
-
-        return repr(broken[:80]), judged(path, act)
+        broken = damage(choice, _base(choice, kind))
+        how = formats(choice)
+        return f"{how} {broken[:80]!r}", of_table(kind, broken, how, guarded)
 
     return attempt
 
 
-ATTACKS = {"model": model, **{kind: table(kind) for kind in ("csv", "parquet", "npz")}}
+def of_table(kind, broken, how, guarded=False):
+    """`guarded`: with the trial in a process of its own, which takes long."""
+    from nablas.cli import tables
+
+    path = FOLDER / f"t.{kind}"
+    path.write_bytes(broken)
+
+    def act():
+        frame, _ = tables.read(str(path), None, how)
+        if kind == "csv":
+            same_as_csv(frame, broken, how)
+        if kind == "npz":
+            same_as_npz(frame)
+        use_table(frame, len(broken))
+
+    return judged(path, act) if guarded else _unguarded(path, act)
+
+
+def _unguarded(path, act):
+    """As `judged`, without the trial of Parquet files in a process of its own."""
+    from nablas.cli import tables
+
+    with mock.patch.object(tables, "check_parquet"):
+        return judged(path, act)
+
+
+def command(choice):
+    """A command with a damaged table, or with a damaged model of a table."""
+    folder = FOLDER
+    how = _pick(choice, ["train", "train", "predict", "evaluate", "info"])
+    data, path = FOLDER / "d.csv", FOLDER / "p.safetensors"
+    if how == "train":
+        kind = _pick(choice, [*["csv"] * 12, "parquet", "npz", "npz", "npz"])
+        data = FOLDER / f"d.{kind}"
+        data.write_bytes(damage(choice, _base(choice, kind)))
+        target = [] if kind == "npz" else ["--target", _pick(choice, ["c", "n", "größe", "yes"])]
+        arguments = [str(data), *target, "--hidden", "2", "--epochs", "1", "--json"]
+        arguments += ["--task", _pick(choice, ["auto", "classification", "regression"])]
+        arguments += ["--out", str(path)]
+    else:
+        content = _pick(choice, bases("model")[-3:])
+        path.write_bytes(_broken_model(choice, content)[0])
+        content = bases("csv")[0]
+        data.write_bytes(content if choice.random() < 0.7 else damage(choice, content))
+        arguments = [str(path)] if how == "info" else [str(path), str(data)]
+        arguments += ["--out", str(FOLDER / "o.csv")] if how == "predict" else ["--json"]
+    return f"{how} {data.suffix}", of_command([how, *arguments], folder)
+
+
+def of_command(arguments, folder, guarded=True):
+    """An error in one line that names a file, a column or the target."""
+    from nablas.cli import _parser, commands
+
+    options = _parser().parse_args(arguments)
+
+    def act():
+        with contextlib.redirect_stdout(io.StringIO()):
+            try:
+                getattr(commands, options.command)(options)
+            except ValueError as error:
+                if not re.match(r"column|target|expected (target )?(column|rows)", str(error)):
+                    raise
+
+    return judged(folder, act) if guarded else _unguarded(folder, act)
+
+
+ATTACKS = {
+    "model": model,
+    **{kind: table(kind) for kind in ("csv", "parquet", "npz")},
+    "guarded": table("parquet", guarded=True),  # whether the product stands where polars aborts
+    "command": command,
+}
+AGAIN = {"parquet": "guarded"}
 
 if __name__ == "__main__":
-    raise SystemExit(attack.main(__file__, ATTACKS, 100_000, __doc__, chunk=2_000))
+    raise SystemExit(
+        attack.main(__file__, ATTACKS, 100_000, __doc__, chunk=20_000, seconds=SECONDS, again=AGAIN)
+    )

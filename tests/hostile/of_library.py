@@ -33,6 +33,21 @@ def _pick(choice, options):
     return options[choice.integers(len(options))]
 
 
+METHODS = (
+    "fit",
+    "loss",
+    "gradient",
+    "gradients",
+    "forward",
+    "predict",
+    "predict_proba",
+    "score",
+    "explain",
+    "initialize",
+    "save",
+)
+
+
 def method(choice):
     """A method of a network with one odd argument."""
     net = network(choice)
@@ -83,10 +98,10 @@ def method(choice):
         result = getattr(fresh, name)(**{**given, target: argument})
         return fresh.parameters.copy() if name == "fit" else result
 
-    return told, _same_for_layouts(act, value, kind, allowed)
+    return told, same_for_layouts(act, value, kind, allowed)
 
 
-def _same_for_layouts(act, value, kind, names):
+def same_for_layouts(act, value, kind, names):
     try:
         plain = clean(value)
     except Exception:
@@ -156,7 +171,7 @@ def metric(choice):
     target = _pick(choice, list(given))
     kind, value = odd_value(choice, given[target])
     told = f"metrics.{name} {target}: {kind}"
-    return told, _same_for_layouts(
+    return told, same_for_layouts(
         lambda v: METRICS[name](**{**given, target: v}), value, kind, set(accepted)
     )
 
@@ -206,14 +221,20 @@ def differentiation(choice):
     return told, None
 
 
-ESTIMATORS = [getattr(estimators, n) for n in ("MLPClassifier", "MLPRegressor")]
+ESTIMATORS = [getattr(estimators, n) for n in estimators.__all__ if n[0].isupper()]
 
 
 def estimator(choice):
     """An odd parameter, or odd data; messages about data are scikit-learn's."""
     cls = _pick(choice, ESTIMATORS)
-    model = cls((4,), max_iter=2, batch_size=5)
-    y = LABELS if cls.__name__.endswith("Classifier") else np.sin(np.arange(20.0))
+    model = cls(max_iter=2)
+    if cls.__name__.startswith("MLP"):
+        model.set_params(hidden_layer_sizes=(4,), batch_size=5)
+    y = (
+        np.sin(np.arange(20.0))
+        if cls.__name__.endswith("Regressor") or cls.__name__.startswith("Linear")
+        else LABELS
+    )
     if choice.random() < 0.5:
         parameter = _pick(choice, sorted(model.get_params()))
         kind, value = odd_value(choice, None)

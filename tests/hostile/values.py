@@ -4,6 +4,10 @@ Each mutation has a name and gives the new value. Those in LAYOUTS keep the cont
 be the valid value's, bit for bit.
 """
 
+import copy
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 
 
@@ -27,6 +31,34 @@ class Liar:
 
     def __array__(self, dtype=None, copy=None):
         return "no array"
+
+
+class Fickle:
+    """Its conversion gives another array every time: other values and another shape."""
+
+    def __init__(self, a):
+        self.a, self.looks = a, 0
+
+    def __array__(self, dtype=None, copy=None):
+        self.looks += 1
+        made = (
+            np.array(self.a, dtype)
+            if dtype is None or self.a.dtype.kind != "V"
+            else np.array(self.a)
+        )
+        return made if self.looks == 1 else made[:0]
+
+
+class Interface:
+    """An array of somebody else, by the array interface."""
+
+    def __init__(self, a):
+        self.a = np.ascontiguousarray(a)
+        self.__array_interface__ = self.a.__array_interface__
+
+
+class Word(str):
+    """A str of somebody else."""
 
 
 class Shrinking:
@@ -78,6 +110,7 @@ LAYOUTS = {
     "byte-swapped": lambda a: a.astype(a.dtype.newbyteorder()),
     "read-only": read_only,
     "subclass": lambda a: a.view(Subclass),
+    "matrix": lambda a: np.asmatrix(a) if a.ndim == 2 else a.view(np.recarray),
     "memoryview": lambda a: memoryview(np.ascontiguousarray(a)) if a.size else a,
 }
 
@@ -125,6 +158,14 @@ CONTENTS = {
     "list": lambda a: a.tolist(),
     "ragged": lambda a: [[1.0], [1.0, 2.0]],
     "nested": lambda a: [[[[a.tolist()]]]],
+    "list of rows": list,
+    "tuple of lists": lambda a: tuple(np.atleast_1d(a).tolist()),
+    "interface": Interface,
+    "fickle": Fickle,
+    "masked and nan": lambda a: np.ma.masked_invalid(_with(np.nan)(a)),
+    "void": lambda a: a.view("V1") if a.ndim and a.flags.c_contiguous else a,
+    "times": lambda a: np.zeros(a.shape, "timedelta64[ns]"),
+    "too many columns to exist": lambda a: np.broadcast_to(a.dtype.type(1), (1, 2**58)),
     "too large to exist": lambda a: np.broadcast_to(a.dtype.type(1), (2**38, 2**20)),
     "too many rows to exist": lambda a: np.broadcast_to(a.dtype.type(1), (2**58, 1)),
     "scalar": lambda a: 1.5,
@@ -145,7 +186,9 @@ CONTENTS = {
 PLAIN = [
     None, True, 0, -1, 1, 2**31, 2**63, 2**70, -(2**63), 0.0, 0.5, -0.5, 1e400, -1e400, float("nan"), 1e-320, "", "x",
     "relu", "\0", "ü" * 300, b"relu", [], [1, 2], (), {}, {"a": 1}, object, len, np.float32(0.5), np.int8(3), np.array(2),
-    np.array([1.0, 2.0]), np.nan, 1j, range(2), Evil(),
+    np.array([1.0, 2.0]), np.nan, 1j, range(2), Evil(), 2**32, 2**53 + 1, np.uint64(2**63), np.bool_(True), np.datetime64("2020-01-01"), np.str_("relu"),
+    Word("relu"), Fraction(1, 2), Decimal("0.5"), bytearray(b"relu"), ..., slice(3), np.ma.masked, np.array(["relu"]),
+    np.array(0.5, object), "RELU", "ré\ud800lu", [None], [[1], [1, 2]], {1, 2}, iter(()), np.longdouble(0.5),
 ]  # fmt: skip
 
 
@@ -154,7 +197,10 @@ def odd_array(choice, a, layouts_only=False):
     table = LAYOUTS if layouts_only or choice.random() < 0.3 else CONTENTS
     name = list(table)[choice.integers(len(table))]
     with np.errstate(all="ignore"):
-        return name, table[name](a)
+        try:
+            return name, table[name](a)
+        except TypeError:  # there is no such change of booleans
+            return "None", None
 
 
 def odd_value(choice, value):
@@ -167,8 +213,16 @@ def odd_value(choice, value):
 
 def clean(value):
     """A plain copy: a contiguous array of the same content and dtype, native byte order."""
+    if isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype == object:
+        return value.item()
     if isinstance(value, np.ndarray):
         return np.array(value, dtype=value.dtype.newbyteorder("="), order="C", subok=False)
     if isinstance(value, memoryview):
         return np.array(value)
+    if isinstance(value, Interface):
+        return np.array(value.a)
+    if isinstance(value, (Fraction, Decimal)):
+        return float(value)
+    if isinstance(value, list):  # its items may be views of an output
+        return copy.deepcopy(value)
     return value

@@ -229,7 +229,9 @@ def explicit_subscripts(subscripts: str, ndims: list[int]) -> str:
             f"subscripts: expected one term for each of {len(ndims)} operands, got {subscripts!r}"
         )
     letters = [term.replace("...", "") for term in terms]
-    for term in letters:
+    for i, (term, n) in enumerate(zip(letters, ndims, strict=True)):
+        if len(term) > n or (len(term) < n and "..." not in terms[i]):
+            raise ValueError(f"subscripts: expected {n} letters for operand {i}, got {terms[i]!r}")
         if len(set(term)) < len(term):
             raise ValueError(
                 f"subscripts: expected no letter twice in one operand, got {term!r}; take its "

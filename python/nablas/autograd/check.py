@@ -7,17 +7,25 @@ from typing import Any
 
 import numpy as np
 
+from .. import _checks
 from .engine import grad
 from .recording import always_recorded, enable_grad, no_grad
 from .tensor import Tensor, wrap
 
 
 def _outputs(function: Callable[..., Any], inputs: Sequence[Any]) -> list[Tensor]:
-    result = function(*inputs)
+    result = _checks.function("function", function)(*inputs)
     several = result if isinstance(result, (tuple, list)) else (result,)
     if not all(isinstance(y, Tensor) for y in several):
         raise TypeError("function: expected a Tensor or a tuple of them from it")
     return list(several)
+
+
+def _given(inputs: Any, name: str = "inputs") -> list[Any]:
+    """A list of the inputs, which are one Tensor or several."""
+    if isinstance(inputs, Tensor):
+        return [inputs]
+    return _checks.items(name, inputs, "a Tensor or several of them")
 
 
 def _numerical(
@@ -92,7 +100,9 @@ def gradcheck(
     ValueError
         When no input requires a gradient or one is not float64.
     """
-    given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    given = _given(inputs)
+    eps = _checks.number("eps", eps, above=0)
+    atol, rtol = (_checks.number(n, v, least=0) for n, v in (("atol", atol), ("rtol", rtol)))
     checked = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
     if not checked:
         raise ValueError("inputs: expected at least one Tensor that requires a gradient, got none")
@@ -149,13 +159,17 @@ def gradgradcheck(
     bool
         As for `gradcheck`, with the same errors.
     """
-    given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    given = _given(inputs)
+    if not given:
+        raise ValueError("inputs: expected at least one Tensor that requires a gradient, got none")
     outputs = _outputs(function, given)
     if grad_outputs is None:
         rng = np.random.default_rng(0)
         seeds = [Tensor(rng.normal(size=y.shape), requires_grad=True) for y in outputs]
     else:
-        seeds = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
+        seeds = _given(grad_outputs, "grad_outputs")
+        if len(seeds) != len(outputs):
+            raise ValueError(f"grad_outputs: expected {len(outputs)}, got {len(seeds)}")
 
     def gradients(*arguments: Any) -> tuple[Tensor, ...]:
         values, weights = arguments[: len(given)], arguments[len(given) :]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import _checks
 from .engine import grad
 from .functions import as_tensor, stack
 from .recording import always_recorded
@@ -22,7 +23,7 @@ def _point(x: ArrayLike | Tensor, create_graph: bool) -> Tensor:
 
 
 def _value(function: Callable[[Tensor], Any], x: Tensor) -> Tensor:
-    y = function(x)
+    y = _checks.function("function", function)(x)
     if not isinstance(y, Tensor):
         raise TypeError(f"function: expected it to return a Tensor, got {type(y).__name__}")
     return y
@@ -56,6 +57,7 @@ def jacobian(
     Tensor
         Of shape ``y.shape + x.shape``; takes one backward pass for each entry of the output y.
     """
+    create_graph = _checks.flag("create_graph", create_graph)
     point = _point(x, create_graph)
     y = _value(function, point)
     rows = []
@@ -116,8 +118,10 @@ def vjp(
         Of the output's shape and of the shape of `x`.
     """
     point = _point(x, False)
-    y = _value(function, point)
-    return y.detach(), _by(y, point, v, False)
+    y, u = _value(function, point), as_tensor(v)
+    if u.shape != y.shape:
+        raise ValueError(f"v: expected shape {y.shape} like the output, got {u.shape}")
+    return y.detach(), _by(y, point, u, False)
 
 
 @always_recorded

@@ -187,8 +187,9 @@ def draw(
     """
     if not isinstance(tensor, Tensor):
         raise TypeError(f"tensor: expected a Tensor, got {type(tensor).__name__}")
-    if precision < 0:
-        raise ValueError(f"precision: expected at least 0, got {precision}")
+    precision = _checks.integer("precision", precision, 0)
+    if names is not None and not isinstance(names, Mapping):
+        raise TypeError(f"names: expected a mapping, got {type(names).__name__}")
     nodes, edges = build(tensor, names or {})
     shown = local_derivatives
     if shown is None:

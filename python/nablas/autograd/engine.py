@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import _checks
 from ._arrays import unbroadcast
 from .recording import edits, reset_recording, set_recording
 from .rules import RULES, Operation
@@ -254,6 +255,15 @@ def backward(
 later.backward = backward
 
 
+def _tensors(name: str, given: Any) -> list[Tensor]:
+    """A list of one Tensor or several, or TypeError."""
+    found = [given] if isinstance(given, Tensor) else _checks.items(name, given, "Tensors")
+    for i, tensor in enumerate(found):
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{name}: expected Tensors, got {type(tensor).__name__} at {i}")
+    return found
+
+
 def grad(
     outputs: Tensor | Sequence[Tensor],
     inputs: Tensor | Sequence[Tensor],
@@ -290,14 +300,18 @@ def grad(
     ValueError
         When `grad_outputs` has the wrong length or shapes.
     """
-    roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    roots, wanted = _tensors("outputs", outputs), _tensors("inputs", inputs)
+    create_graph = _checks.flag("create_graph", create_graph)
+    allow_unused = _checks.flag("allow_unused", allow_unused)
+    if retain_graph is not None:
+        retain_graph = _checks.flag("retain_graph", retain_graph)
     given = grad_outputs
     if isinstance(outputs, Tensor) and not (
         isinstance(given, (tuple, list)) and len(given) == 1 and isinstance(given[0], Tensor)
     ):
         given = [given]
-    given = [None] * len(roots) if given is None else list(given)
+    given = [None] * len(roots) if given is None else given
+    given = _checks.items("grad_outputs", given, "arrays")
     if len(given) != len(roots):
         raise ValueError(f"grad_outputs: expected {len(roots)} like outputs, got {len(given)}")
     for i, x in enumerate(wanted):

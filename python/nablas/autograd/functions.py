@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _checks
 from .._registry import ACTIVATIONS
 from ._arrays import explicit_subscripts
 from .operators import Axis, of_one
@@ -89,10 +90,7 @@ ACTIVATION_FUNCTIONS = {
 
 def activate(z: Operand, activation: str) -> Tensor:
     """``g(z)`` for a registered activation; ValueError if not in ``nablas.activations()``."""
-    if activation not in ACTIVATIONS:
-        choices = ", ".join(ACTIVATIONS)
-        raise ValueError(f"activation: expected one of {choices}, got {activation!r}")
-    return apply(activation, operand(z))
+    return apply(_checks.choice("activation", activation, ACTIVATIONS), operand(z))
 
 
 def softmax(x: Operand, axis: int = -1) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import kernels, reference
+from .. import _checks, kernels, reference
 from .._registry import ACTIVATIONS, LOSSES, LossEntry
 from ._arrays import product
 from .functions import as_tensor, concatenate
@@ -63,7 +63,8 @@ def dense(x: Any, weights: Any, activation: str = "identity") -> Tensor:
     Tensor of shape (n, outputs)
     """
     rows, block = as_tensor(x), as_tensor(weights)
-    by_z = activation in ACTIVATIONS and ACTIVATIONS[activation].kept == "preactivation"
+    named = isinstance(activation, str) and activation in ACTIVATIONS
+    by_z = named and ACTIVATIONS[activation].kept == "preactivation"
     shape = (len(rows.data), block.shape[-1]) if by_z and rows.ndim == block.ndim == 2 else None
     z = np.empty(shape, block.dtype) if shape else None
     y = kernels.dense_forward(rows.data, block.data, activation, preactivation_out=z)
@@ -105,11 +106,13 @@ def _loss(name: str, entry: LossEntry) -> Callable[..., Tensor]:
         tensor = as_tensor(z)
         if tensor.ndim == 1 and not entry.takes_labels:
             tensor = tensor.reshape(-1, 1)
-        y = np.asarray(targets)
+        y = _checks.plain_array("targets", targets)
         if not entry.takes_labels or y.ndim > 1:
             y = as_data(y).astype(tensor.dtype, copy=False)
             y = y.reshape(-1, 1) if y.ndim == 1 else y
-        weight = None if sample_weight is None else np.asarray(sample_weight, tensor.dtype)
+        weight = sample_weight
+        if weight is not None:
+            weight = _checks.plain_array("sample_weight", weight, tensor.dtype)
         if weight is None and not hyperparameters:  # keywords cost time
             value, delta = kernel(tensor.data, y)
         else:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _checks
 from .engine import grad
 from .recording import enable_grad
 from .tensor import Tensor
@@ -35,6 +36,7 @@ def as_loss(function: Callable[..., Tensor]) -> Callable[..., tuple[float, Array
     TypeError
         From the returned function, if `function` returns something else than a single number.
     """
+    _checks.function("function", function)
 
     def loss(outputs: Array, targets: Array, **settings: Any) -> tuple[float, Array]:
         z = Tensor(np.asarray(outputs), requires_grad=True)

@@ -155,7 +155,7 @@ def info(options: argparse.Namespace) -> None:
         "epochs": net.epochs,
     }
     if "preprocessing" in net.extra:
-        preprocessor = Preprocessor.from_json(net.extra["preprocessing"])
+        preprocessor = _load(options.model)[1]
         result["columns"] = [column["name"] for column in preprocessor.columns]
         result["features"] = preprocessor.features
         result["target"] = preprocessor.target
@@ -266,8 +266,19 @@ def _patience(options: argparse.Namespace, rows: int) -> int:
 
 
 def _load(path: str) -> tuple[MLP, Preprocessor]:
+    """A network and the preprocessing of its table, which fit together."""
     net = MLP.load(path)
-    return net, Preprocessor.from_json(net.extra.get("preprocessing"))
+    try:
+        found = Preprocessor.from_json(net.extra.get("preprocessing"))
+        outputs = len(found.target.get("classes", [1]))
+        if net.sizes[0] != len(found.features) or net.sizes[-1] != outputs:
+            raise ValueError(
+                f"expected a network of {len(found.features)} features and {outputs} outputs, got "
+                f"sizes {net.sizes}"
+            )
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return net, found
 
 
 def _scores(net: MLP, preprocessor: Preprocessor, data: Parts) -> dict[str, dict[str, Any]]:

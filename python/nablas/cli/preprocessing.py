@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _checks
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -22,11 +24,14 @@ MAX_INTEGER_CLASSES = 50
 
 
 def _kind(series: pl.Series) -> str:
-    if series.dtype.is_numeric() or series.dtype.is_temporal() or str(series.dtype) == "Boolean":
+    import polars as pl
+
+    dtype = series.dtype
+    if dtype.is_numeric() or dtype.is_temporal() or dtype == pl.Boolean:
         return "number"
-    if str(series.dtype) in ("String", "Categorical", "Enum", "Null"):
+    if any(dtype == text for text in (pl.String, pl.Categorical, pl.Enum, pl.Null)):
         return "text"
-    raise ValueError(f"column {series.name!r}: expected numbers or text, got {series.dtype}")
+    raise ValueError(f"column {series.name!r}: expected numbers or text, got {dtype!s:.100}")
 
 
 def _numbers(series: pl.Series) -> Array:
@@ -58,14 +63,19 @@ class _Numbers:
         self.missing |= len(present) < len(values)
         if len(present) == 0:
             return
-        count, step = self.count + len(present), float(present.mean()) - self.mean
-        share = len(present) / count
-        self.squares += float(present.var()) * len(present) + step * step * share * self.count
+        count = self.count + len(present)
+        with np.errstate(over="ignore", invalid="ignore"):  # `finish` refuses what is not finite
+            step = float(present.mean()) - self.mean
+            share = len(present) / count
+            self.squares += float(present.var()) * len(present) + step * step * share * self.count
         self.mean += step * share
         self.count = count
 
-    def finish(self) -> dict[str, float]:
+    def finish(self, what: str) -> dict[str, float]:
+        """Mean and scale; ValueError that begins with `what` for numbers too far apart."""
         deviation = math.sqrt(self.squares / self.count) if self.count else 0.0
+        if not (math.isfinite(deviation) and math.isfinite(self.mean)):
+            raise ValueError(f"{what}: expected numbers less than 1e150 apart, got others")
         return {"mean": self.mean, "scale": deviation if deviation > 0 else 1.0}
 
 
@@ -86,7 +96,7 @@ class _Texts:
             counts = joined.group_by("value").agg(pl.col("count").sum())
         self.counts = counts
 
-    def finish(self) -> dict[str, list[str]]:
+    def finish(self, what: str) -> dict[str, list[str]]:
         """The most frequent values, sorted."""
         if self.counts is None:
             return {"categories": []}
@@ -109,6 +119,8 @@ class _Target:
         if self.task == "auto" and every.dtype.is_numeric() and not self.integer:
             self.task = "regression"
         if self.task != "regression":
+            if every.dtype == pl.Duration:
+                raise ValueError(f"target {self.name!r}: expected text or numbers, got durations")
             found = every.unique()
             self.classes = found if self.classes is None else pl.concat([self.classes, found])
             self.classes = self.classes.unique()
@@ -119,7 +131,11 @@ class _Target:
 
     def finish(self) -> dict[str, Any]:
         if self.task == "regression":
-            return {"name": self.name, "kind": "number", **self.numbers.finish()}
+            return {
+                "name": self.name,
+                "kind": "number",
+                **self.numbers.finish(f"target {self.name!r}"),
+            }
         classes = [] if self.classes is None else _text(self.classes.sort())
         if len(classes) < 2:
             raise ValueError(
@@ -183,7 +199,7 @@ class Statistics:
             {
                 "name": name,
                 "kind": "number" if isinstance(column, _Numbers) else "text",
-                **column.finish(),
+                **column.finish(f"column {name!r}"),
                 "indicator": column.missing,
             }
             for name, column in self._columns.items()
@@ -266,7 +282,14 @@ class Preprocessor:
         series = frame[name]
         if self.target["kind"] == "number":
             mean, scale = float(self.target["mean"]), float(self.target["scale"])
-            return np.asarray((_numbers(series) - mean) / scale)
+            values = _numbers(series)
+            missing = np.flatnonzero(np.isnan(values))
+            if len(missing):
+                i = int(missing[0])
+                raise ValueError(
+                    f"target {name!r}: expected numbers, got {series[i]} in row {i + 1}"
+                )
+            return np.asarray((values - mean) / scale)
         codes = _codes(series, self.target["classes"])
         if (codes < 0).any():
             i, classes = int((codes < 0).argmax()), ", ".join(self.target["classes"])
@@ -283,24 +306,61 @@ class Preprocessor:
     def from_json(cls, value: Any) -> Preprocessor:
         """The inverse of `to_json`; ValueError for other data."""
         try:
-            made = cls(list(value["columns"]), dict(value["target"]))
-            for column in made.columns:
-                if column["kind"] == "number":
-                    float(column["mean"]), float(column["scale"])
-                else:
-                    list(column["categories"])
-                str(column["name"]), bool(column["indicator"])
-            target = made.target
-            str(target["name"])
-            if target["kind"] == "number":
-                float(target["mean"]), float(target["scale"])
-            else:
-                list(target["classes"]), str(target["dtype"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            columns, target = list(value["columns"]), dict(value["target"])
+            for column in columns:
+                _check_column(column)
+            _check_target(target)
+            names = [column["name"] for column in columns]
+            if not names or len({*names, target["name"]}) <= len(names):
+                raise ValueError("names")
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 "expected a model made by `nablas train`, got one without its table's columns"
             ) from error
-        return made
+        return cls(columns, target)
+
+
+def _check_column(column: dict[str, Any]) -> None:
+    """TypeError, ValueError or KeyError if `Statistics.finish` makes no such column."""
+    _checks.choice("kind", column["kind"], ("number", "text"))
+    _check_text(column["name"])
+    _checks.flag("indicator", column["indicator"])
+    if column["kind"] == "number":
+        _check_numbers(column)
+    else:
+        _check_names(column["categories"], 0)
+
+
+def _check_target(target: dict[str, Any]) -> None:
+    """As `_check_column`, for the target."""
+    _checks.choice("kind", target["kind"], ("number", "classes"))
+    _check_text(target["name"])
+    if target["kind"] == "number":
+        _check_numbers(target)
+        return
+    _check_names(target["classes"], 2)
+    if _checks.choice("dtype", target["dtype"], ("integer", "text")) == "integer":
+        for name in target["classes"]:
+            int(name)
+
+
+def _check_numbers(encoding: dict[str, Any]) -> None:
+    _checks.number("mean", encoding["mean"])
+    _checks.number("scale", encoding["scale"], above=0)
+
+
+def _check_names(names: Any, least: int) -> None:
+    """Different texts, at least so many."""
+    for name in names:
+        _check_text(name)
+    if not isinstance(names, list) or not least <= len(set(names)) == len(names):
+        raise ValueError("names")
+
+
+def _check_text(name: Any) -> None:
+    if not isinstance(name, str):
+        raise TypeError("name")
+    name.encode()  # UnicodeEncodeError, which is a ValueError, for half a pair of surrogates
 
 
 def report(frame: pl.DataFrame) -> list[dict[str, Any]]:

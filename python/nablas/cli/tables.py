@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
-import itertools
+import math
 import os
+import subprocess
 import sys
+import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import kernels
 from .._optional import require
+from . import records
 
 if TYPE_CHECKING:
     import polars as pl
 
+Array = NDArray[Any]
 BUNDLED = ("digits", "iris", "wine", "breast_cancer", "diabetes")
 MADE = ("moons", "spiral")
 MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "None", "?"]
 MADE_ROWS = 1000
-SEPARATORS = ",;\t|"
+LONGEST_REASON = 300  # letters of an error, which may quote what is in the file
+FIRST_DAY, LAST_DAY = -719_162, 2_932_896  # of the years 1 and 9999, 1970-01-01 is 0
 NEARLY = 0.1  # share of values that are no numbers, up to which a column of text is suspicious
 
 
@@ -73,7 +77,7 @@ def read(
     -------
     frame : polars.DataFrame
     target : str or None
-        None for a CSV or Parquet file without `target`.
+        None for a file without `target`.
     """
     polars = require("polars", "cli")
     if source in BUNDLED:
@@ -130,24 +134,72 @@ def _file(
         raise ValueError(f"{path}: expected a file or one of {known}, got neither")
     try:
         if kind == ".npz":
-            return _npz(polars, path, target)
-        if kind in (".parquet", ".pq"):
+            frame, target = _npz(polars, path, target)
+        elif kind in (".parquet", ".pq"):
+            check_parquet(path)
             frame = polars.read_parquet(path)
         elif kind in (".csv", ".tsv", ".txt", ".data"):
             frame = _csv(polars, _content(path), how, kinds)
         else:
             raise ValueError("expected a .csv, .tsv, .parquet or .npz file")
+        _check_times(polars, frame)
     except (MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:  # polars' PanicException is no Exception
         if isinstance(error, OSError) and error.filename is not None:
             raise
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise ValueError(f"{path}: {reason}") from error
+        raise ValueError(f"{path}: {reason:.{LONGEST_REASON}}") from error
     if target is not None and target not in frame.columns:
         columns = ", ".join(frame.columns[:20])
         raise ValueError(f"{path}: expected target column {target!r} among {columns}, got none")
     return frame, target
+
+
+def check_parquet(path: str) -> None:
+    """ValueError if a process of its own cannot read a Parquet file.
+
+    polars ends the process for some damaged files: it asks for more memory than there is.
+    """
+    command = [sys.executable, "-c", _TRIAL, path]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode < 0:
+        last = next(iter(done.stderr.splitlines()), "") or f"signal {-done.returncode}"
+        raise ValueError(f"it cannot be read: {last}")
+    if done.returncode > 0:
+        raise ValueError(done.stdout or "it cannot be read")
+
+
+_TRIAL = """
+import sys, polars
+try:
+    polars.read_parquet(sys.argv[1])
+except BaseException as error:
+    print(str(error) or type(error).__name__)
+    sys.exit(1)
+"""
+
+
+def _check_times(polars: Any, frame: pl.DataFrame) -> None:
+    """ValueError for a time that Python's datetime lacks: polars panics when it shows one."""
+    second = {"ms": 10**3, "us": 10**6, "ns": 10**9}
+    for series in frame:
+        dtype: Any = series.dtype
+        if not dtype.is_temporal():
+            continue
+        unit = 1 if dtype == polars.Date else 86_400 * second[getattr(dtype, "time_unit", "ns")]
+        if dtype == polars.Time:
+            least, most = 0, unit - 1
+        elif dtype == polars.Duration:
+            least, most = -(10**9) * unit + unit, 10**9 * unit - 1
+        else:
+            least, most = FIRST_DAY * unit, (LAST_DAY + 1) * unit - 1
+        values: Any = series.to_physical()
+        low, high = values.min(), values.max()
+        if low is not None and not (least <= low and high <= most):
+            raise ValueError(
+                f"column {series.name!r}: expected times of the years 1 to 9999, got others"
+            )
 
 
 def _content(path: str) -> bytes:
@@ -162,15 +214,8 @@ def _content(path: str) -> bytes:
 
 def _csv(polars: Any, content: bytes, how: Format, kinds: dict[str, str]) -> pl.DataFrame:
     """A CSV file's columns: numbers where `kinds` or all their values say so, else text."""
-    separator = _check_csv(content.decode("utf-8-sig"), how)
-    frame = polars.read_csv(
-        io.BytesIO(content), separator=separator, infer_schema=False, has_header=how.header,
-        comment_prefix=how.comment,
-    )  # fmt: skip
-    names = [
-        name.strip() if how.header else f"column_{i}" for i, name in enumerate(frame.columns, 1)
-    ]
-    frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
+    found = records.Records(content.decode("utf-8-sig"), how.separator, how.comment, how.header)
+    frame = records.frame(polars, found, how.header)
     columns = []
     for name in frame.columns:
         text = frame[name].str.strip_chars()
@@ -208,42 +253,33 @@ def _typed(polars: Any, text: pl.Series, how: Format, kind: str | None) -> pl.Se
     return text
 
 
-def _check_csv(text: str, how: Format) -> str:
-    """The separator; ValueError when the rows do not all have the header's number of fields."""
-    lines = io.StringIO(text, newline="")
-    kept = (line for line in lines if how.comment is None or not line.startswith(how.comment))
-    first = next(kept, "")
-    separator = how.separator or max(
-        SEPARATORS, key=lambda s: len(next(csv.reader([first], delimiter=s), []))
-    )
-    reader = csv.reader(itertools.chain([first], kept), delimiter=separator, skipinitialspace=True)
-    header = next(reader, None)
-    if not header:
-        raise ValueError("expected a header line, got an empty file")
-    names = [name.strip() for name in header]
-    if how.header and len(set(names)) < len(names):
-        raise ValueError(f"expected distinct column names, got {', '.join(names)}")
-    for row in reader:
-        if row and len(row) != len(header):
-            raise ValueError(
-                f"expected {len(header)} fields, got {len(row)} on line {reader.line_num}"
-            )
-    return separator
-
-
-def _npz(polars: Any, path: str, target: str | None) -> tuple[pl.DataFrame, str]:
-    target = target or "y"
-    with np.load(path, allow_pickle=False) as arrays:
-        if "X" not in arrays:
-            raise ValueError(f"expected an array X, got {', '.join(arrays.files)}")
-        x = arrays["X"]
-        y = arrays[target] if target in arrays.files else None
+def _npz(polars: Any, path: str, target: str | None) -> tuple[pl.DataFrame, str | None]:
+    """The array X as columns x0, x1, ..., and the target's, y by default; None if there is no y."""
+    name = target or "y"
+    with zipfile.ZipFile(path) as arrays:
+        found = [member.removesuffix(".npy") for member in arrays.namelist()]
+        for needed in ("X",) if target is None else ("X", target):
+            if needed not in found:
+                raise ValueError(f"expected an array {needed}, got {', '.join(found)}")
+        x = _array(arrays, "X")
+        y = _array(arrays, name) if name in found else None
     if x.ndim < 2:
         raise ValueError(f"X: expected at least 2 dimensions, got shape {x.shape}")
-    x = x.reshape(len(x), -1)
+    x = x.reshape(len(x), math.prod(x.shape[1:]))
     columns = {f"x{i}": x[:, i] for i in range(x.shape[1])}
-    if y is not None:
-        if y.shape != (len(x),):
-            raise ValueError(f"{target}: expected shape ({len(x)},), got {y.shape}")
-        columns[target] = y
-    return polars.DataFrame(columns), target
+    if y is None:
+        return polars.DataFrame(columns), None
+    if y.shape != (len(x),):
+        raise ValueError(f"{name}: expected shape ({len(x)},), got {y.shape}")
+    return polars.DataFrame({**columns, name: y}), name
+
+
+def _array(arrays: zipfile.ZipFile, name: str) -> Array:
+    """An array of an archive, in native byte order; read to the end, where its checksum is."""
+    with arrays.open(f"{name}.npy") as file:
+        made: Array = np.lib.format.read_array(file, allow_pickle=False)
+        if file.read(1):
+            raise ValueError(f"{name}: expected an array of shape {made.shape}, got more values")
+    if made.dtype.kind not in "fiubUMm":
+        raise ValueError(f"{name}: expected numbers or text, got dtype {made.dtype}")
+    return made.astype(made.dtype.newbyteorder("="), copy=False)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .. import _files
-from .._checks import choice
+from .._checks import choice, having
+from .._checks import path as checked_path
 from .._optional import require
 from .._version import __version__
 from ..network import Network
@@ -31,7 +33,27 @@ _SETTINGS: dict[str, dict[str, Any]] = {"leaky_relu": {"alpha": 0.01}, "softmax"
 _OPSET = 20  # the first with Gelu
 
 
-def to_onnx(net: Network, path: str | os.PathLike[str], *, dtype: str | None = None) -> None:
+@dataclass(frozen=True)
+class Head:
+    """What a classifier's ONNX model gives: "label" and "probabilities", as skl2onnx names them.
+
+    Attributes
+    ----------
+    classes : array or None
+        Labels of the classes: one label a row, of two classes with one output or of as many classes
+        as outputs. None: each output is a label of its own, 0 or 1.
+    """
+
+    classes: Any = None
+
+
+def to_onnx(
+    net: Network,
+    path: str | os.PathLike[str],
+    *,
+    dtype: str | None = None,
+    output: str | Head = "Y",
+) -> None:
     """Write a network as an ONNX model.
 
     Parameters
@@ -43,6 +65,8 @@ def to_onnx(net: Network, path: str | os.PathLike[str], *, dtype: str | None = N
     dtype : "float32" or "float64", optional
         Of X, Y and the weights; by default the network's. onnxruntime computes relu, tanh, sigmoid,
         exp and softmax in float64, the other activations in float32 only.
+    output : str or Head
+        Name of the output, or a classifier's labels.
 
     Raises
     ------
@@ -51,25 +75,18 @@ def to_onnx(net: Network, path: str | os.PathLike[str], *, dtype: str | None = N
     ImportError
         Without onnx.
     """
+    having("net", net, "activations", "an MLP")
+    path = checked_path("path", path)
     onnx = require("onnx", "io")
-    dtype = choice("dtype", dtype or net.dtype, ("float32", "float64"))
+    dtype = choice("dtype", net.dtype if dtype is None else dtype, ("float32", "float64"))
     helper = onnx.helper
     number = onnx.TensorProto.FLOAT if dtype == "float32" else onnx.TensorProto.DOUBLE
-    nodes, constants, at = [], [], "X"
-    for i, (w, b, name) in enumerate(zip(net.weights, net.biases, net.activations, strict=True)):
-        constants += [
-            onnx.numpy_helper.from_array(np.array(w, dtype), f"W{i}"),
-            onnx.numpy_helper.from_array(np.array(b, dtype), f"b{i}"),
-        ]
-        nodes.append(helper.make_node("Gemm", [at, f"W{i}", f"b{i}"], [f"z{i}"]))
-        nodes += _activation(helper, name, f"z{i}", f"a{i}")
-        at = f"a{i}"
-    nodes.append(helper.make_node("Identity", [at], ["Y"]))
+    nodes, constants, outputs = onnx_parts(net, number, output)
     graph = helper.make_graph(
         nodes,
         "nablas",
         [helper.make_tensor_value_info("X", number, ["n", net.sizes[0]])],
-        [helper.make_tensor_value_info("Y", number, ["n", net.sizes[-1]])],
+        outputs,
         constants,
     )
     model = helper.make_model(
@@ -83,7 +100,84 @@ def to_onnx(net: Network, path: str | os.PathLike[str], *, dtype: str | None = N
     _files.write(path, model.SerializeToString())
 
 
-def _activation(helper: Any, name: str, z: str, a: str) -> list[Any]:
+def onnx_parts(net: Network, number: int, output: str | Head) -> tuple[list[Any], ...]:
+    """Nodes, constants and outputs of a network's graph, whose input is ``X``.
+
+    Parameters
+    ----------
+    net : MLP
+    number : int
+        ONNX's FLOAT or DOUBLE.
+    output : str or Head
+        As for `to_onnx`.
+    """
+    onnx = require("onnx", "io")
+    helper = onnx.helper
+    real = helper.tensor_dtype_to_np_dtype(number)
+    nodes, constants, at = [], [], "X"
+    for i, (w, b, name) in enumerate(zip(net.weights, net.biases, net.activations, strict=True)):
+        constants += [
+            onnx.numpy_helper.from_array(np.array(w, real), f"W{i}"),
+            onnx.numpy_helper.from_array(np.array(b, real), f"b{i}"),
+        ]
+        nodes.append(helper.make_node("Gemm", [at, f"W{i}", f"b{i}"], [f"z{i}"]))
+        nodes += _activation(helper, name, f"z{i}", f"a{i}", i + 1)
+        at = f"a{i}"
+    if isinstance(output, Head):
+        last, more, outputs = _labels(onnx, output, at, number, net.sizes[-1])
+    else:
+        last, more = [helper.make_node("Identity", [at], [output])], []
+        outputs = [helper.make_tensor_value_info(output, number, ["n", net.sizes[-1]])]
+    return nodes + last, constants + more, outputs
+
+
+def _labels(
+    onnx: Any, head: Head, at: str, number: int, outputs: int
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """Nodes, constants and outputs of a classifier whose last layer is `at`."""
+    helper, node = onnx.helper, onnx.helper.make_node
+    real = onnx.helper.tensor_dtype_to_np_dtype(number)
+
+    def constant(name: str, value: Any) -> Any:
+        return onnx.numpy_helper.from_array(np.asarray(value), name)
+
+    if head.classes is None:
+        nodes = [
+            node("Identity", [at], ["probabilities"]),
+            node("Greater", [at, "half"], ["above"]),
+            node("Cast", ["above"], ["label"], to=onnx.TensorProto.INT64),
+        ]
+        constants = [constant("half", real.type(0.5))]
+        kind, shape = onnx.TensorProto.INT64, ["n", outputs]
+    else:
+        classes = np.asarray(head.classes)
+        if classes.dtype.kind in "OU":
+            classes = classes.astype(object)
+        elif classes.dtype.kind in "iub":
+            classes = classes.astype(np.int64)
+        constants = [constant("classes", classes)]
+        kind, shape = constants[0].data_type, ["n"]
+        nodes = [node("Identity", [at], ["probabilities"])]
+        if outputs == 1:
+            constants.append(constant("one", real.type(1)))
+            nodes = [
+                node("Sub", ["one", at], ["other"]),
+                node("Concat", ["other", at], ["probabilities"], axis=1),
+            ]
+            outputs = 2
+        nodes += [
+            node("ArgMax", ["probabilities"], ["best"], axis=1, keepdims=0),
+            node("Gather", ["classes", "best"], ["label"], axis=0),
+        ]
+    info = helper.make_tensor_value_info
+    return (
+        nodes,
+        constants,
+        [info("label", kind, shape), info("probabilities", number, ["n", outputs])],
+    )
+
+
+def _activation(helper: Any, name: str, z: str, a: str, layer: int) -> list[Any]:
     """The nodes of an activation."""
     if name == "silu":
         return [
@@ -92,5 +186,5 @@ def _activation(helper: Any, name: str, z: str, a: str) -> list[Any]:
         ]
     operators = {"identity": "Identity", "softmax": "Softmax", **_OPERATORS}
     if name not in operators:
-        raise ValueError(f"net: expected activations that ONNX has, got {name!r}")
+        raise ValueError(f"net: expected activations that ONNX has, got {name!r} in layer {layer}")
     return [helper.make_node(operators[name], [z], [a], **_SETTINGS.get(name, {}))]

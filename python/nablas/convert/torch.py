@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _checks
 from .._optional import require
 from ..network import Network
 
@@ -31,8 +32,11 @@ ACTIVATIONS = {"softmax", *_MODULES}  # that PyTorch has a module for
 _SETTINGS: dict[str, dict[str, Any]] = {
     "LeakyReLU": {"negative_slope": 0.01},
     "ELU": {"alpha": 1.0},
-    "Softplus": {"beta": 1},
+    "Softplus": {"beta": 1, "threshold": 20},
     "GELU": {"approximate": "none"},
+    "Softmax": {"dim": (1, -1, None)},  # None: by the rows' dimensions, which are two here
+    "LogSoftmax": {"dim": (1, -1, None)},
+    "Flatten": {"start_dim": 1},
 }
 
 
@@ -83,9 +87,10 @@ def to_torch(net: Network) -> Any:
     ImportError
         Without torch.
     """
+    _checks.having("net", net, "activations", "an MLP")
     torch = require("torch", "bench")
     layers = []
-    for w, b, name in zip(net.weights, net.biases, net.activations, strict=True):
+    for i, (w, b, name) in enumerate(zip(net.weights, net.biases, net.activations, strict=True), 1):
         layer = torch.nn.Linear(*w.shape, dtype=getattr(torch, net.dtype))
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(np.array(w.T)))
@@ -96,7 +101,9 @@ def to_torch(net: Network) -> Any:
         elif name in _MODULES:
             layers.append(getattr(torch.nn, _MODULES[name])())
         else:
-            raise ValueError(f"net: expected activations that PyTorch has, got {name!r}")
+            raise ValueError(
+                f"net: expected activations that PyTorch has, got {name!r} in layer {i}"
+            )
     return torch.nn.Sequential(*layers)
 
 
@@ -121,17 +128,34 @@ def torch_layers(model: Any, activation: str | Sequence[str] = "relu") -> TorchL
     """
     output = None
     if isinstance(model, Mapping):
-        tensors = list(model.values())
-        if len(tensors) % 2:
-            raise ValueError("model: expected dense layers, each with a weight and a bias")
-        pairs = list(zip(tensors[::2], tensors[1::2], strict=True))
+        tensors = [_array(name, value) for name, value in model.items()]
+        pairs = list(zip(tensors[::2], tensors[1::2], strict=False))
         hidden = len(pairs) - 1
-        names = [activation] * hidden if isinstance(activation, str) else list(activation)
+        several = "a name or one for each hidden layer"
+        names = (
+            [activation] * hidden
+            if isinstance(activation, str)
+            else _checks.items("activation", activation, several)
+        )
+        if len(tensors) % 2 or any(w.ndim != 2 or b.ndim != 1 for w, b in pairs):
+            raise ValueError(
+                "model: expected dense layers, each with a weight and a bias, got arrays of shapes "
+                f"{[tensor.shape for tensor in tensors]}"
+            )
+        if len(names) != hidden:
+            raise ValueError(f"activation: expected {hidden} names, got {len(names)}")
     else:
         pairs, names, output = _of_sequential(model)
-    arrays = [(_array(w).T, _array(b)) for w, b in pairs]
-    if not arrays or any(w.ndim != 2 or b.shape != (w.shape[1],) for w, b in arrays):
-        raise ValueError("model: expected dense layers, each with a weight and a bias")
+    arrays = [(w.T, b) for w, b in pairs]
+    if not arrays:
+        raise ValueError("model: expected dense layers, got none")
+    for i, (w, b) in enumerate(arrays, 1):
+        before = arrays[max(i - 2, 0)][0].shape[1] if i > 1 else w.shape[0]
+        if b.shape != (w.shape[1],) or w.shape[0] != before:
+            raise ValueError(
+                f"model: expected layers that fit, got weights {w.T.shape} and biases {b.shape} in "
+                f"layer {i}"
+            )
     return TorchLayers(arrays, names, output)
 
 
@@ -141,24 +165,46 @@ def _of_sequential(model: Any) -> tuple[list[tuple[Any, Any]], list[str], str | 
     names: list[str] = []
     known = {torch_name: name for name, torch_name in _MODULES.items()}
     known |= {"Softmax": "softmax", "LogSoftmax": "log_softmax"}
-    for layer in model:
+    try:
+        layers = list(model)
+    except TypeError:
+        raise TypeError(
+            "model: expected a torch.nn.Sequential or a state_dict, got "
+            f"{type(model).__name__}; a model of dense layers has one: model.state_dict()"
+        ) from None
+    for layer in layers:
         kind = type(layer).__name__
         for setting, value in _SETTINGS.get(kind, {}).items():
-            if (got := getattr(layer, setting)) != value:
-                raise ValueError(f"model: expected {kind} with {setting} {value!r}, got {got!r}")
+            wanted = value if isinstance(value, tuple) else (value,)
+            if (got := getattr(layer, setting, wanted[0])) not in wanted:
+                raise ValueError(
+                    f"model: expected {kind} with {setting} {wanted[0]!r}, got {got!r}"
+                )
         if kind == "Linear":
             if layer.bias is None:
                 raise ValueError("model: expected layers with a bias, got one without")
             if len(names) < len(pairs):
                 names.append("identity")
-            pairs.append((layer.weight, layer.bias))
+            pairs.append((_array("weight", layer.weight), _array("bias", layer.bias)))
         elif kind in known and len(names) < len(pairs):
             names.append(known[kind])
         elif kind not in ("Dropout", "Flatten", "Identity"):
             raise ValueError(f"model: expected dense layers and activations, got {kind}")
+    if not pairs:
+        raise ValueError("model: expected dense layers, got none")
     last = len(pairs) - 1
     return pairs, names[:last], names[last] if len(names) > last else None
 
 
-def _array(tensor: Any) -> Array:
-    return tensor.detach().cpu().numpy() if hasattr(tensor, "detach") else np.asarray(tensor)
+def _array(name: str, tensor: Any) -> Array:
+    """A tensor or array as floats; half precisions as float32, which holds them exactly."""
+    if hasattr(tensor, "detach"):
+        tensor = tensor.detach().cpu()
+        kind = str(tensor.dtype)
+        tensor = tensor.float() if kind in ("torch.bfloat16", "torch.float16") else tensor
+        tensor = tensor.numpy()
+    array = _checks.plain_array("model", tensor)
+    if array.dtype.kind != "f":
+        raise ValueError(f"model: expected floating weights, got {array.dtype} in {name!r}")
+    floats: Array = array.astype(np.float32) if array.dtype.itemsize < 4 else array
+    return floats

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _checks
 from .._optional import require
 
 Array = NDArray[Any]
@@ -35,8 +36,10 @@ class Display:
         """The Axes to draw on: those given, or new ones."""
         if ax is None:
             ax = pyplot().subplots(layout="constrained", **settings)[1]
+        first: Any = next(iter(np.ravel(np.asarray(ax, object))), None)
+        _checks.having("ax", first, "figure", "matplotlib Axes")
         self.ax_ = ax
-        self.figure_ = np.ravel(ax)[0].figure
+        self.figure_ = first.figure
         return ax
 
 
@@ -46,9 +49,10 @@ def hidden_names(net: Any) -> list[str]:
     return [f"layer {i}" if i < last else "output" for i in range(1, last + 1)]
 
 
-def network_of(estimator: Any) -> Any:
+def network_of(estimator: Any, name: str = "net") -> Any:
     """The network of an MLP or of one of the estimators of ``nablas.sklearn``."""
-    return getattr(estimator, "network_", estimator)
+    found = getattr(estimator, "network_", estimator)
+    return _checks.having(name, found, "parameters", "an MLP or a fitted estimator")
 
 
 def targets_of(estimator: Any, y: Any) -> Any:

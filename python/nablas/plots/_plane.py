@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import _checks
 from ._display import Array
 
 
 def orthogonal(directions: Sequence[ArrayLike], shape: tuple[int, ...]) -> list[Array]:
     """One or two directions of a shape, the second made orthogonal to the first and as long."""
-    ways = [np.asarray(direction, dtype=float) for direction in directions]
+    given = _checks.items("directions", directions, "one or two arrays")
+    ways = [_checks.plain_array("directions", direction, float) for direction in given]
     if len(ways) not in (1, 2):
         raise ValueError(f"directions: expected one or two, got {len(ways)}")
     for i, way in enumerate(ways):

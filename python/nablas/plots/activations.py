@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from .. import kernels
+from .. import _checks, kernels
 from .._registry import ACTIVATIONS
 from ._display import COLOURS, Array, Display
 
@@ -54,11 +54,17 @@ class ActivationDisplay(Display):
         ActivationDisplay
         """
         kept = {name: entry.kept for name, entry in ACTIVATIONS.items()}
-        chosen = [names] if isinstance(names, str) else list(names or kept)
-        unknown = [name for name in chosen if name not in kept]
-        if unknown:
-            raise ValueError(f"names: expected some of {', '.join(kept)}, got {unknown[0]!r}")
-        z = np.linspace(*limits, 401)
+        given = [names] if isinstance(names, str) else kept if names is None else names
+        chosen = _checks.items("names", list(given) if given is kept else given, "names")
+        if not chosen:
+            raise ValueError("names: expected at least one, got none")
+        for name in chosen:
+            _checks.choice("names", name, kept)
+        ends = _checks.items("limits", limits, "two numbers")
+        if len(ends) != 2:
+            raise ValueError(f"limits: expected two numbers, got {len(ends)}")
+        low, high = (_checks.number("limits", end) for end in ends)
+        z = np.linspace(low, high, 401)
         values = {name: kernels.activate(z, name) for name in chosen}
         slopes = {
             name: kernels.slope(values[name] if kept[name] == "output" else z, name)

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import _checks
 from ._display import COLOURS, MARKERS, Array, Display, pyplot
 
 _POINT: dict[str, Any] = {"s": 26, "edgecolor": "black", "linewidth": 0.5}
@@ -45,22 +46,22 @@ def _class_codes(y: Array, classes: list[Any]) -> Array:
 
 def _points(X: Any, y: Any) -> Array:
     """X as (n, 2) finite numbers with as many rows as y, or ValueError."""
-    points = np.asarray(X, dtype=float)
+    points: Array = _checks.plain_array("X", X, float)
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"X: expected shape (n, 2), got {points.shape}")
     if len(points) == 0 or not np.isfinite(points).all():
         raise ValueError("X: expected at least one row, all finite")
-    if y is not None and len(np.asarray(y)) != len(points):
-        raise ValueError(f"y: expected {len(points)} rows like X, got {len(np.asarray(y))}")
+    if y is not None:
+        shape = _checks.plain_array("y", y).shape
+        if shape[:1] != (len(points),):
+            raise ValueError(f"y: expected {len(points)} rows like X, got shape {shape}")
     return points
 
 
 def _grid(points: Array, grid_resolution: int, eps: float) -> list[Array]:
     """Coordinates of a grid over the points, with a margin of a share `eps` of their range."""
-    if grid_resolution < 2 or not eps >= 0:
-        raise ValueError(
-            f"grid_resolution, eps: expected at least 2 and 0, got {grid_resolution}, {eps}"
-        )
+    grid_resolution = _checks.integer("grid_resolution", grid_resolution, 2)
+    eps = _checks.number("eps", eps, least=0)
     low, high = points.min(axis=0), points.max(axis=0)
     margin = np.where(high > low, high - low, 1) * eps
     ends = zip(low - margin, high + margin, strict=True)
@@ -137,6 +138,7 @@ class DecisionBoundaryDisplay(Display):
         -------
         DecisionBoundaryDisplay
         """
+        _checks.having("estimator", estimator, "predict", "an MLP or an estimator")
         points = _points(X, y)
         xx0, xx1 = _grid(points, grid_resolution, eps)
         grid = np.column_stack([xx0.ravel(), xx1.ravel()])

@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from .. import _checks
 from .._optional import require
 
 
@@ -28,6 +29,15 @@ def confusion_matrix(
     """
     metrics = require("sklearn.metrics", "sklearn")
     settings = {"cmap": "cividis", "colorbar": False, **settings}
-    display = metrics.ConfusionMatrixDisplay.from_predictions(y, net.predict(X), ax=ax, **settings)
+    _checks.having("net", net, "predict", "a classifier")
+    truth = _checks.plain_array("y", y)
+    found = _checks.plain_array("the predictions", net.predict(X))
+    if truth.shape != found.shape:
+        raise ValueError(f"y: expected shape {found.shape}, got {truth.shape}")
+    if (truth.dtype.kind in "fiub") != (found.dtype.kind in "fiub"):
+        raise TypeError(
+            f"y: expected values like the predictions' {found.dtype}, got {truth.dtype}"
+        )
+    display = metrics.ConfusionMatrixDisplay.from_predictions(truth, found, ax=ax, **settings)
     display.ax_.set_title("Confusion matrix")
     return display

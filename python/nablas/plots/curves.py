@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from .. import _checks
 from ._display import COLOURS, Display
 
 
@@ -29,6 +30,7 @@ class LossCurveDisplay(Display):
     def __init__(
         self, loss: list[float], val_loss: list[float] | None = None, *, log: bool = False
     ) -> None:
+        log = _checks.flag("log", log)
         self.loss, self.val_loss = list(loss), list(() if val_loss is None else val_loss)
         self.log = log
 
@@ -47,6 +49,7 @@ class LossCurveDisplay(Display):
         -------
         LossCurveDisplay
         """
+        _checks.having("history", history, "val_loss", "a History")
         return cls(history.loss, history.val_loss, log=log).plot(ax)
 
     @classmethod
@@ -64,6 +67,7 @@ class LossCurveDisplay(Display):
         -------
         LossCurveDisplay
         """
+        _checks.having("estimator", estimator, "loss_curve_", "a fitted estimator")
         validation = getattr(estimator, "validation_loss_curve_", None)
         return cls(estimator.loss_curve_, validation, log=log).plot(ax)
 

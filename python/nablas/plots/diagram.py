@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from .. import _checks
 from ._display import COLOURS, Array, Display, network_of, number, pyplot
 from ._layout import BIAS, DOTS
 from ._network_plan import FONT, Plan, make_plan
@@ -66,14 +67,12 @@ class NetworkDisplay(Display):
         passed: Any = None,
         show: str = "backward",
     ) -> None:
-        if show not in _SHOWS:
-            raise ValueError(f"show: expected one of {', '.join(_SHOWS)}, got {show!r}")
+        _checks.choice("show", show, _SHOWS)
         if passed is not None and len(passed.layers[0].z) != 1:
             raise ValueError(
                 f"passed: expected a pass of one row, got {len(passed.layers[0].z)} rows"
             )
-        if most_units < 2:
-            raise ValueError(f"most_units: expected at least 2, got {most_units}")
+        most_units = _checks.integer("most_units", most_units, 2)
         self.weights, self.biases, self.activations = weights, biases, activations
         self.most_units, self.passed = most_units, passed
         self._text = NetworkText(
@@ -146,7 +145,7 @@ class NetworkDisplay(Display):
         ValueError
             For a pass of several rows.
         """
-        layers = passed.layers
+        layers = _checks.having("passed", passed, "layers", "an Explanation").layers
         display = cls(
             [layer.weights for layer in layers],
             [layer.bias for layer in layers],
@@ -178,6 +177,8 @@ class NetworkDisplay(Display):
             key = self._points(self.legend_.get_window_extent())
             if key[0] <= (_KEY if room is None else room[0]):
                 break
+        if show_values is not None:
+            show_values = _checks.flag("show_values", show_values)
         plan = make_plan(text, key, room, show_values)
         if room is None:
             self.figure_.set_size_inches(plan.size[0] / 72 + 0.2, plan.size[1] / 72 + 0.5)

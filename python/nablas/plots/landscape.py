@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import _checks
 from ._display import COLOURS, MARKERS, Array, Display, network_of, number, targets_of
 from ._plane import coordinates, orthogonal
 
@@ -16,6 +17,7 @@ Point = tuple[tuple[float, ...], float]  # coordinates and loss
 
 _MARGIN = 0.2  # of the points' range, around them
 _BELOW = 42  # points from the Axes down to the legend: ticks and label of the axis lie between
+KINDS = ("contour", "surface")
 
 
 def filter_normalised_direction(net: Any, seed: int = 0) -> Array:
@@ -35,6 +37,7 @@ def filter_normalised_direction(net: Any, seed: int = 0) -> Array:
     ----------
     Li, Xu, Taylor, Studer, Goldstein: Visualizing the loss landscape of neural nets, 2018.
     """
+    net, seed = network_of(net), _checks.integer("seed", seed, 0)
     direction: Array = np.random.default_rng(seed).normal(size=net.parameters.size)
     for (dw, db), w, b in zip(net.engine.views(direction), net.weights, net.biases, strict=True):
         ours = np.sqrt(np.square(dw).sum(axis=0) + db**2)
@@ -150,7 +153,7 @@ class LossLandscapeDisplay(Display):
         plane is the same, its distances and angles are drawn as they are. One step is the first
         direction's length.
         """
-        network = network_of(net)
+        network, seed = network_of(net), _checks.integer("seed", seed, 0)
         if directions is None:
             directions = [filter_normalised_direction(network, seed + i) for i in (0, 1)]
         centre = network.parameters.astype(float)
@@ -202,7 +205,9 @@ class LossLandscapeDisplay(Display):
         ValueError
             For directions that are zero or parallel, or points outside their line or plane.
         """
-        start = np.asarray(centre, dtype=float)
+        _checks.function("cost", cost)
+        span = _checks.number("span", span, least=0)
+        start = _checks.plain_array("centre", centre, float)
         single = isinstance(directions, np.ndarray) and directions.shape == start.shape
         given = [np.asarray(directions)] if single else directions
         ways = orthogonal(given, start.shape)
@@ -255,7 +260,8 @@ class LossLandscapeDisplay(Display):
         ValueError
             For networks of other layers, or that are equal or on one line.
         """
-        nets = [network_of(net) for net in networks]
+        networks = _checks.items("networks", networks, "two or three networks")
+        nets = [network_of(net, "networks") for net in networks]
         if len(nets) not in (2, 3):
             raise ValueError(f"networks: expected two or three, got {len(nets)}")
         for i, net in enumerate(nets):
@@ -289,9 +295,8 @@ class LossLandscapeDisplay(Display):
         labels: tuple[str, str] | None = None,
     ) -> Self:
         """Evaluate on a grid between `ends` of each direction, and at the points."""
-        if resolution < 2:
-            raise ValueError(f"resolution: expected at least 2, got {resolution}")
-        _check_kind(kind)
+        resolution = _checks.integer("resolution", resolution, 2)
+        _checks.choice("kind", kind, KINDS)
         alphas, *rest = (np.linspace(*pair, resolution) for pair in ends)
         rows = [start] if not rest else [start + b * ways[1] for b in rest[0]]
         values = np.array([[float(cost(row + a * ways[0])) for a in alphas] for row in rows])
@@ -305,7 +310,7 @@ class LossLandscapeDisplay(Display):
 
     def plot(self, ax: Any = None, *, kind: str = "contour", log: bool = False) -> Self:
         """Draw on a matplotlib Axes, a new one by default."""
-        _check_kind(kind)
+        kind, log = _checks.choice("kind", kind, KINDS), _checks.flag("log", log)
         flat, surface = self.values.ndim == 1, kind == "surface" and self.values.ndim == 2
         ax = self._start(ax, subplot_kw={"projection": "3d"} if surface else {})
         if surface and not hasattr(ax, "plot_surface"):
@@ -380,11 +385,6 @@ class LossLandscapeDisplay(Display):
             bbox_transform=ax.transAxes + below,
             borderaxespad=0,
         )
-
-
-def _check_kind(kind: str) -> None:
-    if kind not in ("contour", "surface"):
-        raise ValueError(f"kind: expected contour or surface, got {kind!r}")
 
 
 def _cost(

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from .. import _checks
 from ._display import COLOURS, Array, Display, hidden_names, network_of
 
 
@@ -49,8 +50,8 @@ class WeightHistogramDisplay(Display):
 
     def plot(self, ax: Any = None, *, bins: int | None = None) -> Self:
         """Draw on as many matplotlib Axes as there are layers, new ones by default."""
-        if bins is not None and bins < 1:
-            raise ValueError(f"bins: expected at least 1, got {bins}")
+        if bins is not None:
+            bins = _checks.integer("bins", bins, 1)
         count = len(self.weights)
         columns = min(count, 4)
         rows = -(-count // columns)

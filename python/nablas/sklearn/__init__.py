@@ -6,10 +6,9 @@ MLPClassifier``; `docs/from-scikit-learn.md` lists the additions.
 
 from .classifier import MLPClassifier
 from .convert import from_sklearn, to_sklearn
-from .convert_onnx import to_onnx
+from .convert_onnx import register_skl2onnx, to_onnx
 from .convert_torch import from_torch, to_torch
 from .linear import LinearRegression, LogisticRegression
-from .perceptron import Perceptron
 from .regressor import MLPRegressor
 
 __all__ = [
@@ -17,9 +16,9 @@ __all__ = [
     "LogisticRegression",
     "MLPClassifier",
     "MLPRegressor",
-    "Perceptron",
     "from_sklearn",
     "from_torch",
+    "register_skl2onnx",
     "to_onnx",
     "to_sklearn",
     "to_torch",

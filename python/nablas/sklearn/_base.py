@@ -10,19 +10,21 @@ from sklearn.base import _fit_context
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from .._checks import choice, integer
 from .._losses import resolve
 from ..mlp import MLP
 from ._descent import descend
 from ._lbfgs import minimise
-from ._network import HasNetwork
+from ._network import FLOATS, HasNetwork
 from ._options import Curves, Options, Problem, Record, unchanged_on_error
 from ._parameters import CONSTRAINTS, SOLVERS, core_activation
 from ._rows import Rows
 from ._threads import threads
 
+Validation = tuple[Any, Any, Any]  # X, y and weights, or None
+NO_VALIDATION: Validation = (None, None, None)
 NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and "
     "need to be preprocessed."
@@ -48,6 +50,7 @@ class BaseMLP(HasNetwork, ABC):
     """Base of the estimators, which document the parameters."""
 
     _parameter_constraints = CONSTRAINTS
+    by_batch, bias = True, True  # of `Options`; the linear models have others
 
     # ---- implemented by subclasses -------------------------------------------------------------
 
@@ -56,6 +59,21 @@ class BaseMLP(HasNetwork, ABC):
         self, X: Any, y: Any, incremental: bool, reset: bool, held_out: bool = False
     ) -> tuple[Any, Any]:
         """Validated X, and y as the core takes it: classes (n,) or targets (n, outputs)."""
+
+    def _checked(self, X: Any, y: Any, reset: bool, **settings: Any) -> tuple[Any, Any]:
+        """X and y by scikit-learn's validation."""
+        accepted = self._accept_sparse
+        checked: tuple[Any, Any] = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=accepted,
+            multi_output=True,
+            dtype=FLOATS,
+            reset=reset,
+            **settings,
+        )
+        return checked
 
     @abstractmethod
     def _outputs(self, y: Any) -> tuple[int, str]:
@@ -73,7 +91,14 @@ class BaseMLP(HasNetwork, ABC):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
     ) -> Self:
         """Train on X and y.
 
@@ -82,7 +107,7 @@ class BaseMLP(HasNetwork, ABC):
         X : array or CSR/CSC matrix of shape (n, features)
         y : array of shape (n,) or (n, outputs)
         sample_weight : array of shape (n,), optional
-        X_val, y_val : arrays, optional
+        X_val, y_val, sample_weight_val : arrays, optional
             Validation data: the loss on it is recorded after every epoch, and `early_stopping` uses
             it instead of a share of the training data.
 
@@ -91,14 +116,14 @@ class BaseMLP(HasNetwork, ABC):
         self
         """
         with threads(self.n_threads), unchanged_on_error(self):
-            return self._fit(X, y, sample_weight, False, (X_val, y_val))
+            return self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
 
     @available_if(_stochastic)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one more epoch; X, y and sample_weight as for `fit`."""
         with threads(self.n_threads), unchanged_on_error(self):
-            return self._fit(X, y, sample_weight, True, (None, None))
+            return self._fit(X, y, sample_weight, True, NO_VALIDATION)
 
     def _initialize(self, n_features: int, y: Any, dtype: str) -> Self:
         """Initialise the weights for `n_features` features and targets like y."""
@@ -131,7 +156,7 @@ class BaseMLP(HasNetwork, ABC):
         self.n_layers_ = len(sizes)
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: tuple[Any, Any]
+        self, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: Validation
     ) -> Self:
         """Parameters to options, data to a problem, both to a record; it is written at the end."""
         options = Options.of(self)
@@ -163,7 +188,7 @@ class BaseMLP(HasNetwork, ABC):
         incremental: bool,
         anew: bool,
         options: Options,
-        validation: tuple[Any, Any],
+        validation: Validation,
         rng: Any,
     ) -> Problem:
         """Checked data with their loss; the network is built if `anew`."""
@@ -173,34 +198,48 @@ class BaseMLP(HasNetwork, ABC):
             weight = _check_sample_weight(sample_weight, rows.X, dtype=X.dtype)
         if anew:
             self._build(options, X.shape[1], X.dtype.name, y, rng)
-        weight = self._with_class_weight(y, weight)
+        each = self._class_weights(y, weight)
+        weight = self._weighted(y, weight, each)
         net = self._network()
         if (before := net.sizes[1:-1]) != options.hidden:
             raise ValueError(
                 f"hidden_layer_sizes: expected {before} as in the fit before, got {options.hidden}"
             )
         rows.check_finite(net.dtype)
-        held_out = self._held_out(*validation, net)
+        held_out = self._held_out(*validation, each, net)
         loss = resolve(self._loss(), net.output)
         y, weight = _floats(y, net), _floats(weight, net)
         return Problem(rows, y, weight, held_out, loss, self._loss_scale())
 
-    def _held_out(self, X: Any, y: Any, net: MLP) -> tuple[Rows, Any, None] | None:
-        for name, one, other in (("X_val", X, y), ("y_val", y, X)):
-            if one is None and other is not None:
+    def _held_out(
+        self, X: Any, y: Any, sample_weight: Any, each: Any, net: MLP
+    ) -> tuple[Rows, Any, Any] | None:
+        """Checked validation data; `each` as `_class_weights` returned it."""
+        for name, one, others in (("X_val", X, (y, sample_weight)), ("y_val", y, (X,))):
+            if one is None and any(other is not None for other in others):
                 raise ValueError(f"{name}: expected an array beside the other, got None")
         if X is None:
             return None
         X, y = self._validate_input(X, y, True, reset=False, held_out=True)
-        rows = Rows.of(X)
+        rows, weight = Rows.of(X), None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, rows.X, dtype=X.dtype)
         rows.check_finite(net.dtype)
-        return rows, _floats(y, net), None
+        return rows, _floats(y, net), _floats(self._weighted(y, weight, each), net)
 
-    def _with_class_weight(self, y: Any, weight: Any) -> Any:
+    def _class_weights(self, y: Any, weight: Any) -> Any:
+        """The weight of each class in these training data, (classes,), or None."""
+        return None
+
+    def _weighted(self, y: Any, weight: Any, each: Any) -> Any:
         """The rows' weights, times their classes' weights."""
         return weight
 
     # ---- used by `descend` ---------------------------------------------------------------------
+
+    def _face(self) -> Any:
+        """The estimator that scikit-learn's callbacks see."""
+        return self
 
     def _strata(self, y: Any, held_out: int) -> Any:
         """Classes for a stratified split with `held_out` validation rows; None: not stratified."""

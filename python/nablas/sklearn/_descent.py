@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -67,14 +68,26 @@ def _validation(
 
     own_scorer = options.early_stopping and options.scoring not in (None, "loss")
     scorer: Any = check_scoring(estimator, options.scoring) if own_scorer else None
+    weights = {} if weight is None else {"sample_weight": weight}
+    if own_scorer and weights and not _takes_weights(scorer):
+        raise ValueError(
+            "scoring: expected a scorer that takes sample_weight, as rows have weights"
+        )
     truth = estimator._decoded(y) if own_scorer else None
 
     def score() -> float:
         if scorer is None:
             return float(estimator._score(rows.each(net.forward), y, weight))
-        return _without_names(estimator, lambda: float(scorer(estimator, rows.X, truth)))
+        return _without_names(estimator, lambda: float(scorer(estimator, rows.X, truth, **weights)))
 
     return lambda: (problem.loss_scale * value(), score())
+
+
+def _takes_weights(scorer: Any) -> bool:
+    """Whether a scorer's metric, or a function in its place, has a parameter for weights."""
+    taken = inspect.signature(getattr(scorer, "_score_func", scorer)).parameters
+    kinds = {one.kind for one in taken.values()}
+    return "sample_weight" in taken or inspect.Parameter.VAR_KEYWORD in kinds
 
 
 def _without_names(estimator: Any, scored: Callable[[], float]) -> float:
@@ -118,37 +131,39 @@ def descend(
     """
     if problem.held_out is None and options.early_stopping:
         problem = _hold_out(estimator, options, problem, rng)
-    if not incremental or record._optimizer is None:
-        record._optimizer = options.optimizer()
+    same = incremental or (options.goes_on and record._rule == options.rule)
+    if record._optimizer is None or not same:
+        record._optimizer, record._rule = options.optimizer(), options.rule
     optimizer, rows = record._optimizer, problem.rows
     stopping = Stopping(options, record, optimizer, net, len(rows))
     epochs = 1 if incremental else options.max_iter
     callbacks: list[Any] = [stopping]
-    bridged = not incremental and hasattr(estimator, "_skl_callbacks")
+    face = estimator._face()
+    bridged = not incremental and hasattr(face, "_skl_callbacks")
     if options.callbacks or bridged:
         callbacks += [_Publisher(record, estimator), *options.callbacks]
     if bridged:
-        callbacks.append(Bridge(estimator, record, epochs, rows.X, problem.y))
+        callbacks.append(Bridge(face, record, epochs, rows.X, problem.y))
     random = bool(options.shuffle) or np.any(np.asarray(options.dropout) > 0)
+    if random and record._seed is None:
+        record._seed = int(rng.randint(2**31 - 1))
     with net.engine.training(optimizer):
         fit = assemble(
             net,
             rows.task,
-            _data(options, net, problem),
+            _data(net, problem),
             _validation(estimator, options, net, problem),
             optimizer=optimizer,
             batch_size=_batch_size(options, len(rows)),
             epochs=epochs,
             shuffle=bool(options.shuffle),
-            seed=int(rng.randint(2**31 - 1)) if random else 0,
-            l1=float(options.l1),
-            l2=0.5 * float(options.alpha),
+            seed=(record._seed or 0) if random else 0,
             clip_norm=options.clip_norm,
             dropout=options.dropout,
             callbacks=callbacks,
             progress=bool(options.progress),
             loss_scale=problem.loss_scale,
-            by_batch=True,
+            **_penalties(options, problem),
         )
         _run(fit, options, record, stopping, incremental)
     if options.early_stopping:
@@ -166,7 +181,8 @@ def _run(fit: Fit, options: Options, record: Curves, stopping: Stopping, increme
         if stopping.best_parameters is None or record.validation_scores_ is None:
             raise
         record.validation_scores_.append(float("nan"))
-        warn(f"{error}; the weights of the best validation score are restored", ConvergenceWarning)
+        cause = str(error).partition(" (the weights")[0]
+        warn(f"{cause}; the weights of the best validation score are restored", ConvergenceWarning)
     else:
         planned = incremental or fit.optimizer.schedule.spans_fit()
         if not planned and len(history) == options.max_iter and not stopping.ended:
@@ -177,16 +193,25 @@ def _run(fit: Fit, options: Options, record: Curves, stopping: Stopping, increme
             )
 
 
-def _data(options: Options, net: Network, problem: Problem) -> dict[str, Any]:
-    """A task's data, or ValueError where an option cannot be had with it."""
+def _data(net: Network, problem: Problem) -> dict[str, Any]:
+    """A task's data."""
     rows, y, weight, loss = problem.rows, problem.y, problem.weight, problem.loss
-    own = not isinstance(loss, Loss)
-    if rows.sparse and own:
-        raise ValueError("loss: expected one of the core's with sparse X, got a function")
-    if rows.sparse and (options.l1 or options.clip_norm is not None):
-        raise ValueError("l1, clip_norm: expected a dense X with them")
     if isinstance(loss, Loss):
         data = rows.to_train(net.engine, y, weight, loss)
     else:
         data = rows.to_train(net.engine, None, None, Loss(default_loss(net.output)))
     return {"data": data, "targets": y, "weight": weight, "loss": loss}
+
+
+def _penalties(options: Options, problem: Problem) -> dict[str, Any]:
+    """A task's penalties: divided by each batch's weight as in scikit-learn's networks, or by the
+    weight of all rows.
+    """
+    l1, l2 = float(options.l1), 0.5 * float(options.alpha)
+    if options.by_batch:
+        return {"l1": l1, "l2": l2, "by_batch": True}
+    n, weight = len(problem.rows), problem.weight
+    total = float(n if weight is None else weight.sum(dtype=np.float64))
+    mean = None if weight is None or (weight == weight[0]).all() else total / n
+    l1, l2 = (value / total if total > 0 else 0.0 for value in (l1, l2))
+    return {"l1": l1, "l2": l2, "mean_weight": mean, "bias": options.bias}

@@ -13,6 +13,11 @@ from .. import kernels
 Array = NDArray[Any]
 
 
+def _plain(column: Array) -> Array:
+    """A column of objects as an array of their kind."""
+    return np.array(column.tolist()) if column.dtype.kind == "O" else column
+
+
 class Heads:
     """Groups of outputs, one for each target.
 
@@ -30,7 +35,7 @@ class Heads:
     @classmethod
     def of(cls, y: Array) -> Heads:
         """Heads for the classes found in targets of shape (n, targets)."""
-        return cls([np.unique(column) for column in y.T])
+        return cls([np.unique(_plain(column)) for column in y.T])
 
     @property
     def outputs(self) -> int:
@@ -43,19 +48,26 @@ class Heads:
             raise ValueError(f"y: expected shape (n, {len(self.classes)}), got {y.shape}")
         codes = np.empty(y.shape, np.int64)
         for i, classes in enumerate(self.classes):
-            found = np.searchsorted(classes, y[:, i]).clip(max=len(classes) - 1)
-            wrong = classes[found] != y[:, i]
-            if wrong.any():
+            column = _plain(y[:, i])
+            same_kind = (column.dtype.kind in "UO") == (classes.dtype.kind in "UO")
+            found = np.searchsorted(classes, column) if same_kind else np.zeros(len(column), int)
+            found = found.clip(max=len(classes) - 1)
+            wrong = classes[found] != column
+            if np.any(wrong):
                 raise ValueError(
                     f"y: expected classes {classes.tolist()} in column {i}, got "
-                    f"{y[wrong.argmax(), i]!r}"
+                    f"{y[np.argmax(wrong), i]!r}"
                 )
             codes[:, i] = found
         return codes
 
     def decode(self, codes: Array) -> Array:
         """Labels (n, targets) of class indices."""
-        return np.stack([c[codes[:, i]] for i, c in enumerate(self.classes)], axis=1)
+        kinds = {c.dtype.kind for c in self.classes}
+        columns = [c[codes[:, i]] for i, c in enumerate(self.classes)]
+        if "U" in kinds and len(kinds) > 1:  # strings beside numbers stay what they are
+            columns = [column.astype(object) for column in columns]
+        return np.stack(columns, axis=1)
 
     def probabilities(self, z: Array) -> list[Array]:
         """An array (n, classes) for each target."""

@@ -10,10 +10,9 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
-from sklearn.utils.validation import validate_data
 
 from ._heads import Heads
-from ._network import FLOATS, Array, HasNetwork
+from ._network import Array, HasNetwork
 
 SINGLE = ("binary", "multiclass")  # types of targets with one label a row
 
@@ -35,24 +34,18 @@ class Labels(HasNetwork):
     """Binary, multiclass, multilabel and multiclass-multioutput labels."""
 
     _heads: Heads | None = None
+    _checked: Any  # of BaseMLP
 
     def _validate_input(
         self, X: Any, y: Any, incremental: bool, reset: bool, held_out: bool = False
     ) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=self._accept_sparse,
-            multi_output=True,
-            dtype=FLOATS,
-            reset=reset,
-        )
+        X, y = self._checked(X, y, reset)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         fresh = not hasattr(self, "classes_") or (not self.warm_start and not incremental)
         if fresh:
-            several = y.ndim == 2 and type_of_target(y) == "multiclass-multioutput"
+            words = y.ndim == 2 and y.dtype.kind in "OU"
+            several = words or (y.ndim == 2 and type_of_target(y) == "multiclass-multioutput")
             self._heads = Heads.of(y) if several else None
         if self._heads is not None:
             return X, self._codes_of_heads(self._heads, y)
@@ -121,19 +114,26 @@ class Labels(HasNetwork):
         enough = members.min() >= 2 and len(members) <= min(held_out, len(codes) - held_out)
         return codes if enough else None
 
-    def _with_class_weight(self, y: Any, weight: Any) -> Any:
+    def _class_weights(self, y: Any, weight: Any) -> Any:
+        labels = None if self.class_weight is None else self._decoded(y)
+        if labels is None or labels.ndim == 2:
+            return None
+        named = isinstance(self.class_weight, dict)
+        seen = self.classes_ if named else np.unique(labels)
+        each = np.ones(len(self.classes_))
+        each[np.searchsorted(self.classes_, seen)] = compute_class_weight(
+            self.class_weight, classes=seen, y=labels, sample_weight=weight
+        )
+        return each
+
+    def _weighted(self, y: Any, weight: Any, each: Any) -> Any:
         if self.class_weight is None:
             return weight
         labels = self._decoded(y)
-        if labels.ndim == 2:
+        if each is None:
             ours = compute_sample_weight(self.class_weight, labels)
         else:
-            named = isinstance(self.class_weight, dict)
-            classes = self.classes_ if named else np.unique(labels)
-            each = compute_class_weight(
-                self.class_weight, classes=classes, y=labels, sample_weight=weight
-            )
-            ours = each[np.searchsorted(classes, labels)]
+            ours = each[np.searchsorted(self.classes_, labels)]
         return ours if weight is None else weight * ours
 
     def _softmax_columns(self) -> list[slice]:

@@ -29,7 +29,10 @@ def check(options: Options, problem: Problem) -> Loss:
         if np.any(getattr(options, name)):
             raise ValueError(f"{name}: expected none with solver='lbfgs'")
     if not isinstance(problem.loss, Loss):
-        raise ValueError("loss: expected one of the core's with solver='lbfgs', got a function")
+        raise ValueError(
+            "solver: expected descent such as 'adam' with a loss in Python, or with several "
+            "targets of several classes, got 'lbfgs'"
+        )
     return problem.loss
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,12 @@ from .. import kernels
 from ..mlp import MLP
 from ..network import through_output
 from ._callbacks import Support
-from ._parameters import core_activation, hidden_activations
+from ._parameters import Parameters, core_activation, hidden_activations
 from ._rows import Rows
 from ._threads import threads
 
 Array = NDArray[Any]
-_TRANSIENT = ("_net", "_views", "_optimizer", "_claim")  # not pickled; created again when needed
+_TRANSIENT = ("_net", "_views", "_claim")  # not pickled; created again when needed
 FLOATS = (np.float64, np.float32)
 
 
@@ -35,16 +34,10 @@ def _fill(views: list[Array], given: list[Array]) -> None:
         view[...] = value
 
 
-class HasNetwork(Support, BaseEstimator):
+class HasNetwork(Parameters, Support, BaseEstimator):
     """Outputs, hidden activations and input gradients of a fitted estimator."""
 
     _accept_sparse: Any = ("csr", "csc")
-
-    @classmethod
-    @cache
-    def _get_param_names(cls) -> list[str]:
-        """scikit-learn's, kept: it inspects the signature of `__init__` for every fit."""
-        return list(super()._get_param_names())
 
     def _adopt(self, net: MLP) -> None:
         """Make `net` this estimator's network."""
@@ -92,7 +85,9 @@ class HasNetwork(Support, BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         if "_net" in state:
-            state["_activations"] = list(self._network().activations)
+            net = self._network()
+            state["_activations"] = list(net.activations)
+            state["_training"] = net.engine.training_state()
         for name in _TRANSIENT:
             state.pop(name, None)
         for name in ("coefs_", "intercepts_"):
@@ -101,16 +96,28 @@ class HasNetwork(Support, BaseEstimator):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        activations = state.pop("_activations", None)
+        state = dict(state)
+        activations, training = state.pop("_activations", None), state.pop("_training", None)
         super().__setstate__(state)
         if activations is not None:
             self._rebuild(activations)
+        if training is not None:
+            self._net.engine.restore_training(training)
 
     def _rows(self, X: Any) -> Rows:
-        """X, checked."""
+        """X, checked: ValueError for values that the network's dtype cannot hold."""
         check_is_fitted(self)
         accepted = self._accept_sparse
-        return Rows.of(validate_data(self, X, accept_sparse=accepted, dtype=FLOATS, reset=False))
+        rows = Rows.of(validate_data(self, X, accept_sparse=accepted, dtype=FLOATS, reset=False))
+        rows.check_finite(self._network().dtype)
+        return rows
+
+    def _dense(self, X: Any) -> Array:
+        """X, checked, without sparse matrices."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=FLOATS, reset=False)
+        Rows(X).check_finite(self._network().dtype)
+        return np.asarray(X)
 
     def _forward(self, X: Any) -> Array:
         """The outputs, (n, outputs); sparse rows a block at a time."""
@@ -129,8 +136,7 @@ class HasNetwork(Support, BaseEstimator):
         -------
         list of arrays of shape (n, units)
         """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=FLOATS, reset=False)
+        X = self._dense(X)
         with threads(self.n_threads):
             return [a for _, a in self._network().layers(X)]
 
@@ -152,8 +158,7 @@ class HasNetwork(Support, BaseEstimator):
         array of shape (n, outputs, features)
             Of the outputs (probabilities or values), for each row of X.
         """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=FLOATS, reset=False)
+        X = self._dense(X)
         with threads(self.n_threads):
             layers = self._network().layers(X)
             columns = range(self._network().sizes[-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -51,6 +52,8 @@ class Options:
     scoring: Any
     callbacks: tuple[Any, ...]
     progress: bool
+    by_batch: bool  # penalties are divided by each batch's weight, else by that of all rows
+    bias: bool  # False: the biases stay as they are
 
     @classmethod
     def of(cls, estimator: Any) -> Options:
@@ -68,22 +71,34 @@ class Options:
         # scikit-learn allows a momentum of 1; the core wants less.
         momentum = min(float(self.momentum), math.nextafter(1.0, 0.0))
         named = {
-            "momentum": momentum,
-            "nesterov": bool(self.nesterovs_momentum) and momentum > 0,
             "beta1": float(self.beta_1),
             "beta2": float(self.beta_2),
-            "rho": float(self.beta_2),
             "eps": float(self.epsilon),
             "weight_decay": float(self.weight_decay),
         }
+        if self.solver == "sgd":
+            named |= {"momentum": momentum, "nesterov": self.nesterovs_momentum and momentum > 0}
         taken = OPTIMIZERS[self.solver].hyperparameters
         settings = {name: value for name, value in named.items() if name in taken}
         return make_optimizer(self.solver, self._schedule(), **settings)
 
+    @property
+    def rule(self) -> tuple[Any, ...]:
+        """What the optimizer is made of."""
+        hyperparameters = (self.momentum, self.nesterovs_momentum, self.beta_1, self.beta_2)
+        rate = (self.learning_rate, self.learning_rate_init, self.power_t)
+        return (self.solver, *rate, *hyperparameters, self.epsilon, self.weight_decay)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a warm fit goes on with the optimizer; scikit-learn's begin anew."""
+        theirs = self.learning_rate in ("constant", "invscaling", "adaptive")
+        return self.solver not in ("sgd", "adam") or not theirs
+
     def _schedule(self) -> Any:
         kind, rate = self.learning_rate, self.learning_rate_init
         if isinstance(kind, schedules.Schedule):
-            return kind
+            return deepcopy(kind)  # what it observes is not the parameter's
         if kind == "invscaling" and self.solver == "sgd":
             return InverseScaling(rate, self.power_t)
         named = {
@@ -121,9 +136,14 @@ class InverseScaling(schedules.Schedule):
 
     def rates(self, steps: Any, plan: schedules.Plan) -> Any:
         """As `Schedule.rates`."""
-        passed = self.rows if self._begun else 0
+        rate = self.rate if self._begun else self.initial
         self._begun = True
-        return np.full(len(steps), self.initial / (passed + 1.0) ** self.power)
+        return np.full(len(steps), rate)
+
+    @property
+    def rate(self) -> float:
+        """That of the next epoch, if it is not the first."""
+        return float(self.initial / (self.rows + 1.0) ** self.power)
 
 
 @dataclass
@@ -184,6 +204,8 @@ class Curves(Record):
         self.best_validation_score_: Any = -np.inf if early_stopping else None
         self.best_loss_: Any = None if early_stopping else np.inf
         self._optimizer: Optimizer | None = None
+        self._rule: tuple[Any, ...] | None = None  # of the optimizer
+        self._seed: int | None = None  # of the order of the rows and of dropout
 
     def continue_from(self, before: dict[str, Any], options: Options) -> None:
         """Take over the curves of an earlier fit; where it left none they stay empty."""
@@ -206,13 +228,20 @@ def unchanged_on_error(estimator: Any) -> Iterator[None]:
 
 def _restoring(estimator: Any) -> Iterator[None]:
     before = dict(vars(estimator))
-    net = before.get("_net")
-    parameters = None if net is None else net.parameters.copy()
+    net, random = before.get("_net"), before.get("random_state")
+    if net is not None:
+        parameters, history = net.parameters.copy(), net.history
+        training = net.engine.training_state()
+    stream = random if isinstance(random, np.random.RandomState) else None
+    drawn = None if stream is None else stream.get_state()
     try:
         yield
     except BaseException:
         vars(estimator).clear()
         vars(estimator).update(before)
         if net is not None:
-            net.parameters[:] = parameters
+            net.parameters[:], net.history = parameters, history
+            net.engine.restore_training(training)
+        if stream is not None and drawn is not None:
+            stream.set_state(drawn)
         raise

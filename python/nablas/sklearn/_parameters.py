@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+from functools import cache
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    Options,
+    StrOptions,
+    validate_parameter_constraints,
+)
 
 from .. import schedules
 from .._registry import ACTIVATIONS as CORE_ACTIVATIONS
@@ -50,15 +57,42 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "scoring": [str, callable, None],
     "callbacks": [list, tuple, None],
     "progress": ["boolean"],
-    "n_threads": [Interval(Integral, 1, 4096, closed="both"), None],
+    "n_threads": [Interval(Integral, 1, 4096, closed="both"), Options(Integral, {-1}), None],
 }
 
 
 def keep(estimator: Any, parameters: dict[str, Any]) -> None:
     """Store the arguments of `__init__` as attributes, as scikit-learn requires."""
-    for name, value in parameters.items():
-        if name not in ("self", "__class__"):
-            setattr(estimator, name, value)
+    vars(estimator).update(parameters)
+    for name in ("self", "__class__"):
+        vars(estimator).pop(name, None)
+
+
+class Parameters:
+    """scikit-learn's handling of parameters, with less work for each fit."""
+
+    @classmethod
+    @cache
+    def _get_param_names(cls) -> list[str]:
+        """scikit-learn's, kept: it inspects the signature of `__init__` for every fit."""
+        return list(super()._get_param_names())  # type: ignore[misc]
+
+    @classmethod
+    @cache
+    def _defaults(cls) -> dict[str, Any]:
+        taken = inspect.signature(cls.__init__).parameters
+        return {name: taken[name].default for name in cls._get_param_names()}
+
+    def _validate_params(self) -> None:
+        """ValueError for a value that its constraints exclude; the defaults fulfil theirs."""
+        given = {
+            name: getattr(self, name)
+            for name, default in self._defaults().items()
+            if getattr(self, name) is not default
+        }
+        constraints = self._parameter_constraints  # type: ignore[attr-defined]
+        known = {name: constraints[name] for name in given}
+        validate_parameter_constraints(known, given, caller_name=type(self).__name__)
 
 
 def core_activation(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from .._data import check_finite
 from .._engine import Engine
 from .._epochs import Epoch, OnRows, Rates, Task
 from .._losses import Loss
+from .._registry import default_loss
 
 if TYPE_CHECKING:
     from .._engine import Dataset
@@ -93,7 +94,7 @@ class SparseRows(Rows):
 
     def to_train(self, engine: Engine, y: Array | None, weight: Array | None, loss: Loss) -> Any:
         """As `Rows.to_train`."""
-        return SparseData(self, y, weight)
+        return SparseData(self)
 
 
 @dataclass
@@ -101,8 +102,6 @@ class SparseData:
     """A `SparseTask`'s data."""
 
     source: SparseRows
-    y: Any
-    weight: Array | None
 
     @property
     def rows(self) -> int:
@@ -121,24 +120,42 @@ class SparseTask(Task):
         if self.shuffle:
             order = np.random.default_rng([self.seed, epoch]).permutation(n)
         size = data.source.block_rows(self.batch_size)
-        losses, penalties, seconds = 0.0, 0.0, 0.0
+        losses = counts = shares = seconds = 0.0
         for begin in range(0, n, size):
             rows = order[begin : begin + size]
-            weight = None if data.weight is None else data.weight[rows]
-            dense = data.source.X[rows].toarray()
-            block = self.engine.dataset(dense, data.y[rows], weight, self.loss)  # type: ignore[arg-type]
             steps = slice(begin // self.batch_size, -(-(begin + len(rows)) // self.batch_size))
-            loss, penalty, finite, taken = self.trainer.run_epoch(
-                block, np.ascontiguousarray(rates[steps]), self.batch_size, False, self.seed,
-                epoch, self.dropout, self.l2, None, self.by_batch,
-            )  # fmt: skip
+            loss, penalty, finite, taken = self._block(rows).epoch(
+                np.ascontiguousarray(rates[steps]), None
+            )
             seconds += taken
             if not finite:
                 return loss, 0.0, False, seconds
-            losses, penalties = losses + loss * len(rows), penalties + penalty * len(rows)
+            count = len(rows) if self.by_batch else self._mass(rows)
+            losses, counts = losses + loss * count, counts + count
+            now = self.engine.penalty(self.l1, self.l2)
+            shares += penalty / now * len(rows) if now else 0.0
             if on_rows is not None:
                 on_rows(begin + len(rows))
-        return losses / n, penalties / n, True, seconds
+        last = self.engine.penalty(self.l1, self.l2)  # of the epoch's last weights
+        return losses / (counts or 1.0), last * shares / n, True, seconds
+
+    def _mass(self, rows: Array) -> float:
+        """The rows' weight."""
+        return float(len(rows) if self.weight is None else self.weight[rows].sum())
+
+    def _block(self, rows: Array) -> Task:
+        """The task of some rows, dense, in their order."""
+        data: Any = self.data
+        weight = None if self.weight is None else self.weight[rows]
+        dense, targets = data.source.X[rows].toarray(), self.targets[rows]
+        if isinstance(self.loss, Loss):
+            block = self.engine.dataset(dense, targets, weight, self.loss)
+        else:
+            named = Loss(default_loss(self.engine.activations[-1]))
+            block = self.engine.dataset(dense, None, None, named)
+        kept = {f.name: getattr(self, f.name) for f in fields(Task)}
+        changed = {"data": block, "targets": targets, "weight": weight, "shuffle": False}
+        return Task(**kept | changed)
 
 
 SparseRows.task = SparseTask

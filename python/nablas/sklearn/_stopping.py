@@ -32,6 +32,7 @@ class Stopping(Callback):
         self, options: Options, record: Curves, optimizer: Optimizer, net: Network, rows: int
     ) -> None:
         self.options, self.record, self.optimizer, self.rows = options, record, optimizer, rows
+        self.net = net
         self.watched = "val_loss" if options.scoring == "loss" else "val_score"
         # A fit that continues an earlier one must improve on its score.
         continues = options.early_stopping and record.best_validation_score_ > -np.inf
@@ -50,6 +51,7 @@ class Stopping(Callback):
         record.t_ += self.rows
         if self.scaling is not None:
             self.scaling.rows = record.t_
+            self._carry_steps(state.history.learning_rate[-1] / self.scaling.rate)
         record.n_iter_ += 1
         if state.history.val_loss:
             record.validation_loss_curve_.append(state.history.val_loss[-1])
@@ -67,6 +69,12 @@ class Stopping(Callback):
         if not self.ended:
             record._no_improvement_count = 0
         return self.ended
+
+    def _carry_steps(self, factor: float) -> None:
+        """Before a rate that is smaller by `factor`: scikit-learn's momentum carries the steps
+        (rates times gradients), the engine's the gradients.
+        """
+        self.net.engine.scale_states(factor)
 
     def _improved_loss(self, loss: float) -> bool:
         record = self.record
@@ -102,6 +110,7 @@ class Stopping(Callback):
                 print(message + end)
             return True
         self.optimizer.learning_rate = rate / 5
+        self._carry_steps(5.0)
         if options.verbose:
             print(f"{message} Setting learning rate to {rate / 5:f}")
         return False

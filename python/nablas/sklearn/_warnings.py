@@ -15,8 +15,18 @@ _INNER = tuple(
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the first caller outside scikit-learn and nablas."""
-    frame, level = sys._getframe(1), 2
+    """Warn at the first caller outside scikit-learn and nablas.
+
+    Filters see a module of scikit-learn's, so that those written for its estimators hold here.
+    """
+    frame = sys._getframe(1)
     while frame.f_code.co_filename.startswith(_INNER) and frame.f_back is not None:
-        frame, level = frame.f_back, level + 1
-    warnings.warn(message, category, stacklevel=level)
+        frame = frame.f_back
+    warnings.warn_explicit(
+        message,
+        category,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module="sklearn.neural_network",
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 
 from .. import metrics
 from .._checks import integer
-from ._base import BaseMLP, _stochastic
+from ._base import NO_VALIDATION, BaseMLP, _stochastic
 from ._heads import Heads
 from ._labels import Labels
 from ._network import Array
@@ -58,6 +58,7 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
     label_smoothing : float
         Fraction of each target that is spread evenly over all classes.
     class_weight : dict, "balanced" or None
+        Counts in the loss and the score of validation data, too.
     dropout : float or list of float
         Probability of dropping a hidden unit's output; one for each hidden layer if a list.
     l1 : float
@@ -73,7 +74,7 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
     progress : bool
         Draw a progress bar (needs rich).
     n_threads : int, optional
-        Threads used by `fit` and by the prediction methods.
+        Threads used by `fit` and by the prediction methods; -1 for one on each processor.
 
     Attributes
     ----------
@@ -156,7 +157,7 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
             )
         with threads(self.n_threads), unchanged_on_error(self):
             self._learn_classes(y, classes)
-            return self._fit(X, y, sample_weight, True, (None, None))
+            return self._fit(X, y, sample_weight, True, NO_VALIDATION)
 
     def _learn_classes(self, y: Any, classes: Any) -> None:
         several = classes is not None and len(classes) > 0 and np.ndim(classes[0]) == 1

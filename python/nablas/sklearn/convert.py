@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
-from sklearn import neural_network
+from sklearn import linear_model, neural_network
 from sklearn.base import is_classifier
+from sklearn.neural_network._base import ACTIVATIONS
 from sklearn.utils.validation import check_is_fitted
 
+from ..mlp import MLP
 from ..network import Network
 from ._base import BaseMLP
 from ._options import Options, Record
 from ._parameters import ALIASES
 from .classifier import MLPClassifier
-from .perceptron import Perceptron
+from .linear import LinearRegression, LogisticRegression
 from .regressor import MLPRegressor
 
 _COPIED = [
@@ -22,12 +25,54 @@ _COPIED = [
     *("out_activation_", "loss_", "best_loss_", "loss_curve_", "validation_scores_"),
     *("best_validation_score_", "classes_", "_label_binarizer", "_no_improvement_count"),
 ]
+_LINEAR_FITTED = ("coef_", "intercept_", "n_iter_", "rank_", "singular_")
+UNITS = (linear_model.LinearRegression, linear_model.LogisticRegression, linear_model.Perceptron)
 
 
-def fitted_network(estimator: Any) -> Any:
-    """A network, or that of an estimator, if that is all there is to it."""
+def _network_of_units(fitted: Any, named: bool = True) -> MLP:
+    """A linear model as a network of one layer: identity, sigmoid or softmax, or step."""
+    check_is_fitted(fitted)
+    coef = fitted.coef_
+    coef = np.atleast_2d(coef.toarray() if hasattr(coef, "toarray") else np.asarray(coef))
+    outputs, features = coef.shape
+    if isinstance(fitted, linear_model.LinearRegression):
+        output = "identity"
+    elif isinstance(fitted, linear_model.Perceptron):
+        output = "step"
+    else:
+        output = "softmax" if outputs > 1 else "sigmoid"
+        if outputs > 1 and getattr(fitted, "multi_class", None) == "ovr":  # until 1.7
+            raise ValueError("multi_class: expected a multinomial model, got 'ovr'")
+    net = MLP([features, outputs], output=output, dtype=coef.dtype.name, seed=0, init="zeros")
+    net.weights[0], net.biases[0] = coef.T, np.broadcast_to(fitted.intercept_, outputs)
+    if named and is_classifier(fitted):
+        net.classes = _named(fitted.classes_)
+        if output == "step" and outputs > 1:
+            net.classes = None  # each unit says yes or no
+    return net
+
+
+def _named(classes: Any) -> list[str] | None:
+    """A network's `classes` for these labels: names, or None for 0, 1, ..."""
+    if classes.dtype.kind in "UO" and all(isinstance(name, str) for name in classes):
+        return [str(name) for name in classes]
+    if classes.dtype.kind in "iub" and (classes == np.arange(len(classes))).all():
+        return None
+    raise ValueError(
+        f"classes_: expected strings or 0 to {len(classes) - 1}, which a network can name, got "
+        f"{classes.tolist()!r:.60}"
+    )
+
+
+def fitted_network(estimator: Any, named: bool = True) -> Any:
+    """A network, or that of an estimator, if that is all there is to it.
+
+    `named`: a linear classifier's network has its labels, or ValueError.
+    """
     if isinstance(estimator, Network):
         return estimator
+    if isinstance(estimator, UNITS):
+        return _network_of_units(estimator, named)
     if not isinstance(estimator, BaseMLP):
         raise TypeError(
             f"estimator: expected an MLP or one of nablas.sklearn, got {type(estimator).__name__}"
@@ -51,20 +96,37 @@ def _transfer(fitted: Any, target: Any) -> None:
 
 
 def from_sklearn(fitted: Any) -> Any:
-    """A nablas estimator with the weights and parameters of a fitted scikit-learn one.
+    """A nablas estimator or network with the weights of a fitted scikit-learn estimator.
 
     Parameters
     ----------
-    fitted : sklearn.neural_network.MLPClassifier or MLPRegressor
+    fitted : MLPClassifier, MLPRegressor, LinearRegression, LogisticRegression or Perceptron
+        The last three of ``sklearn.linear_model``, or of ``nablas.sklearn``.
 
     Returns
     -------
-    MLPClassifier or MLPRegressor
+    nablas.sklearn.MLPClassifier or MLPRegressor
+        Of one of scikit-learn's networks, with its parameters.
+    nablas.MLP
+        Of a linear model, a network of one layer. Its output is "identity" for LinearRegression,
+        "sigmoid" or, for several classes, "softmax" for LogisticRegression, and "step" for
+        Perceptron. A perceptron of several classes has a unit for each; scikit-learn predicts the
+        one of largest z, which is ``net.layers(X)[-1][0]``. At z = 0 a step is 1, where
+        scikit-learn predicts the first class.
+
+    Raises
+    ------
+    TypeError
+        For another estimator.
+    ValueError
+        For labels of a linear classifier that are neither strings nor 0, 1, ...
     """
+    if isinstance(fitted, UNITS):
+        return _network_of_units(fitted)
     if not isinstance(fitted, (neural_network.MLPClassifier, neural_network.MLPRegressor)):
         raise TypeError(
-            "fitted: expected scikit-learn's MLPClassifier or MLPRegressor, got "
-            f"{type(fitted).__name__}"
+            "fitted: expected scikit-learn's MLPClassifier, MLPRegressor, LinearRegression, "
+            f"LogisticRegression or Perceptron, got {type(fitted).__name__}"
         )
     check_is_fitted(fitted)
     target: Any = MLPClassifier() if is_classifier(fitted) else MLPRegressor()
@@ -84,19 +146,25 @@ def to_sklearn(estimator: Any) -> Any:
 
     Returns
     -------
-    sklearn.neural_network.MLPClassifier or MLPRegressor
+    scikit-learn's estimator of the same name
 
     Raises
     ------
     ValueError
-        For an option that scikit-learn does not have, and for a Perceptron.
+        For an option that scikit-learn does not have.
     """
+    if isinstance(estimator, (LinearRegression, LogisticRegression)):
+        return _linear_to_sklearn(estimator)
     net = fitted_network(estimator)
-    if isinstance(estimator, Perceptron):
-        raise ValueError("estimator: expected one with probabilities or values, got a Perceptron")
     cls = neural_network.MLPClassifier if is_classifier(estimator) else neural_network.MLPRegressor
     theirs = cls()
+    if (output := {"sigmoid": "logistic"}.get(net.output, net.output)) not in ACTIVATIONS:
+        raise ValueError(
+            "estimator: expected an output layer that scikit-learn has, got "
+            f"{net.output!r} in layer {len(net.weights)}"
+        )
     _transfer(estimator, theirs)
+    theirs.out_activation_ = output
     hidden = set(net.activations[:-1])
     if len(hidden) == 1:  # scikit-learn has one name for all hidden layers
         (name,) = hidden
@@ -106,6 +174,22 @@ def to_sklearn(estimator: Any) -> Any:
     if getattr(estimator, "best_validation_score_", None) is not None:
         theirs._best_coefs = [w.copy() for w in theirs.coefs_]
         theirs._best_intercepts = [b.copy() for b in theirs.intercepts_]
+    return _valid(theirs)
+
+
+def _linear_to_sklearn(estimator: Any) -> Any:
+    check_is_fitted(estimator)
+    logistic = isinstance(estimator, LogisticRegression)
+    theirs = linear_model.LogisticRegression() if logistic else linear_model.LinearRegression()
+    theirs.set_params(**{name: getattr(estimator, name) for name in theirs.get_params()})
+    for name in ("n_features_in_", "feature_names_in_", "classes_", *_LINEAR_FITTED):
+        if hasattr(estimator, name):
+            setattr(theirs, name, copy.copy(getattr(estimator, name)))
+    return _valid(theirs)
+
+
+def _valid(theirs: Any) -> Any:
+    """The estimator, or ValueError for a value of a parameter that scikit-learn does not have."""
     try:
         theirs._validate_params()
     except ValueError as error:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 
-from .. import convert
+from .. import _checks, convert
 from ._options import Options, Record
 from .classifier import MLPClassifier
 from .convert import fitted_network
@@ -26,7 +26,7 @@ def to_torch(estimator: Any) -> Any:
     torch.nn.Sequential
         Ends in the output activation.
     """
-    return convert.to_torch(fitted_network(estimator))
+    return convert.to_torch(fitted_network(estimator, named=False))
 
 
 def from_torch(model: Any, *, classes: Any = None, activation: Any = "relu") -> Any:
@@ -62,7 +62,7 @@ def from_torch(model: Any, *, classes: Any = None, activation: Any = "relu") -> 
         estimator.out_activation_ = output or "identity"
     else:
         estimator.classes_, *last, estimator.out_activation_ = _for_classes(
-            np.asarray(classes), *arrays[-1], output
+            _checks.plain_array("classes", classes), *arrays[-1], output
         )
         estimator._label_binarizer = LabelBinarizer().fit(estimator.classes_)
         arrays[-1] = (last[0], last[1])
@@ -78,7 +78,7 @@ def from_torch(model: Any, *, classes: Any = None, activation: Any = "relu") -> 
 def _for_classes(classes: Any, w: Any, b: Any, output: str | None) -> tuple[Any, Any, Any, str]:
     """Sorted classes, the last layer for them, and its activation."""
     sorted_classes, order = np.unique(classes, return_index=True)
-    outputs, count = len(b), len(classes)
+    outputs, count = len(b), classes.size
     if classes.ndim != 1 or len(sorted_classes) != count:
         raise ValueError(f"classes: expected distinct names, got {classes.tolist()}")
     if count < 2 or outputs not in ((1, 2) if count == 2 else (count,)):

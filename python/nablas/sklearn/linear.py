@@ -1,226 +1,222 @@
-"""Linear models as networks of one layer."""
+"""Linear models: scikit-learn's own, with the engine's solvers beside its solvers."""
 
 from __future__ import annotations
 
-import inspect
 from numbers import Integral, Real
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Self
 
 import numpy as np
-from sklearn.utils import column_or_1d
+from sklearn import linear_model
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
 
-from ._network import Array
-from ._parameters import CONSTRAINTS, keep
-from .classifier import MLPClassifier
-from .regressor import MLPRegressor
+from ._base import NO_VALIDATION
+from ._linear import OPTIONS, OnEngine, is_stochastic, on_engine, solvers, with_parameters
+from ._parameters import CONSTRAINTS, SOLVERS
+from ._unit import UnitClassifier, UnitRegressor
 
-LINEAR = {
-    "max_iter": [Interval(Integral, 1, None, closed="left")],
-    "tol": CONSTRAINTS["tol"],
-    "n_iter_no_change": CONSTRAINTS["n_iter_no_change"],
-    "random_state": CONSTRAINTS["random_state"],
-    "verbose": CONSTRAINTS["verbose"],
-    "warm_start": CONSTRAINTS["warm_start"],
-    "n_threads": CONSTRAINTS["n_threads"],
+_REGRESSION = {  # what LinearRegression has for the engine, and LogisticRegression for its solvers
+    "solver": "lstsq",
+    "max_iter": 1000,
+    "tol": 1e-6,
+    "random_state": None,
+    "verbose": False,
+    "warm_start": False,
 }
+_TRAINING = {name: CONSTRAINTS[name] for name in OPTIONS}
 
 
-class _OneLayer:
-    """No hidden layer; parameters that a subclass lacks have the default of the MLP classes."""
+class LogisticRegression(OnEngine, linear_model.LogisticRegression):
+    """scikit-learn's `LogisticRegression`, which can also be trained on the engine.
 
-    coefs_: list[Array]
-    intercepts_: list[Array]
-
-    @property
-    def coef_(self) -> Array:
-        """Weights, (outputs, features): a view."""
-        return self.coefs_[0].T
-
-    @property
-    def intercept_(self) -> Array:
-        """Biases, (outputs,): a view."""
-        return self.intercepts_[0]
-
-
-def _defaults(network: Any) -> dict[str, Any]:
-    return {name: p.default for name, p in inspect.signature(network).parameters.items()}
-
-
-_NO_LAYER = {"hidden_layer_sizes": (), "activation": "identity", "alpha": 0.0}
-for _name, _value in (_defaults(MLPClassifier) | _defaults(MLPRegressor) | _NO_LAYER).items():
-    setattr(_OneLayer, _name, _value)
-
-
-class LinearClassifier(_OneLayer, MLPClassifier):
-    """A classifier with one label for each row and at least two classes."""
-
-    def _validate_input(
-        self, X: Any, y: Any, incremental: bool, reset: bool, held_out: bool = False
-    ) -> tuple[Any, Any]:
-        X, y = super()._validate_input(X, column_or_1d(y, warn=True), incremental, reset, held_out)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                "This solver needs samples of at least 2 classes in the data, but the data "
-                f"contains only one class: {self.classes_[0]!r}"
-            )
-        return X, y
-
-    def decision_function(self, X: Any) -> Array:
-        """z, (n,) for two classes (positive: the second one), (n, classes) for more."""
-        z = self._z(X)
-        return z.ravel() if z.shape[1] == 1 else z
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = False
-        return tags
-
-
-class LogisticRegression(LinearClassifier):
-    """Logistic regression, multinomial for more than two classes, as scikit-learn's.
-
-    Minimises ``C`` times the summed cross-entropy plus half the sum of squared weights.
+    With scikit-learn's solvers everything is scikit-learn's. A solver of the engine minimises the
+    same objective by mini-batch descent: the mean over all rows, by their weights, of the
+    cross-entropy, plus ``((1 - l1_ratio)/2 Σw² + l1_ratio Σ|w|) / (C n)``, n being the sum of the
+    weights. All other parameters of scikit-learn are honoured, except for `dual`, which is refused,
+    and those of other solvers: `intercept_scaling`, `n_jobs`.
 
     Parameters
     ----------
-    C : float
-        Inverse strength of the L2 penalty; ``np.inf`` for none.
-    solver : "lbfgs", "sgd" or "adam"
-    learning_rate_init : float
-        Of "sgd" and "adam".
-    max_iter : int
-    tol : float
-    class_weight : dict, "balanced" or None
-    n_iter_no_change : int
-        Epochs of descent without improvement before the end.
-    random_state : int, RandomState or None
-    verbose, warm_start : bool
-    n_threads : int, optional
+    penalty, C, l1_ratio, dual, tol, fit_intercept, intercept_scaling, class_weight, random_state, \
+max_iter, verbose, warm_start, n_jobs
+        As in scikit-learn; `max_iter` counts epochs, and `tol` is the fall of the loss below which
+        an epoch is no improvement.
+    solver : str
+        scikit-learn's, or "sgd", "adam", "adamw", "nadam", "rmsprop", "adagrad".
+    batch_size, learning_rate, learning_rate_init, power_t, shuffle, momentum, nesterovs_momentum, \
+beta_1, beta_2, epsilon, clip_norm, early_stopping, validation_fraction, scoring, \
+n_iter_no_change, callbacks, progress, n_threads
+        Of the engine's solvers, as for `MLPClassifier`.
+    weight_decay : float
+        Of solver "adamw", in place of or beside the penalty.
 
     Attributes
     ----------
-    classes_ : array
-    coef_ : array of shape (1, features) or (classes, features)
-    intercept_ : array of shape (1,) or (classes,)
-    n_features_in_, n_iter_ : int
+    classes_, coef_, intercept_, n_iter_, n_features_in_, feature_names_in_
+        As in scikit-learn.
+    loss_, best_loss_ : float
+        These and the following of the engine's solvers, as for `MLPClassifier`.
+    loss_curve_, validation_scores_, validation_loss_curve_ : lists of float
+    best_validation_score_ : float or None
+    t_ : int
     """
 
-    _parameter_constraints = LINEAR | {
-        "C": [Interval(Real, 0, None, closed="right")],
-        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
-        "learning_rate_init": CONSTRAINTS["learning_rate_init"],
-        "class_weight": [StrOptions({"balanced"}), dict, None],
-    }
-    loss = "log_loss"
+    _parameter_constraints = (
+        _TRAINING
+        | linear_model.LogisticRegression._parameter_constraints
+        | {"solver": solvers(linear_model.LogisticRegression)}
+    )
+    _unit = UnitClassifier
+    __init__ = with_parameters(linear_model.LogisticRegression, OPTIONS)
 
-    def __init__(
-        self,
-        C: float = 1.0,
-        *,
-        solver: str = "lbfgs",
-        learning_rate_init: float = 0.01,
-        max_iter: int = 100,
-        tol: float = 1e-4,
-        class_weight: Any = None,
-        n_iter_no_change: Any = 5,
-        random_state: Any = None,
-        verbose: bool = False,
-        warm_start: bool = False,
-        n_threads: int | None = None,
-    ) -> None:
-        keep(self, locals())
-
-    @property
-    def alpha(self) -> float:
-        """The L2 penalty of `MLPClassifier`: 1 / C."""
-        return 1 / float(self.C)
-
-
-class LinearRegression(_OneLayer, MLPRegressor):
-    """Least squares, by L-BFGS or by descent.
-
-    Parameters
-    ----------
-    solver : "lbfgs", "sgd" or "adam"
-    alpha : float
-        L2 penalty: ``alpha / 2`` times the sum of squared weights, divided by the number of rows.
-    learning_rate_init : float
-        Of "sgd" and "adam".
-    max_iter : int
-    tol : float
-    n_iter_no_change : int
-        Epochs of descent without improvement before the end.
-    random_state : int, RandomState or None
-    verbose, warm_start : bool
-    n_threads : int, optional
-
-    Attributes
-    ----------
-    coef_ : array of shape (features,) or (targets, features)
-    intercept_ : float or array of shape (targets,)
-    n_features_in_, n_iter_ : int
-    """
-
-    _parameter_constraints = LINEAR | {
-        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
-        "alpha": CONSTRAINTS["alpha"],
-        "learning_rate_init": CONSTRAINTS["learning_rate_init"],
-    }
-    loss = "squared_error"
-
-    def __init__(
-        self,
-        *,
-        solver: str = "lbfgs",
-        alpha: float = 0.0,
-        learning_rate_init: float = 0.01,
-        max_iter: int = 1000,
-        tol: float = 1e-6,
-        n_iter_no_change: Any = 5,
-        random_state: Any = None,
-        verbose: bool = False,
-        warm_start: bool = False,
-        n_threads: int | None = None,
-    ) -> None:
-        keep(self, locals())
-
-    def _validate_input(
-        self, X: Any, y: Any, incremental: bool, reset: bool, held_out: bool = False
-    ) -> tuple[Any, Any]:
-        shape = np.asarray(y).shape
-        if reset:
-            self._flat = len(shape) < 2
-        if len(shape) == 2 and shape[1] == 1:
-            y = np.ravel(np.asarray(y))
-        return super()._validate_input(X, y, incremental, reset, held_out)
-
-    @property
-    def coef_(self) -> Array:
-        """Weights, (targets, features), or (features,) if y was 1-D: a view."""
-        return self.coefs_[0][:, 0] if self._flat else self.coefs_[0].T
-
-    @property
-    def intercept_(self) -> Any:
-        """Biases, (targets,): a view; a float if y was 1-D."""
-        return float(self.intercepts_[0][0]) if self._flat else self.intercepts_[0]
-
-    def predict(self, X: Any) -> Array:
-        """The predicted values.
+    @available_if(is_stochastic)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
+        """Train for one more epoch, with a solver of the engine.
 
         Parameters
         ----------
-        X : array or CSR/CSC matrix of shape (n, features)
+        X, y, sample_weight : arrays
+            As for `fit`.
+        classes : array of shape (n_classes,), optional
+            All classes of all calls; required in the first call.
 
         Returns
         -------
-        array
-            Of y's shape in `fit`: (n,) or (n, targets).
+        self
         """
-        outputs = self._forward(X)
-        return outputs.ravel() if self._flat else outputs
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight: expected a dict or None with partial_fit, which does not see all "
+                "data, got 'balanced'"
+            )
+        self._trained(X, y, sample_weight, True, NO_VALIDATION, classes)
+        return self
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
+    def _penalties(self) -> tuple[float, float]:
+        penalty = getattr(self, "penalty", "deprecated")
+        ratio = {"l1": 1.0, "l2": 0.0}.get(penalty, self.l1_ratio or 0.0)
+        strength = 0.0 if penalty is None else 1 / float(self.C)
+        return strength * (1 - ratio), strength * ratio
+
+    def _refuse(self) -> None:
+        if self.dual:
+            raise ValueError(f"dual: expected False with solver={self.solver!r}, got True")
+        several = getattr(self, "multi_class", "auto")  # until scikit-learn 1.7
+        if several not in ("auto", "deprecated", "multinomial"):
+            raise ValueError(f"multi_class: expected 'multinomial' with it, got {several!r}")
+
+    def _check_targets(self, y: Any, incremental: bool) -> Any:
+        check_classification_targets(y)
+        if not incremental and len(found := np.unique(y)) < 2:
+            raise ValueError(
+                "This solver needs samples of at least 2 classes in the data, but the data "
+                f"contains only one class: {found[0]!r}"
+            )
+        return y
+
+    def _unit_settings(self) -> dict[str, Any]:
+        return {"class_weight": self.class_weight}
+
+    def _take_over(self, unit: Any) -> None:
+        unit.take_over(self.classes_, self.coef_, self.intercept_)
+
+    def _publish(self, unit: Any, y: Any) -> None:
+        self.classes_ = unit.classes_
+        self.coef_, self.intercept_ = unit.coefs_[0].T.copy(), unit.intercepts_[0].copy()
+        self.n_iter_ = np.array([unit.n_iter_], np.int32)
+
+    @available_if(lambda _: hasattr(linear_model.LogisticRegression, "set_callbacks"))
+    def set_callbacks(self, *callbacks: Any) -> Self:
+        """Set scikit-learn's callbacks; with the engine's solvers each epoch is a task."""
+        warning_only_of = linear_model.LogisticRegression  # skipped where every solver has tasks
+        parent: Any = super(warning_only_of, self) if on_engine(self) else super()
+        parent.set_callbacks(*callbacks)
+        return self
+
+
+class LinearRegression(OnEngine, linear_model.LinearRegression):
+    """scikit-learn's `LinearRegression`, which can also be trained on the engine.
+
+    With ``solver="lstsq"`` everything is scikit-learn's: the least squares of minimum norm, for
+    sparse X by `lsqr`, with ``positive=True`` by `nnls`. A solver of the engine goes down the same
+    sum of squares by mini-batches, from weights of zero.
+
+    Parameters
+    ----------
+    fit_intercept, copy_X, tol, n_jobs, positive
+        As in scikit-learn; with the engine's solvers `tol` is the fall of the loss below which an
+        epoch is no improvement, and `positive` is refused.
+    solver : str
+        "lstsq", or "sgd", "adam", "adamw", "nadam", "rmsprop", "adagrad".
+    max_iter : int
+        Of the engine's solvers, as all that follow: epochs.
+    random_state : int, RandomState or None
+    verbose, warm_start : bool
+    batch_size, learning_rate, learning_rate_init, power_t, shuffle, momentum, nesterovs_momentum, \
+beta_1, beta_2, epsilon, clip_norm, early_stopping, validation_fraction, scoring, \
+n_iter_no_change, callbacks, progress, n_threads
+        As for `MLPRegressor`.
+    weight_decay : float
+        Of solver "adamw".
+
+    Attributes
+    ----------
+    coef_, intercept_, rank_, singular_, n_features_in_, feature_names_in_
+        As in scikit-learn; `rank_` and `singular_` with ``solver="lstsq"`` and dense X.
+    n_iter_ : int
+        Epochs; 1 with ``solver="lstsq"``.
+    loss_, best_loss_ : float
+        These and the following of the engine's solvers, as for `MLPRegressor`.
+    loss_curve_, validation_scores_, validation_loss_curve_ : lists of float
+    best_validation_score_ : float or None
+    t_ : int
+    """
+
+    _parameter_constraints = (
+        _TRAINING
+        | linear_model.LinearRegression._parameter_constraints
+        | {
+            "solver": [StrOptions({"lstsq", *SOLVERS})],
+            "max_iter": [Interval(Integral, 1, None, closed="left")],
+            "tol": [Interval(Real, 0, None, closed="left")],
+            "random_state": ["random_state"],
+            "verbose": ["verbose"],
+            "warm_start": ["boolean"],
+        }
+    )
+    _unit = UnitRegressor
+    __init__ = with_parameters(linear_model.LinearRegression, _REGRESSION | OPTIONS)
+    _validation = MappingProxyType({"y_numeric": True, "multi_output": True})
+
+    @available_if(is_stochastic)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train for one more epoch, with a solver of the engine; arguments as for `fit`."""
+        self._trained(X, y, sample_weight, True, NO_VALIDATION)
+        return self
+
+    def _penalties(self) -> tuple[float, float]:
+        return 0.0, 0.0
+
+    def _refuse(self) -> None:
+        if self.positive:
+            raise ValueError(f"positive: expected False with solver={self.solver!r}, got True")
+
+    def _after_own(self) -> None:
+        self.n_iter_ = 1
+
+    def _take_over(self, unit: Any) -> None:
+        unit.take_over(self.coef_, self.intercept_)
+
+    def _publish(self, unit: Any, y: Any) -> None:
+        weights, biases = unit.coefs_[0], unit.intercepts_[0]
+        if y.ndim == 1:
+            self.coef_, self.intercept_ = weights[:, 0].copy(), biases[0]
+        else:
+            self.coef_, self.intercept_ = weights.T.copy(), biases.copy()
+        if not self.fit_intercept:
+            self.intercept_ = 0.0
+        self.n_iter_ = unit.n_iter_
+        for name in ("rank_", "singular_"):
+            self.__dict__.pop(name, None)

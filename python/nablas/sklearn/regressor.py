@@ -9,14 +9,13 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import validate_data
 
 from .. import metrics
 from .._checks import integer
-from .._losses import Quantile
+from .._losses import Loss, Quantile
 from .._registry import LOSSES
 from ._base import BaseMLP
-from ._network import FLOATS, Array
+from ._network import Array
 from ._parameters import CONSTRAINTS, keep
 
 # scikit-learn's names, and the core's own that take any values
@@ -34,11 +33,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     Parameters
     ----------
-    loss : str or function
+    loss : str, Loss or function
         "squared_error" (half of it, summed over outputs), "poisson" (half the deviance, exponential
-        output); also "absolute_error" or "mae", "huber", "quantile", or a function
-        ``(outputs, targets) -> (value, gradient)``, with a keyword `sample_weight` if weights are
-        used.
+        output); also "absolute_error" or "mae", "huber", "quantile", an object such as
+        ``nablas.Huber(delta=2.0)``, or a function ``(outputs, targets) -> (value, gradient)``, with
+        a keyword `sample_weight` if weights are used.
     hidden_layer_sizes : int or sequence of int
     activation : str or list of str
         "identity", "logistic", "tanh", "relu" or any of ``nablas.activations()``; one for each
@@ -78,7 +77,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     progress : bool
         Draw a progress bar (needs rich).
     n_threads : int, optional
-        Threads used by `fit` and by the prediction methods.
+        Threads used by `fit` and by the prediction methods; -1 for one on each processor.
 
     Attributes
     ----------
@@ -92,7 +91,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     """
 
     _parameter_constraints = CONSTRAINTS | {
-        "loss": [StrOptions({*_LOSSES, "quantile"}), callable],
+        "loss": [StrOptions({*_LOSSES, "quantile"}), callable, Loss],
         "quantile": [Interval(Real, 0, 1, closed="neither")],
     }
 
@@ -138,10 +137,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _validate_input(
         self, X: Any, y: Any, incremental: bool, reset: bool, held_out: bool = False
     ) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self, X, y, accept_sparse=self._accept_sparse, multi_output=True, y_numeric=True,
-            dtype=FLOATS, reset=reset,
-        )  # fmt: skip
+        X, y = self._checked(X, y, reset, y_numeric=True)
         if y.dtype.kind in "USOM":
             raise ValueError(f"y: expected numbers, got dtype {y.dtype}")
         y = y.astype(X.dtype, copy=False)
@@ -150,7 +146,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return X, y.reshape(len(y), -1)
 
     def _outputs(self, y: Any) -> tuple[int, str]:
-        return y.shape[1], "exp" if self.loss == "poisson" else "identity"
+        name = self.loss.name if isinstance(self.loss, Loss) else self.loss
+        return y.shape[1], "exp" if name == "poisson" else "identity"
 
     def initialize(self, n_features: int, n_outputs: int = 1, dtype: str = "float64") -> Self:
         """Give the estimator its initial weights without any data.
@@ -168,13 +165,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return self._initialize(n_features, targets[:, 0] if n_outputs == 1 else targets, dtype)
 
     def _loss(self) -> Any:
-        if self.loss == "quantile":
-            return Quantile(self.quantile)
-        return self.loss if callable(self.loss) else _LOSSES[self.loss]
+        if not isinstance(self.loss, str):
+            return self.loss
+        return Quantile(self.quantile) if self.loss == "quantile" else _LOSSES[self.loss]
 
     def _loss_scale(self) -> float:
         """scikit-learn records the squares' mean over outputs; the gradient is of their sum."""
-        return 1 / self.n_outputs_ if self.loss == "squared_error" else 1.0
+        loss = self._loss()
+        summed = (loss.name if isinstance(loss, Loss) else loss) == "half_mse"
+        return 1 / self.n_outputs_ if summed else 1.0
 
     def _score(self, outputs: Any, y: Any, sample_weight: Any) -> float:
         if not np.isfinite(outputs).all():

@@ -1,0 +1,151 @@
+"""Rows of CSV text, as Python's csv module reads them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
+
+SEPARATORS = ",;\t|"
+BLOCK = 20_000  # rows that become a frame at once
+
+
+class Records:
+    """The header and the rows of a text; checked while they are read.
+
+    A comment is a line that begins with `comment`, outside of quotes. Blank lines are no rows; in a
+    table of one column they are missing values.
+
+    Parameters
+    ----------
+    text : str
+    separator : str, optional
+        Default: the one of ``, ; tab |`` that gives the first line most fields.
+    comment : str, optional
+    has_header : bool
+        Whether the first line has the names; else they are column_1, column_2, ...
+
+    Attributes
+    ----------
+    text, separator : str
+    names : list of str
+        Of the columns; one without a name is called by its number, as without a header.
+    skipped : list of (int, int)
+        Where comments and blank lines begin and end in the text, as far as it was read.
+    count : int
+        Rows read so far.
+    """
+
+    def __init__(
+        self, text: str, separator: str | None, comment: str | None, has_header: bool
+    ) -> None:
+        self.text, self._comment = text, comment
+        self._between, self._ended, self._closed, self._one = True, False, True, False
+        self._line, self.count = 0, 0
+        self.skipped: list[tuple[int, int]] = []
+        lines = self._lines()
+        first = next(lines)
+        if self._ended:
+            raise ValueError("expected a header line, got an empty file")
+        self.separator = separator or max(
+            SEPARATORS, key=lambda s: len(next(csv.reader([first], delimiter=s), []))
+        )
+        self._reader = csv.reader(
+            itertools.chain([first], lines), delimiter=self.separator, skipinitialspace=True
+        )
+        header = self._next()
+        given = [name.strip() for name in header] if has_header else [""] * len(header)
+        self.names = [name or f"column_{i}" for i, name in enumerate(given, 1)]
+        if len(set(self.names)) < len(self.names):
+            raise ValueError(f"expected distinct column names, got {', '.join(self.names):.200}")
+        self._one = len(header) == 1
+        self._before = [] if has_header else [header]
+
+    def _lines(self) -> Iterator[str]:
+        """The lines, without comments and blank ones between rows."""
+        at = 0
+        for line in io.StringIO(self.text, newline=""):
+            begin, at = at, at + len(line)
+            self._line += 1
+            comment = self._comment is not None and line.startswith(self._comment)
+            if self._between and (comment or (not line.strip("\r\n") and not self._one)):
+                self.skipped.append((begin, at))
+                continue
+            self._between = False
+            yield line
+        self._ended, self._closed = True, self._between
+        yield ""  # a row without fields, or the rest of a quote
+
+    def _next(self) -> list[str]:
+        """The next row; what comes after the last one is none."""
+        begin = self._line + 1
+        row = next(self._reader)
+        self._between = True
+        if self._ended and not self._closed:
+            raise ValueError(f"expected a closing quote in the row of line {begin}, got none")
+        return row
+
+    def __iter__(self) -> Iterator[list[str]]:
+        """The rows; ValueError for one that does not have a field for every column."""
+        width = len(self.names)
+        for row in self._before:
+            self.count += 1
+            yield row
+        while True:
+            row = self._next()
+            if self._ended:
+                return
+            if self._one and not row:
+                row = [""]
+            if len(row) != width:
+                raise ValueError(f"expected {width} fields, got {len(row)} on line {self._line}")
+            self.count += 1
+            yield row
+
+    def plain(self) -> bool:
+        """Whether every separator divides fields and every newline rows."""
+        text = self.text
+        return '"' not in text and self.separator != " " and text.count("\r") == text.count("\r\n")
+
+    def kept(self) -> str:
+        """The text without what was skipped."""
+        parts, at = [], 0
+        for begin, end in self.skipped:
+            parts.append(self.text[at:begin])
+            at = end
+        return "".join([*parts, self.text[at:]])
+
+
+def frame(polars: Any, records: Records, has_header: bool) -> pl.DataFrame:
+    """The columns, as text; empty fields are null."""
+    if not records.plain():
+        return _by_blocks(polars, records)
+    for _ in records:
+        pass
+    text = records.kept() if records.skipped else records.text
+    made = polars.read_csv(
+        text.encode(), separator=records.separator, infer_schema=False, has_header=has_header,
+        quote_char=None,
+    )  # fmt: skip
+    made.columns = records.names
+    if made.height != records.count:
+        raise ValueError(f"expected {records.count} rows, got {made.height}")
+    return made  # type: ignore[no-any-return]
+
+
+def _by_blocks(polars: Any, records: Records) -> pl.DataFrame:
+    rows, blocks = iter(records), []
+    while block := list(itertools.islice(rows, BLOCK)):
+        columns = zip(records.names, zip(*block, strict=True), strict=True)
+        blocks.append(
+            polars.DataFrame(
+                [polars.Series(name, values, polars.String) for name, values in columns]
+            )
+        )
+    empty = polars.DataFrame(schema=dict.fromkeys(records.names, polars.String))
+    return polars.concat(blocks) if blocks else empty  # type: ignore[no-any-return]

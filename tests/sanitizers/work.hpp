@@ -1,0 +1,147 @@
+// The problems of harness.cpp and all that is done with one of them, through the public functions of cpp/network.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+#include "base/parallel.hpp"
+#include "network/dispatch.hpp"
+#include "network/inference.hpp"
+#include "network/random.hpp"
+#include "network/trainer.hpp"
+
+namespace {
+
+using namespace nablas;
+
+// Sizes and batch decide the schedule: with fewer than 16 rows a thread by layers, with more by rows.
+struct Problem {
+  const char* name;
+  std::vector<int64> sizes;
+  int64 rows, batch;
+  bool shuffled;
+  double dropout;
+};
+const std::vector<Problem> problems = {
+    {"by rows", {40, 32, 24, 8}, 700, 200, false, 0},
+    {"by rows, shuffled, dropout", {40, 32, 24, 8}, 700, 200, true, 0.2},
+    {"by layers, few rows", {150, 130, 140, 30}, 120, 16, true, 0},
+    {"by layers, dropout", {150, 130, 140, 30}, 120, 16, false, 0.2},
+    {"by layers, wide", {200, 210, 190, 10}, 400, 200, false, 0},
+    {"sums of several blocks", {12, 9, 5}, 9000, 9000, true, 0},
+};
+
+template <class Entry>
+int index_of(const Entry* entries, int count, const std::string& name) {
+  for (int i = 0; i < count; ++i)
+    if (name == entries[i].name) return i;
+  std::abort();
+}
+
+template <class T>
+struct Work {
+  explicit Work(const Problem& problem)
+      : problem(problem),
+        x(problem.rows * problem.sizes.front()),
+        targets(problem.rows * problem.sizes.back()),
+        order(problem.rows),
+        dropout_rates(problem.sizes.size() - 1, problem.dropout),
+        rates(problem.rows / problem.batch + 1, 0.01),
+        network(problem.sizes, activations(problem)) {
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = T(std::sin(static_cast<double>(i)));
+    for (std::size_t i = 0; i < targets.size(); ++i) targets[i] = T(std::cos(static_cast<double>(i)));
+    random_permutation(1, 0, order.data(), problem.rows, [] {});
+    initialize(network, "glorot", 1, network.parameters.data(), [] {});
+    const int64 bytes = sizeof(T);
+    const ElementType type = bytes == 4 ? ElementType::float32 : ElementType::float64;
+    data.x = {x.data(), type, problem.rows, network.inputs(), network.inputs() * bytes, bytes};
+    data.targets = targets.data();
+    if (problem.shuffled) data.order = order.data();
+    const Kernels<T>& table = any_kernels<T>();
+    objective = {index_of(table.losses, table.loss_count, "half_mse"), true, 1e-3};
+    setting.rule = index_of(table.optimizers, table.optimizer_count, "sgd");
+    if (problem.dropout > 0) dropout = {dropout_rates.data(), 1};
+  }
+  static std::vector<int> activations(const Problem& problem) {
+    const Kernels<T>& table = any_kernels<T>();
+    std::vector<int> out(problem.sizes.size() - 1, index_of(table.activations, table.activation_count, "gelu"));
+    out.back() = index_of(table.activations, table.activation_count, "identity");
+    return out;
+  }
+
+  // One epoch; interrupted after each block if `seconds` is 0. Left before its end after `most` calls.
+  void epoch(Trainer<T>& trainer, double seconds, int most = 1 << 30) {
+    trainer.prepare(problem.batch, problem.dropout > 0);
+    EpochState state;
+    for (bool done = false; !done && most > 0; --most) {
+      const std::lock_guard<Lock> lock(network.lock);
+      done = trainer.run_epoch(data, objective, problem.batch, rates.data(), dropout, seconds, state);
+    }
+  }
+  // As for a loss computed in Python, which here is the outputs' mean square.
+  void steps(Trainer<T>& trainer) {
+    const std::lock_guard<Lock> lock(network.lock);
+    trainer.prepare(problem.batch, problem.dropout > 0, true);
+    const T* const outputs = trainer.forward_batch(data, {0, problem.batch}, dropout);
+    const std::vector<T> slope(outputs, outputs + problem.batch * network.outputs());
+    trainer.backward_batch(slope.data(), dropout);
+    trainer.update(1e-3, 1e-3);
+  }
+  void gradient(Trainer<T>& trainer) {
+    trainer.prepare(problem.rows, false);
+    LongSum loss;
+    const std::shared_lock<Lock> lock(network.lock);
+    trainer.add_gradient(data, objective, {0, problem.rows}, 1.0 / static_cast<double>(problem.rows), loss);
+    trainer.finish_gradient(problem.rows);
+    trainer.add_penalty(1e-3);
+    keep(trainer.gradient(), network.parameter_count);
+  }
+  void infer_and_evaluate() {
+    std::vector<T> out(problem.rows * network.outputs());
+    std::vector<double> losses((problem.rows + loss_rows - 1) / loss_rows);
+    const std::shared_lock<Lock> lock(network.lock);
+    infer(network, data.x, {0, problem.rows}, out.data());
+    evaluate(network, data, objective, {0, problem.rows}, losses.data());
+    keep(out.data(), static_cast<int64>(out.size()));
+    keep(losses.data(), static_cast<int64>(losses.size()));
+  }
+
+  template <class U>
+  void keep(const U* values, int64 count) {
+    result.append(reinterpret_cast<const char*>(values), count * sizeof(U));
+  }
+
+  // All of it with teams of up to `threads`; returns the bits of the results.
+  std::string all(int threads) {
+    set_own_threads(threads);
+    for (const double seconds : {1e9, 0.0}) {
+      Trainer<T> trainer(network, setting);  // a new one begins with its team
+      epoch(trainer, seconds);
+      steps(trainer);
+      gradient(trainer);
+      infer_and_evaluate();
+    }
+    Trainer<T> abandoned(network, setting);
+    if (problem.rows / problem.batch > 1) epoch(abandoned, 0, 1);
+    keep(network.parameters.data(), network.parameter_count);
+    return result;
+  }
+
+  const Problem problem;
+  std::vector<T> x, targets;
+  std::vector<int64> order;
+  std::vector<double> dropout_rates, rates;
+  Network<T> network;
+  Samples<T> data;
+  Objective objective{};
+  OptimizerSetting setting;
+  Dropout dropout;
+  std::string result;
+};
+
+}  // namespace

@@ -1,0 +1,57 @@
+"""The hostile calls know every public callable, and their valid arguments are valid."""
+
+import inspect
+import warnings
+
+import pytest
+from hostile import of_library, of_public
+
+# Called by another family than `of_public`.
+ELSEWHERE = {
+    "kernels": set(of_public.public()),  # all of them: of_kernels
+    "metrics": set(of_library.METRICS),
+    "": {cls.__name__ for cls, _ in of_library.CONSTRUCTORS},
+    "schedules": {cls.__name__ for cls, _ in of_library.CONSTRUCTORS},
+    "optimizers": {cls.__name__ for cls, _ in of_library.CONSTRUCTORS},
+    "callbacks": {cls.__name__ for cls, _ in of_library.CONSTRUCTORS},
+    "sklearn": {cls.__name__ for cls in of_library.ESTIMATORS},
+    # NumPy formulas that check nothing: the kernels' names and signatures, for tests
+    "reference": set(of_public.public()),
+}
+
+
+def test_every_public_callable_is_called():
+    missing = []
+    for name in of_public.public():
+        module, _, last = name.rpartition(".")
+        known = name in of_public.cases() or last in of_public.cases()
+        elsewhere = ELSEWHERE.get(module, set())
+        if not known and last not in elsewhere and f"{module}.{last}" not in elsewhere:
+            missing.append(name)
+    assert not missing
+    assert len(of_public.public()) > 150
+
+
+def test_methods_of_a_network_are_called():
+    import nablas as nb
+
+    methods = {
+        n for n, v in inspect.getmembers(nb.MLP) if callable(v) and not n.startswith("_")
+    }  # fmt: skip
+    known = {n.removeprefix("MLP.") for n in of_public.cases() if n.startswith("MLP.")}
+    known |= set(of_library.METHODS) | {"initialise", "predict_proba", "to_torch"}
+    assert methods <= known
+
+
+@pytest.mark.parametrize("name", sorted(of_public.cases()))
+def test_valid_arguments_are_valid(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        given = of_public.cases()[name]()
+    if name == "Optimizer":  # the base class
+        with pytest.raises(TypeError, match="Optimizer: expected"):
+            of_public.resolved(name)(0.1)
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        of_public._result(of_public.resolved(name), given)

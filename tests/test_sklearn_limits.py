@@ -1,0 +1,131 @@
+"""Options that have no limits, and errors and warnings that say what they are about."""
+
+import warnings
+
+import joblib
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import StandardScaler
+from test_sklearn_superset import SMALL, fitted, weights
+
+import nablas as nb
+from nablas.sklearn import MLPClassifier, MLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+X, Y = load_iris(return_X_y=True)
+X = StandardScaler().fit_transform(X)
+
+
+def test_l1_gives_exact_zeros_at_the_penalised_minimum():
+    """A weight at zero stays there while the loss's own slope is below l1; others balance it."""
+    settings = {"hidden_layer_sizes": (6,), "alpha": 0.0, "tol": 0, "n_iter_no_change": 9999}
+    settings |= {"batch_size": 150, "learning_rate": "cosine", "max_iter": 3000, "random_state": 0}
+    for solver in ("sgd", "adam", "rmsprop"):
+        rate = {"sgd": 0.1}.get(solver, 0.01)
+        model = MLPClassifier(l1=3.0, solver=solver, learning_rate_init=rate, **settings).fit(X, Y)
+        flat = weights(model)
+        assert 0.2 < (flat == 0).mean() < 1
+        slopes = model.network_.gradients(X, Y)
+        slope = np.concatenate([w.ravel() for w, _ in slopes])
+        assert np.abs(slope[flat == 0]).max() <= 3.0 / 150 + 1e-3
+        np.testing.assert_allclose(slope[flat != 0], -np.sign(flat[flat != 0]) * 0.02, atol=4e-3)
+
+
+@pytest.mark.parametrize("settings", [{"l1": 3.0}, {"clip_norm": 0.1}, {"loss": "own"}, {"several": True}, {}])  # fmt: skip
+def test_sparse_rows_take_every_option(settings, monkeypatch):
+    from nablas.sklearn import _rows
+
+    monkeypatch.setattr(_rows, "BYTES", 4 * 8 * 30)  # blocks of 30 rows
+    y = np.column_stack([Y, Y[::-1]]) if settings.pop("several", False) else Y
+    if settings.get("loss") == "own":
+        settings["loss"] = lambda p, t: (float(((p - t) ** 2).mean()), 2 * (p - t) / p.size)
+    settings = SMALL | {"shuffle": False, "batch_size": 30, "max_iter": 5} | settings
+    x = np.where(np.abs(X) > 0.5, X, 0)
+    dense = MLPClassifier(**settings).fit(x, y)
+    thin = MLPClassifier(**settings).fit(sparse.csr_matrix(x), y)
+    np.testing.assert_array_equal(weights(thin), weights(dense))
+    np.testing.assert_allclose(thin.loss_curve_, dense.loss_curve_, rtol=1e-9)
+
+
+def test_quantiles_of_sparse_rows_and_by_lbfgs():
+    x = sparse.csr_matrix(X)
+    for solver in ("adam", "lbfgs"):
+        model = MLPRegressor(
+            "quantile", (), solver=solver, quantile=0.9, max_iter=500, random_state=0
+        )
+        assert (model.set_params(learning_rate_init=0.02).fit(x, Y).predict(x) >= Y).mean() > 0.8
+
+
+@pytest.mark.parametrize("loss", [nb.Huber(delta=0.2), nb.Quantile(0.9), nb.Loss("poisson")])
+def test_losses_as_objects(loss):
+    model = MLPRegressor(loss, **SMALL).fit(X, Y + 1)
+    rows = (X, Y[:, None] + 1.0)
+    assert clone(model).get_params()["loss"].hyperparameters == loss.hyperparameters
+    penalty = 0.5 * model.alpha * (weights(model) ** 2).sum() / len(X)
+    model.network_.fit(*rows, loss=loss, epochs=0)
+    assert model.set_params(warm_start=True, max_iter=1, learning_rate_init=1e-12).fit(X, Y + 1).loss_ == pytest.approx(model.network_.loss(*rows, loss=loss) + penalty, rel=1e-6)  # fmt: skip
+    with pytest.raises(ValueError, match="loss: expected one that fits output"):
+        MLPRegressor(nb.Loss("cross_entropy")).fit(X, Y)
+
+
+def test_rows_beyond_the_networks_range_are_refused():
+    model = MLPClassifier(**SMALL).fit(X.astype(np.float32), Y)
+    huge = np.where(np.arange(600).reshape(150, 4) == 77, 1e39, X)
+    for method in (
+        "predict",
+        "predict_proba",
+        "predict_log_proba",
+        "activations",
+        "input_gradients",
+    ):
+        with pytest.raises(ValueError, match=r"X: expected finite values, got 1e\+39"):
+            getattr(model, method)(huge)
+    with pytest.raises(ValueError, match="X: expected finite values"):
+        model.predict_proba(sparse.csr_matrix(huge))
+
+
+def test_targets_of_strings_beside_numbers():
+    words = np.array(["a", "b", "c"])[Y]
+    both = np.column_stack([words.astype(object), ((Y > 0) * 1).astype(object)])
+    model = MLPClassifier(**SMALL | {"max_iter": 200}).fit(X, both)
+    assert [c.tolist() for c in model.classes_] == [["a", "b", "c"], [0, 1]]
+    predicted = model.predict(X)
+    assert {type(v) for v in predicted[:, 0]} == {str}
+    assert set(predicted[:, 1]) == {0, 1}
+    assert model.score(X, both) > 0.9
+    with pytest.raises(ValueError, match=r"expected classes \[0, 1\] in column 1, got 'x'"):
+        model.partial_fit(X, np.column_stack([words, ["x"] * 150]).astype(object))
+
+
+def test_threads_of_all_processors():
+    counts = []
+    fitted(n_threads=-1, callbacks=[lambda state: counts.append(nb.num_threads()) and None])
+    assert set(counts) == {joblib.cpu_count()}
+    with pytest.raises(ValueError, match="n_threads"):
+        fitted(n_threads=-2)
+
+
+@pytest.mark.parametrize("module", ["sklearn", "sklearn.neural_network", r"sklearn\..*"])
+def test_filters_for_scikit_learns_warnings_hold(module):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", category=ConvergenceWarning, module=module)
+        fitted(max_iter=2)
+        MLPClassifier(solver="lbfgs", max_iter=2).fit(X, Y)
+
+
+def test_the_advice_on_divergence_is_for_estimators():
+    settings = {
+        "solver": "sgd",
+        "learning_rate_init": 1e6,
+        "activation": "identity",
+        "max_iter": 50,
+    }
+    model = MLPRegressor(hidden_layer_sizes=(8,), early_stopping=True, random_state=0, **settings)
+    with pytest.warns(ConvergenceWarning, match="best validation score are restored") as seen:
+        model.fit(X * 1e3, X[:, 0])
+    assert "initialize" not in "".join(str(one.message) for one in seen)

@@ -1,0 +1,75 @@
+"""Validation data have weights: those given, and those of their classes; every score counts them."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, log_loss, make_scorer, mean_absolute_error
+
+from nablas.sklearn import LinearRegression, LogisticRegression, MLPClassifier, MLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+RNG = np.random.default_rng(0)
+X, X_VAL = RNG.normal(size=(90, 4)), RNG.normal(size=(40, 4))
+Y, Y_VAL = (np.digitize(x[:, 0] + x[:, 1], [-0.5, 0.5]) for x in (X, X_VAL))
+WEIGHT, WEIGHT_VAL = RNG.exponential(size=90), RNG.exponential(size=40)
+SETTINGS = {"max_iter": 1, "random_state": 0, "learning_rate_init": 0.01}
+WEIGHTS = [None, {0: 1.0, 1: 5.0, 2: 0.2}, "balanced"]
+CLASSIFIERS = [MLPClassifier((5,), **SETTINGS), LogisticRegression(solver="sgd", **SETTINGS)]
+REGRESSORS = [MLPRegressor(hidden_layer_sizes=(5,), **SETTINGS), LinearRegression(solver="sgd", **SETTINGS)]  # fmt: skip
+
+
+def class_weights(kind, y=Y):
+    if kind == "balanced":
+        return (len(y) / (3 * np.bincount(y)))[Y_VAL]
+    return np.array([1.0, 5.0, 0.2] if kind else [1.0] * 3)[Y_VAL]
+
+
+@pytest.mark.parametrize("model", CLASSIFIERS)
+@pytest.mark.parametrize("kind", WEIGHTS)
+@pytest.mark.parametrize("weight", [None, WEIGHT_VAL])
+def test_loss_and_scores_of_classes(model, kind, weight):
+    held = {"X_val": X_VAL, "y_val": Y_VAL, "sample_weight_val": weight}
+    counts = class_weights(kind) * (1 if weight is None else weight)
+    for scoring, metric in ((None, accuracy_score), ("accuracy", accuracy_score), ("loss", None)):
+        model.set_params(class_weight=kind, early_stopping=True, scoring=scoring)
+        model.fit(X, Y, **held)
+        loss = log_loss(Y_VAL, model.predict_proba(X_VAL), sample_weight=counts)
+        assert model.validation_loss_curve_ == pytest.approx([loss], rel=1e-9)
+        score = -loss if metric is None else metric(Y_VAL, model.predict(X_VAL), sample_weight=counts)  # fmt: skip
+        assert model.validation_scores_ == pytest.approx([score], rel=1e-9)
+
+
+@pytest.mark.parametrize("model", REGRESSORS)
+def test_loss_and_scores_of_values(model):
+    y, y_val = X @ [1, 2, 3, 4], X_VAL @ [1, 2, 3, 4]
+    model.set_params(early_stopping=True, scoring="neg_mean_absolute_error")
+    model.fit(X, y, X_val=X_VAL, y_val=y_val, sample_weight_val=WEIGHT_VAL)
+    score = -mean_absolute_error(y_val, model.predict(X_VAL), sample_weight=WEIGHT_VAL)
+    assert model.validation_scores_ == pytest.approx([score], rel=1e-9)
+
+
+@pytest.mark.parametrize("model", CLASSIFIERS)
+def test_a_share_of_the_training_data_keeps_its_weights(model):
+    seen = []
+
+    def scorer(estimator, x, y, sample_weight=None):
+        seen.append((x, y, sample_weight))
+        return 1.0
+
+    model.set_params(class_weight=None, early_stopping=True, scoring=scorer).fit(X, Y, WEIGHT)
+    x, y, weight = seen[0]
+    where = [int(np.flatnonzero((row == X).all(axis=1))[0]) for row in x]
+    np.testing.assert_array_equal(weight, WEIGHT[where])
+    np.testing.assert_array_equal(y, Y[where])
+
+
+@pytest.mark.parametrize("model", [*CLASSIFIERS, *REGRESSORS])
+def test_what_cannot_count_weights_is_refused(model):
+    blind = make_scorer(lambda y, found: 1.0)
+    model.set_params(early_stopping=True, scoring=blind)
+    with pytest.raises(ValueError, match="scoring: expected a scorer that takes sample_weight"):
+        model.fit(X, Y, WEIGHT)
+    model.fit(X, Y)
+    with pytest.raises(ValueError, match="X_val: expected an array beside the other"):
+        model.fit(X, Y, sample_weight_val=WEIGHT_VAL)
+    with pytest.raises(ValueError, match="sample_weight"):
+        model.fit(X, Y, X_val=X_VAL, y_val=Y_VAL, sample_weight_val=WEIGHT_VAL[:3])
