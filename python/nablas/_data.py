@@ -22,6 +22,8 @@ def as_matrix(x: Any, dtype: str, name: str = "X") -> Array:
     if type(x) is np.ndarray and x.dtype.char in "fd" and x.ndim == 2:
         usual: Array = x
         return usual
+    if is_sparse(x):
+        return as_csr(x, dtype, name)
     array: Array = _checks.array(name, x)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name}: expected numbers, got dtype {array.dtype}")
@@ -30,6 +32,27 @@ def as_matrix(x: Any, dtype: str, name: str = "X") -> Array:
         raise ValueError(f"{name}: expected 2 dimensions, got shape {array.shape}{hint}")
     if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
         return array.astype(dtype)
+    return array
+
+
+def is_sparse(x: Any) -> bool:
+    """Whether `x` is one of SciPy's sparse arrays or matrices."""
+    return hasattr(x, "tocsr")
+
+
+def as_csr(x: Any, dtype: str, name: str = "X") -> Any:
+    """`x` in compressed rows (CSR) of `dtype`, the columns of each row sorted; copied only if it has to be."""
+    if x.ndim != 2:
+        raise ValueError(f"{name}: expected 2 dimensions, got shape {x.shape}")
+    if x.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: expected numbers, got dtype {x.dtype}")
+    rows = x.tocsr().astype(dtype, copy=False)
+    return rows if rows.has_sorted_indices else rows.sorted_indices()
+
+
+def dense(x: Any) -> Array:
+    """`x` itself, or the dense array of a sparse matrix."""
+    array: Array = x.toarray() if is_sparse(x) else x
     return array
 
 
@@ -52,8 +75,15 @@ def as_weights(weights: Any, dtype: str) -> Array:
 def check_finite(x: Array, dtype: str) -> None:
     """ValueError for the first NaN, infinity or number that `dtype` cannot hold.
 
-    Memory-mapped arrays are not checked.
+    Memory-mapped arrays are not checked. `x` may be a CSR matrix.
     """
+    if is_sparse(x):
+        bad = np.flatnonzero(~np.isfinite(x.data))
+        if len(bad):
+            row = int(np.searchsorted(x.indptr, bad[0], side="right")) - 1
+            at = row, int(x.indices[bad[0]])
+            raise ValueError(f"X: expected finite values, got {x.data[bad[0]]} at {at}")
+        return
     if x.dtype.kind != "f" or isinstance(x, np.memmap) or x.size == 0:
         return
     largest = np.finfo(dtype).max
@@ -137,6 +167,6 @@ def _encode(labels: Array, classes: list[str] | None) -> tuple[Array, list[str]]
 def check_rows(x: Array, y: Array, sample_weight: Array | None) -> None:
     """ValueError when y or sample_weight has another length than X."""
     for name, other in (("y", y), ("sample_weight", sample_weight)):
-        if other is not None and (other.ndim == 0 or len(other) != len(x)):
+        if other is not None and (other.ndim == 0 or len(other) != x.shape[0]):
             got = "a scalar" if other.ndim == 0 else str(len(other))
-            raise ValueError(f"{name}: expected {len(x)} rows like X, got {got}")
+            raise ValueError(f"{name}: expected {x.shape[0]} rows like X, got {got}")

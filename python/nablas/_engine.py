@@ -57,6 +57,7 @@ class Engine:
         self.dtype, self.epochs = dtype, 0
         self._dataset = _core.Dataset_float32 if single else _core.Dataset_float64
         self._trainer = _core.Trainer_float32 if single else _core.Trainer_float64
+        self._sparse = _core.Sparse_float32 if single else _core.Sparse_float64
         network = _core.Network_float32 if single else _core.Network_float64
         self._network = network(sizes, activations)
         self._last: _Use | None = None
@@ -108,15 +109,24 @@ class Engine:
     # ---- computation ---------------------------------------------------------------------------
 
     def forward(self, X: Array, out: Array | None = None) -> Array:
-        """The output layer's activations, (n, outputs)."""
-        return self._network.forward(X, out)
+        """The output layer's activations, (n, outputs), of an array or a CSR matrix."""
+        return self._network.forward(self._rows(X), out)
+
+    def _rows(self, X: Any) -> Any:
+        """X as the core reads it; the structure of a CSR matrix is copied and checked."""
+        if not hasattr(X, "indptr"):
+            return X
+        try:
+            return self._sparse(X.data, X.indices, X.indptr, X.shape[1])
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"X, {error}") from error
 
     def dataset(
         self, X: Array, targets: ArrayLike | None, weight: Array | None, loss: Loss
     ) -> Dataset:
         """Rows as the core reads them, checked: the arrays are kept, not copied."""
         settings = dict(loss.hyperparameters)
-        return self._dataset(self._network, X, targets, weight, loss.name, settings)
+        return self._dataset(self._network, self._rows(X), targets, weight, loss.name, settings)
 
     def evaluate(self, data: Dataset, l2: float = 0.0) -> float:
         """The mean loss, and the L2 penalty."""

@@ -69,7 +69,7 @@ def prepare(
 def check_rows_to_train(net: Network, x: Array) -> None:
     """ValueError for no rows, or for a value that is not finite."""
     _data.check_finite(x, net.dtype)
-    if len(x) == 0:
+    if x.shape[0] == 0:
         raise ValueError("X: expected at least one row, got 0")
 
 

@@ -123,7 +123,7 @@ def explain(
 ) -> Explanation:
     """Compute an `Explanation` from the public kernels; see `MLP.explain`."""
     x, y = _data.as_batch(x, y, "x")
-    a = _data.as_matrix(x, net.dtype, "x").astype(net.dtype)
+    a = _data.dense(_data.as_matrix(x, net.dtype, "x")).astype(net.dtype)
     if a.shape[1] != net.sizes[0]:
         raise ValueError(f"x: expected {net.sizes[0]} features, got {a.shape[1]}")
     resolved = _losses.resolve(loss, net.output)

@@ -79,8 +79,11 @@ class MLP(Network):
 
         Parameters
         ----------
-        X : array of shape (n, features)
-            Any real dtype and strides; memory-mapped arrays are read row by row as needed.
+        X : array or sparse matrix of shape (n, features)
+            Any real dtype and strides; memory-mapped arrays are read row by row as needed. SciPy's
+            sparse matrices are read as compressed rows, and give the bits of the same rows dense.
+            They are not made dense, but for dropout of the inputs and batches of more than 4096
+            rows with a loss in Python, a batch at a time.
         y : array
             Cross-entropy: class indices or strings (n,), or distributions (n, outputs). Binary
             cross-entropy: 0/1 or strings (n,), or (n, outputs). Otherwise (n,) or (n, outputs).

@@ -137,7 +137,7 @@ class Network:
 
         Parameters
         ----------
-        X : array of shape (n, features)
+        X : array or sparse matrix of shape (n, features)
         out : array of shape (n, outputs), optional
             Receives the result.
 
@@ -149,7 +149,8 @@ class Network:
 
     def layers(self, X: ArrayLike) -> list[tuple[Array, Array]]:
         """Every layer's preactivation z and activation a, each (n, units), by the kernels."""
-        a, made = _data.as_matrix(X, self.dtype).astype(self.dtype, copy=False), []
+        a = _data.dense(_data.as_matrix(X, self.dtype)).astype(self.dtype, copy=False)
+        made = []
         if a.shape[1] != self.sizes[0]:
             raise ValueError(f"X: expected shape (n, {self.sizes[0]}), got {a.shape}")
         for w, b, name in zip(self.weights, self.biases, self.activations, strict=True):
@@ -163,7 +164,7 @@ class Network:
 
         Parameters
         ----------
-        X : array of shape (n, features)
+        X : array or sparse matrix of shape (n, features)
 
         Returns
         -------
