@@ -41,7 +41,7 @@ def is_sparse(x: Any) -> bool:
 
 
 def as_csr(x: Any, dtype: str, name: str = "X") -> Any:
-    """`x` in compressed rows (CSR) of `dtype`, the columns of each row sorted; copied only if it has to be."""
+    """`x` in compressed rows (CSR) of `dtype`, sorted by columns; copied only if it has to be."""
     if x.ndim != 2:
         raise ValueError(f"{name}: expected 2 dimensions, got shape {x.shape}")
     if x.dtype.kind not in "fiub":
@@ -78,11 +78,7 @@ def check_finite(x: Array, dtype: str) -> None:
     Memory-mapped arrays are not checked. `x` may be a CSR matrix.
     """
     if is_sparse(x):
-        bad = np.flatnonzero(~np.isfinite(x.data))
-        if len(bad):
-            row = int(np.searchsorted(x.indptr, bad[0], side="right")) - 1
-            at = row, int(x.indices[bad[0]])
-            raise ValueError(f"X: expected finite values, got {x.data[bad[0]]} at {at}")
+        _check_finite_csr(x)
         return
     if x.dtype.kind != "f" or isinstance(x, np.memmap) or x.size == 0:
         return
@@ -96,6 +92,15 @@ def check_finite(x: Array, dtype: str) -> None:
     if len(bad):
         at = tuple(int(i) for i in bad[0])
         raise ValueError(f"X: expected finite values, got {x[at]} at {at}")
+
+
+def _check_finite_csr(x: Any) -> None:
+    bad = np.flatnonzero(~np.isfinite(x.data))
+    if len(bad):
+        k = int(bad[0])
+        row = int(np.searchsorted(x.indptr, k, side="right")) - 1
+        at = row, int(x.indices[k])
+        raise ValueError(f"X: expected finite values, got {x.data[k]} at {at}")
 
 
 def check_outputs(outputs: Array, x: Any, dtype: str) -> None:
