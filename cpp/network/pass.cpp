@@ -19,10 +19,10 @@ void list_deltas(const Dropout& dropout, int last, std::vector<Stage>& stages) {
 
 template <class T>
 void Pass<T>::prepare(const Network<T>& network, const Samples<T>& data, Purpose purpose, const Dropout& dropout,
-                      int64 rows, int threads) {
+                      int64 rows, int threads, bool copies) {
   kernel_ = &kernels<T>();
   operations_ = data.operations(network);
-  sparse_ = data.sparse != nullptr && dropout.rate(0) == 0 && rows <= longest_sum;
+  sparse_ = data.sparse != nullptr && dropout.rate(0) == 0 && !copies;
   const std::size_t count = network.layers.size();
   int64 used = 0;
   std::vector<std::pair<T**, int64>> places;

@@ -108,8 +108,10 @@ struct Stage {
 template <class T>
 class Pass {
  public:
-  // Allocates for blocks of up to `rows` rows of the data and up to `threads` threads.
-  void prepare(const Network<T>& network, const Samples<T>&, Purpose purpose, const Dropout&, int64 rows, int threads);
+  // Allocates for blocks of up to `rows` rows of the data and up to `threads` threads. `copies`: for blocks with
+  // `copy`; sparse rows are then gathered dense.
+  void prepare(const Network<T>& network, const Samples<T>&, Purpose purpose, const Dropout&, int64 rows, int threads,
+               bool copies = false);
 
   // `copy`: gather everything, so that the block does not refer to the data.
   Block<T> block(const Network<T>&, const Samples<T>&, Range rows, bool copy = false);

@@ -76,7 +76,7 @@ void Trainer<T>::prepare(const Samples<T>& data, int64 batch, const Dropout& dro
   if (partial_.size() < levels) partial_.resize(levels);
   for (std::size_t i = 0; i < levels; ++i) partial_[i].reserve(network_.parameter_count);
   most_threads_ = num_threads();
-  pass_.prepare(network_, data, Purpose::gradient, dropout, block_, most_threads_);
+  pass_.prepare(network_, data, Purpose::gradient, dropout, block_, most_threads_, whole);
 }
 
 template <class T>

@@ -23,7 +23,8 @@ def as_matrix(x: Any, dtype: str, name: str = "X") -> Array:
         usual: Array = x
         return usual
     if is_sparse(x):
-        return as_csr(x, dtype, name)
+        rows: Array = as_csr(x, dtype, name)
+        return rows
     array: Array = _checks.array(name, x)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name}: expected numbers, got dtype {array.dtype}")
@@ -46,6 +47,13 @@ def as_csr(x: Any, dtype: str, name: str = "X") -> Any:
         raise ValueError(f"{name}: expected 2 dimensions, got shape {x.shape}")
     if x.dtype.kind not in "fiub":
         raise TypeError(f"{name}: expected numbers, got dtype {x.dtype}")
+    if hasattr(
+        x, "check_format"
+    ):  # SciPy's own functions read beyond the arrays of a damaged matrix
+        try:
+            x.check_format(full_check=True)
+        except ValueError as error:
+            raise ValueError(f"{name}: expected a valid sparse matrix, got: {error}") from error
     rows = x.tocsr().astype(dtype, copy=False)
     return rows if rows.has_sorted_indices else rows.sorted_indices()
 

@@ -82,8 +82,7 @@ class MLP(Network):
         X : array or sparse matrix of shape (n, features)
             Any real dtype and strides; memory-mapped arrays are read row by row as needed. SciPy's
             sparse matrices are read as compressed rows, and give the bits of the same rows dense.
-            They are not made dense, but for dropout of the inputs and batches of more than 4096
-            rows with a loss in Python, a batch at a time.
+            They are not made dense; with a loss in Python a batch at a time is.
         y : array
             Cross-entropy: class indices or strings (n,), or distributions (n, outputs). Binary
             cross-entropy: 0/1 or strings (n,), or (n, outputs). Otherwise (n,) or (n, outputs).
