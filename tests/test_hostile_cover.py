@@ -24,7 +24,7 @@ def test_every_public_callable_is_called():
     missing = []
     for name in of_public.public():
         module, _, last = name.rpartition(".")
-        known = name in of_public.cases() or last in of_public.cases()
+        known = name in of_public.every_case() or last in of_public.every_case()
         elsewhere = ELSEWHERE.get(module, set())
         if not known and last not in elsewhere and f"{module}.{last}" not in elsewhere:
             missing.append(name)
@@ -38,7 +38,7 @@ def test_methods_of_a_network_are_called():
     methods = {
         n for n, v in inspect.getmembers(nb.MLP) if callable(v) and not n.startswith("_")
     }  # fmt: skip
-    known = {n.removeprefix("MLP.") for n in of_public.cases() if n.startswith("MLP.")}
+    known = {n.removeprefix("MLP.") for n in of_public.every_case() if n.startswith("MLP.")}
     known |= set(of_library.METHODS) | {"initialise", "predict_proba", "to_torch"}
     assert methods <= known
 

@@ -209,6 +209,7 @@ def _of_the_rest():
         "check_loss": lambda: {"loss": loss, "outputs": X, "targets": X + 1, "eps": 1e-6, "atol": 1e-6, "rtol": 1e-4},
         "gradient_descent": lambda: descent,
         "set_num_threads": lambda: {"count": 1},
+        "show_config": lambda: {"mode": "dicts"},
         "DescentResult": lambda: {"x": X[0], "cost": 0.0, "gradient": X[0], "iterations": 1, "converged": True, "costs": [], "path": []},
         "Explanation": lambda: {"loss": 0.0, "loss_name": "mse", "target": X, "layers": []},
         "FitState": lambda: {"net": network(), "epoch": 1, "history": nb.History()},
@@ -226,6 +227,7 @@ def _of_the_rest():
         "convert.TorchLayers": lambda: {"arrays": [], "activations": [], "output": None},
         "sklearn.from_sklearn": lambda: {"fitted": _theirs()},
         "sklearn.from_torch": lambda: {"model": _state(), "classes": ["a", "b", "c"], "activation": "relu"},
+        "sklearn.register_skl2onnx": dict,
         "sklearn.to_onnx": lambda: {"estimator": _estimator(), "path": path, "dtype": "float32"},
         "sklearn.to_sklearn": lambda: {"estimator": _estimator()},
         "sklearn.to_torch": lambda: {"estimator": _estimator()},
@@ -242,6 +244,7 @@ def _of_the_rest():
 NEEDS = {
     "plots": ("matplotlib",), "convert.to_torch": ("torch",), "sklearn.to_torch": ("torch",), "convert.to_onnx": ("onnx",),
     "sklearn.to_onnx": ("onnx",), "MLP.to_onnx": ("onnx",),
+    "sklearn.register_skl2onnx": ("skl2onnx",),
 }  # fmt: skip
 
 
@@ -251,9 +254,13 @@ def _installed(name):
 
 
 @functools.cache
+def every_case():
+    """Valid arguments of each callable, also of those that need packages which are absent."""
+    return {**_of_autograd(), **_of_plots(), **_of_the_rest()}
+
+
 def cases():
-    found = {**_of_autograd(), **_of_plots(), **_of_the_rest()}
-    return {name: given for name, given in found.items() if _installed(name)}
+    return {name: given for name, given in every_case().items() if _installed(name)}
 
 
 def resolved(name):
