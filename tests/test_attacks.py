@@ -88,7 +88,7 @@ def test_mutants_of_descent_are_killed(tmp_path):
         "--count",
         "2",
         "--only",
-        "descent.py",
+        "nablas/descent.py",
     ]
     done = subprocess.run(
         [*command, "--out", str(tmp_path / "out.json")], capture_output=True, text=True
