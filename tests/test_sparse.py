@@ -106,6 +106,15 @@ def squares_of_classes(outputs, targets):
     return squares(outputs, np.eye(3)[targets])
 
 
+@pytest.mark.parametrize("hidden", [(), (5,)])
+def test_a_matrix_without_terms(dtype, threads, hidden):
+    X = scipy.sparse.csr_array((300, 40))
+    threads(2)
+    assert trained(X, (40, *hidden, 3), 32, dtype) == trained(
+        X.toarray(), (40, *hidden, 3), 32, dtype
+    )
+
+
 FORMS = ["csr_array", "csr_matrix", "csc_matrix", "coo_array", "lil_matrix", "dok_array", "bsr_array"]  # fmt: skip
 
 

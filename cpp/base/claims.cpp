@@ -142,8 +142,6 @@ bool Claims::take(Word word, int part, int thread) noexcept {
   done_.store(0, std::memory_order_relaxed);
   const bool more = phases_->advance();
   const int threads = threads_of(word);
-  if (!more)
-    for (int i = 0; i < parts; ++i) parts_[i].claim.store(round + 1, std::memory_order_relaxed);
   word_.store(word_of(round + 1, threads, each_of(word), !more));
   for (int i = 0; i < threads; ++i)
     if (i != thread) wake(seats_[i].asleep);

@@ -5,7 +5,8 @@
 // the phases. Who finds no part spins for a short time and then sleeps.
 //
 // `word_` holds the number of the present round, the threads and parts of its phase, and whether the run has ended. A
-// part of round r is free while its claim is r - 1. The round that ends a run has no free parts.
+// part of round r is free while its claim is r - 1. Nobody takes a part of the round that ends a run; its number is the
+// claim that `begin` gives to the parts of the next run.
 #pragma once
 
 #include <atomic>

@@ -43,25 +43,25 @@ Place& place_of(const SleepMark& mark) {
 
 }  // namespace
 
-bool uses_futex() { return futex_used.load(std::memory_order_relaxed); }
 void use_futex(bool used) { futex_used.store(used && has_futex); }
 
 void sleep_while_set(SleepMark& mark) {
-  if (uses_futex()) {
+  if (futex_used.load(std::memory_order_relaxed)) {
     while (mark.load(std::memory_order_acquire) != 0) futex_wait(mark);
     return;
   }
+  std::uint32_t before = 1;
+  if (!mark.compare_exchange_strong(before, 2)) return;  // woken already
   Place& place = place_of(mark);
   std::unique_lock<std::mutex> lock(place.mutex);
   place.woken.wait(lock, [&] { return mark.load(std::memory_order_acquire) == 0; });
 }
 
 void wake(SleepMark& mark) {
-  if (mark.load() == 0 || mark.exchange(0) == 0) return;
-  if (uses_futex()) {
-    futex_wake(mark);
-    return;
-  }
+  if (mark.load() == 0) return;
+  const std::uint32_t before = mark.exchange(0);
+  if (before == 1) futex_wake(mark);
+  if (before != 2) return;
   Place& place = place_of(mark);
   {
     const std::lock_guard<std::mutex> lock(place.mutex);

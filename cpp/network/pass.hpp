@@ -26,7 +26,7 @@ struct Samples {
   // Multiply-adds of one forward pass of one sample, on average.
   double operations(const Network<T>& network) const {
     if (sparse == nullptr || x.rows == 0) return network.operations();
-    const double terms = static_cast<double>(sparse->offsets[x.rows]) / static_cast<double>(x.rows);
+    const double terms = std::max(1.0, static_cast<double>(sparse->offsets[x.rows]) / static_cast<double>(x.rows));
     return network.operations() + (terms - static_cast<double>(x.columns)) * network.layers.front().outputs;
   }
 };
@@ -215,7 +215,6 @@ void Pass<T>::gradient(const Team& team, const Network<T>& network, const Block<
     const Rectangle own = share_gradient(team, columns_first, layer.inputs, layer.outputs, kernel_->tile_columns);
     if (own.rows.begin == own.rows.end) continue;
     const int64 first = own.rows.begin == 0 ? 0 : own.rows.begin + 1;  // row 0 of the layer is the bias
-    const Matrix<const T> own_x{x.data + own.rows.begin, x.rows, own.rows.end - own.rows.begin, x.rs};
     for (int64 j = own.columns.begin; j < own.columns.end; j += part_columns) {
       const int64 width = std::min(own.columns.end - j, part_columns);
       const Matrix<const T> delta{deltas_[l] + j, x.rows, width, layer.outputs};
@@ -228,6 +227,7 @@ void Pass<T>::gradient(const Team& team, const Network<T>& network, const Block<
         kernel_->sparse_gradient(*block.data->sparse, block.data->order, block.rows.begin, own.rows, delta, to_weights,
                                  to_rs, accumulate);
       } else {
+        const Matrix<const T> own_x{x.data + own.rows.begin, x.rows, own.rows.end - own.rows.begin, x.rs};
         Gemm<T> g = gradient_gemm(own_x, delta, to_weights, to_rs);
         g.accumulate = accumulate;
         kernel_->gemm(g, {0, g.rows}, {0, width}, workspaces_.of(team));

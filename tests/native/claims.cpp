@@ -71,6 +71,16 @@ void run_some(Claims& claims, int most, int runs) {
   }
 }
 
+// Runs until a helper does a part: it ends only if they wake up.
+void run_until_helped(Claims& claims, int most) {
+  for (unsigned seed = 0;; ++seed) {
+    Counted work(most, most, 6, seed);
+    claims.begin(most, 1, work);
+    const Effort effort = claims.lead();
+    if (effort.own < effort.parts) return;
+  }
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -85,6 +95,11 @@ int main(int count, char** arguments) {
     run_some(claims, most, 10);
     for (int i = 1; i < most; ++i) helpers.emplace_back([&claims, i] { claims.serve(i); });
     run_some(claims, most, 4000);
+    for (int i = 0; i < 20; ++i) {  // helpers that sleep in one way are woken after a change to the other
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      use_futex(i % 2 == 0);
+      run_until_helped(claims, most);
+    }
     claims.close();
     for (std::thread& helper : helpers) helper.join();
   }
