@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 from sklearn import linear_model
-from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from test_sklearn_convert import ONNX, SMALL, TORCH, layers
+from test_sklearn_convert import ONNX, SMALL, TORCH, X, Y, layers
 
 import nablas as nb
 from nablas.sklearn import (
@@ -19,8 +18,6 @@ from nablas.sklearn import (
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-X, Y = load_iris(return_X_y=True)
-X = StandardScaler().fit_transform(X)
 
 LABELS = {
     "integers": (Y + 3, (3, 4, 5)),

@@ -108,7 +108,8 @@ class MLP(Network):
             weights count within a batch, and with ``batch_size=1`` they cancel.
         l1, l2 : float
             Add l1 times the sum of the weights' absolute values and l2 times the sum of their
-            squares (biases excluded) to the loss.
+            squares (biases excluded) to the loss. With any l1 above 0, a weight whose update would
+            change its sign becomes zero in that update.
         clip_norm : float, optional
             A batch's gradient is scaled down to this Euclidean norm. Together with a loss function
             or l1 it makes Python handle every batch.

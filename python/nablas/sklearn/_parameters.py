@@ -122,3 +122,12 @@ def hidden_sizes(given: Any) -> tuple[int, ...]:
     if any(size <= 0 for size in sizes):
         raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
     return tuple(int(size) for size in sizes)
+
+
+def refuse_balanced(class_weight: Any) -> None:
+    """ValueError in a `partial_fit` for weights that depend on all the data."""
+    if class_weight == "balanced":
+        raise ValueError(
+            "class_weight: expected a dict or None with partial_fit, which does not see all "
+            "data, got 'balanced'"
+        )

@@ -19,7 +19,7 @@ from ._heads import Heads
 from ._labels import Labels
 from ._network import Array
 from ._options import unchanged_on_error
-from ._parameters import CONSTRAINTS, keep
+from ._parameters import CONSTRAINTS, keep, refuse_balanced
 from ._threads import threads
 
 
@@ -150,11 +150,7 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
         -------
         self
         """
-        if self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight: expected a dict or None with partial_fit, which does not see all "
-                "data, got 'balanced'"
-            )
+        refuse_balanced(self.class_weight)
         with threads(self.n_threads), unchanged_on_error(self):
             self._learn_classes(y, classes)
             return self._fit(X, y, sample_weight, True, NO_VALIDATION)

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from ._base import NO_VALIDATION
 from ._linear import OPTIONS, OnEngine, is_stochastic, on_engine, solvers, with_parameters
-from ._parameters import CONSTRAINTS, SOLVERS
+from ._parameters import CONSTRAINTS, SOLVERS, refuse_balanced
 from ._unit import UnitClassifier, UnitRegressor
 
 _REGRESSION = {  # what LinearRegression has for the engine, and LogisticRegression for its solvers
@@ -86,11 +86,7 @@ n_iter_no_change, callbacks, progress, n_threads
         -------
         self
         """
-        if self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight: expected a dict or None with partial_fit, which does not see all "
-                "data, got 'balanced'"
-            )
+        refuse_balanced(self.class_weight)
         self._trained(X, y, sample_weight, True, NO_VALIDATION, classes)
         return self
 
