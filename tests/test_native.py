@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from sanitizers import memory, threads
 
 ROOT = Path(__file__).parents[1]
 COMPILER = os.environ.get("CXX") or shutil.which("c++") or shutil.which("clang++")
@@ -48,3 +49,16 @@ def test_the_choice_between_a_team_and_one_thread(program):
 
 def test_every_program_is_run():
     assert sorted(PROGRAMS) == sorted(path.stem for path in (ROOT / "tests/native").glob("*.cpp"))
+
+
+def test_the_sanitizers_program_compiles():
+    """It takes too long to be run here; its interfaces must not fall behind the core's."""
+    command = [COMPILER, "-std=c++17", "-fsyntax-only", f"-I{ROOT / 'cpp'}"]
+    subprocess.run([*command, ROOT / "tests/sanitizers/harness.cpp"], check=True)
+
+
+@pytest.mark.parametrize("module", [threads, memory])
+def test_the_sanitizers_faults_are_changes_of_the_code(module):
+    for path, old, new, *_ in module.BREAKS:
+        assert (ROOT / path).read_text().count(old) == 1, (path, old)
+        assert old != new

@@ -42,7 +42,7 @@ void readers(const Problem& problem) {
       std::vector<T> out(problem.rows * work.network.outputs());
       while (!end.load()) {
         const std::shared_lock<Lock> lock(work.network.lock);
-        infer(work.network, work.data.x, {0, problem.rows}, out.data());
+        infer(work.network, work.data, {0, problem.rows}, out.data());
       }
     });
   Trainer<T> trainer(work.network, work.setting);

@@ -76,7 +76,7 @@ struct Work {
 
   // One epoch; interrupted after each block if `seconds` is 0. Left before its end after `most` calls.
   void epoch(Trainer<T>& trainer, double seconds, int most = 1 << 30) {
-    trainer.prepare(problem.batch, problem.dropout > 0);
+    trainer.prepare(data, problem.batch, dropout);
     EpochState state;
     for (bool done = false; !done && most > 0; --most) {
       const std::lock_guard<Lock> lock(network.lock);
@@ -86,14 +86,14 @@ struct Work {
   // As for a loss computed in Python, which here is the outputs' mean square.
   void steps(Trainer<T>& trainer) {
     const std::lock_guard<Lock> lock(network.lock);
-    trainer.prepare(problem.batch, problem.dropout > 0, true);
+    trainer.prepare(data, problem.batch, dropout, true);
     const T* const outputs = trainer.forward_batch(data, {0, problem.batch}, dropout);
     const std::vector<T> slope(outputs, outputs + problem.batch * network.outputs());
     trainer.backward_batch(slope.data(), dropout);
     trainer.update(1e-3, 1e-3);
   }
   void gradient(Trainer<T>& trainer) {
-    trainer.prepare(problem.rows, false);
+    trainer.prepare(data, problem.rows, Dropout{});
     LongSum loss;
     const std::shared_lock<Lock> lock(network.lock);
     trainer.add_gradient(data, objective, {0, problem.rows}, 1.0 / static_cast<double>(problem.rows), loss);
@@ -105,7 +105,7 @@ struct Work {
     std::vector<T> out(problem.rows * network.outputs());
     std::vector<double> losses((problem.rows + loss_rows - 1) / loss_rows);
     const std::shared_lock<Lock> lock(network.lock);
-    infer(network, data.x, {0, problem.rows}, out.data());
+    infer(network, data, {0, problem.rows}, out.data());
     evaluate(network, data, objective, {0, problem.rows}, losses.data());
     keep(out.data(), static_cast<int64>(out.size()));
     keep(losses.data(), static_cast<int64>(losses.size()));
