@@ -51,9 +51,13 @@ void for_each_block(const Network<T>& network, const Samples<T>& data, Range all
 
 template <class T>
 void infer(const Network<T>& network, const Samples<T>& data, Range rows, T* out) {
+  Samples<T> inputs;  // a pass for outputs has no memory for targets and weights
+  inputs.x = data.x;
+  inputs.sparse = data.sparse;
+  inputs.order = data.order;
   const PassArguments<T> arguments{{}, Output::activation, {}, {}, false, T(0)};
   for_each_block(
-      network, data, rows, Purpose::outputs, arguments,
+      network, inputs, rows, Purpose::outputs, arguments,
       [&](PassArguments<T>& own) { own.out = out + (own.block.rows.begin - rows.begin) * network.outputs(); },
       [](Pass<T>&, const Block<T>&) {});
 }

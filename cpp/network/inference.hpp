@@ -5,7 +5,7 @@
 
 namespace nablas {
 
-// out (rows, outputs) = the network's outputs for these rows.
+// out (rows, outputs) = the network's outputs for these rows; targets and weights are not read.
 template <class T>
 void infer(const Network<T>&, const Samples<T>&, Range rows, T* out);
 

@@ -124,13 +124,13 @@ bool Trainer<T>::run_epoch(const Samples<T>& data, const Objective& objective, i
     phases.run(most, deadline);
     return phases.ended();
   }
-  for (Pace::Time now = Pace::Clock::now(); !phases.ended() && now < deadline;) {
+  Pace::Time now = Pace::Clock::now();
+  do {  // at least one block, also if no time is left
     const Pace::Stretch stretch = pace.next(most, now);
     const Effort effort = phases.run(stretch.threads, std::min(deadline, stretch.end));
-    const Pace::Time end = Pace::Clock::now();
-    pace.record(stretch, effort, end);
-    now = end;
-  }
+    now = Pace::Clock::now();
+    pace.record(stretch, effort, now);
+  } while (!phases.ended() && now < deadline);
   return phases.ended();
 }
 
