@@ -83,11 +83,38 @@ def test_bad_updates(change, error, message):
         kernels.optimizer_update(*positional, **arguments)
 
 
-def test_read_only_parameters_are_refused():
-    w = np.ones(2)
-    w.setflags(write=False)
-    with pytest.raises(ValueError, match="parameters: expected a writeable array"):
-        kernels.optimizer_update("sgd", w, np.ones(2), [np.zeros(2)], step=1, learning_rate=0.1)
+def strided(a):
+    return np.repeat(a, 2)[::2]
+
+
+def misaligned(a):
+    raw = np.zeros(a.nbytes + 1, np.uint8)
+    view = raw[1:].view(a.dtype)
+    view[...] = a
+    return view
+
+
+def read_only(a):
+    made = a.copy()
+    made.setflags(write=False)
+    return made
+
+
+@pytest.mark.parametrize(("layout", "message"), [(strided, "a contiguous"), (misaligned, "an aligned"), (read_only, "a writeable")])  # fmt: skip
+@pytest.mark.parametrize("rule", RULES)
+def test_what_cannot_be_updated_in_place_is_refused(rule, layout, message, dtype):
+    entry = RULES[rule]
+    arrays = [np.ones(3, dtype), *(np.zeros(3, dtype) for _ in entry.states)]
+    arrays += [np.ones(1)] if entry.scalar else []
+    names = ["parameters", *entry.states, *([entry.scalar] if entry.scalar else [])]
+    for i, name in enumerate(names):
+        if layout is strided and arrays[i].size == 1:
+            continue
+        changed = [layout(a) if k == i else a.copy() for k, a in enumerate(arrays)]
+        with pytest.raises(ValueError, match=f"^{name}: expected {message} array"):
+            kernels.optimizer_update(
+                rule, changed[0], np.ones(3, dtype), changed[1:], step=1, learning_rate=0.1
+            )
 
 
 @pytest.mark.parametrize("optimizer", [nb.SGD(0.1, 0.9, True), *(cls(0.05) for cls in CLASSES)])

@@ -18,8 +18,9 @@ T* in_place(const py::array& array, int64 size, const char* name) {
   if (float_type(array, name) != float_of<T>)
     type_error(name, std::string(float_name(float_of<T>)) + " like parameters", py::str(array.dtype()));
   check_shape(array, {size}, name);
-  if (!py::array_t<T, py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_>::check_(array))
+  if (!py::array_t<T, py::array::c_style>::check_(array))
     value_error(name, "a contiguous array (it is updated in place)", "a strided one");
+  if (!is_plain(array)) value_error(name, "an aligned array (it is updated in place)", "a misaligned one");
   if (!array.writeable()) value_error(name, "a writeable array (it is updated in place)", "a read-only one");
   return static_cast<T*>(const_cast<void*>(array.data()));
 }
