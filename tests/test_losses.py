@@ -49,15 +49,20 @@ def test_delta_is_the_derivative(isa, loss, setting):
         assert delta[i, j] == pytest.approx(difference, rel=1e-6, abs=1e-9)
 
 
-def test_labels_are_one_hot_targets(isa, dtype):
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_labels_are_one_hot_targets(isa, dtype, smoothing):
     for n, classes in [(1, 1), (7, 10), (40, 33), (3, 300)]:
         z = rng(1).standard_normal((n, classes)).astype(dtype)
         labels = rng(2).integers(0, classes, n)
         one_hot = np.eye(classes, dtype=dtype)[labels]
         for kind in (np.int64, np.int32, np.uint8):
             if classes <= 256:
-                value, delta = kernels.softmax_cross_entropy(z, labels.astype(kind))
-                want, want_delta = kernels.softmax_cross_entropy(z, one_hot)
+                value, delta = kernels.softmax_cross_entropy(
+                    z, labels.astype(kind), label_smoothing=smoothing
+                )
+                want, want_delta = kernels.softmax_cross_entropy(
+                    z, one_hot, label_smoothing=smoothing
+                )
                 assert value == pytest.approx(want, rel=1e-6 if dtype == "float32" else 1e-14)
                 np.testing.assert_allclose(delta, want_delta, atol=TOLERANCE[dtype])
 

@@ -23,7 +23,8 @@ CLASSES = [
 
 
 @pytest.mark.parametrize(("rule", "setting"), CASES)
-def test_updates_follow_the_reference(isa, dtype, rule, setting):
+@pytest.mark.parametrize("l1", [0.0, 1e-3, 0.3, 20.0])
+def test_updates_follow_the_reference(isa, dtype, rule, setting, l1):
     for n in (0, 1, 15, 16, 17, 100, 9000):
         ours = rng(n).standard_normal(n).astype(dtype)
         theirs = ours.copy()
@@ -32,7 +33,7 @@ def test_updates_follow_the_reference(isa, dtype, rule, setting):
         assert [s.tolist() for s in states] == [s.tolist() for s in their_states]
         for step in range(1, 6):
             gradient = rng(step).standard_normal(n).astype(dtype)
-            common = {"step": step, "learning_rate": 0.01, "l2": 0.05, **setting}
+            common = {"step": step, "learning_rate": 0.01, "l1": l1, "l2": 0.05, **setting}
             kernels.optimizer_update(rule, ours, gradient, states, **common)
             reference.optimizer_update(rule, theirs, gradient, their_states, **common)
         assert relative_error(ours, theirs) < (2e-6 if dtype == "float32" else 1e-14)

@@ -20,7 +20,7 @@ constexpr py::ssize_t copied_bytes = py::ssize_t{1} << 26;
 template <class T>
 struct Dataset {
   Dataset(const Network<T>& network, py::handle x, py::handle targets, py::handle sample_weight,
-          const std::string& loss, const py::dict& hyperparameters)
+          const std::string& loss, const py::dict& hyperparameters, const std::vector<int64>& groups)
       : x(x, "X"), loss(loss_index(loss)) {
     const LossEntry<T>& entry = any_kernels<T>().losses[this->loss];
     read_hyperparameters(entry, hyperparameters, this->hyperparameters);
@@ -33,7 +33,9 @@ struct Dataset {
                   "(" + std::to_string(rows) + ", " + std::to_string(data.x.columns) + ")");
     if (!targets.is_none()) {
       const py::array array = as_array(targets, "y");
-      if (entry.takes_labels && array.ndim() == 1) {
+      if (!groups.empty()) {
+        read_groups(groups, array, rows);
+      } else if (entry.takes_labels && array.ndim() == 1) {
         labels = label_array(array, rows, outputs, "y");
         data.labels = labels.data();
       } else {
@@ -53,24 +55,47 @@ struct Dataset {
     }
   }
   // Whether the loss fits the output was checked in Python (_losses.resolve).
-  Objective objective(const Network<T>& network, double l2) const {
+  Objective objective(const Network<T>& network) const {
     const std::string link = any_kernels<T>().losses[loss].link;
     const std::string output =
         network.softmax_output() ? "softmax" : any_kernels<T>().activations[network.layers.back().activation].name;
     if (data.targets == nullptr && data.labels == nullptr) value_error("y", "targets", "None");
     if (network.inputs() != inputs || network.outputs() != outputs)
       value_error("data", "data made for this network", "another network's");
-    check_finite_scalar(l2, "l2");
-    check_held_by<T>(2 * l2, "l2");
-    return {loss, output == link, l2, hyperparameters};
+    return {loss, output == (groups.empty() ? link : "identity"), hyperparameters};
   }
   RowsInput<T> x;
   int loss;
   double hyperparameters[max_hyperparameters] = {};  // of the loss
   int64 inputs = 0, outputs = 0;
   py::array_t<int64> labels;
+  std::vector<Range> groups;
+  Buffer<int64> group_labels;
   std::optional<Input<T>> targets, weights;
   Samples<T> data;
+
+ private:
+  // Groups of outputs of the given sizes, and class indices (rows, groups) within them.
+  void read_groups(const std::vector<int64>& sizes, const py::array& array, int64 rows) {
+    const auto count = static_cast<int64>(sizes.size());
+    if (!any_kernels<T>().losses[loss].takes_labels) value_error("groups", "none for this loss", std::to_string(count));
+    check_shape(array, {rows, count}, "y");
+    group_labels.reserve(rows * count);
+    int64 end = 0;
+    for (int64 g = 0; g < count; ++g) {
+      if (sizes[g] < 1 || sizes[g] > outputs - end)
+        value_error("groups", "sizes of at least 1 whose sum is " + std::to_string(outputs), std::to_string(sizes[g]));
+      groups.push_back({end, end + sizes[g]});
+      end += sizes[g];
+      const py::array column = array[py::make_tuple(py::ellipsis(), g)];
+      const py::array_t<int64> checked = label_array(column, rows, sizes[g], "y");
+      for (int64 i = 0; i < rows; ++i) group_labels.data()[i * count + g] = checked.data()[i];
+    }
+    if (end != outputs) value_error("groups", "sizes whose sum is " + std::to_string(outputs), std::to_string(end));
+    data.labels = group_labels.data();
+    data.groups = groups.data();
+    data.label_columns = count;
+  }
 };
 
 }  // namespace nablas

@@ -64,6 +64,7 @@ py::tuple loss_and_delta(int index, py::handle z_object, py::handle targets_obje
                                      samples.weights ? samples.weights->data() : nullptr,
                                      values,
                                      delta.data(),
+                                     columns,
                                      static_cast<T>(share)};
     Buffer<double> losses((rows + loss_rows - 1) / loss_rows);
     in_parts(rows, rows_of_part(columns), [&](Range part) {

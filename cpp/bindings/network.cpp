@@ -108,7 +108,9 @@ void bind(py::module_& m, const std::string& suffix) {
       .def(
           "evaluate",
           [](const Net& self, const Set& set, double l2) {
-            const Objective objective = set.objective(self, l2);
+            const Objective objective = set.objective(self);
+            check_finite_scalar(l2, "l2");
+            check_held_by<T>(2 * l2, "l2");
             kernels<T>();
             const int64 count = set.data.x.rows;
             Buffer<double> losses((count + loss_rows - 1) / loss_rows);
@@ -118,13 +120,14 @@ void bind(py::module_& m, const std::string& suffix) {
             });
             const double total = long_sum(losses.data(), (count + loss_rows - 1) / loss_rows, loss_rows);
             const double weight = sum_of_weights(set.data, {0, count});
-            return (weight > 0 ? total / weight : 0.0) + (l2 != 0 ? l2 * squared_weights(self) : 0.0);
+            return (weight > 0 ? total / weight : 0.0) + (l2 != 0 ? penalty(self, 0, l2) : 0.0);
           },
           py::arg("data"), py::arg("l2"));
   py::class_<Set>(m, ("Dataset_" + suffix).c_str())
-      .def(py::init<const Net&, py::handle, py::handle, py::handle, const std::string&, const py::dict&>(),
+      .def(py::init<const Net&, py::handle, py::handle, py::handle, const std::string&, const py::dict&,
+                    const std::vector<int64>&>(),
            py::arg("network"), py::arg("x"), py::arg("targets"), py::arg("sample_weight"), py::arg("loss"),
-           py::arg("hyperparameters"))
+           py::arg("hyperparameters"), py::arg("groups"))
       .def_property_readonly("rows", [](const Set& self) { return self.data.x.rows; });
   py::class_<PySparse<T>>(m, ("Sparse_" + suffix).c_str())
       .def(py::init<py::handle, const py::array&, const py::array&, int64>(), py::arg("data"), py::arg("indices"),

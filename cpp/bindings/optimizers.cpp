@@ -37,8 +37,8 @@ std::vector<py::array> state_arrays(py::handle states) {
 }
 
 void optimizer_update(py::handle optimizer_object, py::handle parameters_object, py::handle gradient_object,
-                      py::handle states_object, py::handle step_object, py::handle rate_object, py::handle l2_object,
-                      const py::kwargs& hyperparameters) {
+                      py::handle states_object, py::handle step_object, py::handle rate_object, py::handle l1_object,
+                      py::handle l2_object, const py::kwargs& hyperparameters) {
   const std::string optimizer = name_argument(optimizer_object, "optimizer");
   const int rule = optimizer_index(optimizer);
   if (!py::isinstance<py::array>(parameters_object))
@@ -46,8 +46,11 @@ void optimizer_update(py::handle optimizer_object, py::handle parameters_object,
   const py::array parameters = as_array(parameters_object, "parameters");
   const std::vector<py::array> states = state_arrays(states_object);
   const auto step = static_cast<int64>(integer_argument(step_object, "step", 1, std::numeric_limits<int64>::max()));
-  const double learning_rate = number_argument(rate_object, "learning_rate"), l2 = number_argument(l2_object, "l2");
+  const double learning_rate = number_argument(rate_object, "learning_rate");
+  const double l1 = number_argument(l1_object, "l1"), l2 = number_argument(l2_object, "l2");
   check_finite_scalar(learning_rate, "learning_rate");
+  check_finite_scalar(l1, "l1");
+  if (l1 < 0) value_error("l1", "0 or more", std::to_string(l1));
   check_finite_scalar(l2, "l2");
   check_dimensions(parameters, 1, "parameters");
   const int64 size = parameters.shape(0);
@@ -56,10 +59,14 @@ void optimizer_update(py::handle optimizer_object, py::handle parameters_object,
     const OptimizerEntry<T>& entry = kernels<T>().optimizers[rule];
     double values[max_hyperparameters] = {};
     read_hyperparameters(entry, hyperparameters, values);
+    check_held_by<T>(l1, "l1");
     check_held_by<T>(2 * l2, "l2");
     check_held_by<T>(learning_rate, "learning_rate");
-    UpdateArguments<T> arguments{
-        in_place<T>(parameters, size, "parameters"), {}, {values, learning_rate, step, 1, {}}, static_cast<T>(l2)};
+    UpdateArguments<T> arguments{in_place<T>(parameters, size, "parameters"),
+                                 {},
+                                 {values, learning_rate, step, 1, {}},
+                                 static_cast<T>(l2),
+                                 static_cast<T>(l1)};
     const Input<T> gradient = Input<T>(gradient_object, "gradient").expect({size}, "gradient");
     std::size_t count = 0;
     while (count < max_optimizer_states && entry.states[count] != nullptr) ++count;
@@ -86,9 +93,11 @@ void optimizer_update(py::handle optimizer_object, py::handle parameters_object,
 }  // namespace
 
 void bind_optimizers(py::module_& m) {
-  m.def("optimizer_update", &optimizer_update, py::arg("optimizer"), py::arg("parameters"), py::arg("gradient"),
-        py::arg("states"), py::kw_only(), py::arg("step"), py::arg("learning_rate"), py::arg("l2") = 0.0,
-        R"(optimizer_update(optimizer, parameters, gradient, states, *, step, learning_rate, l2=0.0, **hyperparameters)
+  m.def(
+      "optimizer_update", &optimizer_update, py::arg("optimizer"), py::arg("parameters"), py::arg("gradient"),
+      py::arg("states"), py::kw_only(), py::arg("step"), py::arg("learning_rate"), py::arg("l1") = 0.0,
+      py::arg("l2") = 0.0,
+      R"(optimizer_update(optimizer, parameters, gradient, states, *, step, learning_rate, l1=0.0, l2=0.0, **hyperparameters)
 --
 
 One update of flat parameters, in place and in one pass.
@@ -106,6 +115,10 @@ states : sequence of arrays of shape (n,)
 step : int
     1 for the first update.
 learning_rate : float
+l1 : float
+    Not negative. Ends with a proximal step of ``l1 |w|``: w moves towards zero by the change that a constant gradient
+    `l1` would have made at this step, and stops at zero. Rules that divide by the size of the gradient divide by at
+    least `l1`.
 l2 : float
     Adds ``2 l2 w`` to the gradient.
 **hyperparameters : float

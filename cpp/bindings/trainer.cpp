@@ -42,9 +42,21 @@ struct PyTrainer {
 };
 
 template <class T>
+const Adjustment& checked(const Adjustment& adjustment) {
+  check_finite_scalar(adjustment.l1, "l1");
+  check_held_by<T>(adjustment.l1, "l1");
+  check_finite_scalar(adjustment.l2, "l2");
+  check_held_by<T>(2 * adjustment.l2, "l2");
+  check_finite_scalar(adjustment.clip_norm, "clip_norm");
+  check_finite_scalar(adjustment.mean_weight, "mean_weight");
+  return adjustment;
+}
+
+template <class T>
 py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::array_t<double, py::array::c_style>& rates,
                     int64 batch, bool shuffle, std::uint64_t seed, std::uint32_t epoch,
-                    const std::vector<double>& dropout_rates, double l2, py::handle on_rows, bool by_batch) {
+                    const std::vector<double>& dropout_rates, double l1, double l2, double clip_norm,
+                    py::handle on_rows, bool by_batch, double mean_weight, bool bias) {
   Samples<T> data = dataset.data;
   const int64 rows = data.x.rows;
   if (rows < 1) value_error("X", "at least one row", "0 rows");
@@ -52,8 +64,8 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
   batch = std::min(batch, rows);
   const int64 batches = (rows + batch - 1) / batch;
   check_shape(rates, {batches}, "rates");
-  Objective objective = dataset.objective(self.network, l2);
-  objective.by_batch = by_batch;
+  const Objective objective = dataset.objective(self.network);
+  const Adjustment adjustment = checked<T>({l1, l2, clip_norm, bias, by_batch, mean_weight});
   const Dropout dropout = self.dropout(dropout_rates, seed);
   const auto start = std::chrono::steady_clock::now();
   EpochState state;
@@ -74,7 +86,8 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
     {
       const GilReleased release;
       const std::lock_guard<Lock> lock(self.network.lock);
-      done = self.trainer->run_epoch(data, objective, batch, rate_data, dropout, seconds_between_signals, state);
+      done = self.trainer->run_epoch(data, objective, adjustment, batch, rate_data, dropout, seconds_between_signals,
+                                     state);
     }
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     if (!on_rows.is_none()) on_rows(state.next_row);
@@ -82,16 +95,17 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (!state.finite) return py::make_tuple(state.batch_loss.total(), 0.0, false, seconds);
   const double count = state.count > 0 ? state.count : 1;
-  const double penalised = by_batch ? l2 * state.penalties / count : l2;
-  const double penalty = penalised != 0 ? penalised * squared_weights(self.network) : 0.0;
-  return py::make_tuple(state.loss_sum.total() / count, penalty, true, seconds);
+  const double share = by_batch ? state.penalties / count : 1;
+  const double penalised = l1 != 0 || l2 != 0 ? share * penalty(self.network, l1, l2) : 0.0;
+  return py::make_tuple(state.loss_sum.total() / count, penalised, true, seconds);
 }
 
 // The mean loss over all rows and its gradient (parameters,), both with the penalty.
 template <class T>
 py::tuple gradient(PyTrainer<T>& self, const Dataset<T>& set, double l2) {
   Trainer<T>& trainer = *self.trainer;
-  const Objective objective = set.objective(self.network, l2);
+  const Objective objective = set.objective(self.network);
+  checked<T>({0, l2});
   const int64 count = set.data.x.rows;
   kernels<T>();
   trainer.prepare(set.data, std::max<int64>(count, 1), Dropout{});
@@ -105,7 +119,7 @@ py::tuple gradient(PyTrainer<T>& self, const Dataset<T>& set, double l2) {
   double loss = weight > 0 ? sum.total() / weight : sum.total();
   if (l2 != 0) {
     trainer.add_penalty(l2);
-    loss += l2 * squared_weights(self.network);
+    loss += penalty(self.network, 0, l2);
   }
   return py::make_tuple(loss, py::array_t<T>(self.network.parameter_count, trainer.gradient()));
 }
@@ -133,8 +147,8 @@ void bind(py::module_& m, const std::string& suffix) {
       .def(py::init<Net&, const std::string&, const py::dict&>(), py::keep_alive<1, 2>(), py::arg("network"),
            py::arg("optimizer"), py::arg("hyperparameters"))
       .def("run_epoch", &run_epoch<T>, py::arg("data"), py::arg("rates"), py::arg("batch_size"), py::arg("shuffle"),
-           py::arg("seed"), py::arg("epoch"), py::arg("dropout"), py::arg("l2"), py::arg("on_rows") = py::none(),
-           py::arg("by_batch") = false)
+           py::arg("seed"), py::arg("epoch"), py::arg("dropout"), py::arg("l1"), py::arg("l2"), py::arg("clip_norm"),
+           py::arg("on_rows"), py::arg("by_batch"), py::arg("mean_weight"), py::arg("bias"))
       .def("gradient", &gradient<T>, py::arg("data"), py::arg("l2"))
       .def(
           "forward_batch",
@@ -155,29 +169,6 @@ void bind(py::module_& m, const std::string& suffix) {
           },
           py::arg("data"), py::arg("begin"), py::arg("end"), py::arg("order"), py::arg("dropout"), py::arg("seed"))
       .def(
-          "gradient_batch",
-          [](Train& self, const Set& set, int64 begin, int64 end, py::handle order, const std::vector<double>& rates,
-             std::uint64_t seed) {
-            py::array_t<int64> held;
-            const Samples<T> data = batch_data(set, begin, end, order, held);
-            const Objective objective = set.objective(self.network, 0);
-            const Dropout dropout = self.dropout(rates, seed);
-            LongSum loss;
-            double weight = 0;
-            {
-              const GilReleased release;
-              const std::lock_guard<Lock> lock(self.network.lock);
-              self.trainer->prepare(data, end - begin, dropout);
-              weight = sum_of_weights(data, {begin, end});
-              self.trainer->add_gradient(data, objective, {begin, end}, weight > 0 ? 1 / weight : 0.0, loss, dropout,
-                                         begin);
-              self.trainer->finish_gradient(end - begin);
-            }
-            const py::array_t<T> gradient(self.network.parameter_count, self.trainer->gradient(), py::cast(&self));
-            return py::make_tuple(loss.total(), weight, gradient);
-          },
-          py::arg("data"), py::arg("begin"), py::arg("end"), py::arg("order"), py::arg("dropout"), py::arg("seed"))
-      .def(
           "backward_batch",
           [](Train& self, const py::array& by_outputs, const std::vector<double>& rates, std::uint64_t seed) {
             const Dropout dropout = self.dropout(rates, seed);
@@ -194,14 +185,14 @@ void bind(py::module_& m, const std::string& suffix) {
           py::arg("gradient"), py::arg("dropout"), py::arg("seed"))
       .def(
           "update",
-          [](Train& self, double rate, double l2) {
+          [](Train& self, double rate, double l1, double l2, double clip_norm, bool bias) {
             check_held_by<T>(rate, "learning_rate");
-            check_held_by<T>(2 * l2, "l2");
+            const Adjustment adjustment = checked<T>({l1, l2, clip_norm, bias});
             const GilReleased release;
             const std::lock_guard<Lock> lock(self.network.lock);
-            self.trainer->update(rate, l2);
+            self.trainer->update(rate, adjustment);
           },
-          py::arg("learning_rate"), py::arg("l2"))
+          py::arg("learning_rate"), py::arg("l1"), py::arg("l2"), py::arg("clip_norm"), py::arg("bias"))
       .def_property_readonly(
           "states",
           [](Train& self) {

@@ -42,15 +42,21 @@ void add_scaled(T scale, const T* x, T* y, int64 count) {
   for_each_vector(count, [&](auto from, auto to) NABLAS_LAMBDA { to(y, from(y) + from(x) * scale); });
 }
 
-double sum_of_squares(const T* x, int64 count) {
+struct SquareTerm {
+  static NABLAS_INLINE V value(V x) { return x * x; }
+};
+struct MagnitudeTerm {
+  static NABLAS_INLINE V value(V x) { return absolute(x); }
+};
+
+template <class Term>
+double sum_of(const T* x, int64 count) {
   constexpr int64 piece = 64 * lanes;  // partial sums in T, the total in double
   double total = 0;
   for (int64 i = 0; i < count; i += piece) {
     V sum{};
-    for_each_vector(count - i < piece ? count - i : piece, [&](auto from, auto) NABLAS_LAMBDA {
-      const V v = from(x + i);
-      sum += v * v;
-    });
+    for_each_vector(count - i < piece ? count - i : piece,
+                    [&](auto from, auto) NABLAS_LAMBDA { sum += Term::value(from(x + i)); });
     for (int lane = 0; lane < lanes; ++lane) total += sum[lane];
   }
   return total;

@@ -30,7 +30,9 @@ struct NonNegativeTarget : LossDefaults {
 
 struct CrossEntropy : ProbabilityTarget {  // computed by cross_entropy_rows
   static constexpr const char *name = "cross_entropy", *link = "softmax", *function = "softmax_cross_entropy";
-  static constexpr const char* formula = "-sum(y log p), p = softmax(z)";
+  static constexpr const char* formula =
+      "-sum(t log p), t = (1 - label_smoothing) y + label_smoothing / outputs, p = softmax(z)";
+  static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {{"label_smoothing", 0, 0, 1}};
   static constexpr bool mean_of_entries = entries_are_summed, takes_labels = true;
 };
 struct Mse : AnyTarget {
@@ -104,13 +106,17 @@ struct LogCosh : AnyTarget {  // quadratic near 0, |d| - log 2 far away
 struct BinaryCrossEntropy : ProbabilityTarget {
   static constexpr const char *name = "binary_cross_entropy", *link = "sigmoid",
                               *function = "sigmoid_binary_cross_entropy";
-  static constexpr const char* formula = "sum(-y log p - (1 - y) log(1 - p)), p = sigmoid(z)";
+  static constexpr const char* formula =
+      "sum(-t log p - (1 - t) log(1 - p)), t = (1 - label_smoothing) y + label_smoothing / 2, p = sigmoid(z)";
   static constexpr bool mean_of_entries = entries_are_summed;
-  // max(z, 0) - y z in one product: the difference would cancel where y is near 1.
-  static NABLAS_INLINE V value(V z, V y) {
-    return z * ((z < T(0) ? V{} : broadcast(1)) - y) + log1p(exp(-absolute(z)));
+  static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {{"label_smoothing", 0, 0, 1}};
+  T kept, added;
+  explicit BinaryCrossEntropy(const double* given) : kept(1 - given[0]), added(given[0] / 2) {}
+  // max(z, 0) - t z in one product: the difference would cancel where t is near 1.
+  NABLAS_INLINE V value(V z, V y) const {
+    return z * ((z < T(0) ? V{} : broadcast(1)) - (y * kept + added)) + log1p(exp(-absolute(z)));
   }
-  static NABLAS_INLINE V slope(V z, V y) { return sigmoid(z) - y; }
+  NABLAS_INLINE V slope(V z, V y) const { return sigmoid(z) - (y * kept + added); }
 };
 struct Perceptron : ProbabilityTarget {  // Rosenblatt 1958: its slope is the mistake, prediction - y
   static constexpr const char *name = "perceptron", *link = "step", *formula = "sum(max(0, z) - y z)";
@@ -164,10 +170,11 @@ double entry_loss_rows(const LossArguments<T>& arguments, Range rows) {
   const auto losses = [&](int64 i, int64 entries, const T* weights, T weight) {
     return entry_losses<L>(loss, arguments.z.data + i * arguments.z.rs, arguments.targets + i * columns, weights,
                            weight, entries, arguments.delta_scale,
-                           arguments.delta == nullptr ? nullptr : arguments.delta + i * columns);
+                           arguments.delta == nullptr ? nullptr : arguments.delta + i * arguments.delta_rs);
   };
   const T* const weights = arguments.weights;
-  if (arguments.z.rs == columns && (weights == nullptr || columns == 1))
+  const bool contiguous = arguments.z.rs == columns && arguments.delta_rs == columns;
+  if (contiguous && (weights == nullptr || columns == 1))
     return losses(rows.begin, count * columns, weights == nullptr ? nullptr : weights + rows.begin, T(1));
   double total = 0;
   for (int64 i = rows.begin; i < rows.end; ++i)

@@ -140,11 +140,13 @@ T cross_entropy_row(const LossArguments<T>& arguments, int64 i) {
   const int64 columns = arguments.z.columns;
   const T* const z = arguments.z.data + i * arguments.z.rs;
   const T* const y = arguments.labels == nullptr ? arguments.targets + i * columns : nullptr;
-  T* const delta = arguments.delta == nullptr ? nullptr : arguments.delta + i * columns;
-  const T m = max_of(z, columns);
+  T* const delta = arguments.delta == nullptr ? nullptr : arguments.delta + i * arguments.delta_rs;
+  const int64 label = y == nullptr ? arguments.labels[i * arguments.labels_rs] : 0;
+  const T m = max_of(z, columns), smoothing = static_cast<T>(arguments.hyperparameters[0]);
+  const T kept = 1 - smoothing, added = smoothing / columns;
   T mass = 1, expected;
   if (y == nullptr) {
-    expected = z[arguments.labels[i]] - m;
+    expected = z[label] - m;
   } else {
     V masses{}, products{};
     for_each_vector(columns, [&](auto from, auto) NABLAS_LAMBDA {
@@ -154,6 +156,13 @@ T cross_entropy_row(const LossArguments<T>& arguments, int64 i) {
     });
     mass = sum_lanes(masses);
     expected = sum_lanes(products);
+  }
+  if (smoothing != 0) {
+    V shifted{};
+    for (int64 j = 0; j < columns; j += lanes)
+      shifted += load_part(z + j, columns - j < lanes ? columns - j : lanes, m) - m;
+    expected = kept * expected + added * sum_lanes(shifted);
+    mass = kept * mass + smoothing;
   }
   T sum = 0;
   if (delta == nullptr) {
@@ -166,11 +175,14 @@ T cross_entropy_row(const LossArguments<T>& arguments, int64 i) {
     const T scale = arguments.delta_scale * weight, share = scale * mass / sum;
     if (y == nullptr) {
       for_each_vector(columns, [&](auto from, auto to) NABLAS_LAMBDA { to(delta, from(delta) * share); });
-      delta[arguments.labels[i]] -= scale;
+      delta[label] -= scale * kept;
     } else {
+      const T of_targets = scale * kept;
       for_each_vector(columns,
-                      [&](auto from, auto to) NABLAS_LAMBDA { to(delta, from(delta) * share - from(y) * scale); });
+                      [&](auto from, auto to) NABLAS_LAMBDA { to(delta, from(delta) * share - from(y) * of_targets); });
     }
+    if (smoothing != 0)
+      for_each_vector(columns, [&](auto from, auto to) NABLAS_LAMBDA { to(delta, from(delta) - added * scale); });
   }
   return mass * log(broadcast(sum))[0] - expected;
 }
@@ -180,13 +192,15 @@ T cross_entropy_row(const LossArguments<T>& arguments, int64 i) {
 void cross_entropy_narrow(const LossArguments<T>& arguments, int64 i, int64 count, T* losses) {
   const int64 columns = arguments.z.columns;
   const T* const z = arguments.z.data + i * arguments.z.rs;
-  const int64* const labels = arguments.labels == nullptr ? nullptr : arguments.labels + i;
+  const int64* const labels = arguments.labels == nullptr ? nullptr : arguments.labels + i * arguments.labels_rs;
+  const int64 labels_rs = arguments.labels_rs;
+  const T smoothing = static_cast<T>(arguments.hyperparameters[0]), kept = 1 - smoothing, added = smoothing / columns;
   V x[narrow_columns], y[narrow_columns], mass = broadcast(1), expected{};
   load_columns(z, arguments.z.rs, count, columns, x);
   const V m = max_of_columns(x, columns);
   if (labels != nullptr) {
     T at_labels[lanes] = {};
-    for (int64 r = 0; r < count; ++r) at_labels[r] = z[r * arguments.z.rs + labels[r]];
+    for (int64 r = 0; r < count; ++r) at_labels[r] = z[r * arguments.z.rs + labels[r * labels_rs]];
     expected = load(at_labels) - m;
   } else {
     load_columns(arguments.targets + i * columns, columns, count, columns, y);
@@ -196,24 +210,33 @@ void cross_entropy_narrow(const LossArguments<T>& arguments, int64 i, int64 coun
       expected += y[j] == T(0) ? V{} : y[j] * (x[j] - m);
     }
   }
+  if (smoothing != 0) {
+    V shifted{};
+    for (int64 j = 0; j < columns; ++j) shifted += x[j] - m;
+    expected = kept * expected + added * shifted;
+    mass = kept * mass + smoothing;
+  }
   const V sum = exponentials_of_columns(x, columns, m);
   store(losses, mass * log(sum) - expected);
   if (arguments.delta == nullptr) return;
   const V scale = arguments.weights == nullptr ? broadcast(arguments.delta_scale)
                                                : load_part(arguments.weights + i, count) * arguments.delta_scale;
-  const V share = scale * mass / sum;
+  const V share = scale * mass / sum, of_targets = scale * kept;
   if (labels != nullptr)
     for (int64 j = 0; j < columns; ++j) x[j] *= share;
   else
-    for (int64 j = 0; j < columns; ++j) x[j] = x[j] * share - y[j] * scale;
-  T* const delta = arguments.delta + i * columns;
-  store_columns(delta, columns, count, columns, x);
+    for (int64 j = 0; j < columns; ++j) x[j] = x[j] * share - y[j] * of_targets;
+  if (smoothing != 0)
+    for (int64 j = 0; j < columns; ++j) x[j] -= scale * added;
+  const int64 rs = arguments.delta_rs;
+  T* const delta = arguments.delta + i * rs;
+  store_columns(delta, rs, count, columns, x);
   if (labels != nullptr)
-    for (int64 r = 0; r < count; ++r) delta[r * columns + labels[r]] -= scale[r];
+    for (int64 r = 0; r < count; ++r) delta[r * rs + labels[r * labels_rs]] -= of_targets[r];
 }
 
-// -sum_j y_j log p_j with p = softmax(z), y a class index or a row of targets with sum `mass`;
-// delta_j = (mass p_j - y_j) scale.
+// -sum_j t_j log p_j with p = softmax(z); t = (1 - smoothing) y + smoothing / columns, whose sum is `mass`; y a class
+// index or a row of targets. delta_j = (mass p_j - t_j) scale.
 double cross_entropy_rows(const LossArguments<T>& arguments, Range rows) {
   const int64 columns = arguments.z.columns;
   if (columns == 0) return 0;

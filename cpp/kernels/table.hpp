@@ -56,11 +56,13 @@ template <class T>
 struct LossArguments {
   Matrix<const T> z;
   const T* targets;               // (rows, columns), contiguous; null when labels are given
-  const int64* labels;            // (rows,), each in [0, columns); cross_entropy only
+  const int64* labels;            // (rows,) at stride labels_rs, each in [0, columns); cross_entropy only
   const T* weights;               // (rows,); null: all 1
   const double* hyperparameters;  // in the order of LossEntry::hyperparameters
-  T* delta;                       // (rows, columns), contiguous, may be z; null: loss only
-  T delta_scale;                  // multiplies every delta: 1 / (sum of weights), over columns if mean_of_entries
+  T* delta;                       // (rows, columns), may be z; null: loss only
+  int64 delta_rs;
+  T delta_scale;  // multiplies every delta: 1 / (sum of weights), over columns if mean_of_entries
+  int64 labels_rs = 1;
 };
 
 // Rows per partial sum of losses: fixed, so that the total does not depend on the division among threads.
@@ -97,7 +99,9 @@ struct UpdateArguments {
   T* parameters;
   T* states[max_optimizer_states];  // null where `uses_state` is false
   OptimizerStep step;
-  T l2;  // adds 2 l2 w to the gradient
+  T l2 = 0;              // adds 2 l2 w to the gradient, after gradient_scale
+  T l1 = 0;              // ends with the proximal step of l1 |w| (optimizers.hpp)
+  T gradient_scale = 1;  // multiplies the gradient
 };
 
 // A block of a matrix within the flat parameters, and its gradient.
@@ -168,6 +172,7 @@ struct Kernels {
   void (*softmax_slope)(const Matrix<const T>& p, const T* gradient, T* delta);
   void (*add_scaled)(T scale, const T* x, T* y, int64 count);  // y += scale x
   double (*sum_of_squares)(const T* x, int64 count);
+  double (*sum_of_magnitudes)(const T* x, int64 count);
   // At least `count` multiply-adds in registers; returns how many. *sink: in, a factor below 1; out, a sum.
   double (*multiply_adds)(int64 count, T* sink);
   // out[i] = row indices[first + i] of x (row first + i if `indices` is null), converted to T.

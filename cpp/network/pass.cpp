@@ -55,7 +55,7 @@ void Pass<T>::prepare(const Network<T>& network, const Samples<T>& data, Purpose
   if (purpose != Purpose::outputs) {
     place(targets_, outputs);
     place(weights_, 1);
-    labels_.reserve(rows);
+    labels_.reserve(rows * data.label_columns);
     losses_.reserve((rows + loss_rows - 1) / loss_rows);
   }
   arena_.reserve(used);
@@ -87,7 +87,7 @@ Block<T> Pass<T>::block(const Network<T>& network, const Samples<T>& data, Range
                x.row_bytes / size};
   if (in_order) {
     block.targets = data.targets + (data.targets != nullptr ? rows.begin * network.outputs() : 0);
-    block.labels = data.labels + (data.labels != nullptr ? rows.begin : 0);
+    block.labels = data.labels + (data.labels != nullptr ? rows.begin * data.label_columns : 0);
     block.weights = data.weights + (data.weights != nullptr ? rows.begin : 0);
   }
   if (data.labels == nullptr) block.labels = nullptr;
@@ -171,7 +171,8 @@ void Pass<T>::gather(const Section<T>& section, const Network<T>& network, const
   if (!block.gathers_rest) return;
   for (int64 i = own.begin; i < own.end; ++i) {
     const int64 from = data.row(block.rows.begin + i);
-    if (data.labels != nullptr) labels_.data()[i] = data.labels[from];
+    if (data.labels != nullptr)
+      std::copy_n(data.labels + from * data.label_columns, data.label_columns, labels_.data() + i * data.label_columns);
     if (data.weights != nullptr) weights_[i] = data.weights[from];
     if (data.targets != nullptr) std::copy_n(data.targets + from * outputs, outputs, targets_ + i * outputs);
   }
@@ -232,16 +233,25 @@ void Pass<T>::loss(const Section<T>& section, const Network<T>& network, const P
   const Range own = section.own_rows(loss_rows);
   const int64 outputs = network.outputs();
   const bool averaged = entry.mean_of_entries && outputs > 0;
-  const LossArguments<T> of_rows{{output(), block.x.rows, outputs, outputs},
-                                 block.targets,
-                                 block.labels,
-                                 block.weights,
-                                 objective.hyperparameters,
-                                 arguments.wants_delta ? deltas_.back() : nullptr,
-                                 averaged ? arguments.delta_scale / outputs : arguments.delta_scale};
-  for (int64 i = own.begin; i < own.end; i += loss_rows)
-    losses_.data()[i / loss_rows] =
-        entry.rows(of_rows, {i, std::min(i + loss_rows, own.end)}) * (averaged ? 1.0 / outputs : 1.0);
+  const Range all{0, outputs};
+  const Samples<T>& data = *block.data;
+  for (int64 g = 0; g < data.label_columns; ++g) {
+    const Range group = data.groups != nullptr ? data.groups[g] : all;
+    const LossArguments<T> of_rows{{output() + group.begin, block.x.rows, group.end - group.begin, outputs},
+                                   block.targets,
+                                   block.labels == nullptr ? nullptr : block.labels + g,
+                                   block.weights,
+                                   objective.hyperparameters,
+                                   arguments.wants_delta ? deltas_.back() + group.begin : nullptr,
+                                   outputs,
+                                   averaged ? arguments.delta_scale / outputs : arguments.delta_scale,
+                                   data.label_columns};
+    for (int64 i = own.begin; i < own.end; i += loss_rows) {
+      const double sum = entry.rows(of_rows, {i, std::min(i + loss_rows, own.end)}) * (averaged ? 1.0 / outputs : 1.0);
+      double& kept = losses_.data()[i / loss_rows];
+      kept = g == 0 ? sum : kept + sum;
+    }
+  }
   if (arguments.wants_delta && !objective.linked) slope_of_output(network, own);
 }
 

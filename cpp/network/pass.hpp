@@ -19,9 +19,12 @@ struct Samples {
   AnyMatrix x;                              // of a sparse matrix only `rows` and `columns`
   const SparseMatrix<T>* sparse = nullptr;  // in place of x
   const T* targets = nullptr;               // (rows, outputs) contiguous
-  const int64* labels = nullptr;            // (rows,)
+  const int64* labels = nullptr;            // (rows, label_columns)
   const T* weights = nullptr;               // (rows,)
   const int64* order = nullptr;             // (rows,)
+  // Groups of outputs, each with a softmax and a column of labels of its own; null: all outputs are one group.
+  const Range* groups = nullptr;
+  int64 label_columns = 1;
   int64 row(int64 i) const { return order != nullptr ? order[i] : i; }
   // Multiply-adds of one forward pass of one sample, on average.
   double operations(const Network<T>& network) const {
@@ -63,11 +66,7 @@ constexpr int64 part_columns = 512;
 struct Objective {
   int loss;     // index into the losses
   bool linked;  // the output activation is the loss's link: loss and delta are computed from z
-  double l2 = 0;
   const double* hyperparameters = nullptr;  // of the loss
-  // As in scikit-learn: the penalty is divided by each batch's weight, and the epoch's loss is the mean of the batch
-  // losses, weighted by their numbers of rows.
-  bool by_batch = false;
 };
 
 // Multiply-adds per layer from which by layers is faster than by rows (docs/performance.md): by rows, every thread

@@ -11,16 +11,18 @@ namespace nablas {
 // Multiply-adds between two readings of the clock; a reading costs as much as a few hundred of them.
 constexpr double operations_between_looks = 1e5;
 
-// The steps of an epoch. Each block of rows: its pass; the gradient, with the update if the block is its batch's last;
-// and, where more blocks follow a complete block of the sums over rows, keeping that.
+// The steps of an epoch. Each block of rows: its pass; the gradient, with the update if the block is its batch's last
+// (with a limit of the norm: then the norm, then the update); and, where more blocks follow a complete block of the
+// sums over rows, keeping that.
 template <class T>
 class Trainer<T>::EpochPhases final : public Phases {
  public:
-  EpochPhases(Trainer& trainer, const Samples<T>& data, const Objective& objective, int64 batch, const double* rates,
-              const Dropout& dropout, EpochState& state)
+  EpochPhases(Trainer& trainer, const Samples<T>& data, const Objective& objective, const Adjustment& adjustment,
+              int64 batch, const double* rates, const Dropout& dropout, EpochState& state)
       : trainer_(trainer),
         data_(data),
         objective_(objective),
+        adjustment_(adjustment),
         batch_(batch),
         rates_(rates),
         dropout_(dropout),
@@ -43,6 +45,10 @@ class Trainer<T>::EpochPhases final : public Phases {
         return trainer_.phases_.part(team);
       case Phase::gradient:
         return gradient(team);
+      case Phase::norm:
+        return trainer_.sum_squares(team, adjustment_, penalty_share());
+      case Phase::update:
+        return trainer_.update_all(team, update_, adjustment_, penalty_share());
       case Phase::keep:
         return trainer_.keep_block(team, number_);
     }
@@ -58,7 +64,16 @@ class Trainer<T>::EpochPhases final : public Phases {
       phase_ = Phase::gradient;
       return true;
     }
-    if (phase_ == Phase::gradient) {
+    if (phase_ == Phase::gradient && ends_batch_ && clips()) {
+      phase_ = Phase::norm;
+      return true;
+    }
+    if (phase_ == Phase::norm) {
+      trainer_.limit_norm(update_, adjustment_.clip_norm);
+      phase_ = Phase::update;
+      return true;
+    }
+    if (phase_ != Phase::keep) {
       state_.next_row = range_.end;
       if (ends_batch_) end_batch();
       if (!ends_batch_ && range_.end == sum_end_) {
@@ -72,7 +87,11 @@ class Trainer<T>::EpochPhases final : public Phases {
   }
 
  private:
-  enum class Phase { pass, gradient, keep };
+  enum class Phase { pass, gradient, norm, update, keep };
+
+  bool clips() const { return adjustment_.clip_norm > 0; }
+  // The factor of the penalties.
+  double penalty_share() const { return adjustment_.by_batch ? share_ : 1; }
 
   void begin_block() {
     phase_ = Phase::pass;
@@ -91,28 +110,28 @@ class Trainer<T>::EpochPhases final : public Phases {
     share_ = state_.batch_weight > 0 ? 1 / state_.batch_weight : 0.0;
     dropout_.first_row = done;
     dropout_.step = trainer_.network_.updates;
-    trainer_.begin_pass(trainer_.pass_.block(trainer_.network_, data_, range_), objective_, T(share_), dropout_,
-                        parts_);
+    const double rows = static_cast<double>(end - begin);
+    const double scale = adjustment_.mean_weight > 0 ? 1 / (rows * adjustment_.mean_weight) : share_;
+    trainer_.begin_pass(trainer_.pass_.block(trainer_.network_, data_, range_), objective_, T(scale), dropout_, parts_);
   }
 
   void gradient(const Team& team) {
     UpdateArguments<T> update = update_;
-    T* const to = begins_batch_ && ends_batch_ ? nullptr : trainer_.gradient_.data();
-    const double l2 = objective_.by_batch ? objective_.l2 * share_ : objective_.l2;
+    T* const to = begins_batch_ && ends_batch_ && !clips() ? nullptr : trainer_.gradient_.data();
     trainer_.pass_.gradient(team, trainer_.network_, trainer_.phases_.arguments.block, to, continues_sum_, dropout_,
                             [&](const Layer& layer, const Patch<T>& patch) {
                               if (!ends_batch_) return;
                               trainer_.add_blocks(patch, number_);
-                              trainer_.update_part(update, layer, patch, l2);
+                              if (!clips()) trainer_.update_part(update, layer, patch, adjustment_, penalty_share());
                             });
   }
 
   void end_batch() {
     const double each = static_cast<double>(range_.end - state_.step * batch_);
     const double batch_loss = state_.batch_loss.total();
-    state_.loss_sum.add(objective_.by_batch ? batch_loss * share_ * each : batch_loss);
+    state_.loss_sum.add(adjustment_.by_batch ? batch_loss * share_ * each : batch_loss);
     state_.penalties += share_ * each;
-    state_.count += objective_.by_batch ? each : state_.batch_weight;
+    state_.count += adjustment_.by_batch ? each : state_.batch_weight;
     ++state_.step;
     ++trainer_.steps_;
     ++trainer_.network_.updates;
@@ -121,6 +140,7 @@ class Trainer<T>::EpochPhases final : public Phases {
   Trainer& trainer_;
   const Samples<T>& data_;
   const Objective& objective_;
+  const Adjustment& adjustment_;
   const int64 batch_;
   const double* const rates_;
   Dropout dropout_;

@@ -12,6 +12,9 @@ namespace {
 // Bytes of one block's inputs and activations (deltas not counted); larger batches are processed in several blocks.
 constexpr double block_bytes = 64e6;
 
+// Parameters whose squared gradients one thread sums: fixed, so that the norm does not depend on the threads.
+constexpr int64 squares_grain = 4096;
+
 // A team is made of the calling thread's own helpers, so each thread learns for itself whether it pays.
 thread_local Pace pace;
 
@@ -54,6 +57,7 @@ Trainer<T>::Trainer(Network<T>& network, OptimizerSetting setting) : network_(ne
     states_[i].fill_zero();
   }
   gradient_.reserve(network.parameter_count);
+  squares_.reserve((network.parameter_count + squares_grain - 1) / squares_grain);
 }
 
 template <class T>
@@ -115,11 +119,12 @@ void Trainer<T>::begin_pass(const Block<T>& block, const Objective& objective, T
 }
 
 template <class T>
-bool Trainer<T>::run_epoch(const Samples<T>& data, const Objective& objective, int64 batch, const double* rates,
-                           const Dropout& dropout, double seconds, EpochState& state) {
+bool Trainer<T>::run_epoch(const Samples<T>& data, const Objective& objective, const Adjustment& adjustment,
+                           int64 batch, const double* rates, const Dropout& dropout, double seconds,
+                           EpochState& state) {
   const Pace::Time deadline = Pace::Clock::now() + Pace::Seconds(seconds);
   const int most = threads(batch);
-  EpochPhases phases(*this, data, objective, batch, rates, dropout, state);
+  EpochPhases phases(*this, data, objective, adjustment, batch, rates, dropout, state);
   if (most == 1 || step_operations(batch) > Pace::operations_of_large_step) {
     phases.run(most, deadline);
     return phases.ended();
@@ -137,7 +142,7 @@ bool Trainer<T>::run_epoch(const Samples<T>& data, const Objective& objective, i
 template <class T>
 UpdateArguments<T> Trainer<T>::update_arguments(double rate) {
   UpdateArguments<T> arguments{
-      network_.parameters.data(), {}, {setting_.hyperparameters, rate, steps_ + 1, scalar_, {}}, T(0)};
+      network_.parameters.data(), {}, {setting_.hyperparameters, rate, steps_ + 1, scalar_, {}}};
   for (int i = 0; i < max_optimizer_states; ++i) arguments.states[i] = states_[i].data();
   kernels<T>().optimizers[setting_.rule].begin_step(arguments.step);
   scalar_ = arguments.step.scalar;
@@ -145,16 +150,19 @@ UpdateArguments<T> Trainer<T>::update_arguments(double rate) {
 }
 
 template <class T>
-void Trainer<T>::update_part(UpdateArguments<T>& arguments, const Layer& layer, Patch<T> part, double l2) const {
+void Trainer<T>::update_part(UpdateArguments<T>& arguments, const Layer& layer, Patch<T> part,
+                             const Adjustment& adjustment, double share) const {
   const auto update = kernels<T>().optimizers[setting_.rule].update;
-  if (l2 != 0 && part.begin < layer.offset + layer.outputs) {  // the bias is not penalized
-    arguments.l2 = 0;
-    update(arguments, {part.begin, 1, part.columns, part.rs, part.gradient, part.gradient_rs});
+  const bool differs = adjustment.l1 != 0 || adjustment.l2 != 0 || !adjustment.bias;
+  if (differs && part.begin < layer.offset + layer.outputs) {  // the bias is not penalised
+    arguments.l1 = arguments.l2 = 0;
+    if (adjustment.bias) update(arguments, {part.begin, 1, part.columns, part.rs, part.gradient, part.gradient_rs});
     part.begin += part.rs;
     part.gradient += part.gradient_rs;
     --part.rows;
   }
-  arguments.l2 = T(l2);
+  arguments.l1 = T(adjustment.l1 * share);
+  arguments.l2 = adjustment.clip_norm > 0 ? T(0) : T(adjustment.l2 * share);  // else in the gradient already
   if (part.columns == part.rs && part.gradient_rs == part.rs) {
     part.columns *= part.rows;
     part.rows = 1;
@@ -208,38 +216,78 @@ void Trainer<T>::backward_batch(const T* by_outputs, const Dropout& dropout) {
 }
 
 template <class T>
-void Trainer<T>::update(double rate, double l2) {
-  const UpdateArguments<T> shared = update_arguments(rate);
-  parallel(
-      threads_for(static_cast<double>(network_.parameter_count)),
-      [&](const Team& team) {
-        UpdateArguments<T> arguments = shared;
-        for (const Layer& layer : network_.layers) {
-          const Range rows = team.share(layer.inputs + 1);
-          const int64 n = layer.outputs, begin = layer.offset + rows.begin * n;
-          if (rows.begin < rows.end)
-            update_part(arguments, layer, {begin, rows.end - rows.begin, n, n, gradient_.data() + begin, n}, l2);
-        }
-      },
-      Use::network);
+void Trainer<T>::sum_squares(const Team& team, const Adjustment& adjustment, double share) {
+  const Range own = team.share(network_.parameter_count, squares_grain);
+  T* const gradient = gradient_.data();
+  for (const Layer& layer : network_.layers) {
+    const int64 weights = layer.offset + layer.outputs, end = weights + layer.inputs * layer.outputs;
+    if (!adjustment.bias)
+      for (int64 i = std::max(own.begin, layer.offset); i < std::min(own.end, weights); ++i) gradient[i] = T(0);
+    const int64 from = std::max(own.begin, weights), to = std::min(own.end, end);
+    if (adjustment.l2 != 0 && from < to)
+      kernels<T>().add_scaled(T(2 * adjustment.l2 * share), network_.parameters.data() + from, gradient + from,
+                              to - from);
+  }
+  for (int64 i = own.begin; i < own.end; i += squares_grain)
+    squares_.data()[i / squares_grain] =
+        kernels<T>().sum_of_squares(gradient + i, std::min(squares_grain, own.end - i));
+}
+
+template <class T>
+void Trainer<T>::limit_norm(UpdateArguments<T>& arguments, double clip_norm) const {
+  const int64 count = network_.parameter_count;
+  double total = 0;
+  for (int64 i = 0; i < (count + squares_grain - 1) / squares_grain; ++i) total += squares_.data()[i];
+  if (!std::isfinite(total)) {  // squares beyond the range of T
+    total = 0;
+    for (int64 i = 0; i < count; ++i) total += static_cast<double>(gradient_.data()[i]) * gradient_.data()[i];
+  }
+  const double norm = std::sqrt(total);
+  if (norm > clip_norm) arguments.gradient_scale = T(clip_norm / norm);
+}
+
+template <class T>
+void Trainer<T>::update_all(const Team& team, UpdateArguments<T> arguments, const Adjustment& adjustment,
+                            double share) const {
+  for (const Layer& layer : network_.layers) {
+    const Range rows = team.share(layer.inputs + 1);
+    const int64 n = layer.outputs, begin = layer.offset + rows.begin * n;
+    if (rows.begin < rows.end)
+      update_part(arguments, layer, {begin, rows.end - rows.begin, n, n, gradient_.data() + begin, n}, adjustment,
+                  share);
+  }
+}
+
+template <class T>
+void Trainer<T>::update(double rate, const Adjustment& adjustment) {
+  UpdateArguments<T> arguments = update_arguments(rate);
+  const int threads = threads_for(static_cast<double>(network_.parameter_count));
+  if (adjustment.clip_norm > 0) {
+    parallel(threads, [&](const Team& team) { sum_squares(team, adjustment, 1); }, Use::network);
+    limit_norm(arguments, adjustment.clip_norm);
+  }
+  parallel(threads, [&](const Team& team) { update_all(team, arguments, adjustment, 1); }, Use::network);
   ++steps_;
   ++network_.updates;
 }
 
 template <class T>
-double squared_weights(const Network<T>& network) {
-  double total = 0;
-  for (const Layer& layer : network.layers)
-    total += kernels<T>().sum_of_squares(network.parameters.data() + layer.offset + layer.outputs,
-                                         layer.inputs * layer.outputs);
-  return total;
+double penalty(const Network<T>& network, double l1, double l2) {
+  double magnitudes = 0, squares = 0;
+  for (const Layer& layer : network.layers) {
+    const T* const weights = network.parameters.data() + layer.offset + layer.outputs;
+    const int64 count = layer.inputs * layer.outputs;
+    if (l1 != 0) magnitudes += kernels<T>().sum_of_magnitudes(weights, count);
+    if (l2 != 0) squares += kernels<T>().sum_of_squares(weights, count);
+  }
+  return l1 * magnitudes + l2 * squares;
 }
 
 template class Trainer<float>;
 template class Trainer<double>;
 template double sum_of_weights(const Samples<float>&, Range);
 template double sum_of_weights(const Samples<double>&, Range);
-template double squared_weights(const Network<float>&);
-template double squared_weights(const Network<double>&);
+template double penalty(const Network<float>&, double, double);
+template double penalty(const Network<double>&, double, double);
 
 }  // namespace nablas

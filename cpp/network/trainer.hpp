@@ -12,8 +12,21 @@ struct OptimizerSetting {
   double hyperparameters[max_hyperparameters] = {};
 };
 
-// Progress of one epoch. The mean loss is loss_sum.total() / count, without the penalty. With `by_batch`, the penalty
-// is l2 * penalties / count times the sum of the squared weights.
+// What an update minimises and limits besides the loss.
+struct Adjustment {
+  double l1 = 0, l2 = 0;  // times the weights' magnitudes and squares; biases are not penalised
+  double clip_norm = 0;   // largest Euclidean norm of a batch's gradient with the l2 term; 0: any
+  bool bias = true;       // false: biases are not updated
+  // As in scikit-learn: the penalties are divided by each batch's weight, and the epoch's loss is the mean of the batch
+  // losses, weighted by their numbers of rows.
+  bool by_batch = false;
+  // Above 0: the mean weight of all rows. A batch's gradient is its rows' weighted sum, divided by their number and
+  // this, so that an epoch goes down the weighted mean over all rows, however the batches share the weights.
+  double mean_weight = 0;
+};
+
+// Progress of one epoch. The mean loss is loss_sum.total() / count, without the penalty, which is the penalty of
+// `Adjustment`; with `by_batch`, times penalties / count.
 struct EpochState {
   int64 next_row = 0;  // position in the visiting order
   int64 step = 0;      // batches finished in this epoch
@@ -34,8 +47,8 @@ class Trainer {
 
   // Runs batches of `batch` rows until the epoch ends, a loss is not finite, or `seconds` have passed (at least one
   // block); returns false only in the last case. `rates` (batches,): each batch's learning rate. Does not allocate.
-  bool run_epoch(const Samples<T>&, const Objective&, int64 batch, const double* rates, const Dropout&, double seconds,
-                 EpochState& state);
+  bool run_epoch(const Samples<T>&, const Objective&, const Adjustment&, int64 batch, const double* rates,
+                 const Dropout&, double seconds, EpochState& state);
 
   // Adds these rows' part of the loss's gradient to `gradient()`, or overwrites it if they begin at `origin`, and their
   // weighted losses to `loss`. `scale` is 1 / (sum of all rows' weights).
@@ -50,7 +63,7 @@ class Trainer {
   // outputs (rows, outputs); gradient from the loss's derivative with respect to the outputs; update.
   const T* forward_batch(const Samples<T>&, Range rows, const Dropout&);
   void backward_batch(const T* by_outputs, const Dropout&);
-  void update(double rate, double l2);
+  void update(double rate, const Adjustment&);
 
   T* gradient() { return gradient_.data(); }
   T* state(int i) { return states_[i].data(); }
@@ -76,8 +89,14 @@ class Trainer {
   void run_batch(bool gradient);  // the pass in `phases_`
   // Arguments of the next update; advances the optimizer's scalar state.
   UpdateArguments<T> update_arguments(double rate);
-  // Updates a part of one layer's parameters.
-  void update_part(UpdateArguments<T>&, const Layer&, Patch<T>, double l2) const;
+  // Updates a part of one layer's parameters; `share` multiplies the penalties.
+  void update_part(UpdateArguments<T>&, const Layer&, Patch<T>, const Adjustment&, double share) const;
+
+  // An update with a limit of the norm, in two phases. The first adds the l2 term to gradient_ and sums its squares;
+  // limit_norm() then sets the update's scale; the second updates.
+  void sum_squares(const Team&, const Adjustment&, double share);
+  void limit_norm(UpdateArguments<T>&, double clip_norm) const;
+  void update_all(const Team&, UpdateArguments<T>, const Adjustment&, double share) const;
 
   // Blocks of the sums over rows, kept in `partial_` as LongSum keeps its own. `number`: of the block that is in
   // gradient_, from 0.
@@ -90,6 +109,7 @@ class Trainer {
   PassPhases<T> phases_;
   Block<T> batch_{};  // of the last forward_batch
   Buffer<T> gradient_, states_[max_optimizer_states];
+  Buffer<double> squares_;  // sums of squares_grain squares of gradient_
   std::vector<Buffer<T>> partial_;
   int64 block_ = 0;
   double operations_ = 0;  // multiply-adds of one forward pass of one sample
@@ -102,8 +122,8 @@ class Trainer {
 template <class T>
 double sum_of_weights(const Samples<T>&, Range rows);
 
-// The sum of the squared weights, biases excluded.
+// l1 Σ|W| + l2 ΣW² over the weights, biases excluded.
 template <class T>
-double squared_weights(const Network<T>&);
+double penalty(const Network<T>&, double l1, double l2);
 
 }  // namespace nablas

@@ -19,7 +19,7 @@ from . import (
     schedules,
 )
 from ._config import show_config
-from ._losses import Huber, Loss, Quantile, check_loss
+from ._losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, Quantile, check_loss
 from ._registry import activations, losses
 from ._threads import available_isas, isa, num_threads, set_num_threads
 from ._version import __version__
@@ -50,8 +50,10 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "BinaryCrossEntropy",
     "Callback",
     "Checkpoint",
+    "CrossEntropy",
     "DescentResult",
     "EarlyStopping",
     "Explanation",

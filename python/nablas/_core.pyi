@@ -75,6 +75,7 @@ def softmax_cross_entropy(
     *,
     sample_weight: ArrayLike | None = None,
     out: _Array | None = None,
+    label_smoothing: float = 0.0,
 ) -> tuple[float, _Array]: ...
 def huber(
     z: ArrayLike,
@@ -93,14 +94,21 @@ def quantile(
     q: float = 0.5,
 ) -> tuple[float, _Array]: ...
 
-# Losses without hyperparameters.
 sigmoid_binary_cross_entropy = softmax_cross_entropy
-mse = softmax_cross_entropy
-half_mse = softmax_cross_entropy
-mae = softmax_cross_entropy
-log_cosh = softmax_cross_entropy
-perceptron = softmax_cross_entropy
-poisson = softmax_cross_entropy
+
+# Losses without hyperparameters.
+def mse(
+    z: ArrayLike,
+    targets: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    out: _Array | None = None,
+) -> tuple[float, _Array]: ...
+half_mse = mse
+mae = mse
+log_cosh = mse
+perceptron = mse
+poisson = mse
 
 def optimizer_update(
     optimizer: str,
@@ -110,6 +118,7 @@ def optimizer_update(
     *,
     step: int,
     learning_rate: float,
+    l1: float = 0.0,
     l2: float = 0.0,
     **hyperparameters: float,
 ) -> None: ...
@@ -159,6 +168,7 @@ class _Dataset:
         sample_weight: ArrayLike | None,
         loss: str,
         hyperparameters: dict[str, float],
+        groups: Sequence[int],
     ) -> None: ...
     @property
     def rows(self) -> int: ...
@@ -176,9 +186,13 @@ class _Trainer:
         seed: int,
         epoch: int,
         dropout: Sequence[float],
+        l1: float,
         l2: float,
-        on_rows: Callable[[int], None] | None = None,
-        by_batch: bool = False,
+        clip_norm: float,
+        on_rows: Callable[[int], None] | None,
+        by_batch: bool,
+        mean_weight: float,
+        bias: bool,
     ) -> tuple[float, float, bool, float]: ...
     def gradient(self, data: _Dataset, l2: float) -> tuple[float, _Array]: ...
     def forward_batch(
@@ -190,17 +204,10 @@ class _Trainer:
         dropout: Sequence[float],
         seed: int,
     ) -> _Array: ...
-    def gradient_batch(
-        self,
-        data: _Dataset,
-        begin: int,
-        end: int,
-        order: NDArray[np.int64] | None,
-        dropout: Sequence[float],
-        seed: int,
-    ) -> tuple[float, float, _Array]: ...
     def backward_batch(self, gradient: _Array, dropout: Sequence[float], seed: int) -> _Array: ...
-    def update(self, learning_rate: float, l2: float) -> None: ...
+    def update(
+        self, learning_rate: float, l1: float, l2: float, clip_norm: float, bias: bool
+    ) -> None: ...
     @property
     def states(self) -> list[_Array]: ...
     @property

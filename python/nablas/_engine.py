@@ -126,7 +126,10 @@ class Engine:
     ) -> Dataset:
         """Rows as the core reads them, checked: the arrays are kept, not copied."""
         settings = dict(loss.hyperparameters)
-        return self._dataset(self._network, self._rows(X), targets, weight, loss.name, settings)
+        rows = self._rows(X)
+        return self._dataset(
+            self._network, rows, targets, weight, loss.name, settings, loss.groups
+        )
 
     def evaluate(self, data: Dataset, l2: float = 0.0) -> float:
         """The mean loss, and the L2 penalty."""

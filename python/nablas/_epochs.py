@@ -1,4 +1,4 @@
-"""One epoch of a fit: one call of the core, or batch by batch (a loss in Python, l1, clipping)."""
+"""One epoch of a fit: one call of the core, or batch by batch for a loss in Python."""
 
 from __future__ import annotations
 
@@ -41,9 +41,7 @@ class Task:
         The rows' mean weight: a batch's gradient is multiplied by its own mean over it, so that an
         epoch goes down the weighted mean over all rows, however the batches share the weights.
     bias : bool
-        False: the biases get no gradient.
-    in_python : bool
-        Whether epochs go batch by batch through Python.
+        False: the biases stay as they are.
     by_batch : bool
         scikit-learn's accounts: the penalty is divided by each batch's weight, and the epoch's loss
         is the mean of the batches' losses by their numbers of rows.
@@ -66,19 +64,15 @@ class Task:
     mean_weight: float | None = None
     bias: bool = True
 
-    def __post_init__(self) -> None:
-        adds = bool(self.l1) or self.mean_weight is not None
-        self.adjusted = adds or self.clip_norm is not None or not self.bias
-        self.in_python = self.adjusted or not isinstance(self.loss, Loss)
-
     def epoch(self, rates: Rates, on_rows: OnRows | None) -> Epoch:
         """Train on all rows once; `rates` has one learning rate for each batch."""
-        if self.in_python:
-            return _batch_by_batch(self, rates)
+        if not isinstance(self.loss, Loss):
+            return _batch_by_batch(self, self.loss, rates)
         # Positional arguments: keywords would double the time of a tiny network's epoch.
         return self.trainer.run_epoch(
             self.data, rates, self.batch_size, self.shuffle, self.seed, self.engine.epochs,
-            self.dropout, self.l2, on_rows, self.by_batch,
+            self.dropout, self.l1, self.l2, self.clip_norm or 0.0, on_rows, self.by_batch,
+            self.mean_weight or 0.0, self.bias,
         )  # fmt: skip
 
 
@@ -122,76 +116,22 @@ def _batches(task: Task) -> tuple[NDArray[np.int64] | None, Iterator[tuple[int, 
     return order, ((begin, min(begin + size, rows)) for begin in range(0, rows, size))
 
 
-def _batch_by_batch(task: Task, rates: Rates) -> Epoch:
-    account = _Account(task)
+def _batch_by_batch(task: Task, loss: LossFunction, rates: Rates) -> Epoch:
+    account, trainer = _Account(task), task.trainer
     order, batches = _batches(task)
-    sides: list[Array] = []
     for rate, (begin, end) in zip(rates, batches, strict=True):
-        loss, weight, gradient = _gradient(task, begin, end, order)
-        if not math.isfinite(loss):
-            return account.ended_by(loss)
-        share = account.share(weight)
+        outputs = trainer.forward_batch(task.data, begin, end, order, task.dropout, task.seed)
+        rows = slice(begin, end) if order is None else order[begin:end]
+        weights = None if task.weight is None else task.weight[rows]
+        value, by_outputs = call(loss, outputs, task.targets[rows], weights)
+        if not (math.isfinite(value) and np.isfinite(by_outputs).all()):
+            return account.ended_by(math.nan if math.isfinite(value) else value)
+        weight = float(end - begin if weights is None else weights.sum())
         if task.mean_weight is not None:
-            gradient *= weight / ((end - begin) * (task.mean_weight or 1.0))
-        if task.adjusted:
-            sides = _adjust(task, gradient, share)
-        task.trainer.update(rate, 0.0 if task.adjusted else task.l2 * share)
-        for side, (w, _) in zip(sides, task.engine.views(task.engine.parameters), strict=False):
-            w[w * side <= 0] = 0
-        account.add(loss, weight, end - begin)
+            by_outputs = by_outputs * (weight / ((end - begin) * (task.mean_weight or 1.0)))
+        trainer.backward_batch(by_outputs, task.dropout, task.seed)
+        share = account.share(weight)
+        l1, l2, limit = share * task.l1, share * task.l2, task.clip_norm or 0.0
+        trainer.update(rate, l1, l2, limit, task.bias)
+        account.add(value, weight, end - begin)
     return account.epoch()
-
-
-def _gradient(
-    task: Task, begin: int, end: int, order: NDArray[np.int64] | None
-) -> tuple[float, float, Array]:
-    """A batch's mean loss, its weight, and the flat gradient of the loss: a view in the trainer."""
-    trainer, place = task.trainer, (begin, end, order, task.dropout, task.seed)
-    if isinstance(task.loss, Loss):
-        total, weight, gradient = trainer.gradient_batch(task.data, *place)
-        return (total / weight if weight > 0 else total), weight, gradient
-    outputs = trainer.forward_batch(task.data, *place)
-    rows = slice(begin, end) if order is None else order[begin:end]
-    weights = None if task.weight is None else task.weight[rows]
-    loss, by_outputs = call(task.loss, outputs, task.targets[rows], weights)
-    if not np.isfinite(by_outputs).all():
-        loss = math.nan if math.isfinite(loss) else loss
-        return loss, 0.0, by_outputs
-    gradient = trainer.backward_batch(by_outputs, task.dropout, task.seed)
-    return loss, float(end - begin if weights is None else weights.sum()), gradient
-
-
-def _adjust(task: Task, gradient: Array, share: float) -> list[Array]:
-    """Add the penalties' gradients, then limit the norm, in place.
-
-    Returns, with an L1 penalty, each layer's sides: -1, 0 or 1, the sign that a weight may have
-    after the update; one that crossed zero becomes zero.
-    """
-    layers = zip(
-        task.engine.views(gradient), task.engine.views(task.engine.parameters), strict=True
-    )
-    sides = []
-    for (dw, db), (w, _) in layers:
-        if not task.bias:
-            db[:] = 0
-        if task.l2:
-            dw += share * 2 * task.l2 * w
-        if task.l1:
-            sides.append(_add_l1(dw, w, share * task.l1))
-    if task.clip_norm is not None:
-        norm = float(np.linalg.norm(gradient))
-        if norm > task.clip_norm:
-            gradient *= task.clip_norm / norm
-    return sides
-
-
-def _add_l1(dw: Array, w: Array, l1: float) -> Array:
-    """Add the subgradient of least norm of ``l1 Σ|w|`` (Andrew and Gao 2007); returns the sides.
-
-    A weight at zero leaves it only where the loss's own slope is above l1.
-    """
-    leaving = np.where(np.abs(dw) > l1, -np.sign(dw), 0)
-    side: Array = np.where(w == 0, leaving, np.sign(w))
-    dw += l1 * side
-    dw[side == 0] = 0
-    return side

@@ -30,6 +30,9 @@ class Loss:
     Attributes
     ----------
     hyperparameters : mapping of str to float
+    groups : tuple of int
+        Sizes of the groups of outputs that have a softmax and a column of class indices each;
+        empty where all outputs belong together.
 
     Raises
     ------
@@ -43,6 +46,8 @@ class Loss:
     >>> Loss("huber", delta=2.0)
     Loss('huber', delta=2)
     """
+
+    groups: tuple[int, ...] = ()
 
     def __init__(self, name: str, **hyperparameters: float) -> None:
         self.name = choice("name", name, LOSSES)
@@ -93,6 +98,36 @@ class Quantile(Loss):
 
     def __init__(self, q: float = 0.5) -> None:
         super().__init__("quantile", q=q)
+
+
+class CrossEntropy(Loss):
+    """The cross-entropy of a softmax output, ``-sum(t log p)``, with smoothed targets.
+
+    ``t = (1 - label_smoothing) y + label_smoothing / outputs`` (Szegedy et al. 2016; PyTorch).
+
+    Parameters
+    ----------
+    label_smoothing : float
+        From 0 to less than 1.
+    """
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        super().__init__("cross_entropy", label_smoothing=label_smoothing)
+
+
+class BinaryCrossEntropy(Loss):
+    """The cross-entropy of sigmoid outputs, summed over them, with smoothed targets.
+
+    ``-t log p - (1 - t) log(1 - p)`` with ``t = (1 - label_smoothing) y + label_smoothing / 2``.
+
+    Parameters
+    ----------
+    label_smoothing : float
+        From 0 to less than 1.
+    """
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        super().__init__("binary_cross_entropy", label_smoothing=label_smoothing)
 
 
 def resolve(loss: str | Loss | LossFunction | None, output: str) -> Loss | LossFunction:

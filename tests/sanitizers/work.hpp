@@ -63,9 +63,9 @@ struct Work {
     data.targets = targets.data();
     if (problem.shuffled) data.order = order.data();
     const Kernels<T>& table = any_kernels<T>();
-    objective = {index_of(table.losses, table.loss_count, "half_mse"), true, 1e-3};
+    objective = {index_of(table.losses, table.loss_count, "half_mse"), true};
     setting.rule = index_of(table.optimizers, table.optimizer_count, "sgd");
-    if (problem.dropout > 0) dropout = {dropout_rates.data(), 1};
+    if (problem.dropout > 0) dropout = {dropout_rates.data(), 1}, adjustment.clip_norm = 0.5;
   }
   static std::vector<int> activations(const Problem& problem) {
     const Kernels<T>& table = any_kernels<T>();
@@ -80,7 +80,7 @@ struct Work {
     EpochState state;
     for (bool done = false; !done && most > 0; --most) {
       const std::lock_guard<Lock> lock(network.lock);
-      done = trainer.run_epoch(data, objective, problem.batch, rates.data(), dropout, seconds, state);
+      done = trainer.run_epoch(data, objective, adjustment, problem.batch, rates.data(), dropout, seconds, state);
     }
   }
   // As for a loss computed in Python, which here is the outputs' mean square.
@@ -90,7 +90,7 @@ struct Work {
     const T* const outputs = trainer.forward_batch(data, {0, problem.batch}, dropout);
     const std::vector<T> slope(outputs, outputs + problem.batch * network.outputs());
     trainer.backward_batch(slope.data(), dropout);
-    trainer.update(1e-3, 1e-3);
+    trainer.update(1e-3, adjustment);
   }
   void gradient(Trainer<T>& trainer) {
     trainer.prepare(data, problem.rows, Dropout{});
@@ -139,6 +139,7 @@ struct Work {
   Network<T> network;
   Samples<T> data;
   Objective objective{};
+  Adjustment adjustment{1e-4, 1e-3};
   OptimizerSetting setting;
   Dropout dropout;
   std::string result;

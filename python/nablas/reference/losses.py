@@ -84,10 +84,14 @@ def loss(
 
 
 @loss(averaged=False, link="softmax", function="softmax_cross_entropy")
-def cross_entropy(z: Any, y: Any) -> Any:
-    """``-y log softmax(z)``; a row with +inf has no softmax, all its results are NaN."""
+def cross_entropy(z: Any, y: Any, *, label_smoothing: float = 0.0) -> Any:
+    """``-t log softmax(z)``, ``t = (1 - label_smoothing) y + label_smoothing / outputs``.
+
+    A row with +inf has no softmax, all its results are NaN.
+    """
     if z.shape[1] == 0:
         return z, z
+    y = (1 - label_smoothing) * y + label_smoothing / z.shape[1]
     total = np.logaddexp.reduce(z, axis=1, keepdims=True)
     log_p = z - (total + (total - total))  # NaN where the total is infinite
     absent = (y == 0) & (log_p == log_p)  # 0 log 0 is 0; NaN stays
@@ -135,8 +139,9 @@ def log_cosh(z: Any, y: Any) -> Any:
 
 
 @loss(averaged=False, link="sigmoid", function="sigmoid_binary_cross_entropy")
-def binary_cross_entropy(z: Any, y: Any) -> Any:
-    """``-y log p - (1 - y) log(1 - p)`` with ``p = sigmoid(z)``."""
+def binary_cross_entropy(z: Any, y: Any, *, label_smoothing: float = 0.0) -> Any:
+    """``-t log p - (1 - t) log(1 - p)``, ``t`` from ``y`` towards one half, ``p = sigmoid(z)``."""
+    y = (1 - label_smoothing) * y + label_smoothing / 2
     value = y * np.logaddexp(0, -z) + (1 - y) * np.logaddexp(0, z)
     return value, ACTIVATIONS["sigmoid"].value(z) - y
 

@@ -125,11 +125,20 @@ def fit(
     seed: int,
     shuffle: bool = True,
     sample_weight: Array | None = None,
+    l1: float = 0.0,
     l2: float = 0.0,
+    clip_norm: float | None = None,
     dropout: Sequence[float] | None = None,
     **hyperparameters: float,
 ) -> Iterator[tuple[float, Array]]:
-    """Train as `MLP.fit` does; yields each step's loss and `network.parameters` (no copy)."""
+    """Train as `MLP.fit` does; yields each step's loss and `network.parameters` (no copy).
+
+    The loss is with the L2 penalty, without the L1 penalty.
+    """
+    ones = [np.full_like(w, l1) for w in network.weights]
+    for one in ones:
+        one[0] = 0  # biases are not penalised
+    penalised = np.concatenate([one.reshape(-1) for one in ones])
     states = initial_states(optimizer, network.parameters)
     step = 0
     for epoch in range(epochs):
@@ -153,6 +162,9 @@ def fit(
                 masks=masks,
             )
             step += 1
+            norm = np.sqrt(np.sum(gradient.astype(np.float64) ** 2))
+            if clip_norm is not None and norm > clip_norm:
+                gradient = (gradient * (clip_norm / norm)).astype(gradient.dtype)
             optimizer_update(
                 optimizer,
                 network.parameters,
@@ -160,6 +172,7 @@ def fit(
                 states,
                 step=step,
                 learning_rate=learning_rate,
+                l1=penalised,
                 **hyperparameters,
             )
             yield value, network.parameters

@@ -17,6 +17,7 @@ def _sgd(
     s: Sequence[Array],
     t: int,
     rate: float,
+    l1: ArrayLike,
     *,
     momentum: float = 0,
     nesterov: float = 0,
@@ -31,6 +32,7 @@ def _adam(
     s: Sequence[Array],
     t: int,
     rate: float,
+    l1: ArrayLike,
     *,
     beta1: float = 0.9,
     beta2: float = 0.999,
@@ -39,7 +41,7 @@ def _adam(
     s[0][:] = beta1 * s[0] + (1 - beta1) * g
     s[1][:] = beta2 * s[1] + (1 - beta2) * g**2
     first, second = s[0] / (1 - beta1**t), s[1] / (1 - beta2**t)
-    return w - rate * first / (np.sqrt(second) + eps)
+    return w - rate * first / np.maximum(np.sqrt(second) + eps, l1)
 
 
 def _adamw(
@@ -48,11 +50,12 @@ def _adamw(
     s: Sequence[Array],
     t: int,
     rate: float,
+    l1: ArrayLike,
     *,
     weight_decay: float = 0.01,
     **moments: float,
 ) -> Array:
-    return _adam(w - rate * weight_decay * w, g, s, t, rate, **moments)
+    return _adam(w - rate * weight_decay * w, g, s, t, rate, l1, **moments)
 
 
 def _nadam(
@@ -61,6 +64,7 @@ def _nadam(
     s: Sequence[Array],
     t: int,
     rate: float,
+    l1: ArrayLike,
     *,
     beta1: float = 0.9,
     beta2: float = 0.999,
@@ -73,7 +77,7 @@ def _nadam(
     s[2][:] *= mu
     product = float(s[2][0])
     change: Array = (1 - mu) / (1 - product) * g + following / (1 - product * following) * s[0]
-    return w - rate * change / (np.sqrt(s[1] / (1 - beta2**t)) + eps)
+    return w - rate * change / np.maximum(np.sqrt(s[1] / (1 - beta2**t)) + eps, l1)
 
 
 def _rmsprop(
@@ -82,21 +86,60 @@ def _rmsprop(
     s: Sequence[Array],
     t: int,
     rate: float,
+    l1: ArrayLike,
     *,
     rho: float = 0.99,
     eps: float = 1e-8,
     momentum: float = 0,
 ) -> Array:
     s[0][:] = rho * s[0] + (1 - rho) * g**2
-    s[1][:] = momentum * s[1] + g / (np.sqrt(s[0]) + eps)
+    s[1][:] = momentum * s[1] + g / np.maximum(np.sqrt(s[0]) + eps, l1)
     return w - rate * s[1]
 
 
 def _adagrad(
-    w: Array, g: Array, s: Sequence[Array], t: int, rate: float, *, eps: float = 1e-10
+    w: Array,
+    g: Array,
+    s: Sequence[Array],
+    t: int,
+    rate: float,
+    l1: ArrayLike,
+    *,
+    eps: float = 1e-10,
 ) -> Array:
     s[0][:] = s[0] + g**2
-    return w - rate * g / (np.sqrt(s[0]) + eps)
+    return w - rate * g / np.maximum(np.sqrt(s[0]) + eps, l1)
+
+
+def _of_ones(rule: str, t: int, rate: float, **settings: float) -> float:
+    """The change that `t` gradients of 1 have made at the last of them, not divided by any size."""
+    if rule == "nadam":  # with the velocity's correction, but a second moment of 1
+        beta1, decay = settings.get("beta1", 0.9), settings.get("momentum_decay", 0.004)
+        mu = [beta1 * (1 - 0.5 * 0.96 ** (k * decay)) for k in range(1, t + 2)]
+        product = float(np.prod(mu[:-1]))
+        moment = 1 - beta1**t
+        of_moment = mu[-1] / (1 - product * mu[-1]) * moment
+        return rate * ((1 - mu[-2]) / (1 - product) + of_moment)
+    if rule not in ("sgd", "rmsprop"):
+        return rate
+    momentum = settings.get("momentum", 0.0)
+    velocity = sum(momentum**k for k in range(t))
+    return rate * (1 + momentum * velocity if settings.get("nesterov") else velocity)
+
+
+def _threshold(
+    rule: str, s: Sequence[Array], t: int, rate: float, l1: ArrayLike, **settings: float
+) -> Array:
+    """How far a proximal step of ``l1 |w|`` moves: `l1` times the change by gradients of 1."""
+    reach = _of_ones(rule, t, rate, **settings)
+    if rule == "sgd":
+        return reach * np.asarray(l1)
+    eps = settings.get("eps", 1e-10 if rule == "adagrad" else 1e-8)
+    if rule in ("rmsprop", "adagrad"):
+        size = np.sqrt(s[0]) + eps
+    else:
+        size = np.sqrt(s[1] / (1 - settings.get("beta2", 0.999) ** t)) + eps
+    return reach * np.asarray(l1) / np.maximum(size, l1)
 
 
 class Rule(NamedTuple):
@@ -131,12 +174,19 @@ def optimizer_update(
     *,
     step: int,
     learning_rate: float,
+    l1: ArrayLike = 0.0,
     l2: float = 0.0,
     **hyperparameters: float,
 ) -> None:
-    """One update in place with ``gradient + 2 l2 w``; entries that would not be finite stay."""
+    """One update in place with ``gradient + 2 l2 w``, then the proximal step of ``l1 |w|``.
+
+    Entries that would not be finite stay. `l1` may be an array of the parameters' shape.
+    """
     g = np.asarray(gradient) + 2 * l2 * parameters
     changed = RULES[optimizer].formula(
-        parameters, g, states, step, learning_rate, **hyperparameters
+        parameters, g, states, step, learning_rate, l1, **hyperparameters
     )
+    if np.any(l1):
+        moved = _threshold(optimizer, states, step, learning_rate, l1, **hyperparameters)
+        changed = np.sign(changed) * np.maximum(np.abs(changed) - moved, 0)
     parameters[:] = np.where(np.isfinite(changed), changed, parameters)
