@@ -57,4 +57,6 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_report_collectionfinish():
-    return [f"tests of all else wait for a counterpart: {message}" for message in registries.missing()]
+    return [
+        f"tests of all else wait for a counterpart: {message}" for message in registries.missing()
+    ]

@@ -52,7 +52,12 @@ def test_a_fit_follows_the_reference(isa, rule, loss):
             before = squares(twin)
         optimizer = type(OPTIMIZERS[rule])(rate, **settings)
         history = net.fit(x, y, loss=loss, optimizer=optimizer, **common)
-        assert relative_error(net.parameters, twin.parameters) < 1e-10, (l1, l2, clip_norm, weighted)
+        assert relative_error(net.parameters, twin.parameters) < 1e-10, (
+            l1,
+            l2,
+            clip_norm,
+            weighted,
+        )
         if not weighted:
             mean = np.average(of_steps[-5:], weights=[20, 20, 20, 20, 10])
             penalty = sum(l1 * np.abs(w).sum() + l2 * (w * w).sum() for w in net.weights)

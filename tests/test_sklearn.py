@@ -194,11 +194,9 @@ def test_verbose_prints_the_same_lines(capsys):
 
 @pytest.mark.parametrize("form", [sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array])
 def test_sparse_input(form, monkeypatch):
-    from nablas.sklearn import _rows
-
-    monkeypatch.setattr(_rows, "BYTES", 4 * 8 * 70)  # blocks of 70 rows, so there are several
     whole = []
-    monkeypatch.setattr(sparse.csr_matrix, "todense", lambda self: whole.append(1))
+    for method in ("todense", "toarray"):  # never made dense
+        monkeypatch.setattr(form, method, lambda self: whole.append(1))
     x = np.where(np.abs(X) > 0.5, X, 0)
     for settings in ({"shuffle": False, "batch_size": 30}, {"solver": "lbfgs", "max_iter": 10}):
         settings = {"hidden_layer_sizes": (5,), "max_iter": 4, "random_state": 0} | settings

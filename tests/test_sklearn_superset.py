@@ -9,8 +9,10 @@ from scipy.special import expit
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.class_weight import compute_sample_weight
 
 import nablas as nb
+from nablas import reference
 from nablas.sklearn import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -212,10 +214,30 @@ def test_several_targets_of_several_classes():
     assert (ignoring.predict(X)[Y == 2, 0] == "c").mean() < 0.5
     watched = MLPClassifier(**SMALL, early_stopping=True).fit(X, both)
     assert 0 < watched.best_validation_score_ <= 1
-    with pytest.raises(ValueError, match="label_smoothing"):
-        MLPClassifier(label_smoothing=0.1).fit(X, both)
-    with pytest.raises(ValueError, match="solver: expected descent such as 'adam'"):
-        MLPClassifier(solver="lbfgs").fit(X, both)
+    with pytest.raises(ValueError, match="class_weight: expected 'balanced', None or a list"):
+        MLPClassifier(class_weight={"a": 2.0}).fit(X, both)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize(
+    "weights_of_classes", [None, "balanced", [{0: 2.0, 1: 1.0, 2: 0.5}, {0: 1.0, 1: 3.0}]]
+)
+def test_several_targets_minimise_the_sum_of_their_losses(solver, smoothing, weights_of_classes):
+    """The loss and its slope at the fitted weights, by the formula."""
+    both = np.column_stack([Y, (X[:, 1] > 0) + 0])
+    model = MLPClassifier(
+        (6,), solver=solver, alpha=0.0, max_iter=3, batch_size=150, random_state=1, learning_rate_init=1e-9,
+        label_smoothing=smoothing, class_weight=weights_of_classes,
+    ).fit(X, both)  # fmt: skip
+    weight = weights_of_classes and compute_sample_weight(weights_of_classes, both)
+    z = model.network_.forward(X)
+    want = 0.0
+    for part, labels in zip((z[:, :3], z[:, 3:]), both.T, strict=True):
+        want += reference.softmax_cross_entropy(
+            part, labels, sample_weight=weight, label_smoothing=smoothing
+        )[0]
+    assert model.loss_ == pytest.approx(want, rel=1e-5)
 
 
 def test_threads():

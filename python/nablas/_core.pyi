@@ -104,6 +104,7 @@ def mse(
     sample_weight: ArrayLike | None = None,
     out: _Array | None = None,
 ) -> tuple[float, _Array]: ...
+
 half_mse = mse
 mae = mse
 log_cosh = mse

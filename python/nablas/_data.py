@@ -6,6 +6,7 @@ reshapes (n, 1) columns, converts data frames and checks that X is finite.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,8 @@ def as_csr(x: Any, dtype: str, name: str = "X") -> Any:
             x.check_format(full_check=True)
         except ValueError as error:
             raise ValueError(f"{name}: expected a valid sparse matrix, got: {error}") from error
-    rows = x.tocsr().astype(dtype, copy=False)
+    with np.errstate(over="ignore"):  # overflows become infinities, which are found later
+        rows = x.tocsr().astype(dtype, copy=False)
     return rows if rows.has_sorted_indices else rows.sorted_indices()
 
 
@@ -86,7 +88,7 @@ def check_finite(x: Array, dtype: str) -> None:
     Memory-mapped arrays are not checked. `x` may be a CSR matrix.
     """
     if is_sparse(x):
-        _check_finite_csr(x)
+        _check_finite_csr(x, dtype)
         return
     if x.dtype.kind != "f" or isinstance(x, np.memmap) or x.size == 0:
         return
@@ -102,8 +104,8 @@ def check_finite(x: Array, dtype: str) -> None:
         raise ValueError(f"X: expected finite values, got {x[at]} at {at}")
 
 
-def _check_finite_csr(x: Any) -> None:
-    bad = np.flatnonzero(~np.isfinite(x.data))
+def _check_finite_csr(x: Any, dtype: str) -> None:
+    bad = np.flatnonzero(~(np.abs(x.data) <= np.finfo(dtype).max))
     if len(bad):
         k = int(bad[0])
         row = int(np.searchsorted(x.indptr, k, side="right")) - 1
@@ -175,6 +177,51 @@ def _encode(labels: Array, classes: list[str] | None) -> tuple[Array, list[str]]
             f"y: expected labels among {', '.join(classes)}, got {str(labels[i])!r} at index {i}"
         )
     return codes, classes
+
+
+def class_codes(targets: Array, count: int) -> Array:
+    """Class indices (n,), below `count`, of encoded targets with one class a row; or ValueError."""
+    codes = targets[:, 0] if targets.shape[1:] == (1,) else targets
+    if codes.ndim != 1 or not (codes.dtype.kind in "iub" or np.isin(codes, (0, 1)).all()):
+        raise ValueError("class_weight: expected None for targets other than one class a row")
+    wrong = (codes < 0) | (codes >= count)
+    if wrong.any():
+        i = int(wrong.argmax())
+        raise ValueError(f"y: expected class indices below {count}, got {codes[i]} at index {i}")
+    return codes.astype(np.int64)
+
+
+def class_weights(given: Any, codes: Array, classes: Sequence[Any], weight: Array | None) -> Array:
+    """The weight of each class: `given` itself if it is an array, else as `MLP.fit` documents it.
+
+    Parameters
+    ----------
+    codes : int array of shape (n,)
+    classes : sequence
+        The label of each class index.
+    weight : array of shape (n,), optional
+    """
+    if isinstance(given, np.ndarray):
+        return given
+    count = len(classes)
+    if isinstance(given, str) and given == "balanced":
+        mass = np.bincount(codes, weight, minlength=count).astype(np.float64)
+        present = mass > 0
+        balanced: Array = np.divide(
+            mass.sum() / max(present.sum(), 1), mass, np.ones(count), where=present
+        )
+        return balanced
+    if not isinstance(given, Mapping):
+        got = repr(given) if isinstance(given, str) else type(given).__name__
+        kind = ValueError if isinstance(given, str) else TypeError
+        raise kind(f"class_weight: expected a dict, 'balanced' or None, got {got}")
+    each = np.ones(count)
+    for label, value in given.items():
+        if label not in classes:
+            names = ", ".join(map(repr, classes))
+            raise ValueError(f"class_weight: expected classes among {names}, got {label!r}")
+        each[classes.index(label)] = _checks.number(f"class_weight[{label!r}]", value, least=0)
+    return each
 
 
 def check_rows(x: Array, y: Array, sample_weight: Array | None) -> None:

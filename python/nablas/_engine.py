@@ -127,9 +127,7 @@ class Engine:
         """Rows as the core reads them, checked: the arrays are kept, not copied."""
         settings = dict(loss.hyperparameters)
         rows = self._rows(X)
-        return self._dataset(
-            self._network, rows, targets, weight, loss.name, settings, loss.groups
-        )
+        return self._dataset(self._network, rows, targets, weight, loss.name, settings, loss.groups)
 
     def evaluate(self, data: Dataset, l2: float = 0.0) -> float:
         """The mean loss, and the L2 penalty."""

@@ -142,6 +142,8 @@ def resolve(loss: str | Loss | LossFunction | None, output: str) -> Loss | LossF
             f"{f'the class {loss.__name__}' if isinstance(loss, type) else type(loss).__name__}"
         )
     name = choice("loss", loss if isinstance(loss, str) else loss.name, LOSSES, " or a function")
+    if isinstance(loss, Loss) and loss.groups:  # of the preactivations, which are the outputs
+        return loss
     if not fits(name, output):
         raise ValueError(
             f"loss: expected one that fits output {output!r}, got {name!r}, which needs "

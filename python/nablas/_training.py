@@ -39,6 +39,7 @@ class Prepared(NamedTuple):
     classes: list[str] | None
     weight: Array | None
     loss: Loss | LossFunction
+    each: Array | None  # weight of each class
 
 
 def prepare(
@@ -48,10 +49,12 @@ def prepare(
     sample_weight: ArrayLike | None,
     loss: AnyLoss,
     classes: list[str] | None,
+    class_weight: Any = None,
 ) -> Prepared:
     """The arguments of `fit`, `loss` and `gradient`, checked and converted for the core.
 
-    `classes`, if given, are the labels that strings in `y` must be among.
+    `classes`, if given, are the labels that strings in `y` must be among; `class_weight` is the
+    argument of `fit`, or the weight of each class.
     """
     resolved = resolve(loss, net.output)
     named = resolved if isinstance(resolved, Loss) else Loss(default_loss(net.output))
@@ -62,8 +65,15 @@ def prepare(
         targets, classes = _data.as_targets(targets, named.name, net.sizes[-1], net.dtype, classes)
     elif net.sizes[-1] == 1 and targets.ndim == 1:
         targets = targets[:, np.newaxis]  # (n, 1) like the outputs, else they would broadcast
+    each = None
+    if class_weight is not None:
+        count = max(net.sizes[-1], 2)
+        codes = _data.class_codes(targets, count)
+        each = _data.class_weights(class_weight, codes, classes or list(range(count)), weight)
+        of_rows = each[codes].astype(net.dtype)
+        weight = of_rows if weight is None else weight * of_rows
     data = net.engine.dataset(x, targets if named is resolved else None, weight, named)
-    return Prepared(x, targets, data, classes, weight, resolved)
+    return Prepared(x, targets, data, classes, weight, resolved, each)
 
 
 def check_rows_to_train(net: Network, x: Array) -> None:
@@ -78,8 +88,9 @@ def validation(
     given: Sequence[Any] | None,
     loss: Loss | LossFunction,
     classes: list[str] | None,
+    each: Array | None = None,
 ) -> Callable[[], tuple[float, float]] | None:
-    """A function that returns the loss and the score on the validation data."""
+    """A function that returns the loss, weighted as in training, and the score on the data."""
     if given is None:
         return None
     if not (isinstance(given, (tuple, list)) and len(given) in (2, 3)):
@@ -88,7 +99,7 @@ def validation(
         )
     y, weight = given[1], given[2] if len(given) == 3 else None
     try:
-        found = prepare(net, given[0], y, weight, loss, classes)
+        found = prepare(net, given[0], y, weight, loss, classes, each)
         check_rows_to_train(net, found.x)
     except (TypeError, ValueError) as error:
         raise type(error)(f"validation_data, {error}") from error
@@ -238,26 +249,26 @@ def make_fit(
     loss: AnyLoss,
     validation_data: Sequence[Any] | None,
     sample_weight: ArrayLike | None,
+    class_weight: Any,
     **settings: Any,
 ) -> Fit:
     """Check the arguments of `MLP.fit` and build a `Fit`; sets `net.classes`."""
-    found = prepare(net, X, y, sample_weight, loss, None)
+    found = prepare(net, X, y, sample_weight, loss, None, class_weight)
     check_rows_to_train(net, found.x)
-    validated = validation(net, validation_data, found.loss, found.classes)
+    validated = validation(net, validation_data, found.loss, found.classes, found.each)
     data = {
         "data": found.data,
         "targets": found.targets,
         "weight": found.weight,
         "loss": found.loss,
     }
-    fit = assemble(net, Task, data, validated, **settings)
+    fit = assemble(net, data, validated, **settings)
     net.classes = found.classes
     return fit
 
 
 def assemble(
     net: Network,
-    kind: type[Task],
     data: dict[str, Any],
     validation: Callable[[], tuple[float, float]] | None,
     *,
@@ -289,7 +300,7 @@ def assemble(
     checked = as_callbacks(callbacks, validation is not None)
     most = _checks.MOST_EPOCHS - net.epochs
     count, shown = _checks.integer("epochs", epochs, 0, most), _checks.flag("progress", progress)
-    task = kind(engine=net.engine, trainer=net.engine.trainer(chosen), **data, **settings, **more)
+    task = Task(engine=net.engine, trainer=net.engine.trainer(chosen), **data, **settings, **more)
     return Fit(net, task, chosen, count, validation, checked, shown, loss_scale)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from numpy.typing import ArrayLike, NDArray
@@ -68,6 +68,7 @@ class MLP(Network):
         seed: int | None = None,
         validation_data: Sequence[Any] | None = None,
         sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[Any, float] | str | None = None,
         l1: float = 0.0,
         l2: float = 0.0,
         clip_norm: float | None = None,
@@ -91,9 +92,9 @@ class MLP(Network):
             schedule (one over a whole fit begins again), also after both were pickled together.
         loss : str, Loss or function, optional
             A name of ``nablas.losses()``, by default the one linked to the output activation; an
-            object such as ``Huber(delta=2.0)``; or a function ``(outputs, targets) -> (value,
-            gradient)``: the mean loss of a batch and its gradient with respect to the outputs; it
-            must take `sample_weight` if weights are given. Targets have the outputs' shape if there
+            object such as ``Huber(delta=2.0)`` or ``CrossEntropy(label_smoothing=0.1)``; or a
+            function ``(outputs, targets) -> (value, gradient)``: the mean loss of a batch and its
+            gradient with respect to the outputs; it must take `sample_weight` if weights are given. Targets have the outputs' shape if there
             is one output; class labels stay as they are. ``nablas.autograd.as_loss`` makes one
             of a function of Tensors, ``nablas.check_loss`` checks one.
         batch_size, epochs : int
@@ -106,13 +107,17 @@ class MLP(Network):
         sample_weight : array of shape (n,), optional
             Not negative. A batch's loss is the weighted mean over its rows, as in scikit-learn:
             weights count within a batch, and with ``batch_size=1`` they cancel.
+        class_weight : dict or "balanced", optional
+            Weight of each class, by its label, of class indices, strings or 0 and 1; 1 for classes
+            that a dict does not name. "balanced": in inverse proportion to the classes' weights in
+            y. Multiplies `sample_weight`, in the loss on validation data, too.
         l1, l2 : float
             Add l1 times the sum of the weights' absolute values and l2 times the sum of their
-            squares (biases excluded) to the loss. With any l1 above 0, a weight whose update would
-            change its sign becomes zero in that update.
+            squares (biases excluded) to the loss. l1 is minimised by a proximal step at the end of
+            each update, which gives weights that are exactly zero; see
+            ``nablas.kernels.optimizer_update``.
         clip_norm : float, optional
-            A batch's gradient is scaled down to this Euclidean norm. Together with a loss function
-            or l1 it makes Python handle every batch.
+            A batch's gradient, with that of the l2 penalty, is scaled down to this Euclidean norm.
         dropout : float or sequence of float
             Probability of dropping a hidden unit's output, from 0 to less than 1; a sequence gives
             one for each hidden layer.
@@ -149,6 +154,7 @@ class MLP(Network):
                 seed=seed,
                 validation_data=validation_data,
                 sample_weight=sample_weight,
+                class_weight=class_weight,
                 l1=l1,
                 l2=l2,
                 clip_norm=clip_norm,

@@ -115,15 +115,14 @@ def _of_ones(rule: str, t: int, rate: float, **settings: float) -> float:
     """The change that `t` gradients of 1 have made at the last of them, not divided by any size."""
     if rule == "nadam":  # with the velocity's correction, but a second moment of 1
         beta1, decay = settings.get("beta1", 0.9), settings.get("momentum_decay", 0.004)
-        mu = [beta1 * (1 - 0.5 * 0.96 ** (k * decay)) for k in range(1, t + 2)]
+        mu: list[float] = [beta1 * (1 - 0.5 * 0.96 ** (k * decay)) for k in range(1, t + 2)]
         product = float(np.prod(mu[:-1]))
-        moment = 1 - beta1**t
-        of_moment = mu[-1] / (1 - product * mu[-1]) * moment
+        of_moment: float = mu[-1] / (1 - product * mu[-1]) * (1 - beta1**t)
         return rate * ((1 - mu[-2]) / (1 - product) + of_moment)
     if rule not in ("sgd", "rmsprop"):
         return rate
     momentum = settings.get("momentum", 0.0)
-    velocity = sum(momentum**k for k in range(t))
+    velocity = float(sum(momentum**k for k in range(t)))
     return rate * (1 + momentum * velocity if settings.get("nesterov") else velocity)
 
 

@@ -17,10 +17,9 @@ from .._losses import resolve
 from ..mlp import MLP
 from ._descent import descend
 from ._lbfgs import minimise
-from ._network import FLOATS, HasNetwork
+from ._network import FLOATS, HasNetwork, rows_of
 from ._options import Curves, Options, Problem, Record, unchanged_on_error
 from ._parameters import CONSTRAINTS, SOLVERS, core_activation
-from ._rows import Rows
 from ._threads import threads
 
 Validation = tuple[Any, Any, Any]  # X, y and weights, or None
@@ -193,9 +192,9 @@ class BaseMLP(HasNetwork, ABC):
     ) -> Problem:
         """Checked data with their loss; the network is built if `anew`."""
         X, y = self._validate_input(X, y, incremental, anew)
-        rows, weight = Rows.of(X), None
+        weight = None
         if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, rows.X, dtype=X.dtype)
+            weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
         if anew:
             self._build(options, X.shape[1], X.dtype.name, y, rng)
         each = self._class_weights(y, weight)
@@ -205,15 +204,15 @@ class BaseMLP(HasNetwork, ABC):
             raise ValueError(
                 f"hidden_layer_sizes: expected {before} as in the fit before, got {options.hidden}"
             )
-        rows.check_finite(net.dtype)
+        X = rows_of(X, net)
         held_out = self._held_out(*validation, each, net)
         loss = resolve(self._loss(), net.output)
         y, weight = _floats(y, net), _floats(weight, net)
-        return Problem(rows, y, weight, held_out, loss, self._loss_scale())
+        return Problem(X, y, weight, held_out, loss, self._loss_scale())
 
     def _held_out(
         self, X: Any, y: Any, sample_weight: Any, each: Any, net: MLP
-    ) -> tuple[Rows, Any, Any] | None:
+    ) -> tuple[Any, Any, Any] | None:
         """Checked validation data; `each` as `_class_weights` returned it."""
         for name, one, others in (("X_val", X, (y, sample_weight)), ("y_val", y, (X,))):
             if one is None and any(other is not None for other in others):
@@ -221,11 +220,10 @@ class BaseMLP(HasNetwork, ABC):
         if X is None:
             return None
         X, y = self._validate_input(X, y, True, reset=False, held_out=True)
-        rows, weight = Rows.of(X), None
+        weight = None
         if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, rows.X, dtype=X.dtype)
-        rows.check_finite(net.dtype)
-        return rows, _floats(y, net), _floats(self._weighted(y, weight, each), net)
+            weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
+        return rows_of(X, net), _floats(y, net), _floats(self._weighted(y, weight, each), net)
 
     def _class_weights(self, y: Any, weight: Any) -> Any:
         """The weight of each class in these training data, (classes,), or None."""

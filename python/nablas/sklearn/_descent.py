@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
-from .._losses import Loss, call
+from .._losses import Loss, LossFunction, call
 from .._registry import default_loss
 from .._training import Fit, assemble
 from ..callbacks import Callback, FitState
 from ..network import Network
 from ._callbacks import Bridge
 from ._options import Curves, Options, Problem
-from ._rows import Rows
 from ._stopping import Stopping
 from ._warnings import warn
 
@@ -33,13 +33,13 @@ def _batch_size(options: Options, rows: int) -> int:
 
 def _hold_out(estimator: Any, options: Options, problem: Problem, rng: Any) -> Problem:
     """The problem without its validation share, which becomes `held_out`."""
-    rows, y, weight = problem.rows, problem.y, problem.weight
-    arrays = [rows.X, y] if weight is None else [rows.X, y, weight]
+    X, y, weight = problem.X, problem.y, problem.weight
+    arrays = [X, y] if weight is None else [X, y, weight]
     parts = train_test_split(
         *arrays,
         random_state=rng,
         test_size=options.validation_fraction,
-        stratify=estimator._strata(y, int(np.ceil(options.validation_fraction * len(rows)))),
+        stratify=estimator._strata(y, int(np.ceil(options.validation_fraction * len(y)))),
     )
     X, X_val, y, y_val = parts[:4]
     weight, weight_val = parts[4:] or (None, None)
@@ -48,8 +48,8 @@ def _hold_out(estimator: Any, options: Options, problem: Problem, rng: Any) -> P
             "The validation set is too small. Increase 'validation_fraction' or the size of your "
             "dataset."
         )
-    held_out = Rows.of(X_val), y_val, weight_val
-    return Problem(Rows.of(X), y, weight, held_out, problem.loss, problem.loss_scale)
+    held_out = X_val, y_val, weight_val
+    return Problem(X, y, weight, held_out, problem.loss, problem.loss_scale)
 
 
 def _validation(
@@ -58,13 +58,11 @@ def _validation(
     """A function that returns the loss and the score of the held-out rows."""
     if problem.held_out is None:
         return None
-    (rows, y, weight), loss = problem.held_out, problem.loss
-    data = list(rows.datasets(net.engine, y, weight, loss)) if isinstance(loss, Loss) else []
-
-    def value() -> float:
-        if isinstance(loss, Loss):
-            return sum(share * net.engine.evaluate(block) for block, share in data)
-        return call(loss, rows.each(net.forward), y, weight)[0]
+    (X, y, weight), loss = problem.held_out, problem.loss
+    if isinstance(loss, Loss):
+        value = partial(net.engine.evaluate, net.engine.dataset(X, y, weight, loss))
+    else:
+        value = partial(_value, loss, net, X, y, weight)
 
     own_scorer = options.early_stopping and options.scoring not in (None, "loss")
     scorer: Any = check_scoring(estimator, options.scoring) if own_scorer else None
@@ -77,10 +75,14 @@ def _validation(
 
     def score() -> float:
         if scorer is None:
-            return float(estimator._score(rows.each(net.forward), y, weight))
-        return _without_names(estimator, lambda: float(scorer(estimator, rows.X, truth, **weights)))
+            return float(estimator._score(net.forward(X), y, weight))
+        return _without_names(estimator, lambda: float(scorer(estimator, X, truth, **weights)))
 
     return lambda: (problem.loss_scale * value(), score())
+
+
+def _value(loss: LossFunction, net: Network, X: Any, y: Any, weight: Any) -> float:
+    return call(loss, net.forward(X), y, weight)[0]
 
 
 def _takes_weights(scorer: Any) -> bool:
@@ -134,8 +136,8 @@ def descend(
     same = incremental or (options.goes_on and record._rule == options.rule)
     if record._optimizer is None or not same:
         record._optimizer, record._rule = options.optimizer(), options.rule
-    optimizer, rows = record._optimizer, problem.rows
-    stopping = Stopping(options, record, optimizer, net, len(rows))
+    optimizer, rows = record._optimizer, len(problem.y)
+    stopping = Stopping(options, record, optimizer, net, rows)
     epochs = 1 if incremental else options.max_iter
     callbacks: list[Any] = [stopping]
     face = estimator._face()
@@ -143,18 +145,17 @@ def descend(
     if options.callbacks or bridged:
         callbacks += [_Publisher(record, estimator), *options.callbacks]
     if bridged:
-        callbacks.append(Bridge(face, record, epochs, rows.X, problem.y))
+        callbacks.append(Bridge(face, record, epochs, problem.X, problem.y))
     random = bool(options.shuffle) or np.any(np.asarray(options.dropout) > 0)
     if random and record._seed is None:
         record._seed = int(rng.randint(2**31 - 1))
     with net.engine.training(optimizer):
         fit = assemble(
             net,
-            rows.task,
             _data(net, problem),
             _validation(estimator, options, net, problem),
             optimizer=optimizer,
-            batch_size=_batch_size(options, len(rows)),
+            batch_size=_batch_size(options, rows),
             epochs=epochs,
             shuffle=bool(options.shuffle),
             seed=(record._seed or 0) if random else 0,
@@ -195,11 +196,11 @@ def _run(fit: Fit, options: Options, record: Curves, stopping: Stopping, increme
 
 def _data(net: Network, problem: Problem) -> dict[str, Any]:
     """A task's data."""
-    rows, y, weight, loss = problem.rows, problem.y, problem.weight, problem.loss
+    X, y, weight, loss = problem.X, problem.y, problem.weight, problem.loss
     if isinstance(loss, Loss):
-        data = rows.to_train(net.engine, y, weight, loss)
+        data = net.engine.dataset(X, y, weight, loss)
     else:
-        data = rows.to_train(net.engine, None, None, Loss(default_loss(net.output)))
+        data = net.engine.dataset(X, None, None, Loss(default_loss(net.output)))
     return {"data": data, "targets": y, "weight": weight, "loss": loss}
 
 
@@ -210,7 +211,7 @@ def _penalties(options: Options, problem: Problem) -> dict[str, Any]:
     l1, l2 = float(options.l1), 0.5 * float(options.alpha)
     if options.by_batch:
         return {"l1": l1, "l2": l2, "by_batch": True}
-    n, weight = len(problem.rows), problem.weight
+    n, weight = len(problem.y), problem.weight
     total = float(n if weight is None else weight.sum(dtype=np.float64))
     mean = None if weight is None or (weight == weight[0]).all() else total / n
     l1, l2 = (value / total if total > 0 else 0.0 for value in (l1, l2))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import kernels
+from .._losses import Loss
 
 Array = NDArray[Any]
 
@@ -77,17 +78,8 @@ class Heads:
         """Class indices (n, targets)."""
         return np.stack([z[:, part].argmax(axis=1) for part in self.columns], axis=1)
 
-    def loss(self) -> Callable[..., tuple[float, Array]]:
-        """The sum of the targets' cross-entropies, as a function of z."""
-
-        def loss(z: Array, codes: Array, sample_weight: Array | None = None) -> tuple[float, Array]:
-            total, gradient = 0.0, np.empty_like(z)
-            for i, part in enumerate(self.columns):
-                labels = codes[:, i].astype(np.int64)
-                value, gradient[:, part] = kernels.softmax_cross_entropy(
-                    z[:, part], labels, sample_weight=sample_weight
-                )
-                total += value
-            return total, gradient
-
-        return loss
+    def loss(self, label_smoothing: float) -> Loss:
+        """The sum of the targets' cross-entropies, of the preactivations."""
+        made = Loss("cross_entropy", label_smoothing=label_smoothing)
+        made.groups = tuple(len(classes) for classes in self.classes)
+        return made

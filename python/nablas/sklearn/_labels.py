@@ -59,13 +59,15 @@ class Labels(HasNetwork):
             raise ValueError("The object was not fitted with multilabel input.")
         if single and len(self.classes_) > 2:
             codes = np.searchsorted(self.classes_, y)
-            if self.label_smoothing == 0 and not callable(self.loss):
+            if not callable(self.loss):
                 return X, codes
             targets = np.eye(len(self.classes_))[codes]
         elif single:
             targets = np.searchsorted(self.classes_, y)[:, None].astype(float)
         else:
             targets = np.asarray(self._label_binarizer.transform(y), dtype=float)
+        if not callable(self.loss):
+            return X, targets.astype(X.dtype)
         k = targets.shape[1]
         share = 1 / k if single and k > 1 else 0.5
         smoothed = (1 - self.label_smoothing) * targets + self.label_smoothing * share
@@ -73,10 +75,12 @@ class Labels(HasNetwork):
 
     def _codes_of_heads(self, heads: Heads, y: Any) -> Any:
         """Class indices (n, targets); ValueError for options that need a single target."""
-        if callable(self.loss) or self.label_smoothing > 0 or self.class_weight is not None:
+        if callable(self.loss):
+            raise ValueError("loss: expected 'log_loss' with several targets of several classes")
+        if isinstance(self.class_weight, dict):
             raise ValueError(
-                "loss, label_smoothing, class_weight: expected their defaults with several targets "
-                "of several classes"
+                "class_weight: expected 'balanced', None or a list of a dict for each target, got "
+                "one dict"
             )
         self.classes_ = heads.classes
         return heads.encode(y)

@@ -30,8 +30,7 @@ def check(options: Options, problem: Problem) -> Loss:
             raise ValueError(f"{name}: expected none with solver='lbfgs'")
     if not isinstance(problem.loss, Loss):
         raise ValueError(
-            "solver: expected descent such as 'adam' with a loss in Python, or with several "
-            "targets of several classes, got 'lbfgs'"
+            "solver: expected descent such as 'adam' with a loss in Python, got 'lbfgs'"
         )
     return problem.loss
 
@@ -39,22 +38,16 @@ def check(options: Options, problem: Problem) -> Loss:
 def minimise(options: Options, problem: Problem, record: Record, net: Network) -> Record:
     """Train a network on all rows at once; returns the filled record."""
     loss = check(options, problem)
-    engine, rows = net.engine, problem.rows
+    engine = net.engine
+    data = engine.dataset(problem.X, problem.y, problem.weight, loss)
     trainer = engine.gradient_trainer()
-    weights = len(rows) if problem.weight is None else problem.weight.sum()
+    weights = len(problem.y) if problem.weight is None else problem.weight.sum()
     l2 = 0.5 * options.alpha / float(weights) if weights > 0 else 0.0
-    # Dense rows are one block, made once; sparse ones are converted again for every evaluation.
-    blocks = None if rows.sparse else list(rows.datasets(engine, problem.y, problem.weight, loss))
 
     def value_and_gradient(parameters: Any) -> tuple[float, Any]:
         net.parameters[:] = parameters
-        value, gradient = 0.0, np.zeros(parameters.size)
-        data = blocks or rows.datasets(engine, problem.y, problem.weight, loss)
-        for block, share in data:  # the shares sum to 1, so the penalty counts once
-            one, slope = trainer.gradient(block, l2)
-            value += one * share
-            gradient += slope * share
-        return value, gradient
+        value, gradient = trainer.gradient(data, l2)
+        return value, gradient.astype(np.float64)
 
     settings: dict[str, Any] = {
         "maxfun": options.max_fun,

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .. import kernels
+from .. import _data, kernels
 from ..mlp import MLP
 from ..network import through_output
 from ._callbacks import Support
 from ._parameters import Parameters, core_activation, hidden_activations
-from ._rows import Rows
 from ._threads import threads
 
 Array = NDArray[Any]
@@ -32,6 +31,16 @@ def _fill(views: list[Array], given: list[Array]) -> None:
         )
     for view, value in zip(views, [np.array(value) for value in given], strict=True):
         view[...] = value
+
+
+def rows_of(X: Any, net: MLP) -> Any:
+    """Validated X as the network reads it, sparse rows as CSR.
+
+    ValueError for values that the network's dtype cannot hold.
+    """
+    if X.dtype != net.dtype:
+        _data.check_finite(X, net.dtype)
+    return _data.as_matrix(X, net.dtype)
 
 
 class HasNetwork(Parameters, Support, BaseEstimator):
@@ -104,26 +113,24 @@ class HasNetwork(Parameters, Support, BaseEstimator):
         if training is not None:
             self._net.engine.restore_training(training)
 
-    def _rows(self, X: Any) -> Rows:
+    def _rows(self, X: Any) -> Any:
         """X, checked: ValueError for values that the network's dtype cannot hold."""
         check_is_fitted(self)
         accepted = self._accept_sparse
-        rows = Rows.of(validate_data(self, X, accept_sparse=accepted, dtype=FLOATS, reset=False))
-        rows.check_finite(self._network().dtype)
-        return rows
+        X = validate_data(self, X, accept_sparse=accepted, dtype=FLOATS, reset=False)
+        return rows_of(X, self._network())
 
     def _dense(self, X: Any) -> Array:
         """X, checked, without sparse matrices."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=FLOATS, reset=False)
-        Rows(X).check_finite(self._network().dtype)
-        return np.asarray(X)
+        return np.asarray(rows_of(X, self._network()))
 
     def _forward(self, X: Any) -> Array:
-        """The outputs, (n, outputs); sparse rows a block at a time."""
+        """The outputs, (n, outputs)."""
         rows = self._rows(X)
         with threads(self.n_threads):
-            return rows.each(self._network().forward)
+            return self._network().forward(rows)
 
     def activations(self, X: Any) -> list[Array]:
         """The activations of every layer for X, the outputs last.
@@ -144,7 +151,7 @@ class HasNetwork(Parameters, Support, BaseEstimator):
         """The last layer's preactivations."""
         rows, net = self._rows(X), self._network()
         with threads(self.n_threads):
-            return rows.each(lambda part: net.layers(part)[-1][0])
+            return net.layers(rows)[-1][0]
 
     def input_gradients(self, X: Any) -> Array:
         """The derivative of every output with respect to every feature.

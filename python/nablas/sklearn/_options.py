@@ -17,7 +17,6 @@ from .._registry import OPTIMIZERS
 from .._threads import Claim, claimed
 from ..optimizers import Optimizer, make_optimizer
 from ._parameters import SOLVERS, hidden_activations, hidden_sizes
-from ._rows import Rows
 
 
 @dataclass(frozen=True)
@@ -152,18 +151,19 @@ class Problem:
 
     Attributes
     ----------
+    X : array or CSR matrix of shape (n, features)
     y : array of shape (n,) or (n, outputs)
         As the core takes it: class indices or targets.
-    held_out : (rows, y, weight), optional
+    held_out : (X, y, weight), optional
         Validation data.
     loss_scale : float
         scikit-learn's loss over the engine's.
     """
 
-    rows: Rows
+    X: Any
     y: Any
     weight: Any
-    held_out: tuple[Rows, Any, Any] | None
+    held_out: tuple[Any, Any, Any] | None
     loss: Loss | LossFunction
     loss_scale: float
 

@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 
 from .. import metrics
 from .._checks import integer
+from .._losses import BinaryCrossEntropy, CrossEntropy
 from ._base import NO_VALIDATION, BaseMLP, _stochastic
 from ._heads import Heads
 from ._labels import Labels
@@ -57,7 +58,8 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
         `sample_weight` if weights are used.
     label_smoothing : float
         Fraction of each target that is spread evenly over all classes.
-    class_weight : dict, "balanced" or None
+    class_weight : dict, "balanced", list of dicts or None
+        A list has one for each target of several classes; a row's weight is their product.
         Counts in the loss and the score of validation data, too.
     dropout : float or list of float
         Probability of dropping a hidden unit's output; one for each hidden layer if a list.
@@ -91,7 +93,7 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
     _parameter_constraints = CONSTRAINTS | {
         "loss": [StrOptions({"log_loss"}), callable],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
     }
 
     def __init__(
@@ -213,10 +215,11 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
 
     def _loss(self) -> Any:
         if self._heads is not None:
-            return self._heads.loss()
+            return self._heads.loss(self.label_smoothing)
         if callable(self.loss):
             return self.loss
-        return "cross_entropy" if self.out_activation_ == "softmax" else "binary_cross_entropy"
+        kind = CrossEntropy if self.out_activation_ == "softmax" else BinaryCrossEntropy
+        return kind(self.label_smoothing)
 
     def _score(self, outputs: Any, y: Any, sample_weight: Any) -> float:
         if not np.isfinite(outputs).all():
