@@ -219,3 +219,12 @@ def test_wide_rows_need_no_dense_block():
     net.predict(X)
     used = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
     assert used < 2e8
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_layers_of_sparse_rows(dtype):
+    X = scipy.sparse.csr_array(rows_of(50, 30).astype(dtype))
+    net = nb.MLP([30, 9, 4], "gelu", "softmax", dtype=dtype, seed=1)
+    for thin, dense in zip(net.layers(X), net.layers(X.toarray()), strict=True):
+        for ours, theirs in zip(thin, dense, strict=True):
+            np.testing.assert_array_equal(ours, theirs)

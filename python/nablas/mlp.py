@@ -94,9 +94,10 @@ class MLP(Network):
             A name of ``nablas.losses()``, by default the one linked to the output activation; an
             object such as ``Huber(delta=2.0)`` or ``CrossEntropy(label_smoothing=0.1)``; or a
             function ``(outputs, targets) -> (value, gradient)``: the mean loss of a batch and its
-            gradient with respect to the outputs; it must take `sample_weight` if weights are given. Targets have the outputs' shape if there
-            is one output; class labels stay as they are. ``nablas.autograd.as_loss`` makes one
-            of a function of Tensors, ``nablas.check_loss`` checks one.
+            gradient with respect to the outputs; it must take `sample_weight` if weights are given.
+            Targets have the outputs' shape if there is one output; class labels stay as they are.
+            ``nablas.autograd.as_loss`` makes one of a function of Tensors, ``nablas.check_loss``
+            checks one.
         batch_size, epochs : int
         shuffle : bool
             Read the rows in a new random order every epoch.

@@ -149,15 +149,23 @@ class Network:
 
     def layers(self, X: ArrayLike) -> list[tuple[Array, Array]]:
         """Every layer's preactivation z and activation a, each (n, units), by the kernels."""
-        a = _data.dense(_data.as_matrix(X, self.dtype)).astype(self.dtype, copy=False)
+        a = _data.as_matrix(X, self.dtype)
         made = []
         if a.shape[1] != self.sizes[0]:
             raise ValueError(f"X: expected shape (n, {self.sizes[0]}), got {a.shape}")
         for w, b, name in zip(self.weights, self.biases, self.activations, strict=True):
-            z = kernels.dense_forward(a, np.vstack([b, w]))
+            z = self._preactivation(a, np.vstack([b, w]))
             a = kernels.softmax(z) if name == "softmax" else kernels.activate(z, name)
             made.append((z, a))
         return made
+
+    def _preactivation(self, x: Any, weights: Array) -> Array:
+        """``x W + b``, row 0 of `weights` the bias; x may be sparse."""
+        if not _data.is_sparse(x):
+            return kernels.dense_forward(x.astype(self.dtype, copy=False), weights)
+        layer = Engine((len(weights) - 1, weights.shape[1]), ("identity",), self.dtype)
+        layer.parameters[:] = weights.ravel()
+        return layer.forward(x)
 
     def predict(self, X: ArrayLike) -> Array:
         """Classes or values.
