@@ -172,7 +172,8 @@ void Pass<T>::gather(const Section<T>& section, const Network<T>& network, const
   for (int64 i = own.begin; i < own.end; ++i) {
     const int64 from = data.row(block.rows.begin + i);
     if (data.labels != nullptr)
-      std::copy_n(data.labels + from * data.label_columns, data.label_columns, labels_.data() + i * data.label_columns);
+      for (int64 g = 0; g < data.label_columns; ++g)
+        labels_.data()[i * data.label_columns + g] = data.labels[from * data.label_columns + g];
     if (data.weights != nullptr) weights_[i] = data.weights[from];
     if (data.targets != nullptr) std::copy_n(data.targets + from * outputs, outputs, targets_ + i * outputs);
   }
