@@ -83,17 +83,31 @@ NABLAS_INLINE VI lane_numbers() { return lane_numbers(std::make_index_sequence<l
 // The first `count` lanes of v, the remaining lanes of `rest`.
 NABLAS_INLINE V keep_part(V v, int64 count, V rest) { return lane_numbers() < static_cast<I>(count) ? v : rest; }
 
-// a0 b0 a1 b1 ... from the lower or the upper halves of a and b.
-template <std::size_t... i>
-NABLAS_INLINE V interleave_low(V a, V b, std::index_sequence<i...>) {
-  return __builtin_shufflevector(a, b, (i / 2 + (i % 2) * lanes)...);
+// Lanes of 16 bytes, within which every instruction set interleaves two vectors by one instruction.
+constexpr int group_lanes = 16 / sizeof(T);
+
+// a0 b0 a1 b1 ... from the lower or the upper half of each 16 bytes of a and b.
+template <int half, std::size_t... i>
+NABLAS_INLINE V interleave(V a, V b, std::index_sequence<i...>) {
+  constexpr int group = group_lanes;
+  return __builtin_shufflevector(a, b, (i / group * group + half * (group / 2) + i % group / 2 + (i % 2) * lanes)...);
 }
-template <std::size_t... i>
-NABLAS_INLINE V interleave_high(V a, V b, std::index_sequence<i...>) {
-  return __builtin_shufflevector(a, b, (lanes / 2 + i / 2 + (i % 2) * lanes)...);
+template <int half>
+NABLAS_INLINE V interleave(V a, V b) {
+  return interleave<half>(a, b, std::make_index_sequence<lanes>{});
 }
-NABLAS_INLINE V interleave_low(V a, V b) { return interleave_low(a, b, std::make_index_sequence<lanes>{}); }
-NABLAS_INLINE V interleave_high(V a, V b) { return interleave_high(a, b, std::make_index_sequence<lanes>{}); }
+
+// Of two rows of blocks of `size` lanes, the blocks with even number (half 0) or odd number (half 1): a's and b's in
+// turn.
+template <int half, int size, std::size_t... i>
+NABLAS_INLINE V exchange(V a, V b, std::index_sequence<i...>) {
+  return __builtin_shufflevector(a, b,
+                                 (i / (2 * size) * (2 * size) + half * size + i % size + (i / size % 2) * lanes)...);
+}
+template <int half, int size>
+NABLAS_INLINE V exchange(V a, V b) {
+  return exchange<half, size>(a, b, std::make_index_sequence<lanes>{});
+}
 
 // Lane i of the result is lane (i + distance) % lanes of v.
 template <int distance, std::size_t... i>

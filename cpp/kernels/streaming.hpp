@@ -36,29 +36,41 @@ bool repays_streaming(const Gemm<T>& g, int64 rows, int64 columns) {
   return rows <= few_rows && (g.b_cs == 1 || g.b_rs == 1) && g.depth * columns >= streamed_elements;
 }
 
-// c += a B for contiguous columns of B (b_rs == 1): `lanes` columns at a time, transposed in registers.
-void stream_columns_of_b(const T* a, int64 a_cs, const T* b, int64 b_cs, int64 depth, int64 columns, T* c) {
-  for (int64 j = 0; j < columns; j += lanes) {
-    const int64 width = at_most(columns - j, lanes);
-    V sum = load_part(c + j, width);
-    for (int64 p = 0; p < depth; p += lanes) {
-      const int64 steps = at_most(depth - p, lanes);
-      const T* from = b + p + j * b_cs;
+// Blocks of `lanes` columns whose sums grow side by side: the sum of one waits for the latency of each addition.
+constexpr int stream_blocks = 2;
+
+// c += a B for contiguous columns of B (b_rs == 1), `width` of them in Q blocks (only the last may be partial); blocks
+// of lanes x lanes are transposed in registers.
+template <int Q>
+NABLAS_INLINE void stream_columns_of_b(const T* a, int64 a_cs, const T* b, int64 b_cs, int64 depth, int64 width, T* c) {
+  const int64 last = width - (Q - 1) * lanes;
+  V sum[Q];
+  repeat<Q>([&](auto q) NABLAS_LAMBDA { sum[q] = load_part(c + q * lanes, q == Q - 1 ? last : lanes); });
+  for (int64 p = 0; p < depth; p += lanes) {
+    const int64 steps = at_most(depth - p, lanes);
+    repeat<Q>([&](auto q) NABLAS_LAMBDA {
+      const T* const from = b + p + q * lanes * b_cs;
       V x[lanes];
-      if (width == lanes && steps == lanes) {
-#pragma GCC unroll 16
-        for (int r = 0; r < lanes; ++r) x[r] = load(from + r * b_cs);
+      if (steps == lanes && (q < Q - 1 || last == lanes)) {
+        repeat<lanes>([&](auto r) NABLAS_LAMBDA { x[r] = load(from + r * b_cs); });
         transpose(x);
-#pragma GCC unroll 16
-        for (int q = 0; q < lanes; ++q) sum += a[(p + q) * a_cs] * x[q];
+        repeat<lanes>([&](auto k) NABLAS_LAMBDA { sum[q] += a[(p + k) * a_cs] * x[k]; });
       } else {
-        for (int r = 0; r < lanes; ++r) x[r] = r < width ? load_part(from + r * b_cs, steps) : V{};
+        const int64 used = q < Q - 1 ? lanes : last;
+        for (int64 r = 0; r < lanes; ++r) x[r] = r < used ? load_part(from + r * b_cs, steps) : V{};
         transpose(x);
-        for (int q = 0; q < steps; ++q) sum += a[(p + q) * a_cs] * x[q];
+        for (int64 k = 0; k < steps; ++k) sum[q] += a[(p + k) * a_cs] * x[k];
       }
-    }
-    store_part(c + j, sum, width);
+    });
   }
+  repeat<Q>([&](auto q) NABLAS_LAMBDA { store_part(c + q * lanes, sum[q], q == Q - 1 ? last : lanes); });
+}
+void stream_columns_of_b(const T* a, int64 a_cs, const T* b, int64 b_cs, int64 depth, int64 columns, T* c) {
+  int64 j = 0;
+  for (; j + stream_blocks * lanes <= columns; j += stream_blocks * lanes)
+    stream_columns_of_b<stream_blocks>(a, a_cs, b + j * b_cs, b_cs, depth, stream_blocks * lanes, c + j);
+  for (; j < columns; j += lanes)
+    stream_columns_of_b<1>(a, a_cs, b + j * b_cs, b_cs, depth, at_most(columns - j, lanes), c + j);
 }
 // R rows of C over D steps of the depth: c = start + a b, or c += a b if `start` is null.
 template <int R, int D>

@@ -15,6 +15,14 @@ constexpr int64 block_rows = 16 * loss_rows;
 // Parts of a thread, where there are as many blocks: what a thread that loses its processor holds up.
 constexpr int most_parts_each = 4;
 
+// Memory of the calling thread, kept between calls unless it is large.
+template <class T>
+struct Scratch {
+  std::vector<Pass<T>> passes;  // one for each thread of the team
+  std::vector<Stage> stages;
+};
+constexpr int64 kept_bytes = 1 << 23;
+
 // The stages of `arguments` for every block of the rows `all`; before(arguments) sets what depends on the block, and
 // after(pass, block) reads its results.
 template <class T, class Before, class After>
@@ -26,10 +34,12 @@ void for_each_block(const Network<T>& network, const Samples<T>& data, Range all
   const int64 block = std::max<int64>(1, std::min(block_rows, (each + loss_rows - 1) / loss_rows * loss_rows));
   const int64 blocks = std::max<int64>(1, (rows + block - 1) / block);
   threads = static_cast<int>(std::min<int64>(threads, blocks));
-  std::vector<Pass<T>> passes(threads);
-  for (Pass<T>& pass : passes)
-    pass.prepare(network, data, purpose, Dropout{}, std::min(block, std::max<int64>(rows, 1)), 1);
-  std::vector<Stage> stages;
+  static thread_local Scratch<T> scratch;
+  std::vector<Pass<T>>& passes = scratch.passes;
+  std::vector<Stage>& stages = scratch.stages;
+  if (passes.size() < static_cast<std::size_t>(threads)) passes.resize(threads);
+  for (int i = 0; i < threads; ++i)
+    passes[i].prepare(network, data, purpose, Dropout{}, std::min(block, std::max<int64>(rows, 1)), 1);
   passes[0].list_stages(network, purpose, arguments.output, arguments.dropout, stages);
   const auto work = [&](const Team& team) {
     const Range own = team.share(rows, block);
@@ -45,6 +55,7 @@ void for_each_block(const Network<T>& network, const Samples<T>& data, Range all
     }
   };
   parallel(threads, work, Use::network, static_cast<int>(std::min<int64>(most_parts_each, blocks / threads)));
+  if (passes[0].bytes() * threads > kept_bytes) passes.clear();
 }
 
 }  // namespace

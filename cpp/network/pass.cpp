@@ -1,7 +1,6 @@
 #include "network/pass.hpp"
 
 #include <algorithm>
-#include <utility>
 
 #include "network/dispatch.hpp"
 
@@ -25,10 +24,10 @@ void Pass<T>::prepare(const Network<T>& network, const Samples<T>& data, Purpose
   sparse_ = data.sparse != nullptr && dropout.rate(0) == 0 && !copies;
   const std::size_t count = network.layers.size();
   int64 used = 0;
-  std::vector<std::pair<T**, int64>> places;
+  places_.clear();
   const auto place = [&](T*& pointer, int64 columns) {
     constexpr int64 line = buffer_alignment / sizeof(T);
-    places.push_back({&pointer, used});
+    places_.push_back({&pointer, used});
     used += (rows * columns + line - 1) / line * line;
   };
   const int64 outputs = network.outputs();
@@ -59,7 +58,7 @@ void Pass<T>::prepare(const Network<T>& network, const Samples<T>& data, Purpose
     losses_.reserve((rows + loss_rows - 1) / loss_rows);
   }
   arena_.reserve(used);
-  for (const auto& [pointer, offset] : places) *pointer = arena_.data() + offset;
+  for (const auto& [pointer, offset] : places_) *pointer = arena_.data() + offset;
   if (purpose != Purpose::gradient)
     for (std::size_t l = 2; l < count; ++l) activations_[l] = activations_[l - 2];
   workspaces_.reserve(threads, kernel_->gemm_workspace);

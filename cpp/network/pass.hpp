@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "network/network.hpp"
@@ -133,6 +134,8 @@ class Pass {
                 Ready ready);
 
   const T* output() const { return activations_.back(); }
+  // Of the arrays with one entry a row and unit.
+  int64 bytes() const { return arena_.size() * static_cast<int64>(sizeof(T)); }
   // Sum of the weighted losses of all the block's rows, in order.
   double loss_sum(int64 rows) const;
   void copy_losses(int64 rows, double* out) const {
@@ -160,6 +163,7 @@ class Pass {
   double operations_ = 0;                                     // multiply-adds of one forward pass of one sample
   bool sparse_ = false;                                       // the first layer takes sparse rows
   Buffer<T> arena_;                                           // memory of the T* below
+  std::vector<std::pair<T**, int64>> places_;                 // their offsets, while `prepare` sets them
   T *x_ = nullptr, *targets_ = nullptr, *weights_ = nullptr;  // gathered
   std::vector<T*> activations_;     // a of each layer; two alternating buffers unless Purpose::gradient
   std::vector<T*> preactivations_;  // z of the layers whose slope needs it
