@@ -73,13 +73,13 @@ TileFunction tile_function(int64 rows, int64 vectors, bool packed, Edge edge) {
 }
 // Whether packing A is faster: a panel of A is read once for every panel of B. With unit row stride (a_rs == 1) A is
 // packed by whole vectors, so fewer panels suffice.
-bool repays_packing_a(const Gemm<T>& g, int64 panels) { return panels >= (g.a_rs == 1 ? 3 : 6); }
+bool repays_packing_a(const Gemm<T>& g, int64 panels) { return panels >= (g.a_rs == 1 ? 3 : panels_to_pack_a); }
 // Whether packing B is faster: a panel of B is read once for every tile of rows. A small B stays in cache unpacked;
 // from a row stride of half a page on, the rows of a panel lie on many pages.
 bool repays_packing_b(const Gemm<T>& g, int64 rows, int64 columns) {
   constexpr int64 page = 4096 / sizeof(T), small = (1 << 18) / sizeof(T);
   return g.b_cs != 1 || (!has_masked_loads && columns % lanes != 0) ||
-         (rows > 4 * tile_rows && g.depth * columns > small) || (g.b_rs >= page / 2 && columns > 2 * tile_columns);
+         (rows > rows_to_pack_b && g.depth * columns > small) || (g.b_rs >= page / 2 && columns > 2 * tile_columns);
 }
 
 // A block of C's rows and columns, and of the depth: `depth` steps from p0 on. Packed operands, or null where they are

@@ -21,6 +21,13 @@ constexpr int tile_rows = 12;  // 24 + 3 of 32 registers
 constexpr int tile_rows = 4;  // 8 + 3 of 16 registers, and one for the product before its addition
 #endif
 
+// Packing A, whose rows are contiguous, is faster from so many panels of B on; packing a large B beyond so many rows.
+#if NABLAS_VECTOR_BYTES == 32
+constexpr int64 panels_to_pack_a = 9, rows_to_pack_b = 48;
+#else
+constexpr int64 panels_to_pack_a = 6, rows_to_pack_b = 4 * tile_rows;
+#endif
+
 // From AVX2 on, a masked load costs as much as a whole one.
 constexpr bool has_masked_loads = NABLAS_VECTOR_BYTES >= 32;
 
