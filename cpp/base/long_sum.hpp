@@ -21,6 +21,17 @@ class LongSum {
   }
   void reset() { block_ = 0, terms_ = 0; }
 
+  // A sum of `terms` terms as `numbers(terms)` numbers, from which it goes on.
+  static int numbers(int64 terms) { return 1 + sums_of(terms / longest_sum); }
+  void write(double* to) const {
+    *to++ = block_;
+    for (int i = 0; i < sums_of(terms_ / longest_sum); ++i) *to++ = partial_[i];
+  }
+  void read(const double* from, int64 terms) {
+    block_ = *from++, terms_ = terms;
+    for (int i = 0; i < sums_of(terms / longest_sum); ++i) partial_[i] = *from++;
+  }
+
   // Sums in `partial_` after so many blocks: each is of twice as many blocks as the next, or more.
   static int sums_of(int64 blocks) {
     int sums = 0;

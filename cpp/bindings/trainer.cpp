@@ -41,6 +41,22 @@ struct PyTrainer {
   Buffer<int64> order;
 };
 
+// Where an epoch stands between two batches: (rows, sums). None: at its beginning.
+void read_position(py::handle position, int64 rows, int64 batch, EpochState& state) {
+  if (position.is_none()) return;
+  const auto [done, given] = position.cast<std::pair<int64, py::array>>();
+  if (done < 1 || done >= rows || done % batch != 0)
+    value_error("position", "rows of whole batches, fewer than all", std::to_string(done));
+  const int64 steps = done / batch;
+  state.read(Input<double>(given, "position").expect({EpochState::numbers(steps)}, "position").data(), steps, done);
+}
+
+py::array_t<double> sums_of(const EpochState& state) {
+  py::array_t<double> sums(EpochState::numbers(state.step));
+  state.write(sums.mutable_data());
+  return sums;
+}
+
 template <class T>
 const Adjustment& checked(const Adjustment& adjustment) {
   check_finite_scalar(adjustment.l1, "l1");
@@ -52,11 +68,14 @@ const Adjustment& checked(const Adjustment& adjustment) {
   return adjustment;
 }
 
+// Calls on_rows(rows done) after every slice and on_batch(rows done, sums) between two batches; with `on_batch`, a slice
+// that ends within a batch is followed by short ones up to the batch's end. `position`: where to go on.
 template <class T>
 py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::array_t<double, py::array::c_style>& rates,
                     int64 batch, bool shuffle, std::uint64_t seed, std::uint32_t epoch,
                     const std::vector<double>& dropout_rates, double l1, double l2, double clip_norm,
-                    py::handle on_rows, bool by_batch, double mean_weight, bool bias) {
+                    py::handle on_rows, bool by_batch, double mean_weight, bool bias, py::handle position,
+                    py::handle on_batch, double slice) {
   Samples<T> data = dataset.data;
   const int64 rows = data.x.rows;
   if (rows < 1) value_error("X", "at least one row", "0 rows");
@@ -69,6 +88,7 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
   const Dropout dropout = self.dropout(dropout_rates, seed);
   const auto start = std::chrono::steady_clock::now();
   EpochState state;
+  read_position(position, rows, batch, state);
   const double* const rate_data = rates.data();
   {
     GilReleased release;
@@ -82,15 +102,20 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
       data.order = self.order.data();
     }
   }
+  slice = std::min(slice, seconds_between_signals);
+  bool within_batch = false;
   for (bool done = false; !done;) {
     {
       const GilReleased release;
       const std::lock_guard<Lock> lock(self.network.lock);
-      done = self.trainer->run_epoch(data, objective, adjustment, batch, rate_data, dropout, seconds_between_signals,
-                                     state);
+      const double seconds = within_batch ? 0.0 : slice;
+      done = self.trainer->run_epoch(data, objective, adjustment, batch, rate_data, dropout, seconds, state);
     }
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     if (!on_rows.is_none()) on_rows(state.next_row);
+    if (done || on_batch.is_none()) continue;
+    within_batch = state.next_row != state.step * batch;
+    if (!within_batch) on_batch(state.next_row, sums_of(state));
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (!state.finite) return py::make_tuple(state.batch_loss.total(), 0.0, false, seconds);
@@ -148,7 +173,8 @@ void bind(py::module_& m, const std::string& suffix) {
            py::arg("optimizer"), py::arg("hyperparameters"))
       .def("run_epoch", &run_epoch<T>, py::arg("data"), py::arg("rates"), py::arg("batch_size"), py::arg("shuffle"),
            py::arg("seed"), py::arg("epoch"), py::arg("dropout"), py::arg("l1"), py::arg("l2"), py::arg("clip_norm"),
-           py::arg("on_rows"), py::arg("by_batch"), py::arg("mean_weight"), py::arg("bias"))
+           py::arg("on_rows"), py::arg("by_batch"), py::arg("mean_weight"), py::arg("bias"), py::arg("position"),
+           py::arg("on_batch"), py::arg("slice"))
       .def("gradient", &gradient<T>, py::arg("data"), py::arg("l2"))
       .def(
           "forward_batch",

@@ -35,6 +35,18 @@ struct EpochState {
   LongSum batch_loss;  // of the current batch
   double batch_weight = 0;
   bool finite = true;  // false: a batch's loss was not finite; its update was not made
+
+  // Between two batches, after `steps` of them, as `numbers(steps)` numbers, from which the epoch goes on.
+  static int numbers(int64 steps) { return 2 + LongSum::numbers(steps); }
+  void write(double* to) const {
+    to[0] = penalties, to[1] = count;
+    loss_sum.write(to + 2);
+  }
+  void read(const double* from, int64 steps, int64 rows) {
+    penalties = from[0], count = from[1];
+    loss_sum.read(from + 2, steps);
+    step = steps, next_row = rows;
+  }
 };
 
 template <class T>

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 Rates = NDArray[np.float64]
+Sums = NDArray[np.float64]
 OnRows = Callable[[int], None]
+OnBatch = Callable[[int, Sums], None]
 
 # Loss without the penalty, penalty, whether all was finite, seconds: as the core's `run_epoch`.
 Epoch = tuple[float, float, bool, float]
@@ -64,24 +66,49 @@ class Task:
     mean_weight: float | None = None
     bias: bool = True
 
-    def epoch(self, rates: Rates, on_rows: OnRows | None) -> Epoch:
-        """Train on all rows once; `rates` has one learning rate for each batch."""
+    def epoch(
+        self,
+        rates: Rates,
+        on_rows: OnRows | None,
+        position: tuple[int, Sums] | None = None,
+        on_batch: OnBatch | None = None,
+        slice_seconds: float = math.inf,
+    ) -> Epoch:
+        """Train on all rows once.
+
+        Parameters
+        ----------
+        rates : array of shape (batches,)
+            One learning rate for each batch.
+        on_rows : function, optional
+            Called with the number of rows done, about 20 times a second.
+        position : (rows, sums), optional
+            Where to go on within the epoch: what `on_batch` was called with.
+        on_batch : function, optional
+            Called with the rows done and the sums of the batches' losses, between two batches.
+        slice_seconds : float
+            Longest time between two calls of `on_batch`, rounded up to a batch; at most 0.05.
+        """
         if not isinstance(self.loss, Loss):
-            return _batch_by_batch(self, self.loss, rates)
+            return _batch_by_batch(self, self.loss, rates, position, on_batch)
         # Positional arguments: keywords would double the time of a tiny network's epoch.
         return self.trainer.run_epoch(
             self.data, rates, self.batch_size, self.shuffle, self.seed, self.engine.epochs,
             self.dropout, self.l1, self.l2, self.clip_norm or 0.0, on_rows, self.by_batch,
-            self.mean_weight or 0.0, self.bias,
+            self.mean_weight or 0.0, self.bias, position, on_batch, slice_seconds,
         )  # fmt: skip
 
 
 class _Account:
     """An epoch's loss from its batches', computed as the core does."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, sums: Iterable[float]) -> None:
         self.task, self.start = task, time.perf_counter()
-        self.loss = self.count = self.shares = 0.0
+        self.loss, self.count, self.shares = map(float, sums)
+
+    def sums(self) -> Sums:
+        """What the account goes on from."""
+        return np.array([self.loss, self.count, self.shares])
 
     def share(self, weight: float) -> float:
         """The factor of the penalties in a batch of this weight."""
@@ -116,10 +143,19 @@ def _batches(task: Task) -> tuple[NDArray[np.int64] | None, Iterator[tuple[int, 
     return order, ((begin, min(begin + size, rows)) for begin in range(0, rows, size))
 
 
-def _batch_by_batch(task: Task, loss: LossFunction, rates: Rates) -> Epoch:
-    account, trainer = _Account(task), task.trainer
+def _batch_by_batch(
+    task: Task,
+    loss: LossFunction,
+    rates: Rates,
+    position: tuple[int, Sums] | None,
+    on_batch: OnBatch | None,
+) -> Epoch:
+    done, sums = (0, (0.0, 0.0, 0.0)) if position is None else position
+    account, trainer = _Account(task, sums), task.trainer
     order, batches = _batches(task)
     for rate, (begin, end) in zip(rates, batches, strict=True):
+        if begin < done:
+            continue
         outputs = trainer.forward_batch(task.data, begin, end, order, task.dropout, task.seed)
         rows = slice(begin, end) if order is None else order[begin:end]
         weights = None if task.weight is None else task.weight[rows]
@@ -134,4 +170,6 @@ def _batch_by_batch(task: Task, loss: LossFunction, rates: Rates) -> Epoch:
         l1, l2, limit = share * task.l1, share * task.l2, task.clip_norm or 0.0
         trainer.update(rate, l1, l2, limit, task.bias)
         account.add(value, weight, end - begin)
+        if on_batch is not None and end < task.data.rows:
+            on_batch(end, account.sums())
     return account.epoch()

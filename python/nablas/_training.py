@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
+import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,11 +15,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _checks, _data
-from ._epochs import OnRows, Rates, Task
+from ._checkpoints import Position, State, Tree, data_of, settings_of, training
+from ._epochs import Epoch, OnRows, Rates, Sums, Task
 from ._losses import Loss, LossFunction, call, resolve
 from ._progress import Report, progress_bar
 from ._registry import default_loss
-from .callbacks import AnyCallback, FitState, as_callbacks, is_true
+from ._resume import Resumed
+from .callbacks import AnyCallback, Checkpoint, FitState, as_callbacks, is_true
 from .history import History
 from .network import Network
 from .optimizers import Optimizer, as_optimizer
@@ -89,10 +93,13 @@ def validation(
     loss: Loss | LossFunction,
     classes: list[str] | None,
     each: Array | None = None,
-) -> Callable[[], tuple[float, float]] | None:
-    """A function that returns the loss, weighted as in training, and the score on the data."""
+) -> tuple[Callable[[], tuple[float, float]] | None, Tree]:
+    """A function that returns the loss, weighted as in training, and the score on the data.
+
+    And the data's fingerprint.
+    """
     if given is None:
-        return None
+        return None, {}
     if not (isinstance(given, (tuple, list)) and len(given) in (2, 3)):
         raise TypeError(
             f"validation_data: expected (X, y) or (X, y, sample_weight), got {type(given).__name__}"
@@ -112,7 +119,7 @@ def validation(
     truth: Any = y
     if net.output == "softmax" and net.classes is None and found.targets.ndim == 2:
         truth = found.targets.argmax(axis=1)  # of distributions, too
-    return lambda: (value(), net.score(found.x, truth))
+    return lambda: (value(), net.score(found.x, truth)), data_of(found, "validation_data, ")
 
 
 def dropout_rates(dropout: float | Sequence[float], hidden: int) -> list[float]:
@@ -142,18 +149,37 @@ class Fit:
     callbacks: tuple[AnyCallback, ...]
     progress: bool
     loss_scale: float = 1.0  # factor of the recorded loss, penalty excluded
+    identity: Tree | None = None  # for checkpoints to resume from; without, they hold the network
+    resumed: Resumed | None = None
+    state: State = field(init=False)
 
     def run(self) -> History:
         """All epochs; `on_fit_end` is called however they end."""
-        history = self.net.history = History(metric=self.net.metric)
+        self.state, begun = State(History(metric=self.net.metric)), False
         try:
-            self._tell("on_fit_begin")
-            bar = progress_bar(self.epochs) if self.progress else contextlib.nullcontext()
-            with bar as report:
-                self._epochs(history, report)
-        finally:
-            self._tell("on_fit_end")
-        return history
+            try:
+                self._begin()
+                begun = True
+                bar = progress_bar(self.epochs) if self.progress else contextlib.nullcontext()
+                with bar as report:
+                    self._epochs(report)
+            finally:
+                self._tell("on_fit_end")
+        except BaseException:
+            if self.resumed is not None and not begun:
+                self.resumed.kept.put_back()
+            raise
+        return self.state.history
+
+    def _begin(self) -> None:
+        self.net.history = self.state.history
+        self._tell("on_fit_begin")
+        if self.resumed is not None:
+            self.state = self.resumed.restore(self.net, self.optimizer, self.callbacks)
+            self.net.history = self.state.history
+            self.task.trainer = self.net.engine.trainer(self.optimizer)
+        if self.identity is not None and has_checkpoint(self.callbacks):
+            self._training()  # refuses a state that no file can hold
 
     def _tell(self, event: str) -> None:
         for callback in self.callbacks:
@@ -161,23 +187,21 @@ class Fit:
             if method is not None:
                 method(self.net)
 
-    def _epochs(self, history: History, report: Report | None) -> None:
-        task, rows = self.task, self.task.data.rows
-        batches = -(-rows // task.batch_size)
-        steps_before, epochs_before = task.engine.optimizer_steps
-        spanned = Plan(batches, batches * self.epochs)
-        whole = Plan(batches, batches * self.epochs, steps_before, epochs_before)
+    def _epochs(self, report: Report | None) -> None:
+        task, state, history = self.task, self.state, self.state.history
+        batches = -(-task.data.rows // task.batch_size)
+        spanned, whole = self._plans(batches)
         constant: Schedule | None = None  # the last epoch's if Constant: `rates` is reused
-        for epoch in range(self.epochs):
+        for epoch in range(len(history), len(history) if state.stopped else self.epochs):
             schedule = self.optimizer.schedule  # a callback may have set another one
             if schedule is not constant:
+                if has_checkpoint(self.callbacks):
+                    state.schedule = schedule.get_state()
                 plan = spanned if schedule.spans_fit() else whole
                 first = plan.first_step + epoch * batches
                 rates = _rates(schedule, first, batches, plan, self.net.dtype)
                 constant = schedule if type(schedule) is Constant else None
-            loss, penalty, finite, seconds = task.epoch(
-                rates, self._row_report(report, history, epoch, rows)
-            )
+            loss, penalty, finite, seconds = self._epoch(rates, report, epoch)
             value = loss * self.loss_scale + penalty
             if not finite or not math.isfinite(value):
                 task.engine.forget_optimizer()  # its states are not finite either
@@ -191,10 +215,57 @@ class Fit:
                 history.val_loss.append(val_loss)
                 history.val_score.append(val_score)
             schedule.observe((history.val_loss or history.loss)[-1])
-            if self.callbacks and self._stopped(history, epoch + 1):
+            if self.callbacks and self._stopped(epoch + 1):
                 break
         if report is not None:
             report(len(history), _summary(history))
+
+    def _plans(self, batches: int) -> tuple[Plan, Plan]:
+        """Plans of a schedule that spans this fit, and of one that goes on from earlier fits."""
+        steps, epochs = self.task.engine.optimizer_steps
+        done, position = len(self.state.history), self.state.position
+        steps -= done * batches + (position.rows // self.task.batch_size if position else 0)
+        total = batches * self.epochs
+        return Plan(batches, total), Plan(batches, total, steps, epochs - done)
+
+    def _epoch(self, rates: Rates, report: Report | None, epoch: int) -> Epoch:
+        """Train for one epoch, or what is left of it, and write the checkpoints due meanwhile."""
+        task, state = self.task, self.state
+        on_rows = self._row_report(report, state.history, epoch, task.data.rows)
+        timed = [c for c in self.callbacks if isinstance(c, Checkpoint) and c.every_seconds]
+        position, state.position = state.position, None
+        if position is None and not timed:
+            return task.epoch(rates, on_rows)
+        start, written = time.perf_counter(), 0.0
+        before = 0.0 if position is None else position.seconds
+
+        def on_batch(rows: int, sums: Sums) -> None:
+            nonlocal written
+            now = time.perf_counter()
+            state.position = Position(rows, sums, before + now - start - written)
+            for checkpoint in timed:
+                if checkpoint.is_due():
+                    checkpoint.write(self._save, epoch + 1)
+            state.position = None
+            written += time.perf_counter() - now
+
+        loss, penalty, finite, seconds = task.epoch(
+            rates,
+            on_rows,
+            None if position is None else (position.rows, position.sums),
+            on_batch if timed else None,
+            min((c.every_seconds or math.inf for c in timed), default=math.inf),
+        )
+        return loss, penalty, finite, before + seconds - written
+
+    def _training(self) -> Tree | None:
+        """What a checkpoint holds beside the network."""
+        if self.identity is None:
+            return None
+        return training(self.net, self.optimizer, self.callbacks, self.identity, self.state)
+
+    def _save(self, path: str) -> None:
+        self.net._save(path, self.net.extra, self._training())
 
     def _row_report(
         self, report: Report | None, history: History, epoch: int, rows: int
@@ -204,13 +275,22 @@ class Fit:
         text = _summary(history)
         return lambda done: report(epoch + done / rows, text)
 
-    def _stopped(self, history: History, epoch: int) -> bool:
-        state = FitState(self.net, epoch, history)
+    def _stopped(self, epoch: int) -> bool:
+        state = FitState(self.net, epoch, self.state.history)
+        state._save, state._later, state._last = self._save, [], epoch == self.epochs
         for callback in self.callbacks:
             answer = callback(state)
             if answer is not None and is_true(answer):
                 state.stop = True
+        self.state.stopped = state.stop
+        for action in state._later:
+            action()
         return state.stop
+
+
+def has_checkpoint(callbacks: Sequence[AnyCallback]) -> bool:
+    """Whether one of the callbacks writes checkpoints."""
+    return any(isinstance(callback, Checkpoint) for callback in callbacks)
 
 
 def _divergence(net: Network, task: Task, loss: float, penalty: float, epoch: int) -> str:
@@ -250,19 +330,37 @@ def make_fit(
     validation_data: Sequence[Any] | None,
     sample_weight: ArrayLike | None,
     class_weight: Any,
+    optimizer: Optimizer,
+    resume: str | os.PathLike[str] | None,
     **settings: Any,
 ) -> Fit:
     """Check the arguments of `MLP.fit` and build a `Fit`; sets `net.classes`."""
     found = prepare(net, X, y, sample_weight, loss, None, class_weight)
     check_rows_to_train(net, found.x)
-    validated = validation(net, validation_data, found.loss, found.classes, found.each)
+    validated, fingerprint = validation(
+        net, validation_data, found.loss, found.classes, found.each
+    )
     data = {
         "data": found.data,
         "targets": found.targets,
         "weight": found.weight,
         "loss": found.loss,
     }
-    fit = assemble(net, data, validated, **settings)
+    resumed = None if resume is None else Resumed(resume, net, optimizer)
+    if resumed is not None and settings["seed"] is None:
+        settings["seed"] = resumed.seed
+    try:
+        fit = assemble(net, data, validated, optimizer=optimizer, **settings)
+        if resumed is not None or has_checkpoint(fit.callbacks):
+            fit.identity = settings_of(net, fit.task, optimizer, fit.callbacks, fit.epochs)
+            fit.identity |= data_of(found) | fingerprint
+        if resumed is not None:
+            resumed.check(fit.identity or {}, fit.task, optimizer, fit.epochs)
+            fit.resumed = resumed
+    except BaseException:
+        if resumed is not None:
+            resumed.kept.put_back()
+        raise
     net.classes = found.classes
     return fit
 

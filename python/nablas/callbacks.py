@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +40,10 @@ class FitState:
     epoch: int
     history: History
     stop: bool = False
+    # Of the fit: writes a checkpoint; what is called once all callbacks have been; the last epoch.
+    _save: Callable[[str], None] | None = field(default=None, init=False, repr=False)
+    _later: list[Callable[[], None]] | None = field(default=None, init=False, repr=False)
+    _last: bool = field(default=False, init=False, repr=False)
 
 
 class Callback:
@@ -64,11 +70,15 @@ class Callback:
         """Called once at the end, also after an interrupt or an error."""
 
     def get_state(self) -> dict[str, Any]:
-        """What a checkpoint must hold to continue: JSON values and arrays."""
+        """What a checkpoint must hold to go on: JSON values and arrays of numbers.
+
+        Called when all callbacks of an epoch have been. Whatever changes during a fit belongs here;
+        a callback that returns nothing begins anew where a fit is resumed.
+        """
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Continue from what `get_state` returned."""
+        """Go on from what `get_state` returned; called after `on_fit_begin` in a resumed fit."""
 
     def __call__(self, state: FitState) -> Any:
         """`on_epoch_end`."""
@@ -123,6 +133,11 @@ def _worst(monitor: str) -> float:
     return -math.inf if monitor == "val_score" else math.inf
 
 
+def _checked_best(value: Any) -> float:
+    """A best value read from a file: a number, infinite before the first one."""
+    return value if value in (-math.inf, math.inf) else _checks.number("best", value)
+
+
 class EarlyStopping(Callback):
     """End the fit when a loss has not improved for some epochs.
 
@@ -156,6 +171,7 @@ class EarlyStopping(Callback):
         """Reset `best` and `best_epoch`."""
         self.best, self.best_epoch = _worst(self.monitor), 0
         self._weights: NDArray[Any] | None = None
+        self._like = None if net is None else net.parameters
 
     def on_epoch_end(self, state: FitState) -> None:
         """Compare this epoch with the best."""
@@ -171,52 +187,143 @@ class EarlyStopping(Callback):
         """Restore the best weights."""
         if self._weights is not None:
             net.parameters[:] = self._weights
-            self._weights = None
+        self._weights = self._like = None
+
+    def _settings(self) -> dict[str, Any]:
+        names = ("patience", "min_delta", "monitor", "restore_best")
+        return {name: getattr(self, name) for name in names}
+
+    def get_state(self) -> dict[str, Any]:
+        """The best epoch and its weights, and the settings."""
+        best = {"best": self.best, "best_epoch": self.best_epoch, "weights": self._weights}
+        return {**self._settings(), **best}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """As `Callback.set_state`; ValueError for other settings."""
+        for name, value in self._settings().items():
+            if state[name] != value:
+                raise ValueError(f"EarlyStopping, {name}: expected {state[name]!r}, got {value!r}")
+        best, weights = _checked_best(state["best"]), state["weights"]
+        best_epoch = _checks.integer("best_epoch", state["best_epoch"], 0)
+        if weights is not None and self._like is not None:
+            weights = _checks.plain_array("weights", weights)
+            if (weights.shape, weights.dtype) != (self._like.shape, self._like.dtype):
+                raise ValueError(f"weights: expected {self._like.size}, got {weights.shape}")
+            if not np.isfinite(weights).all():
+                raise ValueError("weights: expected finite values")
+        self.best, self.best_epoch, self._weights = best, best_epoch, weights
 
 
 class Checkpoint(Callback):
-    """Save the network after every epoch, or after every best one.
+    """Write checkpoints: model files from which `MLP.fit` can be resumed.
 
-    A file holds the weights, and what `MLP.save` says; not the states of the optimizer and of the
-    schedule. Training that goes on from it begins these anew.
+    ``fit(..., resume=path)`` goes on from such a file as if it had never stopped, to the same bits.
+    `MLP.load` reads its network. The file is replaced at once or not at all. An estimator of
+    ``nablas.sklearn`` writes the network alone.
 
     Parameters
     ----------
     path : str or path
-        "{epoch}" in it is replaced by the epoch's number.
+        "{epoch}" in it is replaced by the number of the epoch, also of one in progress.
     monitor : str, optional
-        Save only when this history entry ("val_loss", "val_score" or "loss") is better than at
-        every earlier save.
-    every : int
-        Save only in epochs that are a multiple of it.
+        Write only when this history entry ("val_loss", "val_score" or "loss") is better than at
+        every earlier epoch that `every` takes.
+    every : int, optional
+        Write after epochs that are a multiple of it. Default: 1, or none with `every_seconds`.
+    every_seconds : float, optional
+        Write when so much time has passed since the last time, also within an epoch, between two
+        batches. Not together with `monitor`.
+    keep : int, optional
+        Keep the last files only, with "{epoch}" in `path`. Default: all.
+
+    Notes
+    -----
+    Without `monitor`, a file is also written at the end of a fit. What is written after an epoch is
+    the state when all callbacks have been called, those after this one included.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, monitor: str | None = None, every: int = 1
+        self,
+        path: str | os.PathLike[str],
+        *,
+        monitor: str | None = None,
+        every: int | None = None,
+        every_seconds: float | None = None,
+        keep: int | None = None,
     ) -> None:
-        self.path, self.every = _checks.path("path", path), _checks.integer("every", every, 1)
+        self.path = _checks.path("path", path)
         self.monitor = None if monitor is None else _checks.choice("monitor", monitor, MONITORS)
+        self.every = None if every is None else _checks.integer("every", every, 1)
+        self.every_seconds = self.keep = None
+        if every_seconds is not None:
+            self.every_seconds = _checks.number("every_seconds", every_seconds, above=0)
+            if monitor is not None:
+                raise ValueError(f"every_seconds: expected None with monitor, got {every_seconds}")
+        elif every is None:
+            self.every = 1
+        if keep is not None:
+            self.keep = _checks.integer("keep", keep, 1)
+            if keep > 1 and "{epoch}" not in self.path:
+                raise ValueError(f"keep: expected 1 with a path without {{epoch}}, got {keep}")
         self.on_fit_begin()
 
     def on_fit_begin(self, net: Network | None = None) -> None:
         """Reset the best value; OSError if the file cannot be written."""
         self.best = _worst(self.monitor or "loss")
+        self._files: list[int] = []  # epochs in the names of those written
+        self._wait()
         if net is not None:
-            _files.check(self._path(self.every))
+            _files.check(self._path(self.every or 1))
+
+    def _wait(self) -> None:
+        self._due = time.monotonic() + (self.every_seconds or math.inf)
+
+    def is_due(self) -> bool:
+        """Whether `every_seconds` have passed since the last file."""
+        return time.monotonic() >= self._due
 
     def _path(self, epoch: int) -> str:
         return self.path.replace("{epoch}", str(epoch))
 
     def on_epoch_end(self, state: FitState) -> None:
-        """Save, subject to `every` and `monitor`."""
-        if state.epoch % self.every:
-            return
-        if self.monitor is not None:
+        """Write when all callbacks have been called, subject to the settings."""
+        wanted = (self.every is not None and state.epoch % self.every == 0) or self.is_due()
+        if wanted and self.monitor is not None:
             value = state.history[self.monitor][-1]
-            if not _better(self.monitor, value, self.best):
-                return
-            self.best = value
-        state.net.save(self._path(state.epoch))
+            wanted = _better(self.monitor, value, self.best)
+            self.best = value if wanted else self.best
+
+        def finish() -> None:
+            if wanted or (self.monitor is None and (state.stop or state._last)):
+                self.write(state._save or state.net.save, state.epoch)
+
+        if state._later is None:
+            finish()
+        else:
+            state._later.append(finish)
+
+    def write(self, save: Callable[[str], Any], epoch: int) -> None:
+        """Write a file by `save(path)`, then remove those that need not be kept."""
+        path = self._path(epoch)
+        self._files = [*(e for e in self._files if self._path(e) != path), epoch]
+        save(path)
+        self._wait()
+        while self.keep is not None and len(self._files) > self.keep:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path(self._files[0]))
+            del self._files[0]
+
+    def get_state(self) -> dict[str, Any]:
+        """The best value and the epochs of the files."""
+        names = {"path": self.path, "monitor": self.monitor}
+        return {**names, "best": self.best, "files": self._files}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """As `Callback.set_state`; nothing for a state of other files."""
+        if (state["path"], state["monitor"]) == (self.path, self.monitor):
+            files = _checks.items("files", state["files"], "a list")
+            files = [_checks.integer("files", epoch, 1) for epoch in files]
+            self.best, self._files = _checked_best(state["best"]), files
 
 
 __all__ = ["Callback", "Checkpoint", "EarlyStopping", "FitState"]

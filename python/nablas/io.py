@@ -2,7 +2,8 @@
 
 Loading runs no code. Tensors are ``layers.<l>.weight`` (inputs, outputs) and ``layers.<l>.bias``.
 The metadata's "nablas" is the specification, "sha256" the checksum of it and of all tensors. Files
-of format 1 may lack the checksum.
+of format 1 may lack the checksum. A checkpoint is of format 3: its specification's "training" holds
+the state of a training, and its arrays are tensors ``training.<i>``.
 """
 
 from __future__ import annotations
@@ -21,9 +22,15 @@ from . import _checks, _files
 from ._optional import require
 from ._registry import ACTIVATIONS
 
-FORMAT = 2
+FORMAT, CHECKPOINT_FORMAT = 2, 3
 LONGEST_REASON = 300  # letters of an error, which may quote what is in the file
 KEY, CHECKSUM = "nablas", "sha256"
+TENSOR = "tensor"  # the only key of an object that stands for an array
+KINDS = {"bool": "BOOL", "float16": "F16", "float32": "F32", "float64": "F64"} | {
+    f"{sign}int{bits}": f"{sign or 'i'}{bits}".upper()
+    for sign in ("", "u")
+    for bits in (8, 16, 32, 64)
+}
 __all__ = ["load", "save"]
 
 
@@ -31,6 +38,7 @@ def save(
     path: str | os.PathLike[str],
     specification: dict[str, Any],
     layers: Sequence[tuple[NDArray[Any], NDArray[Any]]],
+    training: dict[str, Any] | None = None,
 ) -> None:
     """Write a model file.
 
@@ -42,6 +50,8 @@ def save(
         Anything JSON can hold; with "sizes" and "dtype" of the layers.
     layers : sequence of (weights, bias)
         Arrays of shapes (inputs, outputs) and (outputs,).
+    training : dict, optional
+        The state of a training: nested dicts and lists of JSON values and of arrays of numbers.
     """
     path = _checks.path("path", path)
     if not isinstance(specification, dict):
@@ -59,7 +69,11 @@ def save(
             tensors[f"layers.{i}.{kind}"] = np.ascontiguousarray(found, dtype)
     for name, tensor in tensors.items():
         _check_finite(name, tensor)
-    text = json.dumps({"format": FORMAT, **specification})
+    version = FORMAT
+    if training is not None:
+        state = packed(training, tensors, "training")
+        version, specification = CHECKPOINT_FORMAT, {**specification, "training": state}
+    text = json.dumps({"format": version, **specification})
     beginning = _header({KEY: text, CHECKSUM: _checksum(text, tensors)}, tensors)
 
     def write_to(temporary: str) -> None:
@@ -69,6 +83,40 @@ def save(
                 file.write(tensor.reshape(-1).view(np.uint8).data)
 
     _files.write(path, write_to)
+
+
+def packed(value: Any, tensors: dict[str, NDArray[Any]], name: str) -> Any:
+    """`value` as JSON can hold it; its arrays go to `tensors`. TypeError for anything else."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, (np.bool_, np.integer, int)):
+        return bool(value) if isinstance(value, np.bool_) else int(value)
+    if isinstance(value, (float, np.floating)):
+        return float(value)
+    if isinstance(value, np.ndarray) and value.dtype.name in KINDS:
+        tensor = f"training.{sum(key.startswith('training.') for key in tensors)}"
+        tensors[tensor] = np.asarray(value, value.dtype.newbyteorder("="), order="C")
+        return {TENSOR: tensor}
+    if isinstance(value, dict) and TENSOR not in value and all(isinstance(k, str) for k in value):
+        return {k: packed(inner, tensors, f"{name}.{k}") for k, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [packed(inner, tensors, f"{name}[{i}]") for i, inner in enumerate(value)]
+    raise TypeError(f"{name}: expected JSON values and arrays of numbers, got {value!r:.60}")
+
+
+def _unpacked(value: Any, tensors: dict[str, NDArray[Any]], file: Any) -> Any:
+    """The inverse of `packed`; `tensors` gets the arrays read."""
+    if isinstance(value, list):
+        return [_unpacked(inner, tensors, file) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    if TENSOR not in value:
+        return {k: _unpacked(inner, tensors, file) for k, inner in value.items()}
+    name = value[TENSOR]
+    if len(value) > 1 or not (isinstance(name, str) and name.startswith("training.")):
+        raise ValueError(f"training: expected the name of a tensor, got {value!r:.60}")
+    tensors[name] = found = file.get_tensor(name)
+    return found
 
 
 def _header(metadata: dict[str, str], tensors: dict[str, NDArray[Any]]) -> bytes:
@@ -81,7 +129,7 @@ def _header(metadata: dict[str, str], tensors: dict[str, NDArray[Any]]) -> bytes
     end = 0
     for name, tensor in tensors.items():
         begin, end = end, end + tensor.nbytes
-        kind = {"float32": "F32", "float64": "F64"}[tensor.dtype.name]
+        kind = KINDS[tensor.dtype.name]
         header[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [begin, end]}
     written = json.dumps(header).encode()
     written += b" " * (-len(written) % 8)
@@ -117,6 +165,13 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], NDArray[Any]]:
     OSError
         When it cannot be read.
     """
+    return read(path)[:2]
+
+
+def read(
+    path: str | os.PathLike[str],
+) -> tuple[dict[str, Any], NDArray[Any], dict[str, Any] | None]:
+    """As `load`, and the state of a training, or None in a file that is no checkpoint."""
     safetensors = require("safetensors", "io")
     path = _checks.path("path", path)
     _files.check_regular(path)
@@ -128,15 +183,22 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], NDArray[Any]]:
             raise ValueError("it has no nablas header")
         specification = json.loads(metadata[KEY])
         version = _whole(specification, "format", 1)
-        if version > FORMAT:
+        if version > CHECKPOINT_FORMAT:
             raise ValueError(f"its format {version} is newer than this nablas")
         check_specification(specification)
-        tensors = _tensors(file, specification)
+        tensors: dict[str, NDArray[Any]] = {}
+        training = specification.pop("training", None)
+        if isinstance(training, dict) != (version == CHECKPOINT_FORMAT):
+            raise TypeError(f"training: expected an object, got {training!r:.60}")
+        layers, training = _tensors(file, specification), _unpacked(training, tensors, file)
+        tensors |= layers
+        if len(tensors) != len(file.keys()):
+            raise ValueError(f"it has {len(file.keys())} tensors, expected {len(tensors)}")
         if CHECKSUM not in metadata and version > 1:
             raise ValueError("it has no checksum")
         if metadata.get(CHECKSUM, found := _checksum(metadata[KEY], tensors)) != found:
             raise ValueError("its content does not match its checksum")
-        return specification, _flat(tensors)
+        return specification, _flat(layers), training
 
 
 @contextmanager
@@ -221,8 +283,6 @@ def _tensors(file: Any, spec: dict[str, Any]) -> dict[str, NDArray[Any]]:
                     f"{name}: expected {spec['dtype']} {shape}, got {tensor.dtype} {tensor.shape}"
                 )
             _check_finite(name, tensor)
-    if len(found) != len(file.keys()):
-        raise ValueError(f"it has {len(file.keys())} tensors, expected {len(found)}")
     return found
 
 

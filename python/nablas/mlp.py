@@ -75,6 +75,7 @@ class MLP(Network):
         dropout: float | Sequence[float] = 0.0,
         callbacks: Iterable[AnyCallback] | None = (),
         progress: bool = False,
+        resume: str | os.PathLike[str] | None = None,
     ) -> History:
         """Train by mini-batch gradient descent.
 
@@ -125,21 +126,35 @@ class MLP(Network):
         callbacks : iterable of Callbacks or of functions of a FitState
         progress : bool
             Draw a progress bar on stderr (needs rich).
+        resume : str or path, optional
+            A file that a `Checkpoint` wrote: go on from it as if the fit had never stopped, to the
+            same bits, with any number of threads. Everything else must be given as in the call that
+            wrote it; `epochs` is the total. A fit that had ended returns its history at once.
 
         Returns
         -------
         History
+            With `resume`, of all epochs.
 
         Raises
         ------
         ValueError, TypeError
-            For data or settings that do not fit; the network is unchanged.
+            For data or settings that do not fit, or, with `resume`, are not those of the file; the
+            network is unchanged.
         RuntimeError
             If the network or the optimizer is being trained by another call: in another thread, or
             around this one in a callback or a signal handler. Prediction meanwhile uses the weights
             of the last return from the core (an epoch's end, or 50 ms of one).
         FloatingPointError
             When a batch's loss is not finite. The weights before its update are kept.
+
+        Notes
+        -----
+        With `resume` the network must have the file's sizes, activations and dtype; its weights,
+        seed, counters and classes, the optimizer's states, the schedule, the history and the
+        callbacks' states come from the file. Data are compared by shape, dtype and 1,000 rows;
+        functions (losses, callbacks) by their names only, and what these remember is not in the
+        file: see `Callback.get_state`.
         """
         chosen = as_optimizer(optimizer)
         with self.engine.training(chosen):
@@ -162,6 +177,7 @@ class MLP(Network):
                 dropout=dropout,
                 callbacks=callbacks,
                 progress=progress,
+                resume=resume,
             ).run()
 
     def loss(

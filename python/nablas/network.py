@@ -264,11 +264,19 @@ class Network:
         Notes
         -----
         States of the optimizer, of schedules and of callbacks are not saved: a fit of a loaded
-        network begins them anew, and so differs from one fit of as many epochs. Pickle the network
-        together with its optimizer where it should not.
+        network begins them anew, and so differs from one fit of as many epochs. A `Checkpoint`
+        saves them during a fit.
         """
-        specification = {**self._specification(), "extra": self.extra if extra is None else extra}
-        io.save(path, specification, list(zip(self.weights, self.biases, strict=True)))
+        self._save(path, self.extra if extra is None else extra)
+
+    def _save(
+        self,
+        path: str | os.PathLike[str],
+        extra: dict[str, Any],
+        training: dict[str, Any] | None = None,
+    ) -> None:
+        specification = {**self._specification(), "extra": extra}
+        io.save(path, specification, list(zip(self.weights, self.biases, strict=True)), training)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

@@ -78,6 +78,31 @@ class Schedule:
         """Whether the schedule is defined over the whole fit."""
         return False
 
+    def get_state(self) -> dict[str, Any]:
+        """What a checkpoint holds: all attributes, JSON values or arrays of numbers."""
+        inner = {k: v.get_state() if isinstance(v, Schedule) else v for k, v in vars(self).items()}
+        return {"class": type(self).__qualname__, **inner}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `get_state` of a schedule of this class returned; else ValueError."""
+        mine = self.get_state()
+        if not isinstance(state, dict) or mine.keys() != state.keys():
+            raise ValueError(
+                f"schedule: expected the state of {type(self).__name__}, got {state!r:.60}"
+            )
+        for name, value in state.items():
+            if name == "class" and value != mine["class"]:
+                raise ValueError(f"schedule: expected {value!r:.60}, got {mine['class']!r}")
+            kinds = [isinstance(v, (int, float)) + isinstance(v, bool) for v in (mine[name], value)]
+            if kinds[0] and kinds[0] != kinds[1]:
+                raise TypeError(f"schedule, {name}: expected a number, got {value!r:.60}")
+        for name in state.keys() - {"class"}:
+            held = getattr(self, name)
+            if isinstance(held, Schedule):
+                held.set_state(state[name])
+            else:
+                setattr(self, name, state[name])
+
     def __repr__(self) -> str:
         inner = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if not k.startswith("_"))
         return f"{type(self).__name__}({inner})"
@@ -242,6 +267,13 @@ class ReduceOnPlateau(Schedule):
         self._waited += 1
         if self._waited >= self.patience:
             self._rate, self._waited = max(self._rate * self.factor, self.lowest), 0
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """As `Schedule.set_state`."""
+        super().set_state(state)
+        number("rate", self._rate, least=0), integer("waited", self._waited, 0)
+        if np.isnan(self._best):
+            raise ValueError("best: expected a number, got nan")
 
 
 def as_schedule(rate: Any) -> Schedule:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -55,6 +56,16 @@ def _positive_int(text: str) -> int:
 _positive_int.__name__ = "positive integer"
 
 
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise ValueError
+    return value
+
+
+_positive.__name__ = "positive number"
+
+
 def _train_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("source", metavar="SOURCE", help=SOURCES)
@@ -81,6 +92,18 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     )
     _table_options(parser)
     add("--out", help="write the trained model here (.safetensors)")
+    add("--checkpoint", metavar="FILE", help="write the state of the training here, to resume it")
+    add(
+        "--checkpoint-seconds",
+        type=_positive,
+        default=30.0,
+        help="time between two checkpoints (default 30)",
+    )
+    add(
+        "--resume",
+        action="store_true",
+        help="go on from --checkpoint FILE as if never stopped; begin if there is none",
+    )
     add("--json", action="store_true", help="print the results as JSON, no progress bar")
 
 

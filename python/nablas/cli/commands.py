@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from .. import _files, _threads, kernels
 from .._config import config, show_config
 from .._optional import require
-from ..callbacks import EarlyStopping
+from ..callbacks import Callback, Checkpoint, EarlyStopping
 from ..history import History
 from ..mlp import MLP
 from ..optimizers import Optimizer, as_optimizer
@@ -35,6 +36,8 @@ def train(options: argparse.Namespace) -> None:
     """``nablas train``."""
     if options.out:
         _files.check(options.out)
+    if options.resume and not options.checkpoint:
+        raise ValueError("--resume: expected --checkpoint with the file to go on from")
     if options.threads is not None:
         _threads.set_num_threads(options.threads)
     frame, target = tables.read(options.source, options.target, _format(options))
@@ -58,9 +61,8 @@ def train(options: argparse.Namespace) -> None:
         if len(order)
     }
     net = _network(preprocessor, options)
+    net.extra = {"preprocessing": preprocessor.to_json()}
     validation = data.get("validation")
-    patience = _patience(options, len(data["train"][0]))
-    stopping = patience > 0 and validation is not None
     start = time.perf_counter()
     history, interrupted = _fit(
         net,
@@ -71,12 +73,13 @@ def train(options: argparse.Namespace) -> None:
         validation_data=validation,
         l2=options.l2,
         dropout=options.dropout,
-        callbacks=[EarlyStopping(patience)] if stopping else [],
+        callbacks=_callbacks(options, len(data["train"][0]), validation is not None),
         progress=not options.json,
+        resume=_resumed(options),
     )
     seconds = time.perf_counter() - start
     if options.out:
-        net.save(options.out, extra={"preprocessing": preprocessor.to_json()})
+        net.save(options.out)
     result = {
         "source": options.source,
         "network": repr(net),
@@ -263,6 +266,25 @@ def _patience(options: argparse.Namespace, rows: int) -> int:
         return int(options.patience)
     updates = -(-rows // int(options.batch_size))
     return max(LEAST_PATIENCE_EPOCHS, -(-LEAST_PATIENCE_UPDATES // updates))
+
+
+def _callbacks(options: argparse.Namespace, rows: int, validated: bool) -> list[Callback]:
+    patience, found = _patience(options, rows), list[Callback]()
+    if patience > 0 and validated:
+        found.append(EarlyStopping(patience))
+    if options.checkpoint:
+        seconds = options.checkpoint_seconds
+        found.append(Checkpoint(options.checkpoint, every_seconds=seconds))
+    return found
+
+
+def _resumed(options: argparse.Namespace) -> str | None:
+    """The checkpoint to go on from; None: begin."""
+    if not options.resume or os.path.exists(options.checkpoint):
+        return options.checkpoint if options.resume else None
+    if not options.json:
+        _console().print(f"no checkpoint {options.checkpoint} yet: begin", highlight=False)
+    return None
 
 
 def _load(path: str) -> tuple[MLP, Preprocessor]:

@@ -1,0 +1,201 @@
+"""The state of a fit as a checkpoint holds it.
+
+A checkpoint's "training" holds
+
+========== ========================================================================================
+version    nablas' version, and "isa" the instruction set
+fit        what may not differ in the call that resumes: settings, shapes and fingerprints of data
+stopped    whether a callback has ended the fit
+rows       rows done in the epoch in progress, "sums" the engine's of these, "seconds" its time
+history    one array for each list of the `History`, and "metric"
+optimizer  "steps" and "epochs" with it, its "scalar" state, "states" like the parameters
+schedule   `Schedule.get_state`
+callbacks  the states of all but `Checkpoint` objects, which are in "checkpoints"
+========== ========================================================================================
+
+The specification beside it holds the network: sizes, activations, dtype, seed, classes, and the
+counters of shuffling ("epochs") and dropout ("updates").
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _data, io, kernels
+from ._epochs import Task
+from ._losses import Loss, LossFunction
+from ._threads import isa
+from ._version import __version__
+from .callbacks import AnyCallback, Checkpoint
+from .history import History
+from .network import Network
+from .optimizers import Optimizer
+
+Tree = dict[str, Any]
+FINGERPRINT_ROWS = 1000
+CURVES = [f.name for f in fields(History) if f.name != "metric"]
+
+
+class Position(NamedTuple):
+    """Where an epoch stands between two batches; `seconds` is its time so far."""
+
+    rows: int
+    sums: NDArray[np.float64]
+    seconds: float
+
+
+@dataclass
+class State:
+    """What changes during a fit, beside network, optimizer and callbacks."""
+
+    history: History
+    stopped: bool = False
+    position: Position | None = None
+    schedule: Tree = field(default_factory=dict)  # at the beginning of the epoch in progress
+
+
+# ---- what may not differ -------------------------------------------------------------------------
+
+
+def fingerprint(name: str, array: Any) -> Tree:
+    """Shape, dtype and SHA-256 of 1,000 rows of an array or a CSR matrix, or of all of fewer."""
+    if array is None:
+        return {}
+    rows = array.shape[0]
+    taken = np.arange(rows)
+    if rows > FINGERPRINT_ROWS:
+        places = kernels.random_uniform(FINGERPRINT_ROWS, seed=0) * rows
+        taken = np.unique(places.astype(np.int64).clip(max=rows - 1))
+    part, digest = array[taken], hashlib.sha256()
+    sparse = _data.is_sparse(array)
+    if array.dtype.kind == "O":  # labels for a loss in Python
+        part = np.array([repr(value) for value in part.flat])
+    for values in (part.indptr, part.indices, part.data) if sparse else (part,):
+        kind = np.int64 if values.dtype.kind in "iu" and sparse else values.dtype.newbyteorder("=")
+        digest.update(np.ascontiguousarray(values, kind).view(np.uint8).data)
+    dtype = f"{'sparse ' if sparse else ''}{array.dtype.name}"
+    return {
+        f"{name}.shape": list(array.shape),
+        f"{name}.dtype": dtype,
+        f"{name}.values": digest.hexdigest(),
+    }
+
+
+def data_of(prepared: Any, prefix: str = "") -> Tree:
+    """Fingerprints of X, y and weights, as `_training.prepare` made them, and the classes."""
+    arrays = {"X": prepared.x, "y": prepared.targets, "sample_weight": prepared.weight}
+    found = {} if prepared.classes is None else {f"{prefix}y.classes": prepared.classes}
+    for name, array in arrays.items():
+        found |= fingerprint(prefix + name, array)
+    return found
+
+
+def _by_name(thing: Any) -> str:
+    """A function's name, or an object's class."""
+    return getattr(thing, "__qualname__", type(thing).__qualname__)
+
+
+def flat(name: str, tree: Tree) -> Tree:
+    """The public entries of a schedule's state, each with its path."""
+    found = {name: tree["class"]}
+    for key, value in tree.items():
+        if isinstance(value, dict) and "class" in value:
+            found |= flat(f"{name}.{key}", value)
+        elif key != "class" and not key.startswith("_"):
+            found[f"{name}.{key}"] = value
+    return found
+
+
+def settings_of(
+    net: Network, task: Task, optimizer: Optimizer, callbacks: Sequence[AnyCallback], epochs: int
+) -> Tree:
+    """Everything in a fit's call that decides its bits."""
+    loss: Loss | LossFunction = task.loss
+    found = {
+        "sizes": list(net.sizes),
+        "activations": list(net.activations),
+        "dtype": net.dtype,
+        "loss": loss.name if isinstance(loss, Loss) else f"function {_by_name(loss)}",
+    }
+    if isinstance(loss, Loss):
+        found |= {f"loss.{name}": value for name, value in loss.hyperparameters.items()}
+    found["optimizer"] = optimizer.name
+    found |= {f"optimizer.{name}": value for name, value in optimizer.hyperparameters.items()}
+    found |= flat("learning_rate", optimizer.schedule.get_state())
+    for setting in fields(task):
+        value = getattr(task, setting.name)
+        if isinstance(value, (bool, int, float, str)):
+            found[setting.name] = value
+    found["dropout"] = list(task.dropout)
+    found["callbacks"] = [_by_name(c) for c in callbacks if not isinstance(c, Checkpoint)]
+    if optimizer.schedule.spans_fit():
+        found["epochs"] = epochs
+    return found
+
+
+def differences(theirs: Tree, mine: Tree) -> list[str]:
+    """What is different in two descriptions, in words."""
+    found = []
+    for name in [*theirs, *(name for name in mine if name not in theirs)]:
+        old, new = theirs.get(name), mine.get(name)
+        if old == new:
+            continue
+        if old is not None and new is not None and name.endswith(".values"):
+            old, new = "the checkpoint's", "others"
+        found.append(f"{name}: expected {old!s:.100}, got {new!s:.100}")
+    return found
+
+
+# ---- to a file -----------------------------------------------------------------------------------
+
+
+def _state_of(callback: AnyCallback) -> Tree:
+    get = getattr(callback, "get_state", None)
+    state = {} if get is None else get()
+    name = _by_name(callback)
+    if not isinstance(state, dict):
+        raise TypeError(f"callbacks: expected a dict from get_state of {name}, got {state!r:.60}")
+    try:
+        io.packed(state, {}, name)
+    except TypeError as error:
+        raise TypeError(f"callbacks, get_state of {error}") from None
+    return state
+
+
+def training(
+    net: Network,
+    optimizer: Optimizer,
+    callbacks: Sequence[AnyCallback],
+    identity: Tree,
+    state: State,
+) -> Tree:
+    """A checkpoint's "training"."""
+    kept, (steps, epochs) = net.engine.training_state(), net.engine.optimizer_steps
+    within = state.position is not None
+    rows, sums, seconds = state.position or Position(0, np.empty(0), 0.0)
+    curves = {name: np.array(state.history[name], np.float64) for name in CURVES}
+    return {
+        "version": __version__,
+        "isa": isa(),
+        "fit": identity,
+        "stopped": state.stopped,
+        "rows": rows,
+        "sums": sums,
+        "seconds": seconds,
+        "history": {"metric": state.history.metric, **curves},
+        "optimizer": {
+            "steps": steps,
+            "epochs": epochs,
+            "scalar": kept["scalar"],
+            "states": kept["states"],
+        },
+        "schedule": state.schedule if within else optimizer.schedule.get_state(),
+        "callbacks": [_state_of(c) for c in callbacks if not isinstance(c, Checkpoint)],
+        "checkpoints": [_state_of(c) for c in callbacks if isinstance(c, Checkpoint)],
+    }

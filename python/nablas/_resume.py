@@ -1,0 +1,240 @@
+"""Going on from a checkpoint: reading, checking, restoring."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _checks, io
+from ._checkpoints import CURVES, Position, State, Tree, differences, flat
+from ._epochs import Task
+from ._threads import isa, thresholds
+from ._version import __version__
+from .callbacks import AnyCallback, Checkpoint
+from .history import History
+from .network import Network
+from .optimizers import Optimizer
+from .schedules import Constant, Schedule
+
+Array = NDArray[Any]
+
+
+class Kept:
+    """A network and an optimizer as they are, to put back if a fit cannot be resumed."""
+
+    def __init__(self, net: Network, optimizer: Optimizer) -> None:
+        self.net, self.optimizer = net, optimizer
+        self.parameters, self.training = net.parameters.copy(), net.engine.training_state()
+        self.attributes = (net.seed, net.classes, net.history, net.extra)
+        self.schedule = optimizer.schedule
+        self.values = deepcopy(self.schedule.get_state())
+
+    def put_back(self) -> None:
+        """Put everything back."""
+        net = self.net
+        net.parameters = self.parameters
+        net.engine.restore_training(self.training)
+        net.seed, net.classes, net.history, net.extra = self.attributes
+        self.optimizer.schedule = self.schedule
+        self.schedule.set_state(self.values)
+
+
+class Resumed:
+    """A checkpoint that was read.
+
+    Parameters
+    ----------
+    path : str or path
+    net : Network
+    optimizer : Optimizer
+
+    Raises
+    ------
+    ValueError
+        For a file that is no checkpoint, or is damaged.
+    OSError
+        When it cannot be read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], net: Network, optimizer: Optimizer) -> None:
+        self.path = _checks.path("resume", path)
+        self.specification, self.parameters, tree = io.read(self.path)
+        if tree is None:
+            raise ValueError(f"{self.path}: expected a checkpoint, got a model without a training")
+        self.tree = tree
+        with io.damaged(self.path):
+            self.state = _checked(self.specification, tree)
+        self.kept = Kept(net, optimizer)
+        self.seed: int = self.specification["seed"]
+
+    def check(self, identity: Tree, task: Task, optimizer: Optimizer, epochs: int) -> None:
+        """ValueError that names what differs in the present call, or what cannot be resumed."""
+        if found := differences(self.tree["fit"], identity):
+            raise ValueError(f"resume: {self.path} is of another fit: {'; '.join(found)}")
+        done = len(self.state.history)
+        least = done + (self.state.position is not None)
+        if epochs < least:
+            raise ValueError(f"epochs: expected at least {least} as in {self.path}, got {epochs}")
+        total = self.specification["epochs"] + epochs - done
+        _checks.integer("epochs", total, 0, _checks.MOST_EPOCHS)
+        with io.damaged(self.path):
+            _check_position(self.state.position, task)
+            _check_counters(self.specification, self.tree["optimizer"], self.state, task)
+            _check_states(self.tree["optimizer"]["states"], task.trainer.states)
+            self.schedule(optimizer)
+        here = {"version": __version__, "isa": isa()}
+        if found := differences({name: self.tree[name] for name in here}, here):
+            text = f"resume: the bits may be others than without a stop: {'; '.join(found)}"
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+    def schedule(self, optimizer: Optimizer) -> Schedule:
+        """A copy of the optimizer's schedule, or a constant that a callback set, as it was."""
+        held, found = self.tree["schedule"], deepcopy(optimizer.schedule)
+        if held.get("class") == Constant.__qualname__:
+            found = Constant(_checks.number("initial", held.get("initial"), above=0))
+        before = flat("schedule", found.get_state())
+        found.set_state(held)
+        ours = type(found).__module__ == Schedule.__module__  # others may change any attribute
+        if ours and (changed := differences(flat("schedule", found.get_state()), before)):
+            raise ValueError(f"it cannot be resumed with what a callback set: {'; '.join(changed)}")
+        return found
+
+    def restore(
+        self, net: Network, optimizer: Optimizer, callbacks: Sequence[AnyCallback]
+    ) -> State:
+        """Put network, optimizer and callbacks where they were; the rest is returned."""
+        net.parameters = self.parameters
+        net.seed, net.classes = self.seed, self.specification["classes"]
+        net.extra = self.specification.get("extra") or {}
+        kept = self.tree["optimizer"]
+        net.engine.restore_training(
+            {
+                "epochs": self.specification["epochs"],
+                "updates": self.specification["updates"],
+                "optimizer": optimizer,
+                "schedule": self.schedule(optimizer),
+                "states": kept["states"],
+                "steps": kept["steps"],
+                "scalar": kept["scalar"],
+                "optimizer_epochs": kept["epochs"],
+            }
+        )
+        try:
+            self._to_callbacks(callbacks)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"resume: {self.path}: {error}") from error
+        return self.state
+
+    def _to_callbacks(self, callbacks: Sequence[AnyCallback]) -> None:
+        others = [c for c in callbacks if not isinstance(c, Checkpoint)]
+        for callback, held in zip(others, self.tree["callbacks"], strict=True):
+            getattr(callback, "set_state", _nothing)(held)
+        for callback in callbacks:
+            if isinstance(callback, Checkpoint):
+                for held in self.tree["checkpoints"]:
+                    callback.set_state(held)
+
+
+def _nothing(_state: Tree) -> None:
+    """Of a function in place of a Callback."""
+
+
+# ---- checks of what was read ---------------------------------------------------------------------
+
+
+def _exactly(name: str, tree: Any, keys: Sequence[str]) -> Any:
+    if not isinstance(tree, dict):
+        raise TypeError(f"{name}: expected an object, got {tree!r:.60}")
+    if set(tree) != set(keys):
+        raise ValueError(f"{name}: expected {', '.join(keys)}, got {', '.join(tree)}")
+    return tree
+
+
+def _vector(name: str, values: Any, length: int | None = None) -> NDArray[np.float64]:
+    if not isinstance(values, np.ndarray) or values.dtype != np.float64 or values.ndim != 1:
+        raise TypeError(f"{name}: expected a float64 array of one dimension, got {values!r:.60}")
+    if length is not None and len(values) != length:
+        raise ValueError(f"{name}: expected {length} values, got {len(values)}")
+    return values
+
+
+def _checked(specification: Tree, tree: Tree) -> State:
+    """The state that the file holds, every entry checked by itself."""
+    keys = "version isa fit stopped rows sums seconds history optimizer schedule callbacks"
+    _exactly("training", tree, [*keys.split(), "checkpoints"])
+    for name in ("version", "isa"):
+        if not isinstance(tree[name], str):
+            raise TypeError(f"{name}: expected a text, got {tree[name]!r:.60}")
+    for name in ("fit", "schedule"):
+        if not isinstance(tree[name], dict):
+            raise TypeError(f"{name}: expected an object, got {tree[name]!r:.60}")
+    json.dumps(tree["fit"])  # TypeError for an array
+    for name in ("callbacks", "checkpoints"):
+        for state in _checks.items(name, tree[name], "a list"):
+            if not isinstance(state, dict):
+                raise TypeError(f"{name}: expected objects, got {state!r:.60}")
+    curves = _exactly("history", tree["history"], ["metric", *CURVES])
+    metric = _checks.choice("metric", curves["metric"], ("accuracy", "r2"))
+    epochs = len(_vector("loss", curves["loss"]))
+    lists = {
+        name: _vector(name, curves[name], epochs if len(curves[name]) else 0).tolist()
+        for name in CURVES
+    }
+    for name in ("loss", "learning_rate", "seconds"):
+        _vector(name, curves[name], epochs)
+    kept = _exactly("optimizer", tree["optimizer"], ["steps", "epochs", "scalar", "states"])
+    _checks.number("scalar", kept["scalar"])
+    _checks.integer("steps", kept["steps"], 0, _checks.MOST_UPDATES)
+    _checks.integer("epochs", kept["epochs"], 0, _checks.MOST_EPOCHS)
+    rows = _checks.integer("rows", tree["rows"], 0)
+    seconds = _checks.number("seconds", tree["seconds"], least=0)
+    sums = _vector("sums", tree["sums"], None if rows else 0)
+    stopped = _checks.flag("stopped", tree["stopped"])
+    if stopped and rows:
+        raise ValueError(f"stopped: expected no rows of a next epoch, got {rows}")
+    position = Position(rows, sums, seconds) if rows else None
+    return State(History(metric, **lists), stopped, position)
+
+
+def _check_position(position: Position | None, task: Task) -> None:
+    if position is None:
+        return
+    rows, sums, _ = position
+    if rows >= task.data.rows or rows % task.batch_size:
+        raise ValueError(f"rows: expected whole batches of {task.batch_size}, got {rows}")
+    blocks = 0 if task.in_python else rows // task.batch_size // thresholds(False)["longest_sum"]
+    _vector("sums", sums, 3 + int(blocks).bit_count())
+    if not np.isfinite(sums).all():
+        raise ValueError("sums: expected finite values")
+
+
+def _check_counters(specification: Tree, kept: Tree, state: State, task: Task) -> None:
+    """The counters are at least those of this fit."""
+    epochs = len(state.history)
+    steps = epochs * -(-task.data.rows // task.batch_size)
+    steps += state.position.rows // task.batch_size if state.position else 0
+    for name, count, least in (
+        ("optimizer, steps", kept["steps"], steps),
+        ("optimizer, epochs", kept["epochs"], epochs),
+        ("updates", specification["updates"], steps),
+        ("epochs", specification["epochs"], epochs),
+    ):
+        _checks.integer(name, count, least)
+
+
+def _check_states(held: Any, like: Sequence[Array]) -> None:
+    if len(_checks.items("states", held, "a list")) != len(like):
+        raise ValueError(f"states: expected {len(like)}, got {len(held)}")
+    for values, view in zip(held, like, strict=True):
+        found = _checks.plain_array("states", values)
+        if (found.shape, found.dtype) != (view.shape, view.dtype):
+            raise ValueError(
+                f"states: expected {view.dtype} {view.shape}, got {found.dtype} {found.shape}"
+            )
