@@ -17,6 +17,7 @@ import nablas as nb
 from nablas import schedules
 
 ROWS, BATCHES = 220, (50, 64, 220)
+CHILD_ROWS = 4000  # of a training in a process of its own
 ALWAYS = 1e-9  # seconds: between any two batches
 SIZES = [30, 100, 5]  # a step of 50 rows is enough work to look at the clock after
 OPTIONS = {
@@ -223,7 +224,7 @@ def altered(path, change):
 
 def main(case, path, epochs, threads, seconds):
     nb.set_num_threads(int(threads))
-    net, settings = make(json.loads(case), rows=1000, epochs=int(epochs))
+    net, settings = make(json.loads(case), rows=CHILD_ROWS, epochs=int(epochs))
     settings["callbacks"].append(nb.Checkpoint(path, every_seconds=float(seconds)))
     print("begun", flush=True)
     net.fit(**settings, resume=path if os.path.exists(path) else None)

@@ -49,6 +49,7 @@ CALLS = {
             dropout=0.0,
             callbacks=(),
             progress=False,
+            resume=None,
         ),
     ),
     "loss": (lambda **k: net().loss(**k), dict(X=X, y=Y, loss=None, sample_weight=None, l2=0.0)),
@@ -65,7 +66,10 @@ CALLS = {
         nb.EarlyStopping,
         dict(patience=2, min_delta=0.0, monitor="loss", restore_best=True),
     ),
-    "Checkpoint": (nb.Checkpoint, dict(path="model.safetensors", monitor=None, every=1)),
+    "Checkpoint": (
+        nb.Checkpoint,
+        dict(path="{epoch}", monitor=None, every=1, every_seconds=1.0, keep=2),
+    ),
     "SGD": (nb.SGD, dict(learning_rate=0.1, momentum=0.9, nesterov=True)),
     "Adam": (nb.Adam, dict(learning_rate=0.1, beta1=0.9, beta2=0.99, eps=1e-8)),
     "AdamW": (nb.AdamW, dict(learning_rate=0.1, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.1)),
@@ -137,6 +141,8 @@ SPEAKS_AS = {
     "schedule": ("learning_rate",),
     "momentum": ("momentum", "nesterov"),
     "x0": ("x0", "cost"),
+    "path": ("path", "keep"),
+    "resume": ("resume", "[Errno 2]"),  # of a file that is not there
 }
 
 

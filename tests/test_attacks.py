@@ -34,6 +34,7 @@ TESTS = Path(__file__).parent
         ("faults", "graph", 2),
         ("faults", "size", 4),
         ("faults", "killed", 6),
+        ("faults", "resume", 4),
         ("faults", "threads", 3),
     ],
 )

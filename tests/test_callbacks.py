@@ -64,6 +64,103 @@ def test_checkpoint(tmp_path, monitor, column, values, saved):
     assert (nb.MLP.load(tmp_path / f"{saved[-1]}.safetensors").parameters == saved[-1]).all()
 
 
+@pytest.mark.parametrize(
+    ("settings", "epochs", "stop", "saved"),
+    [
+        ({"every": 2}, 4, None, [2, 4]),
+        ({"every": 3}, 5, None, [3, 5]),  # and at the end
+        ({"every": 3}, 9, 5, [3, 5]),
+        ({"every": 2, "monitor": "loss"}, 7, None, [2, 4, 6]),
+        ({"every_seconds": 1e6}, 3, None, [3]),
+        ({"every_seconds": 1e6, "every": 2}, 5, None, [2, 4, 5]),
+        ({"every_seconds": 1e-9}, 3, None, [1, 2, 3]),
+        ({"keep": 2}, 5, None, [4, 5]),
+        ({"keep": 1, "every": 2}, 5, None, [5]),
+        ({"keep": 3, "monitor": "loss"}, 4, None, [2, 3, 4]),
+        ({"keep": 9}, 3, None, [1, 2, 3]),
+    ],
+)
+def test_when_checkpoints_are_written(settings, epochs, stop, saved, tmp_path):
+    x, y = iris()
+    callback = nb.Checkpoint(tmp_path / "{epoch}.safetensors", **settings)
+    for folder_is_empty in (True, False):  # a second fit begins anew
+        net = small()
+        net.fit(x, y, epochs=epochs, callbacks=[callback, lambda state: state.epoch == stop])
+        kept = sorted(int(p.stem) for p in tmp_path.iterdir())
+        assert kept == saved or not folder_is_empty
+        last = nb.MLP.load(tmp_path / f"{saved[-1]}.safetensors")
+        assert last.epochs == saved[-1]
+        assert set(saved) <= set(kept)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"every_seconds": 1, "monitor": "loss"}, "every_seconds: expected None with monitor"),
+        ({"every_seconds": 0}, "every_seconds: expected a positive number"),
+        ({"keep": 2}, r"keep: expected 1 with a path without \{epoch\}, got 2"),
+        ({"keep": 0}, "keep: expected at least 1"),
+    ],
+)
+def test_settings_of_checkpoints_that_do_not_fit(settings, words):
+    with pytest.raises(ValueError, match=words):
+        nb.Checkpoint("c", **settings)
+
+
+def test_a_resumed_fit_writes_the_files_of_one_that_never_stopped(tmp_path):
+    """With the best value so far and the files to keep, wherever it stopped."""
+    x, y = iris()
+
+    def fit(folder, epochs, resume=None):
+        folder.mkdir(exist_ok=True)
+        callbacks = [
+            nb.Checkpoint(folder / "last"),
+            nb.Checkpoint(folder / "best{epoch}", monitor="val_loss", keep=2),
+            nb.EarlyStopping(3),
+        ]
+        settings = {"optimizer": nb.SGD(0.5), "batch_size": 20, "validation_data": (x[::2], y[::2])}
+        small().fit(x, y, epochs=epochs, callbacks=callbacks, resume=resume, **settings)
+        return {p.name: nb.MLP.load(p).parameters.tobytes() for p in folder.iterdir()}
+
+    whole = fit(tmp_path / "whole", 12)
+    assert len(whole) == 3
+    for epochs in range(1, 12):
+        folder = tmp_path / str(epochs)
+        fit(folder, epochs)
+        assert fit(folder, 12, folder / "last") == whole
+
+
+def test_checkpoints_within_an_epoch_have_its_number(tmp_path):
+    x, y = np.zeros((300, 200), np.float32), np.arange(300) % 3
+    seen = []
+
+    class Watching(nb.Checkpoint):
+        def write(self, save, epoch):
+            super().write(save, epoch)
+            seen.append((epoch, nb.MLP.load(self._path(epoch)).epochs))
+
+    net = nb.MLP([200, 50, 3], output="softmax", seed=0)
+    callback = Watching(tmp_path / "{epoch}", every_seconds=1e-9)
+    net.fit(x, y, epochs=2, batch_size=50, callbacks=[callback])
+    assert set(seen) == {(1, 0), (1, 1), (2, 1), (2, 2)}
+
+
+def test_estimators_write_their_networks(tmp_path):
+    """Which `MLP.load` reads; no estimator resumes from them."""
+    sklearn = pytest.importorskip("nablas.sklearn")
+    x, y = iris()
+    for i, classes in enumerate((sklearn.MLPClassifier, sklearn.MLPRegressor)):
+        path = tmp_path / str(i)
+        callbacks = [nb.Checkpoint(path, every_seconds=1e-9)]
+        made = classes(hidden_layer_sizes=(6,), max_iter=3, callbacks=callbacks)
+        with pytest.warns(UserWarning, match="Maximum iterations"):
+            made.fit(x, y)
+        net = nb.MLP.load(path)
+        np.testing.assert_array_equal(net.weights[0], made.coefs_[0])
+        with pytest.raises(ValueError, match="expected a checkpoint, got a model"):
+            net.fit(x, y, resume=path)
+
+
 def test_schedules_see_the_whole_fit():
     x, y = iris()  # 150 rows: 5 batches an epoch
     for schedule in (nb.schedules.Cosine(0.1), nb.schedules.OneCycle(0.1)):

@@ -195,7 +195,7 @@ STATE = {**PLAIN, "optimizer": 5, "schedule": 6, "callbacks": 1, "validation": 1
 ODD = [None, True, -1, 1, 2.5, 10**400, float("nan"), float("inf"), "", "x", [], [1], {}, {"tensor": "training.0"}]  # fmt: skip
 # Entries of which another value can be right; with these the fit goes on, or says what is wrong.
 FREE = {
-    "version", "isa", "seed", "epochs", "updates", "steps", "scalar", "seconds", "extra", "best", "best_epoch", "files",
+    "version", "isa", "seed", "epochs", "updates", "steps", "scalar", "seconds", "stopped", "extra", "best", "best_epoch", "files",
     "path", "monitor", "_rate", "_best", "_waited", "weights",
 }  # fmt: skip
 

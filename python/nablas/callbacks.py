@@ -292,6 +292,8 @@ class Checkpoint(Callback):
             value = state.history[self.monitor][-1]
             wanted = _better(self.monitor, value, self.best)
             self.best = value if wanted else self.best
+        if wanted:
+            self._name(state.epoch)  # so that files which others write first know of it
 
         def finish() -> None:
             if wanted or (self.monitor is None and (state.stop or state._last)):
@@ -302,11 +304,14 @@ class Checkpoint(Callback):
         else:
             state._later.append(finish)
 
-    def write(self, save: Callable[[str], Any], epoch: int) -> None:
-        """Write a file by `save(path)`, then remove those that need not be kept."""
+    def _name(self, epoch: int) -> None:
         path = self._path(epoch)
         self._files = [*(e for e in self._files if self._path(e) != path), epoch]
-        save(path)
+
+    def write(self, save: Callable[[str], Any], epoch: int) -> None:
+        """Write a file by `save(path)`, then remove those that need not be kept."""
+        self._name(epoch)
+        save(self._path(epoch))
         self._wait()
         while self.keep is not None and len(self._files) > self.keep:
             with contextlib.suppress(FileNotFoundError):

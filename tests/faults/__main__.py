@@ -2,14 +2,16 @@
 
 The attacks by what is written ("model", "table", ...) let one system call fail with each error, or kill there, in the
 order of the numbers; "size" lets a file grow to a limit only, so that a write is short; "killed" kills at a random moment;
-"threads" lets the start of threads fail; "memory" limits the address space.
+"resume" kills a training at random moments and resumes it, with other numbers of threads, until it ends; "threads" lets the start of threads fail; "memory" limits the address space.
 """
 
 import functools
+import json
 import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,12 +20,14 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 import attack
+import resuming
 
 import nablas as nb
 from faults import limits
 from faults.saver import networks
 from faults.writer import MARK, NAMES, prepare
 
+EPOCHS = 12  # of a training that is killed
 HERE = pathlib.Path(__file__).parent
 CALLS = ("openat", "write", "writev", "pwrite64", "fsync", "fdatasync", "rename", "renameat2", "unlink", "unlinkat", "chmod",
          "fchmod", "newfstatat", "fstat", "lstat", "statx", "access", "faccessat2", "ftruncate", "close", "readlink",
@@ -198,6 +202,41 @@ def killed(choice):
     return told, None
 
 
+@functools.cache
+def _undisturbed(case):
+    """The outcome of a training that nobody stops."""
+    net, settings = resuming.make(json.loads(case), rows=resuming.CHILD_ROWS, epochs=EPOCHS)
+    net.fit(**settings)
+    return resuming.outcome(net)
+
+
+def resume(choice):
+    """SIGKILL in the middle of a training, several times; then it ends as if it had never been stopped."""
+    case = json.dumps(resuming.random_case(choice))
+    kills = int(choice.integers(1, 4))
+    with tempfile.TemporaryDirectory() as scratch:
+        path = pathlib.Path(scratch) / "c.safetensors"
+        for left in range(kills, -1, -1):
+            seconds = str(10 ** choice.uniform(-3, -1.5))
+            command = [sys.executable, "-B", resuming.__file__, case, str(path), str(EPOCHS)]
+            command += [str(choice.integers(1, 4)), seconds]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+                process.stdout.readline()
+                if left:
+                    time.sleep(float(choice.uniform(0, 0.8)))
+                    process.kill()
+                said = process.stdout.read()
+            if said:  # it ended before
+                break
+        told = f"{case}, {kills - left} kills"
+        if process.returncode not in (0, -signal.SIGKILL) or not said:
+            return told, f"ended with {process.returncode}: {said[-300:]}"
+        found = json.loads(said)
+        wrong = None if found == _undisturbed(case) else f"another end: {found!s:.200}"
+        extra = [p.name for p in path.parent.iterdir() if p.name != path.name]
+        return told, wrong or (f"left {extra}" if len(extra) > kills else None)
+
+
 def threads(choice):
     """The starts of threads fail from a random one on, or one of them does."""
     team = ("openmp", "threads")[choice.integers(2)]
@@ -227,6 +266,7 @@ ATTACKS = {
     **{kind: fault(kind) for kind in NAMES},
     "size": size,
     "killed": killed,
+    "resume": resume,
     "threads": threads,
     "memory": memory,
 }

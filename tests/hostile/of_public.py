@@ -203,7 +203,7 @@ def _of_the_rest():
                "optimizer": "adam"}  # fmt: skip
     return {
         "Callback": dict, "activations": dict, "available_isas": dict, "isa": dict, "losses": dict, "num_threads": dict,
-        "Checkpoint": lambda: {"path": path, "monitor": "loss", "every": 2},
+        "Checkpoint": lambda: {"path": path, "monitor": "loss", "every": 2, "every_seconds": None, "keep": 1},
         "Loss": lambda: {"name": "huber", "delta": 2.0},
         "Optimizer": dict,
         "check_loss": lambda: {"loss": loss, "outputs": X, "targets": X + 1, "eps": 1e-6, "atol": 1e-6, "rtol": 1e-4},
