@@ -6,7 +6,7 @@ import resuming
 from resuming import OPTIONS, PLAIN, Every, cases, make, outcome, resumed, written
 
 import nablas as nb
-from nablas import io, schedules
+from nablas import io, kernels, schedules
 
 CASES = list(cases())
 EPOCHS = 4
@@ -185,6 +185,39 @@ def test_a_network_that_was_trained_before(tmp_path):
         resume=path,
     )
     assert outcome(again) == want
+
+
+class Drawn(schedules.Schedule):
+    """A user's schedule: settings of any kind, and a state that `rates` changes."""
+
+    def __init__(self):
+        super().__init__(0.1)
+        self.between, self.table = (0.5, 1), np.array([1.0, 0.7])
+        self.begin()
+
+    def begin(self):
+        self._drawn, self._kept = 0, np.zeros(2)
+
+    def rates(self, steps, plan):
+        self._drawn += 1
+        self._kept += self.table
+        low, high = self.between
+        share = kernels.random_uniform(len(steps), seed=self._drawn) * (high - low) + low
+        return self.initial * share / self._kept.sum()
+
+
+def test_a_schedule_with_a_state_of_its_own(tmp_path):
+    net, settings = make(PLAIN, epochs=EPOCHS, optimizer=nb.SGD(Drawn()))
+    net.fit(**settings)
+    want = outcome(net)
+    got, files = written(PLAIN, tmp_path, optimizer=nb.SGD(Drawn()))
+    assert got == want
+    for path in files:
+        assert resumed(PLAIN, path, optimizer=nb.SGD(Drawn())) == want, path
+    other = nb.SGD(Drawn())
+    other.schedule.between = (0.5, 0.9)
+    with pytest.raises(ValueError, match=r"learning_rate.between: expected \[0.5, 1\], got"):
+        resumed(PLAIN, files[0], optimizer=other)
 
 
 def test_layouts_and_sparse_matrices(tmp_path):

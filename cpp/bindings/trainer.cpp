@@ -173,8 +173,9 @@ void bind(py::module_& m, const std::string& suffix) {
            py::arg("optimizer"), py::arg("hyperparameters"))
       .def("run_epoch", &run_epoch<T>, py::arg("data"), py::arg("rates"), py::arg("batch_size"), py::arg("shuffle"),
            py::arg("seed"), py::arg("epoch"), py::arg("dropout"), py::arg("l1"), py::arg("l2"), py::arg("clip_norm"),
-           py::arg("on_rows"), py::arg("by_batch"), py::arg("mean_weight"), py::arg("bias"), py::arg("position"),
-           py::arg("on_batch"), py::arg("slice"))
+           py::arg("on_rows"), py::arg("by_batch"), py::arg("mean_weight"), py::arg("bias"),
+           py::arg("position") = py::none(), py::arg("on_batch") = py::none(),
+           py::arg("slice") = seconds_between_signals)
       .def("gradient", &gradient<T>, py::arg("data"), py::arg("l2"))
       .def(
           "forward_batch",

@@ -1,4 +1,4 @@
-"""The state of a fit as a checkpoint holds it.
+"""The state of a fit as a checkpoint holds it, and epochs that stop for one.
 
 A checkpoint's "training" holds
 
@@ -20,7 +20,10 @@ counters of shuffling ("epochs") and dropout ("updates").
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
@@ -28,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _data, io, kernels
-from ._epochs import Task
+from ._epochs import Epoch, OnRows, Rates, Sums, Task
 from ._losses import Loss, LossFunction
 from ._threads import isa
 from ._version import __version__
@@ -115,7 +118,7 @@ def flat(name: str, tree: Tree) -> Tree:
 def settings_of(
     net: Network, task: Task, optimizer: Optimizer, callbacks: Sequence[AnyCallback], epochs: int
 ) -> Tree:
-    """Everything in a fit's call that decides its bits."""
+    """Everything in a fit's call that decides its bits, as JSON gives it back."""
     loss: Loss | LossFunction = task.loss
     found = {
         "sizes": list(net.sizes),
@@ -125,6 +128,7 @@ def settings_of(
     }
     if isinstance(loss, Loss):
         found |= {f"loss.{name}": value for name, value in loss.hyperparameters.items()}
+        found["loss.groups"] = list(loss.groups)
     found["optimizer"] = optimizer.name
     found |= {f"optimizer.{name}": value for name, value in optimizer.hyperparameters.items()}
     found |= flat("learning_rate", optimizer.schedule.get_state())
@@ -136,7 +140,14 @@ def settings_of(
     found["callbacks"] = [_by_name(c) for c in callbacks if not isinstance(c, Checkpoint)]
     if optimizer.schedule.spans_fit():
         found["epochs"] = epochs
-    return found
+    plain: Tree = json.loads(json.dumps(found, default=_plain))
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    raise TypeError(f"learning_rate: expected settings that JSON can hold, got {value!r:.60}")
 
 
 def differences(theirs: Tree, mine: Tree) -> list[str]:
@@ -150,6 +161,42 @@ def differences(theirs: Tree, mine: Tree) -> list[str]:
             old, new = "the checkpoint's", "others"
         found.append(f"{name}: expected {old!s:.100}, got {new!s:.100}")
     return found
+
+
+# ---- within an epoch -----------------------------------------------------------------------------
+
+
+def run_epoch(
+    task: Task,
+    rates: Rates,
+    on_rows: OnRows | None,
+    state: State,
+    timed: Sequence[Checkpoint],
+    save: Callable[[str], None],
+) -> Epoch:
+    """Train for what is left of an epoch, and write the checkpoints that are due meanwhile."""
+    position, state.position = state.position, None
+    before = 0.0 if position is None else position.seconds
+    start, written, epoch = time.perf_counter(), 0.0, len(state.history) + 1
+
+    def on_batch(rows: int, sums: Sums) -> None:
+        nonlocal written
+        now = time.perf_counter()
+        state.position = Position(rows, sums, before + now - start - written)
+        for checkpoint in timed:
+            if checkpoint.is_due():
+                checkpoint.write(save, epoch)
+        state.position = None
+        written += time.perf_counter() - now
+
+    loss, penalty, finite, seconds = task.epoch(
+        rates,
+        on_rows,
+        None if position is None else (position.rows, position.sums),
+        on_batch if timed else None,
+        min((checkpoint.every_seconds or math.inf for checkpoint in timed), default=math.inf),
+    )
+    return loss, penalty, finite, before + seconds - written
 
 
 # ---- to a file -----------------------------------------------------------------------------------

@@ -194,9 +194,9 @@ class _Trainer:
         by_batch: bool,
         mean_weight: float,
         bias: bool,
-        position: tuple[int, NDArray[np.float64]] | None,
-        on_batch: Callable[[int, NDArray[np.float64]], None] | None,
-        slice: float,
+        position: tuple[int, NDArray[np.float64]] | None = None,
+        on_batch: Callable[[int, NDArray[np.float64]], None] | None = None,
+        slice: float = ...,
     ) -> tuple[float, float, bool, float]: ...
     def gradient(self, data: _Dataset, l2: float) -> tuple[float, _Array]: ...
     def forward_batch(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from . import _checks, io
 from ._checkpoints import CURVES, Position, State, Tree, differences, flat
 from ._epochs import Task
+from ._losses import Loss
 from ._threads import isa, thresholds
 from ._version import __version__
 from .callbacks import AnyCallback, Checkpoint
@@ -92,7 +93,11 @@ class Resumed:
         here = {"version": __version__, "isa": isa()}
         if found := differences({name: self.tree[name] for name in here}, here):
             text = f"resume: the bits may be others than without a stop: {'; '.join(found)}"
-            warnings.warn(text, RuntimeWarning, stacklevel=2)
+            warnings.warn(
+                text,
+                RuntimeWarning,
+                stacklevel=4,  # the call of fit
+            )
 
     def schedule(self, optimizer: Optimizer) -> Schedule:
         """A copy of the optimizer's schedule, or a constant that a callback set, as it was."""
@@ -209,8 +214,10 @@ def _check_position(position: Position | None, task: Task) -> None:
     rows, sums, _ = position
     if rows >= task.data.rows or rows % task.batch_size:
         raise ValueError(f"rows: expected whole batches of {task.batch_size}, got {rows}")
-    blocks = 0 if task.in_python else rows // task.batch_size // thresholds(False)["longest_sum"]
-    _vector("sums", sums, 3 + int(blocks).bit_count())
+    blocks = 0
+    if isinstance(task.loss, Loss):
+        blocks = rows // task.batch_size // int(thresholds(False)["longest_sum"])
+    _vector("sums", sums, 3 + blocks.bit_count())
     if not np.isfinite(sums).all():
         raise ValueError("sums: expected finite values")
 

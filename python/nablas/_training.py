@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
@@ -15,13 +14,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _checks, _data
-from ._checkpoints import Position, State, Tree, data_of, settings_of, training
-from ._epochs import Epoch, OnRows, Rates, Sums, Task
+from ._checkpoints import State, Tree, data_of, run_epoch, settings_of, training
+from ._epochs import Epoch, OnRows, Rates, Task
 from ._losses import Loss, LossFunction, call, resolve
 from ._progress import Report, progress_bar
 from ._registry import default_loss
 from ._resume import Resumed
-from .callbacks import AnyCallback, Checkpoint, FitState, as_callbacks, is_true
+from .callbacks import AnyCallback, Checkpoint, FitState, as_callbacks, has_checkpoint, is_true
 from .history import History
 from .network import Network
 from .optimizers import Optimizer, as_optimizer
@@ -229,34 +228,11 @@ class Fit:
         return Plan(batches, total), Plan(batches, total, steps, epochs - done)
 
     def _epoch(self, rates: Rates, report: Report | None, epoch: int) -> Epoch:
-        """Train for one epoch, or what is left of it, and write the checkpoints due meanwhile."""
-        task, state = self.task, self.state
-        on_rows = self._row_report(report, state.history, epoch, task.data.rows)
+        on_rows = self._row_report(report, self.state.history, epoch, self.task.data.rows)
         timed = [c for c in self.callbacks if isinstance(c, Checkpoint) and c.every_seconds]
-        position, state.position = state.position, None
-        if position is None and not timed:
-            return task.epoch(rates, on_rows)
-        start, written = time.perf_counter(), 0.0
-        before = 0.0 if position is None else position.seconds
-
-        def on_batch(rows: int, sums: Sums) -> None:
-            nonlocal written
-            now = time.perf_counter()
-            state.position = Position(rows, sums, before + now - start - written)
-            for checkpoint in timed:
-                if checkpoint.is_due():
-                    checkpoint.write(self._save, epoch + 1)
-            state.position = None
-            written += time.perf_counter() - now
-
-        loss, penalty, finite, seconds = task.epoch(
-            rates,
-            on_rows,
-            None if position is None else (position.rows, position.sums),
-            on_batch if timed else None,
-            min((c.every_seconds or math.inf for c in timed), default=math.inf),
-        )
-        return loss, penalty, finite, before + seconds - written
+        if self.state.position is None and not timed:
+            return self.task.epoch(rates, on_rows)
+        return run_epoch(self.task, rates, on_rows, self.state, timed, self._save)
 
     def _training(self) -> Tree | None:
         """What a checkpoint holds beside the network."""
@@ -286,11 +262,6 @@ class Fit:
         for action in state._later:
             action()
         return state.stop
-
-
-def has_checkpoint(callbacks: Sequence[AnyCallback]) -> bool:
-    """Whether one of the callbacks writes checkpoints."""
-    return any(isinstance(callback, Checkpoint) for callback in callbacks)
 
 
 def _divergence(net: Network, task: Task, loss: float, penalty: float, epoch: int) -> str:

@@ -239,7 +239,9 @@ class Checkpoint(Callback):
     Notes
     -----
     Without `monitor`, a file is also written at the end of a fit. What is written after an epoch is
-    the state when all callbacks have been called, those after this one included.
+    the state when all callbacks have been called, those after this one included. A program that may
+    be killed at any time begins or goes on by
+    ``resume=path if os.path.exists(path) else None``.
     """
 
     def __init__(
@@ -329,6 +331,11 @@ class Checkpoint(Callback):
             files = _checks.items("files", state["files"], "a list")
             files = [_checks.integer("files", epoch, 1) for epoch in files]
             self.best, self._files = _checked_best(state["best"]), files
+
+
+def has_checkpoint(callbacks: Iterable[AnyCallback]) -> bool:
+    """Whether one of the callbacks writes checkpoints."""
+    return any(isinstance(callback, Checkpoint) for callback in callbacks)
 
 
 __all__ = ["Callback", "Checkpoint", "EarlyStopping", "FitState"]

@@ -57,14 +57,25 @@ def _networks():
     yield nb.MLP([70, 1, 2], "leaky_relu", "softmax", seed=4), None
 
 
+def checkpointed(path, epochs=2, resume=None):
+    """Trains a network and writes a checkpoint."""
+    net = nb.MLP([3, 4, 2], output="softmax", seed=5)
+    callbacks = [nb.EarlyStopping(2, monitor="loss"), nb.Checkpoint(path)]
+    optimizer = nb.NAdam(nb.schedules.WarmUp(nb.schedules.ReduceOnPlateau(0.01), steps=2))
+    settings = {"optimizer": optimizer, "callbacks": callbacks, "resume": resume}
+    net.fit(np.eye(3), [0, 1, 1], epochs=epochs, **settings)
+
+
 def models():
-    """Networks, a file of format 1 without a checksum, and two of ``nablas train``."""
+    """Networks, a checkpoint, a file of format 1 without a checksum, and two of ``nablas train``."""
     made = []
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "m.safetensors"
         for net, extra in _networks():
             net.save(path, extra=extra)
             made.append(path.read_bytes())
+        checkpointed(path)
+        made.append(path.read_bytes())
         header, data = split(made[0])
         specification = json.loads(header["__metadata__"]["nablas"])
         header["__metadata__"] = {"nablas": json.dumps({**specification, "format": 1})}

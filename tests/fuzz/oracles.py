@@ -10,7 +10,7 @@ import numpy as np
 
 import nablas as nb
 
-from .bases import bases, corpus, split
+from .bases import bases, checkpointed, corpus, split
 
 LONGEST_MESSAGE = 1000
 
@@ -59,6 +59,9 @@ def read_model(path, altered):
     twin = nb.MLP.load(again)
     assert _plain((twin._specification(), twin.extra, twin.parameters.tobytes())) == _plain(told)
     _train(twin)
+    if nb.io.read(path)[2] is not None:
+        with contextlib.suppress(FloatingPointError):  # of another file's states
+            checkpointed(again, 3, resume=path)
 
 
 def _train(net):
@@ -90,8 +93,9 @@ def _known():
             specification = json.loads(header["__metadata__"]["nablas"])
             extra = specification.pop("extra") or {}
             specification.pop("format")
+            specification.pop("training", None)
             names = sorted(
-                (n for n in header if n != "__metadata__"),
+                (n for n in header if n.startswith("layers.")),
                 key=lambda n: (int(n.split(".")[1]), n),
             )
             flat = b"".join(data[slice(*header[n]["data_offsets"])] for n in names)
