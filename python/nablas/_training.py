@@ -154,19 +154,20 @@ class Fit:
 
     def run(self) -> History:
         """All epochs; `on_fit_end` is called however they end."""
-        self.state, begun = State(History(metric=self.net.metric)), False
+        self.state = State(History(metric=self.net.metric))
+        kept = None if self.resumed is None else self.resumed.kept
         try:
             try:
                 self._begin()
-                begun = True
+                kept = self.resumed = None
                 bar = progress_bar(self.epochs) if self.progress else contextlib.nullcontext()
                 with bar as report:
                     self._epochs(report)
             finally:
                 self._tell("on_fit_end")
         except BaseException:
-            if self.resumed is not None and not begun:
-                self.resumed.kept.put_back()
+            if kept is not None:
+                kept.put_back()
             raise
         return self.state.history
 
