@@ -157,8 +157,10 @@ def make(case, rows=ROWS, **changes):
         **now["penalties"],
     }
     settings |= {name: now[name] for name in ("shuffle", "dropout", "batch_size")}
-    weight = {None: None, "sample": np.linspace(0, 2, rows), "class": 1.0 + np.arange(rows) % 3}
-    settings["sample_weight"] = weight[now["weights"]]
+    if now["weights"] == "sample" or (now["weights"] and loss is not None):
+        settings["sample_weight"] = np.linspace(0, 2, rows)
+    elif now["weights"]:
+        settings["class_weight"] = {0: 2.0, 3: 0.5}
     if now["validation"]:
         settings["validation_data"] = (x[:40] + 0.1, y[:40])
     net = nb.MLP(SIZES, "tanh", output, dtype=now["dtype"], seed=1)

@@ -68,14 +68,14 @@ def test_checkpoint(tmp_path, monitor, column, values, saved):
     ("settings", "epochs", "stop", "saved"),
     [
         ({"every": 2}, 4, None, [2, 4]),
-        ({"every": 3}, 5, None, [3, 5]),  # and at the end
-        ({"every": 3}, 9, 5, [3, 5]),
+        ({"every": 3}, 5, None, [3]),
+        ({"every": 3, "every_seconds": 1e6}, 9, 5, [3, 5]),  # and at the end
         ({"every": 2, "monitor": "loss"}, 7, None, [2, 4, 6]),
         ({"every_seconds": 1e6}, 3, None, [3]),
         ({"every_seconds": 1e6, "every": 2}, 5, None, [2, 4, 5]),
         ({"every_seconds": 1e-9}, 3, None, [1, 2, 3]),
         ({"keep": 2}, 5, None, [4, 5]),
-        ({"keep": 1, "every": 2}, 5, None, [5]),
+        ({"keep": 1, "every": 2}, 5, None, [4]),
         ({"keep": 3, "monitor": "loss"}, 4, None, [2, 3, 4]),
         ({"keep": 9}, 3, None, [1, 2, 3]),
     ],

@@ -51,6 +51,7 @@ CHANGES = {
     "learning_rate.initial": {"optimizer": nb.Adam(0.003)},
     "callbacks": {"callbacks": [nb.EarlyStopping(monitor="loss")]},
     "sample_weight.shape": {"sample_weight": np.ones(len(X))},
+    "class_weight": {"class_weight": "balanced"},
     "validation_data, X.shape": {"validation_data": (X, np.eye(5)[Y])},
     "X.shape": {"X": X[:-1], "y": np.eye(5)[Y][:-1]},
     "X.dtype": {"X": X.astype(np.float64)},
@@ -61,7 +62,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_every_setting_that_differs_is_named(name, tmp_path):
-    case = {**PLAIN, "optimizer": 3, "loss": 1}
+    case = {**PLAIN, "optimizer": 3, "loss": int(name != "class_weight")}
     _, files = written(case, tmp_path)
     for path in files[::5]:
         net, settings = make(case, epochs=EPOCHS, **CHANGES[name])
@@ -221,6 +222,8 @@ def free(place, odd):
     """Whether a change may go unnoticed."""
     if place == ("extra",) or (place[:2] == ("training", "checkpoints") and len(place) < 4):
         return True  # may be absent, or empty
+    if "files" in place and isinstance(place[-1], int):  # fewer of them
+        return True
     named = {key for key in place if isinstance(key, str)}
     return place[:1] != ("format",) and "fit" not in place and bool(named & FREE) and odd is not ODD
 

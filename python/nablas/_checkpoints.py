@@ -96,6 +96,8 @@ def data_of(prepared: Any, prefix: str = "") -> Tree:
     found = {} if prepared.classes is None else {f"{prefix}y.classes": prepared.classes}
     for name, array in arrays.items():
         found |= fingerprint(prefix + name, array)
+    if prepared.each is not None:
+        found[f"{prefix}class_weight"] = prepared.each.tolist()
     return found
 
 

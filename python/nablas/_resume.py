@@ -105,7 +105,7 @@ class Resumed:
         if held.get("class") == Constant.__qualname__:
             found = Constant(_checks.number("initial", held.get("initial"), above=0))
         before = flat("schedule", found.get_state())
-        found.set_state(held)
+        found.set_state(deepcopy(held))
         ours = type(found).__module__ == Schedule.__module__  # others may change any attribute
         if ours and (changed := differences(flat("schedule", found.get_state()), before)):
             raise ValueError(f"it cannot be resumed with what a callback set: {'; '.join(changed)}")

@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -196,7 +197,7 @@ class Fit:
             schedule = self.optimizer.schedule  # a callback may have set another one
             if schedule is not constant:
                 if has_checkpoint(self.callbacks):
-                    state.schedule = schedule.get_state()
+                    state.schedule = deepcopy(schedule.get_state())
                 plan = spanned if schedule.spans_fit() else whole
                 first = plan.first_step + epoch * batches
                 rates = _rates(schedule, first, batches, plan, self.net.dtype)
@@ -309,9 +310,7 @@ def make_fit(
     """Check the arguments of `MLP.fit` and build a `Fit`; sets `net.classes`."""
     found = prepare(net, X, y, sample_weight, loss, None, class_weight)
     check_rows_to_train(net, found.x)
-    validated, fingerprint = validation(
-        net, validation_data, found.loss, found.classes, found.each
-    )
+    validated, fingerprint = validation(net, validation_data, found.loss, found.classes, found.each)
     data = {
         "data": found.data,
         "targets": found.targets,

@@ -232,15 +232,14 @@ class Checkpoint(Callback):
         Write after epochs that are a multiple of it. Default: 1, or none with `every_seconds`.
     every_seconds : float, optional
         Write when so much time has passed since the last time, also within an epoch, between two
-        batches. Not together with `monitor`.
+        batches; and at the end of the fit. Not together with `monitor`.
     keep : int, optional
         Keep the last files only, with "{epoch}" in `path`. Default: all.
 
     Notes
     -----
-    Without `monitor`, a file is also written at the end of a fit. What is written after an epoch is
-    the state when all callbacks have been called, those after this one included. A program that may
-    be killed at any time begins or goes on by
+    What is written after an epoch is the state when all callbacks have been called, those after
+    this one included. A program that may be killed at any time begins or goes on by
     ``resume=path if os.path.exists(path) else None``.
     """
 
@@ -298,7 +297,7 @@ class Checkpoint(Callback):
             self._name(state.epoch)  # so that files which others write first know of it
 
         def finish() -> None:
-            if wanted or (self.monitor is None and (state.stop or state._last)):
+            if wanted or (self.every_seconds and (state.stop or state._last)):
                 self.write(state._save or state.net.save, state.epoch)
 
         if state._later is None:
