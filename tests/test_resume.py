@@ -220,6 +220,23 @@ def test_a_schedule_with_a_state_of_its_own(tmp_path):
         resumed(PLAIN, files[0], optimizer=other)
 
 
+def test_a_callback_that_holds_the_schedule(tmp_path):
+    def fit(**more):
+        schedule = Drawn()
+
+        def skip(state):
+            schedule._drawn += 1
+
+        net, settings = make(PLAIN, epochs=EPOCHS, optimizer=nb.SGD(schedule), callbacks=[skip])
+        settings["callbacks"] += more.pop("also", [])
+        net.fit(**settings, **more)
+        return outcome(net)
+
+    want = fit(also=[Every(tmp_path)])
+    for path in sorted(tmp_path.iterdir()):
+        assert fit(resume=path) == want
+
+
 def test_layouts_and_sparse_matrices(tmp_path):
     """Equal values in another layout are the same data; sparse X is resumed, too."""
     from scipy import sparse

@@ -93,11 +93,7 @@ class Resumed:
         here = {"version": __version__, "isa": isa()}
         if found := differences({name: self.tree[name] for name in here}, here):
             text = f"resume: the bits may be others than without a stop: {'; '.join(found)}"
-            warnings.warn(
-                text,
-                RuntimeWarning,
-                stacklevel=4,  # the call of fit
-            )
+            warnings.warn(text, RuntimeWarning, stacklevel=4)  # the call of fit
 
     def schedule(self, optimizer: Optimizer) -> Schedule:
         """A copy of the optimizer's schedule, or a constant that a callback set, as it was."""
@@ -118,7 +114,7 @@ class Resumed:
         net.parameters = self.parameters
         net.seed, net.classes = self.seed, self.specification["classes"]
         net.extra = self.specification.get("extra") or {}
-        kept = self.tree["optimizer"]
+        kept, given = self.tree["optimizer"], optimizer.schedule
         net.engine.restore_training(
             {
                 "epochs": self.specification["epochs"],
@@ -131,6 +127,9 @@ class Resumed:
                 "optimizer_epochs": kept["epochs"],
             }
         )
+        if type(optimizer.schedule) is type(given):  # the caller may hold it
+            given.set_state(optimizer.schedule.get_state())
+            optimizer.schedule = given
         try:
             self._to_callbacks(callbacks)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
