@@ -235,3 +235,42 @@ def test_epochs_beyond_what_the_core_counts(tmp_path):
     again.fit(x, y, epochs=1)
     with pytest.raises(ValueError, match="epochs: expected at most 0"):
         again.fit(x, y, epochs=1)
+
+
+def test_arrays_of_a_training(tmp_path):
+    """Of every kind that a file holds, at any depth and of any shape, bit for bit; nothing else."""
+    path, bits = tmp_path / "m", np.arange(24, dtype=np.uint8)
+    net = nb.MLP([3, 2], seed=0)
+    layers = list(zip(net.weights, net.biases, strict=True))
+    arrays = {name: bits.view(np.uint8).astype(name) for name in nb.io.KINDS}
+    shapes = [
+        np.array(2.5, np.float32),
+        np.zeros((0, 3)),
+        bits.reshape(2, 3, 4)[:, ::-1],
+        bits.astype(">i4"),
+    ]
+    training = {
+        "": {"deep": [arrays, shapes]},
+        "x": [None, True, -(2**70), 1e-320, np.inf, "\0ü\ud800"],
+    }
+    nb.io.save(path, net._specification(), layers, training)
+    found = nb.io.read(path)[2]
+    assert found["x"] == training["x"]
+    got, other = found[""]["deep"]
+    for given, read in [
+        *zip(arrays.values(), got.values(), strict=True),
+        *zip(shapes, other, strict=True),
+    ]:
+        assert (given.dtype.newbyteorder("="), given.shape) == (read.dtype, read.shape)
+        np.testing.assert_array_equal(given, read)
+    assert nb.MLP.load(path).parameters.tobytes() == net.parameters.tobytes()
+    for wrong in (
+        {1: 2},
+        {"a": {1}},
+        {"a": 1j},
+        {"a": np.array(["x"])},
+        {"a": {"tensor": 1}},
+        {"a": b"x"},
+    ):
+        with pytest.raises(TypeError, match="training"):
+            nb.io.save(path, net._specification(), layers, wrong)

@@ -71,6 +71,8 @@ def save(
         _check_finite(name, tensor)
     version = FORMAT
     if training is not None:
+        if not isinstance(training, dict):
+            raise TypeError(f"training: expected a dict, got {type(training).__name__}")
         state = packed(training, tensors, "training")
         version, specification = CHECKPOINT_FORMAT, {**specification, "training": state}
     text = json.dumps({"format": version, **specification})
