@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _checks, _data
 from ._checkpoints import State, Tree, data_of, run_epoch, settings_of, training
-from ._epochs import Epoch, OnRows, Rates, Task
+from ._epochs import OnRows, Rates, Task
 from ._losses import Loss, LossFunction, call, resolve
 from ._progress import Report, progress_bar
 from ._registry import default_loss
@@ -192,6 +192,7 @@ class Fit:
         task, state, history = self.task, self.state, self.state.history
         batches = -(-task.data.rows // task.batch_size)
         spanned, whole = self._plans(batches)
+        timed = [c for c in self.callbacks if isinstance(c, Checkpoint) and c.every_seconds]
         constant: Schedule | None = None  # the last epoch's if Constant: `rates` is reused
         for epoch in range(len(history), len(history) if state.stopped else self.epochs):
             schedule = self.optimizer.schedule  # a callback may have set another one
@@ -202,7 +203,14 @@ class Fit:
                 first = plan.first_step + epoch * batches
                 rates = _rates(schedule, first, batches, plan, self.net.dtype)
                 constant = schedule if type(schedule) is Constant else None
-            loss, penalty, finite, seconds = self._epoch(rates, report, epoch)
+            on_rows = (
+                None if report is None else _row_report(report, history, epoch, task.data.rows)
+            )
+            if timed or state.position is not None:
+                done = run_epoch(task, rates, on_rows, state, timed, self._save)
+            else:
+                done = task.epoch(rates, on_rows)
+            loss, penalty, finite, seconds = done
             value = loss * self.loss_scale + penalty
             if not finite or not math.isfinite(value):
                 task.engine.forget_optimizer()  # its states are not finite either
@@ -229,13 +237,6 @@ class Fit:
         total = batches * self.epochs
         return Plan(batches, total), Plan(batches, total, steps, epochs - done)
 
-    def _epoch(self, rates: Rates, report: Report | None, epoch: int) -> Epoch:
-        on_rows = self._row_report(report, self.state.history, epoch, self.task.data.rows)
-        timed = [c for c in self.callbacks if isinstance(c, Checkpoint) and c.every_seconds]
-        if self.state.position is None and not timed:
-            return self.task.epoch(rates, on_rows)
-        return run_epoch(self.task, rates, on_rows, self.state, timed, self._save)
-
     def _training(self) -> Tree | None:
         """What a checkpoint holds beside the network."""
         if self.identity is None:
@@ -244,14 +245,6 @@ class Fit:
 
     def _save(self, path: str) -> None:
         self.net._save(path, self.net.extra, self._training())
-
-    def _row_report(
-        self, report: Report | None, history: History, epoch: int, rows: int
-    ) -> OnRows | None:
-        if report is None:
-            return None
-        text = _summary(history)
-        return lambda done: report(epoch + done / rows, text)
 
     def _stopped(self, epoch: int) -> bool:
         state = FitState(self.net, epoch, self.state.history)
@@ -264,6 +257,11 @@ class Fit:
         for action in state._later:
             action()
         return state.stop
+
+
+def _row_report(report: Report, history: History, epoch: int, rows: int) -> OnRows:
+    text = _summary(history)
+    return lambda done: report(epoch + done / rows, text)
 
 
 def _divergence(net: Network, task: Task, loss: float, penalty: float, epoch: int) -> str:
