@@ -68,8 +68,8 @@ const Adjustment& checked(const Adjustment& adjustment) {
   return adjustment;
 }
 
-// Calls on_rows(rows done) after every slice and on_batch(rows done, sums) between two batches; with `on_batch`, a slice
-// that ends within a batch is followed by short ones up to the batch's end. `position`: where to go on.
+// Calls on_rows(rows done) after every slice and on_batch(rows done, sums) between two batches; with `on_batch`, a
+// slice that ends within a batch is followed by short ones up to the batch's end. `position`: where to go on.
 template <class T>
 py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::array_t<double, py::array::c_style>& rates,
                     int64 batch, bool shuffle, std::uint64_t seed, std::uint32_t epoch,
