@@ -122,7 +122,8 @@ def same_for_layouts(act, value, kind, names):
 CONSTRUCTORS = [
     (nb.MLP, {"sizes": [3, 4, 2], "activation": "relu", "output": "identity", "dtype": "float32", "seed": 0, "init": "auto"}),
     *((getattr(nb, n), {}) for n in ("SGD", "Adam", "AdamW", "NAdam", "RMSprop", "Adagrad") if hasattr(nb, n)),
-    (nb.Huber, {"delta": 1.0}), (nb.Quantile, {"quantile": 0.5}), (nb.EarlyStopping, {}),
+    (nb.Huber, {"delta": 1.0}), (nb.Quantile, {"q": 0.5}), (nb.EarlyStopping, {}),
+    (nb.CrossEntropy, {"label_smoothing": 0.1}), (nb.BinaryCrossEntropy, {"label_smoothing": 0.1}),
     *((getattr(schedules, n), None) for n in schedules.__all__ if inspect.isclass(getattr(schedules, n))),
 ]  # fmt: skip
 
