@@ -12,6 +12,9 @@ namespace {
 // Vectors of a row of W that are summed at a time.
 constexpr int sparse_vectors = 4;
 
+// A long row's terms are rows of W far apart: each is prefetched so many terms before.
+constexpr int64 terms_ahead = 8;
+
 // z[j .. j + width) of one row, width at most sparse_vectors * lanes: start + the sum of values[k] W[columns[k]].
 struct SparseRow {
   const T* values;
@@ -40,8 +43,10 @@ NABLAS_INLINE void sparse_row(const SparseRow& row, int64 inputs, const T* w, in
     int top = 0;
     int64 k = 0;
     for (int64 number = 1; number <= blocks; ++number) {
-      for (; k < row.count && row.columns[k] < number * block; ++k)
+      for (; k < row.count && row.columns[k] < number * block; ++k) {
+        if (k + terms_ahead < row.count) __builtin_prefetch(w + row.columns[k + terms_ahead] * w_rs);
         add_row<C>(sum, row.values[k], w + row.columns[k] * w_rs, last);
+      }
       repeat<C>([&](auto v) NABLAS_LAMBDA { tree[top][v] = sum[v], sum[v] = V{}; });
       ++top;
       for (int64 done = number; done % 2 == 0; done /= 2, --top)
