@@ -233,7 +233,12 @@ Raises
 ValueError
     For shapes that do not match.
 TypeError
-    For other dtypes, or two different ones.)");
+    For other dtypes, or two different ones.
+
+Examples
+--------
+>>> nb.kernels.matmul(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
+array([[11.]]))");
   m.def("dense_forward", &dense_forward, py::arg("x"), py::arg("weights"), py::arg("activation") = "identity",
         py::kw_only(), py::arg("out") = py::none(), py::arg("preactivation_out") = py::none(),
         R"(dense_forward(x, weights, activation="identity", *, out=None, preactivation_out=None)
@@ -258,7 +263,13 @@ array of shape (n, outputs)
 Raises
 ------
 ValueError, TypeError
-    For shapes that do not match, unknown names, or other dtypes.)");
+    For shapes that do not match, unknown names, or other dtypes.
+
+Examples
+--------
+>>> x, weights = np.array([[1.0, 2.0]]), np.array([[0.5], [1.0], [2.0]])  # row 0 is the bias
+>>> nb.kernels.dense_forward(x, weights, "relu")
+array([[5.5]]))");
   m.def(
       "dense_backward", &dense_backward, py::arg("x"), py::arg("weights"), py::arg("delta"),
       py::arg("activation") = "identity", py::kw_only(), py::arg("preactivation") = py::none(),
@@ -293,7 +304,14 @@ delta_below : array of shape (n, inputs)
 Raises
 ------
 ValueError, TypeError
-    For shapes that do not match, unknown names, a missing preactivation, or other dtypes.)");
+    For shapes that do not match, unknown names, a missing preactivation, or other dtypes.
+
+Examples
+--------
+>>> x, weights, delta = np.array([[1.0, 2.0]]), np.array([[0.5], [1.0], [-2.0]]), np.array([[0.1]])
+>>> gradient, delta_below = nb.kernels.dense_backward(x, weights, delta, "relu")
+>>> gradient.ravel().tolist(), delta_below.tolist()
+([0.1, 0.1, 0.2], [[0.1, -0.2]]))");
   m.def("softmax", &softmax, py::arg("z"), py::kw_only(), py::arg("out") = py::none(),
         R"(softmax(z, *, out=None)
 --
@@ -314,7 +332,13 @@ array of shape (n, classes)
 Raises
 ------
 ValueError, TypeError
-    For shapes that do not match, unknown names, or other dtypes.)");
+    For shapes that do not match, unknown names, or other dtypes.
+
+Examples
+--------
+>>> nb.kernels.softmax(np.array([[0.0, 0.0], [0.0, 100.0]])).round(4)
+array([[0.5, 0.5],
+       [0. , 1. ]]))");
 }
 
 }  // namespace nablas

@@ -143,7 +143,16 @@ array of x's shape and dtype
 Raises
 ------
 ValueError, TypeError
-    For shapes that do not match, unknown names, or other dtypes.)";
+    For shapes that do not match, unknown names, or other dtypes.
+
+Examples
+--------
+>>> x = np.array([0.5, 1.0, 2.0])
+>>> y = nb.kernels.)" + name +
+                            R"((x)
+>>> np.array_equal(nb.kernels.)" +
+                            name + R"((x, out=x), y)  # in place, without a new array
+True)";
     m.def(
         name.c_str(),
         [i](py::handle x, py::handle out) {
@@ -173,7 +182,12 @@ array of z's shape and dtype
 Raises
 ------
 ValueError, TypeError
-    For shapes that do not match, unknown names, or other dtypes.)");
+    For shapes that do not match, unknown names, or other dtypes.
+
+Examples
+--------
+>>> nb.kernels.activate(np.array([-1.0, 2.0]), "relu")
+array([0., 2.]))");
   m.def("slope", &slope, py::arg("kept"), py::arg("activation"), py::kw_only(), py::arg("out") = py::none(),
         R"(slope(kept, activation, *, out=None)
 --
@@ -196,7 +210,12 @@ array of kept's shape and dtype
 Raises
 ------
 ValueError, TypeError
-    For shapes that do not match, unknown names, or other dtypes.)");
+    For shapes that do not match, unknown names, or other dtypes.
+
+Examples
+--------
+>>> nb.kernels.slope(np.array([0.0, 0.5]), "tanh")  # 1 - a^2
+array([1.  , 0.75]))");
   m.def("hadamard_delta", &hadamard_delta, py::arg("delta"), py::arg("kept"), py::arg("activation"), py::kw_only(),
         py::arg("out") = py::none(),
         R"(hadamard_delta(delta, kept, activation, *, out=None)
@@ -222,7 +241,12 @@ array of delta's shape and dtype
 Raises
 ------
 ValueError, TypeError
-    For shapes that do not match, unknown names, or other dtypes.)");
+    For shapes that do not match, unknown names, or other dtypes.
+
+Examples
+--------
+>>> nb.kernels.hadamard_delta(np.array([0.2, 0.2]), np.array([0.0, 0.5]), "tanh")
+array([0.2 , 0.15]))");
   m.def("gather_rows", &gather_rows, py::arg("x"), py::arg("indices"), py::kw_only(), py::arg("dtype") = py::none(),
         py::arg("out") = py::none(),
         R"(gather_rows(x, indices, *, dtype=None, out=None)
@@ -249,7 +273,13 @@ Raises
 ValueError
     For an index out of range; names it.
 TypeError
-    For a dtype that is not real, or indices that are not integers.)");
+    For a dtype that is not real, or indices that are not integers.
+
+Examples
+--------
+>>> nb.kernels.gather_rows(np.arange(6).reshape(3, 2), [2, 0])
+array([[4., 5.],
+       [0., 1.]], dtype=float32))");
 }
 
 }  // namespace nablas

@@ -139,7 +139,16 @@ Raises
 ValueError
     For shapes that do not match, targets out of range (names the first), or hyperparameters out of bounds.
 TypeError
-    For other dtypes or unknown hyperparameters.)";
+    For other dtypes or unknown hyperparameters.
+
+Examples
+--------
+>>> z, targets = np.array([[0.5, -0.5]]), np.array([[0.0, 1.0]])
+>>> loss, delta = nb.kernels.)" +
+        entry.function + R"((z, targets)
+>>> nb.kernels.)" +
+        entry.function + R"((z - 0.1 * delta, targets)[0] < loss  # a step down
+True)";
     m.def(
         entry.function,
         [i](py::handle z, py::handle targets, py::handle weight, py::handle out, const py::kwargs& hyperparameters) {

@@ -128,7 +128,15 @@ Raises
 ------
 ValueError, TypeError
     For shapes or dtypes that do not match, unknown names, values out of bounds, or arrays that cannot be updated in
-    place.)");
+    place.
+
+Examples
+--------
+>>> w, g = np.array([1.0, 2.0]), np.array([1.0, 1.0])
+>>> states = nb.optimizers.initial_states("sgd", w)
+>>> nb.kernels.optimizer_update("sgd", w, g, states, step=1, learning_rate=0.1)
+>>> w
+array([0.9, 1.9]))");
 }
 
 }  // namespace nablas

@@ -68,7 +68,12 @@ array of float64, shape (count,)
 Raises
 ------
 ValueError, TypeError
-    For numbers out of range, shapes that do not match, or other dtypes.)");
+    For numbers out of range, shapes that do not match, or other dtypes.
+
+Examples
+--------
+>>> nb.kernels.random_uniform(3, seed=0).round(4)
+array([0.7193, 0.3915, 0.0646]))");
   m.def(
       "random_normal",
       [](py::handle count, py::handle seed, py::handle stream) {
@@ -95,7 +100,12 @@ array of float64, shape (count,)
 Raises
 ------
 ValueError, TypeError
-    For numbers out of range, shapes that do not match, or other dtypes.)");
+    For numbers out of range, shapes that do not match, or other dtypes.
+
+Examples
+--------
+>>> nb.kernels.random_normal(3, seed=0).round(4)
+array([-1.2376,  1.0044, -0.2565]))");
   m.def(
       "permutation",
       [](py::handle count_object, py::handle seed_object, py::handle epoch_object) {
@@ -127,7 +137,12 @@ array of int64, shape (count,)
 Raises
 ------
 ValueError, TypeError
-    For numbers out of range, shapes that do not match, or other dtypes.)");
+    For numbers out of range, shapes that do not match, or other dtypes.
+
+Examples
+--------
+>>> nb.kernels.permutation(5, seed=0)
+array([3, 4, 0, 1, 2]))");
   m.def(
       "dropout",
       [](py::handle x_object, py::handle rate_object, py::handle seed_object, py::handle step_object,
@@ -182,7 +197,13 @@ array of shape (n, columns)
 Raises
 ------
 ValueError, TypeError
-    For numbers out of range, shapes that do not match, or other dtypes.)");
+    For numbers out of range, shapes that do not match, or other dtypes.
+
+Examples
+--------
+>>> nb.kernels.dropout(np.ones((2, 4)), 0.5, seed=1)
+array([[2., 2., 0., 0.],
+       [2., 0., 0., 2.]]))");
 }
 
 }  // namespace nablas
