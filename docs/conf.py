@@ -51,7 +51,7 @@ html_sidebars = {"index": [], "installation": [], "tour": [], "changelog": [], "
 
 
 def _adapt(app, docname, source):
-    """What a page needs here beyond its text in the repository: two links, the lecture's contents."""
+    """What pages need here beyond their text in the repository: a link, the lecture's contents."""
     if docname == "architecture":
         source[0] = source[0].replace("](../cpp/README.md)", "](core.md)")
     if docname == "lecture":

@@ -141,7 +141,12 @@ void bind_system(py::module_& m) {
 Number of threads that a large call would use now.
 
 By default the processors this process may use (affinity and cgroup quota), or ``OMP_NUM_THREADS``;
-``set_num_threads`` and ``threadpoolctl.threadpool_limits`` change it. 1 in a forked child.)");
+``set_num_threads`` and ``threadpoolctl.threadpool_limits`` change it. 1 in a forked child.
+
+Examples
+--------
+>>> nb.num_threads() >= 1
+True)");
   m.def(
       "set_num_threads",
       [](py::object count) {
@@ -166,7 +171,15 @@ Parameters
 ----------
 count : int
     From 1 to 4096; at most twice the processors this process may use are taken. A limit set later
-    through OpenMP (``threadpool_limits``) still applies.)");
+    through OpenMP (``threadpool_limits``) still applies.
+
+Examples
+--------
+>>> before = nb.num_threads()
+>>> nb.set_num_threads(1)
+>>> nb.num_threads()
+1
+>>> nb.set_num_threads(before))");
   m.def(
       "set_own_threads",
       [](int count) {
@@ -204,9 +217,26 @@ Name of the instruction set whose kernels are in use, such as ``"x86_64_v4"``.
 Raises
 ------
 RuntimeError
-    When the environment variable ``NABLAS_ISA`` names one that this build or processor lacks.)");
+    When the environment variable ``NABLAS_ISA`` names one that this build or processor lacks.
+
+Examples
+--------
+>>> nb.isa() in nb.available_isas()
+True)");
   m.def("available_isas", &available_instruction_sets,
-        "Instruction sets that this build has and this processor supports, simplest first.");
+        R"(available_isas()
+--
+
+Instruction sets that this build has and this processor supports, simplest first.
+
+Returns
+-------
+list of str
+
+Examples
+--------
+>>> nb.isa() in nb.available_isas()
+True)");
   m.def("use_isa", &use_instruction_set, py::arg("name"),
         "Switch the kernels at run time; for tests and measurements.");
   m.def(
