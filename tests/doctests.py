@@ -25,7 +25,7 @@ import nablas as nb
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PLACES = [DOCS, ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
-BLOCK = re.compile(r"^```(\w*)(?: (\w+))?\n(.*?)^```\n?", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^(`{3,})([^`\n]*)\n(.*?)^\1 *$", re.DOTALL | re.MULTILINE)
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 OPTIONAL = ("torch", "keras", "skl2onnx")
 
@@ -74,7 +74,8 @@ def programs(page):
     text = page.read_text(encoding="utf-8")
     found, last = {}, None
     for match in BLOCK.finditer(text):
-        kind, needs, code = match[1], match[2] or "", match[3]
+        kind, _, needs = match[2].strip().partition(" ")
+        code = match[3]
         line = text[: match.start()].count("\n") + 2
         if kind == "python":
             last = [line, code, None]

@@ -2,6 +2,15 @@
 
 ``MLP`` is the network; ``nablas.kernels`` holds the C++ kernels it is made of and
 ``nablas.reference`` says in NumPy what each of them computes.
+
+Examples
+--------
+>>> net = nb.MLP([2, 8, 2], activation="tanh", output="softmax", seed=0)
+>>> history = net.fit(
+...     [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0], optimizer=nb.Adam(0.05), epochs=200
+... )
+>>> net.predict([[0, 1], [1, 1]])
+array([1, 0])
 """
 
 from importlib import import_module

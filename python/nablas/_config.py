@@ -77,7 +77,6 @@ def show_config(mode: str = "stdout") -> dict[str, dict[str, Any]] | None:
 
     Examples
     --------
-    >>> import nablas as nb
     >>> nb.show_config("dicts")["threads"]["number"] == nb.num_threads()
     True
     """

@@ -43,7 +43,7 @@ class Loss:
 
     Examples
     --------
-    >>> Loss("huber", delta=2.0)
+    >>> nb.Loss("huber", delta=2.0)
     Loss('huber', delta=2)
     """
 
@@ -78,6 +78,12 @@ class Huber(Loss):
     ----------
     delta : float
         Above 0, in the units of the targets.
+
+    Examples
+    --------
+    >>> net = nb.MLP([1, 1], init="zeros")
+    >>> net.loss([1.0], 3.0, loss=nb.Huber(delta=2.0))  # 2 (3 - 2/2)
+    4.0
     """
 
     def __init__(self, delta: float = 1.0) -> None:
@@ -94,6 +100,13 @@ class Quantile(Loss):
     ----------
     q : float
         Above 0 and below 1; 0.5 gives half the mean absolute error.
+
+    Examples
+    --------
+    >>> net = nb.MLP([1, 1], init="zeros")
+    >>> above, below = (net.loss([1.0], y, loss=nb.Quantile(0.75)) for y in (2.0, -2.0))
+    >>> above, below
+    (1.5, 0.5)
     """
 
     def __init__(self, q: float = 0.5) -> None:
@@ -202,6 +215,14 @@ def check_loss(
         When a gradient differs; names the entry that differs most.
     TypeError, ValueError
         When the function returns something else than a number and an array of the outputs' shape.
+
+    Examples
+    --------
+    >>> def half_squares(outputs, targets):
+    ...     error = outputs - targets
+    ...     return (error**2).sum() / 2 / len(outputs), error / len(outputs)
+    >>> nb.check_loss(half_squares)
+    True
     """
     rng = np.random.default_rng(0)
     eps = number("eps", eps, above=0)

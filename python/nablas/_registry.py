@@ -153,10 +153,22 @@ def fits(loss: str, output: str) -> bool:
 
 
 def activations() -> dict[str, str]:
-    """Activation names, each with what its slope is a function of: "output" or "preactivation"."""
+    """Activation names, each with what its slope is a function of: "output" or "preactivation".
+
+    Examples
+    --------
+    >>> nb.activations()["relu"], nb.activations()["silu"]
+    ('output', 'preactivation')
+    """
     return {name: entry.kept for name, entry in ACTIVATIONS.items()}
 
 
 def losses() -> dict[str, str]:
-    """Loss names, each with the output activation it is linked to."""
+    """Loss names, each with the output activation it is linked to.
+
+    Examples
+    --------
+    >>> nb.losses()["cross_entropy"], nb.losses()["huber"]
+    ('softmax', 'identity')
+    """
     return {name: entry.link for name, entry in LOSSES.items()}

@@ -1,4 +1,13 @@
-"""Callbacks: objects or functions that a fit calls after every epoch."""
+"""Callbacks: objects or functions that a fit calls after every epoch.
+
+Examples
+--------
+>>> net = nb.MLP([1, 1], seed=0)
+>>> stop = nb.callbacks.EarlyStopping(patience=3, monitor="loss")
+>>> history = net.fit([[0.0]], [1.0], epochs=5, callbacks=[stop, lambda state: state.epoch == 2])
+>>> len(history)
+2
+"""
 
 from __future__ import annotations
 
@@ -34,6 +43,14 @@ class FitState:
         The last entries are this epoch's.
     stop : bool
         Set it to end the fit; returning True from the callback does the same.
+
+    Examples
+    --------
+    >>> def stop_soon(state):
+    ...     return state.epoch == 3
+    >>> net = nb.MLP([1, 1], seed=0)
+    >>> len(net.fit([[0.0], [1.0]], [0.0, 2.0], epochs=10, callbacks=[stop_soon]))
+    3
     """
 
     net: Network
@@ -56,6 +73,18 @@ class Callback:
     monitor : str or None
         The history entry that the callback reads: "loss", "val_loss" or "val_score". A fit that
         does not record it is refused before it begins.
+
+    Examples
+    --------
+    >>> class Count(nb.Callback):
+    ...     epochs = 0
+    ...
+    ...     def on_epoch_end(self, state):
+    ...         self.epochs += 1
+    >>> count = Count()
+    >>> history = nb.MLP([1, 1], seed=0).fit([[0.0]], [1.0], epochs=5, callbacks=[count])
+    >>> count.epochs
+    5
     """
 
     monitor: str | None = None
@@ -151,6 +180,14 @@ class EarlyStopping(Callback):
         "val_loss", "val_score" (higher is better) or "loss".
     restore_best : bool
         Put the best epoch's weights back at the end of the fit, however it ended.
+
+    Examples
+    --------
+    >>> stop = nb.EarlyStopping(patience=2, monitor="loss")
+    >>> net = nb.MLP([1, 1], init="zeros")
+    >>> history = net.fit([[1.0]], [0.0], epochs=50, callbacks=[stop])  # already at 0
+    >>> len(history), stop.best_epoch, stop.best
+    (3, 1, 0.0)
     """
 
     def __init__(
@@ -241,6 +278,13 @@ class Checkpoint(Callback):
     What is written after an epoch is the state when all callbacks have been called, those after
     this one included. A program that may be killed at any time begins or goes on by
     ``resume=path if os.path.exists(path) else None``.
+
+    Examples
+    --------
+    >>> keep = nb.Checkpoint("epoch-{epoch}.safetensors", every=2)
+    >>> history = nb.MLP([1, 1], seed=0).fit([[0.0]], [1.0], epochs=5, callbacks=[keep])
+    >>> nb.MLP.load("epoch-4.safetensors").epochs
+    4
     """
 
     def __init__(

@@ -33,6 +33,12 @@ class DescentResult:
         The cost at x0 and after every iteration.
     path : list of arrays
         x0 and the point after every iteration with `keep_path`, else empty.
+
+    Examples
+    --------
+    >>> result = nb.gradient_descent(lambda x: x @ x, lambda x: 2 * x, [3.0, -4.0], 0.1)
+    >>> result.converged, result.costs[0]
+    (True, 25.0)
     """
 
     x: Array
@@ -86,6 +92,17 @@ def gradient_descent(
         When the gradient's shape is not x0's.
     FloatingPointError
         When cost or gradient is not finite; names the iteration.
+
+    Examples
+    --------
+    >>> result = nb.gradient_descent(
+    ...     lambda x: ((x - [1.0, 2.0]) ** 2).sum(),
+    ...     lambda x: 2 * (x - [1.0, 2.0]),
+    ...     [0.0, 0.0],
+    ...     learning_rate=0.1,
+    ... )
+    >>> result.x.round(4)
+    array([1., 2.])
     """
     for name, given in (("cost", cost), ("grad", grad)):
         function(name, given)

@@ -33,6 +33,30 @@ class Explanation(Pass):
         `activation`.
     hyperparameters : dict
         Of the loss.
+
+    Examples
+    --------
+    >>> net = nb.MLP([2, 1], seed=0, init="zeros")
+    >>> net.explain([1.0, 2.0], 1.0)
+    layer 1: 2 -> 1, identity
+      X' 1x3  input, ones first
+        [[1. 1. 2.]]
+      W 3x1  row 0 is the bias
+        [[0.]
+         [0.]
+         [0.]]
+      z 1x1  = X' W
+        [[0.]]
+      a 1x1  = g(z)
+        [[0.]]
+    target y [[1.0]], mse = 1
+    layer 1, backward:
+      delta 1x1  = dJ/dz
+        [[-2.]]
+      dW 3x1  = dJ/dW, row 0 is the bias
+        [[-2.]
+         [-2.]
+         [-4.]]
     """
 
     @property
@@ -96,6 +120,12 @@ class Explanation(Pass):
         ------
         ValueError, TypeError
             For a row that is not there, or settings that do not fit.
+
+        Examples
+        --------
+        >>> page = nb.MLP([2, 3, 1], seed=0).explain([1.0, 2.0], 1.0).to_html("pass.html")
+        >>> page.startswith("<!DOCTYPE html>")
+        True
         """
         page = scene(self, row, learning_rate, most_units).html()
         if path is not None:

@@ -28,6 +28,15 @@ class History:
         The rate of the epoch's last update.
     seconds : list of float
         Training time, without validation and callbacks.
+
+    Examples
+    --------
+    >>> net = nb.MLP([1, 1], seed=0)
+    >>> history = net.fit([[0.0], [1.0]], [0.0, 2.0], epochs=3)
+    >>> len(history), history["loss"] is history.loss
+    (3, True)
+    >>> history.loss[-1] < history.loss[0]
+    True
     """
 
     metric: str = "accuracy"

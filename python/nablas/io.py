@@ -4,6 +4,14 @@ Loading runs no code. Tensors are ``layers.<l>.weight`` (inputs, outputs) and ``
 The metadata's "nablas" is the specification, "sha256" the checksum of it and of all tensors. Files
 of format 1 may lack the checksum. A checkpoint is of format 3: its specification's "training" holds
 the state of a training, and its arrays are tensors ``training.<i>``.
+
+Examples
+--------
+>>> net = nb.MLP([2, 3, 1], seed=0)
+>>> net.save("model.safetensors")
+>>> specification, parameters = nb.io.load("model.safetensors")
+>>> np.array_equal(parameters, net.parameters)
+True
 """
 
 from __future__ import annotations
@@ -52,6 +60,11 @@ def save(
         Arrays of shapes (inputs, outputs) and (outputs,).
     training : dict, optional
         The state of a training: nested dicts and lists of JSON values and of arrays of numbers.
+
+    Examples
+    --------
+    >>> layers = [(np.ones((2, 1), np.float32), np.zeros(1, np.float32))]
+    >>> nb.io.save("layers.safetensors", {"sizes": [2, 1], "dtype": "float32"}, layers)
     """
     path = _checks.path("path", path)
     if not isinstance(specification, dict):
@@ -166,6 +179,13 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], NDArray[Any]]:
         When the file is not a nablas model or is damaged.
     OSError
         When it cannot be read.
+
+    Examples
+    --------
+    >>> nb.MLP([2, 1], seed=0).save("model.safetensors")
+    >>> specification, parameters = nb.io.load("model.safetensors")
+    >>> specification["sizes"], parameters.shape
+    ([2, 1], (3,))
     """
     return read(path)[:2]
 

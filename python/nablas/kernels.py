@@ -4,6 +4,15 @@ Every function takes float32 or float64 arrays of any strides and byte order and
 as they are; `out` may be any writeable array of the right shape and dtype, overlaps included.
 ``nablas.reference`` has the same names with the same signatures in plain NumPy. The names are those
 that the extension binds as kernels.
+
+Examples
+--------
+>>> x, weights = np.array([[1.0, 2.0]]), np.array([[0.5], [1.0], [2.0]])  # row 0 is the bias
+>>> out = np.empty((1, 1))
+>>> nb.kernels.dense_forward(x, weights, "relu", out=out) is out
+True
+>>> out
+array([[5.5]])
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,10 @@
-"""Scores of predictions, by scikit-learn's conventions."""
+"""Scores of predictions, by scikit-learn's conventions.
+
+Examples
+--------
+>>> nb.metrics.accuracy([0, 1, 1, 0], [0, 1, 1, 1])
+0.75
+"""
 
 from __future__ import annotations
 
@@ -70,6 +76,11 @@ def accuracy(
     -------
     float
         From 0 to 1.
+
+    Examples
+    --------
+    >>> nb.metrics.accuracy(["owl", "cat"], ["owl", "dog"])
+    0.5
     """
     truth, predicted = _pair(y_true, y_pred, numbers=False)
     if predicted.ndim == 1 and truth.ndim == 2 and truth.shape[1] > 1:
@@ -96,6 +107,11 @@ def subset_accuracy(
     -------
     float
         From 0 to 1; scikit-learn's ``accuracy_score`` of label indicators.
+
+    Examples
+    --------
+    >>> nb.metrics.subset_accuracy([[1, 0], [1, 1]], [[1, 0], [0, 1]])
+    0.5
     """
     truth, predicted = _pair(y_true, y_pred, numbers=False)
     if truth.ndim != 2 or truth.shape != predicted.shape:
@@ -121,6 +137,11 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None 
     -------
     float
         At most 1.
+
+    Examples
+    --------
+    >>> nb.metrics.r2([1.0, 2.0, 3.0], [1.0, 2.0, 2.0])
+    0.5
     """
     truth, predicted = (a.reshape(len(a), -1).astype(float) for a in _pair(y_true, y_pred))
     if truth.shape != predicted.shape:
@@ -176,6 +197,11 @@ def cross_entropy(
     -------
     float
         In nats.
+
+    Examples
+    --------
+    >>> round(nb.metrics.cross_entropy([0, 1], [[0.9, 0.1], [0.4, 0.6]]), 4)
+    0.3081
     """
     truth, prob = _pair(y_true, y_prob, "y_prob")
     if prob.ndim != 2:
@@ -223,6 +249,11 @@ def binary_cross_entropy(
     -------
     float
         In nats.
+
+    Examples
+    --------
+    >>> round(nb.metrics.binary_cross_entropy([0, 1], [0.1, 0.6]), 4)
+    0.3081
     """
     truth, prob = _pair(y_true, y_prob, "y_prob")
     if truth.shape != prob.shape:
@@ -278,6 +309,11 @@ def precision_at_k(
     -------
     float
         From 0 to 1.
+
+    Examples
+    --------
+    >>> nb.metrics.precision_at_k([[1, 0, 1]], [[0.9, 0.5, 0.1]], k=2)
+    0.5
     """
     hits, _ = _hits_at_k(y_true, y_score, k)
     return _mean(hits / k, sample_weight)
@@ -304,6 +340,11 @@ def recall_at_k(
     -------
     float
         From 0 to 1.
+
+    Examples
+    --------
+    >>> nb.metrics.recall_at_k([[1, 0, 1]], [[0.9, 0.1, 0.5]], k=2)
+    1.0
     """
     hits, relevant = _hits_at_k(y_true, y_score, k)
     some = relevant > 0

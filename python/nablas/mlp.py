@@ -53,6 +53,16 @@ class MLP(Network):
         Of the last fit, also of one that was interrupted or diverged.
     epochs : int
         Epochs trained since the weights were initialized.
+
+    Examples
+    --------
+    >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+    >>> net = nb.MLP([2, 8, 2], activation="tanh", output="softmax", seed=0)
+    >>> history = net.fit(X, y, optimizer=nb.Adam(0.05), epochs=200)
+    >>> net.predict(X)
+    array([0, 1, 1, 0])
+    >>> net.weights[0].shape, net.parameters.shape
+    ((2, 8), (42,))
     """
 
     def fit(
@@ -155,6 +165,19 @@ class MLP(Network):
         callbacks' states come from the file. Data are compared by shape, dtype and 1,000 rows;
         functions (losses, callbacks) by their names only, and what these remember is not in the
         file: see `Callback.get_state`.
+
+        Examples
+        --------
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.normal(size=(200, 3))
+        >>> y = X @ [1.0, -2.0, 0.5]
+        >>> net = nb.MLP([3, 1], seed=0)
+        >>> held_out = X[150:], y[150:]
+        >>> history = net.fit(
+        ...     X[:150], y[:150], optimizer=nb.Adam(0.1), epochs=50, validation_data=held_out
+        ... )
+        >>> len(history), round(history.val_score[-1], 2)
+        (50, 1.0)
         """
         chosen = as_optimizer(optimizer)
         with self.engine.training(chosen):
@@ -192,6 +215,13 @@ class MLP(Network):
         """The objective on some data: mean loss plus l2 penalty.
 
         Arguments are those of `fit`; X may also be one row (features,) with its target.
+
+        Examples
+        --------
+        >>> net = nb.MLP([2, 1], seed=0)
+        >>> net.weights[0], net.biases[0] = [[1.0], [2.0]], [0.5]
+        >>> net.loss([3.0, 4.0], 10.0)  # (11.5 - 10)²
+        2.25
         """
         X, y = _data.as_batch(X, y)
         found = prepare(self, X, y, sample_weight, loss, self.classes)
@@ -213,6 +243,13 @@ class MLP(Network):
         """The objective's gradient, flat like `parameters`.
 
         Arguments are those of `fit`; X may also be one row (features,) with its target.
+
+        Examples
+        --------
+        >>> net = nb.MLP([2, 1], seed=0, init="zeros")
+        >>> net.gradient([3.0, 4.0], 10.0)  # bias first
+        array([-20., -60., -80.], dtype=float32)
+        >>> net.parameters -= 0.01 * net.gradient([3.0, 4.0], 10.0)
         """
         X, y = _data.as_batch(X, y)
         found = prepare(self, X, y, sample_weight, loss, self.classes)
@@ -221,7 +258,15 @@ class MLP(Network):
         return self.engine.gradient(found.data, _checks.penalty("l2", l2))[1]
 
     def gradients(self, X: ArrayLike, y: ArrayLike, **settings: Any) -> list[tuple[Array, Array]]:
-        """`gradient` by layer, as pairs of shape (inputs, outputs) and (outputs,)."""
+        """`gradient` by layer, as pairs of shape (inputs, outputs) and (outputs,).
+
+        Examples
+        --------
+        >>> net = nb.MLP([2, 1], seed=0, init="zeros")
+        >>> [(dW, db)] = net.gradients([3.0, 4.0], 10.0)
+        >>> dW.tolist(), db.tolist()
+        ([[-60.0], [-80.0]], [-20.0])
+        """
         return self.engine.views(self.gradient(X, y, **settings))
 
     def explain(self, x: ArrayLike, y: ArrayLike, *, loss: str | Loss | None = None) -> Explanation:
@@ -238,17 +283,40 @@ class MLP(Network):
         Explanation
             Prints as a table of each layer's arrays; a notebook shows it step by step, and
             `Explanation.to_html` writes that page.
+
+        Examples
+        --------
+        >>> net = nb.MLP([2, 3, 1], seed=0, init="zeros")
+        >>> passed = net.explain([1.0, 2.0], 1.0)
+        >>> passed.layers[1].delta.tolist(), passed.loss
+        ([[-2.0]], 1.0)
         """
         return explain(self, x, y, loss)
 
     # ---- other formats -------------------------------------------------------------------------
 
     def to_onnx(self, path: str | os.PathLike[str], *, dtype: str | None = None) -> None:
-        """Write the network as an ONNX model; see ``nablas.convert.to_onnx``."""
+        """Write the network as an ONNX model; see ``nablas.convert.to_onnx``.
+
+        Examples
+        --------
+        >>> nb.MLP([2, 3, 1], seed=0).to_onnx("model.onnx")
+        """
         convert.to_onnx(self, path, dtype=dtype)
 
     def to_torch(self) -> Any:
-        """The network as a ``torch.nn.Sequential``; see ``nablas.convert.to_torch``."""
+        """The network as a ``torch.nn.Sequential``; see ``nablas.convert.to_torch``.
+
+        Examples
+        --------
+        >>> nb.MLP([2, 3, 1], "tanh", seed=0).to_torch()
+        Sequential(
+          (0): Linear(in_features=2, out_features=3, bias=True)
+          (1): Tanh()
+          (2): Linear(in_features=3, out_features=1, bias=True)
+          (3): Identity()
+        )
+        """
         return convert.to_torch(self)
 
     @classmethod
@@ -274,6 +342,13 @@ class MLP(Network):
         ------
         ValueError
             For layers or settings of layers that have no counterpart.
+
+        Examples
+        --------
+        >>> import torch
+        >>> layers = torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1)
+        >>> nb.MLP.from_torch(torch.nn.Sequential(*layers))
+        MLP(2-3-1, tanh, identity, float32)
         """
         layers = convert.torch_layers(module, activation)
         net = cls(

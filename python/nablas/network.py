@@ -88,6 +88,13 @@ class Network:
         ------
         ValueError
             For an unknown `init`; the network is unchanged.
+
+        Examples
+        --------
+        >>> net = nb.MLP([2, 1], seed=0)
+        >>> net.initialize("zeros")
+        >>> net.parameters
+        array([0., 0., 0.], dtype=float32)
         """
         new = self.seed if seed is None else _checks.integer("seed", seed, 0)
         init = _checks.choice("init", init, [*INITIALIZATIONS, "auto"])
@@ -144,11 +151,24 @@ class Network:
         Returns
         -------
         array of shape (n, outputs)
+
+        Examples
+        --------
+        >>> net = nb.MLP([2, 2], output="softmax", seed=0, init="zeros")
+        >>> net.forward([[1.0, 2.0]])
+        array([[0.5, 0.5]], dtype=float32)
         """
         return self.engine.forward(_data.as_matrix(X, self.dtype), out)
 
     def layers(self, X: ArrayLike) -> list[tuple[Array, Array]]:
-        """Every layer's preactivation z and activation a, each (n, units), by the kernels."""
+        """Every layer's preactivation z and activation a, each (n, units), by the kernels.
+
+        Examples
+        --------
+        >>> net = nb.MLP([2, 3, 1], seed=0)
+        >>> [(z.shape, a.shape) for z, a in net.layers(np.ones((4, 2)))]
+        [((4, 3), (4, 3)), ((4, 1), (4, 1))]
+        """
         a = _data.as_matrix(X, self.dtype)
         made = []
         if a.shape[1] != self.sizes[0]:
@@ -187,6 +207,13 @@ class Network:
             For X with entries that are not finite, where an output is not finite either.
         FloatingPointError
             Where outputs that should tell a class are NaN though X is finite.
+
+        Examples
+        --------
+        >>> net = nb.MLP([1, 2], output="softmax", seed=0)
+        >>> history = net.fit([[-1.0], [1.0]], ["low", "high"], epochs=100, optimizer=nb.Adam(0.1))
+        >>> net.predict([[-2.0], [3.0]])
+        array(['low', 'high'], dtype='<U4')
         """
         x = _data.as_matrix(X, self.dtype)
         outputs = self.engine.forward(x)
@@ -266,6 +293,13 @@ class Network:
         States of the optimizer, of schedules and of callbacks are not saved: a fit of a loaded
         network begins them anew, and so differs from one fit of as many epochs. A `Checkpoint`
         saves them during a fit.
+
+        Examples
+        --------
+        >>> net = nb.MLP([2, 3, 1], seed=0)
+        >>> net.save("model.safetensors", extra={"units": "EUR"})
+        >>> nb.MLP.load("model.safetensors").extra
+        {'units': 'EUR'}
         """
         self._save(path, self.extra if extra is None else extra)
 

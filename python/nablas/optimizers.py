@@ -3,10 +3,16 @@
 All follow PyTorch's conventions. An optimizer given to `MLP.fit` a second time continues with its
 states (momentum, moments) and its schedule, unless another optimizer trained that network in
 between; a new object starts with zero states.
+
+Examples
+--------
+>>> net = nb.MLP([1, 1], seed=0)
+>>> history = net.fit([[0.0]], [1.0], optimizer=nb.optimizers.SGD(0.1), epochs=2)
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -21,6 +27,15 @@ from ._threads import Claim
 from .schedules import Constant, Plan, Schedule, as_schedule
 
 _CLASSES: dict[str, Callable[..., Optimizer]] = {}  # by the name of the rule
+_EXAMPLE = """{doc}
+
+Examples
+--------
+>>> w = np.array([1.0, -2.0])
+>>> nb.{name}(learning_rate=0.01).bind(w)(2 * w)  # one step on w²
+>>> bool((w**2 < [1.0, 4.0]).all())
+True
+"""
 
 
 class Optimizer:
@@ -31,6 +46,11 @@ class Optimizer:
     learning_rate : float or Schedule
     **hyperparameters : float
         Of the update rule `name`.
+
+    Examples
+    --------
+    >>> nb.SGD(nb.schedules.StepDecay(0.1, every=10), momentum=0.9).hyperparameters["momentum"]
+    0.9
     """
 
     name: ClassVar[str]
@@ -39,6 +59,8 @@ class Optimizer:
         super().__init_subclass__(**settings)
         if "name" in vars(cls):
             _CLASSES[cls.name] = cls
+        if "name" in vars(cls) and cls.__module__ == __name__:
+            cls.__doc__ = _EXAMPLE.format(doc=inspect.getdoc(cls), name=cls.__name__)
 
     def __init__(self, learning_rate: float | Schedule, **hyperparameters: float) -> None:
         if not hasattr(self, "name"):
@@ -79,7 +101,7 @@ class Optimizer:
         --------
         >>> from nablas.autograd import Tensor
         >>> w = Tensor([1.0, 2.0], requires_grad=True)
-        >>> step = SGD(0.1).bind(w)
+        >>> step = nb.SGD(0.1).bind(w)
         >>> (w * w).sum().backward()
         >>> step()
         >>> w
@@ -161,7 +183,13 @@ class Optimizer:
 
 
 def names() -> list[str]:
-    """Names of the optimizers that `MLP.fit` takes, and ``kernels.optimizer_update``."""
+    """Names of the optimizers that `MLP.fit` takes, and ``kernels.optimizer_update``.
+
+    Examples
+    --------
+    >>> "adam" in nb.optimizers.names()
+    True
+    """
     return list(_CLASSES)
 
 
@@ -178,6 +206,11 @@ def initial_states(name: str, parameters: NDArray[Any]) -> list[NDArray[Any]]:
     -------
     list of arrays
         Zeros like the parameters, and an array of one 1.0 for a scalar state.
+
+    Examples
+    --------
+    >>> nb.optimizers.initial_states("adam", np.ones(2))
+    [array([0., 0.]), array([0., 0.])]
     """
     rule = OPTIMIZERS[choice("name", name, OPTIMIZERS)]
     parameters = plain_array("parameters", parameters)
@@ -329,12 +362,24 @@ class Adagrad(Optimizer):
 
 
 def make_optimizer(name: str, learning_rate: float | Schedule, **settings: Any) -> Optimizer:
-    """A new optimizer by its registered name."""
+    """A new optimizer by its registered name.
+
+    Examples
+    --------
+    >>> nb.optimizers.make_optimizer("sgd", 0.1, momentum=0.9)
+    SGD(0.1, momentum=0.9, nesterov=0)
+    """
     return _CLASSES[choice("name", name, _CLASSES)](learning_rate, **settings)
 
 
 def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
-    """An optimizer object from an object, a registered name, or None for Adam."""
+    """An optimizer object from an object, a registered name, or None for Adam.
+
+    Examples
+    --------
+    >>> nb.optimizers.as_optimizer("adam")
+    Adam(0.001, beta1=0.9, beta2=0.999, eps=1e-08)
+    """
     if isinstance(optimizer, Optimizer):
         return optimizer
     if optimizer is None:

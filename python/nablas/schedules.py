@@ -3,6 +3,14 @@
 A schedule maps the number of updates made so far to the learning rate of the next one. `MLP.fit`
 calls `rates` for all updates of an epoch at once. In the next fit with the same optimizer a
 schedule goes on; one that is defined over a whole fit (`spans_fit`) begins again.
+
+Examples
+--------
+>>> optimizer = nb.Adam(nb.schedules.WarmUp(nb.schedules.Cosine(0.1), steps=3))
+>>> net = nb.MLP([1, 1], seed=0)
+>>> history = net.fit([[0.0]], [1.0], optimizer=optimizer, epochs=6)  # one update an epoch
+>>> np.round(history.learning_rate, 3).tolist()
+[0.033, 0.062, 0.075, 0.05, 0.025, 0.007]
 """
 
 from __future__ import annotations
@@ -28,6 +36,11 @@ class Plan:
     first_step, first_epoch : int
         Updates and epochs that the optimizer had made before this fit, which it goes on from; 0 for
         a schedule that spans the fit.
+
+    Examples
+    --------
+    >>> nb.schedules.Plan(steps_per_epoch=10, total_steps=50).epochs(np.array([0, 9, 10]))
+    array([0., 0., 1.])
     """
 
     steps_per_epoch: int
@@ -55,6 +68,11 @@ class Schedule:
     ----------
     initial : float
         The learning rate of the first update.
+
+    Examples
+    --------
+    >>> nb.schedules.Schedule(0.1).rates(np.arange(2), nb.schedules.Plan(1, None))
+    array([0.1, 0.1])
     """
 
     def __init__(self, initial: float) -> None:
@@ -109,11 +127,24 @@ class Schedule:
 
 
 class Constant(Schedule):
-    """The same learning rate throughout."""
+    """The same learning rate throughout.
+
+    Examples
+    --------
+    >>> nb.SGD(nb.schedules.Constant(0.1)).learning_rate
+    0.1
+    """
 
 
 class StepDecay(Schedule):
-    """Multiply the rate by `factor` after every `every` epochs."""
+    """Multiply the rate by `factor` after every `every` epochs.
+
+    Examples
+    --------
+    >>> plan = nb.schedules.Plan(steps_per_epoch=1, total_steps=None)
+    >>> nb.schedules.StepDecay(0.1, every=2, factor=0.5).rates(np.arange(4), plan)
+    array([0.1 , 0.1 , 0.05, 0.05])
+    """
 
     def __init__(self, initial: float, *, every: int, factor: float = 0.1) -> None:
         super().__init__(initial)
@@ -125,7 +156,14 @@ class StepDecay(Schedule):
 
 
 class ExponentialDecay(Schedule):
-    """Multiply the rate by `factor` after every epoch."""
+    """Multiply the rate by `factor` after every epoch.
+
+    Examples
+    --------
+    >>> plan = nb.schedules.Plan(steps_per_epoch=1, total_steps=None)
+    >>> nb.schedules.ExponentialDecay(0.1, factor=0.5).rates(np.arange(3), plan)
+    array([0.1  , 0.05 , 0.025])
+    """
 
     def __init__(self, initial: float, *, factor: float) -> None:
         super().__init__(initial)
@@ -137,7 +175,14 @@ class ExponentialDecay(Schedule):
 
 
 class Cosine(Schedule):
-    """Half a cosine from `initial` down to `final` over the fit (Loshchilov and Hutter 2017)."""
+    """Half a cosine from `initial` down to `final` over the fit (Loshchilov and Hutter 2017).
+
+    Examples
+    --------
+    >>> plan = nb.schedules.Plan(steps_per_epoch=1, total_steps=4)
+    >>> nb.schedules.Cosine(0.1).rates(np.arange(5), plan).round(4)
+    array([0.1   , 0.0854, 0.05  , 0.0146, 0.    ])
+    """
 
     def __init__(self, initial: float, *, final: float = 0.0) -> None:
         super().__init__(initial)
@@ -165,6 +210,13 @@ class OneCycle(Schedule):
         Fraction of the updates in which the rate rises.
     start_factor, end_factor : float
         The first and the last rate, divided by `peak`.
+
+    Examples
+    --------
+    >>> plan = nb.schedules.Plan(steps_per_epoch=1, total_steps=10)
+    >>> nb.schedules.OneCycle(0.1).rates(np.arange(10), plan).round(3)
+    array([0.004, 0.052, 0.1  , 0.095, 0.081, 0.061, 0.039, 0.019, 0.005,
+           0.   ])
     """
 
     def __init__(
@@ -196,7 +248,14 @@ class OneCycle(Schedule):
 
 
 class WarmUp(Schedule):
-    """Rise linearly to another schedule's rate during the first `steps` updates."""
+    """Rise linearly to another schedule's rate during the first `steps` updates.
+
+    Examples
+    --------
+    >>> plan = nb.schedules.Plan(steps_per_epoch=1, total_steps=None)
+    >>> nb.schedules.WarmUp(0.1, steps=4).rates(np.arange(5), plan)
+    array([0.025, 0.05 , 0.075, 0.1  , 0.1  ])
+    """
 
     def __init__(self, schedule: float | Schedule, *, steps: int) -> None:
         self.schedule = as_schedule(schedule)
@@ -233,6 +292,14 @@ class ReduceOnPlateau(Schedule):
         An improvement must be larger than this.
     lowest : float
         Lower bound of the reduced rate.
+
+    Examples
+    --------
+    >>> schedule = nb.schedules.ReduceOnPlateau(0.1, factor=0.5, patience=2)
+    >>> for loss in (1.0, 0.9, 0.9, 0.9):
+    ...     schedule.observe(loss)
+    >>> schedule.rates(np.arange(1), nb.schedules.Plan(1, None))
+    array([0.05])
     """
 
     def __init__(
@@ -277,7 +344,13 @@ class ReduceOnPlateau(Schedule):
 
 
 def as_schedule(rate: Any) -> Schedule:
-    """`rate` if it is a schedule, else a constant one."""
+    """`rate` if it is a schedule, else a constant one.
+
+    Examples
+    --------
+    >>> nb.schedules.as_schedule(0.1)
+    Constant(initial=0.1)
+    """
     if isinstance(rate, Schedule):
         return rate
     if isinstance(rate, (int, float, np.integer, np.floating)) and not isinstance(rate, bool):

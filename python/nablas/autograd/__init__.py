@@ -3,6 +3,14 @@
 `Tensor` holds an array. Operations on Tensors that require a gradient are recorded;
 ``y.backward()`` or ``grad(y, x)`` applies their gradient rules in reverse order. The rules are one
 table, ``nablas.autograd.rules``; `Function` adds a user-defined operation.
+
+Examples
+--------
+>>> from nablas.autograd import Tensor
+>>> w = Tensor([1.0, 2.0], requires_grad=True)
+>>> (w**2).sum().backward()
+>>> w.grad
+Tensor([2., 4.])
 """
 
 from collections.abc import Callable
@@ -13,11 +21,9 @@ from .check import gradcheck, gradgradcheck
 from .custom import Context, Function
 from .derivatives import hessian, jacobian, jvp, vjp
 from .drawing import draw
-from .engine import grad
-from .functions import (
+from .elementwise import (
     ACTIVATION_FUNCTIONS,
     absolute,
-    activate,
     arccos,
     arccosh,
     arcsin,
@@ -25,15 +31,9 @@ from .functions import (
     arctan,
     arctan2,
     arctanh,
-    as_tensor,
-    broadcast_to,
     cbrt,
-    clip,
-    concatenate,
     cos,
     cosh,
-    cumsum,
-    einsum,
     erf,
     erfc,
     exp,
@@ -44,25 +44,35 @@ from .functions import (
     log1p,
     log2,
     log10,
-    log_softmax,
     logaddexp,
-    logsumexp,
-    matmul,
     maximum,
-    mean,
     minimum,
-    norm,
     power,
-    prod,
     reciprocal,
-    reshape,
     sin,
     sinh,
-    softmax,
     sqrt,
     square,
-    stack,
     tan,
+)
+from .engine import grad
+from .functions import (
+    activate,
+    as_tensor,
+    broadcast_to,
+    clip,
+    concatenate,
+    cumsum,
+    einsum,
+    log_softmax,
+    logsumexp,
+    matmul,
+    mean,
+    norm,
+    prod,
+    reshape,
+    softmax,
+    stack,
     transpose,
     where,
 )

@@ -99,6 +99,12 @@ def gradcheck(
         When the function returns something other than Tensors.
     ValueError
         When no input requires a gradient or one is not float64.
+
+    Examples
+    --------
+    >>> from nablas.autograd import Tensor, gradcheck
+    >>> gradcheck(lambda x: (x**3).sum(), Tensor([1.0, 2.0], requires_grad=True))
+    True
     """
     given = _given(inputs)
     eps = _checks.number("eps", eps, above=0)
@@ -158,6 +164,12 @@ def gradgradcheck(
     -------
     bool
         As for `gradcheck`, with the same errors.
+
+    Examples
+    --------
+    >>> from nablas.autograd import Tensor, gradgradcheck
+    >>> gradgradcheck(lambda x: (x**3).sum(), Tensor([1.0, 2.0], requires_grad=True))
+    True
     """
     given = _given(inputs)
     if not given:

@@ -23,6 +23,24 @@ class Context:
         The arguments of `save_for_backward`.
     needs_input_grad : tuple of bool
         For each argument of `apply`, whether it is a Tensor that requires a gradient.
+
+    Examples
+    --------
+    >>> from nablas.autograd import Function, Tensor
+    >>> class Product(Function):
+    ...     @staticmethod
+    ...     def forward(ctx, a, b):
+    ...         ctx.save_for_backward(a, b)
+    ...         return a * b
+    ...
+    ...     @staticmethod
+    ...     def backward(ctx, gradient):
+    ...         a, b = ctx.saved_tensors
+    ...         return gradient * b, gradient * a if ctx.needs_input_grad[1] else None
+    >>> a = Tensor(2.0, requires_grad=True)
+    >>> Product.apply(a, Tensor(3.0)).backward()
+    >>> a.grad
+    Tensor(3.)
     """
 
     def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
@@ -52,12 +70,14 @@ class Function:
 
     Examples
     --------
+    >>> from nablas.autograd import Function, Tensor
     >>> class Exp(Function):
     ...     @staticmethod
     ...     def forward(ctx, x):
     ...         result = x.exp()
     ...         ctx.save_for_backward(result)
     ...         return result
+    ...
     ...     @staticmethod
     ...     def backward(ctx, gradient):
     ...         (result,) = ctx.saved_tensors

@@ -56,6 +56,13 @@ def jacobian(
     -------
     Tensor
         Of shape ``y.shape + x.shape``; takes one backward pass for each entry of the output y.
+
+    Examples
+    --------
+    >>> from nablas.autograd import jacobian
+    >>> jacobian(lambda x: x**2, [1.0, 2.0])
+    Tensor([[2., 0.],
+            [0., 4.]])
     """
     create_graph = _checks.flag("create_graph", create_graph)
     point = _point(x, create_graph)
@@ -88,6 +95,13 @@ def hessian(function: Callable[[Tensor], Tensor], x: ArrayLike | Tensor) -> Tens
     ------
     ValueError
         When the function returns more than one entry.
+
+    Examples
+    --------
+    >>> from nablas.autograd import hessian
+    >>> hessian(lambda x: x[0] ** 2 * x[1], [1.0, 2.0])
+    Tensor([[4., 2.],
+            [2., 0.]])
     """
 
     def slope(point: Tensor) -> Tensor:
@@ -116,6 +130,12 @@ def vjp(
     -------
     value, product : Tensors
         Of the output's shape and of the shape of `x`.
+
+    Examples
+    --------
+    >>> from nablas.autograd import vjp
+    >>> vjp(lambda x: x**2, [1.0, 2.0], [1.0, 0.0])
+    (Tensor([1., 4.]), Tensor([2., 0.]))
     """
     point = _point(x, False)
     y, u = _value(function, point), as_tensor(v)
@@ -149,6 +169,12 @@ def jvp(
     ------
     ValueError
         When `v` has another shape than `x`.
+
+    Examples
+    --------
+    >>> from nablas.autograd import jvp
+    >>> jvp(lambda x: x**2, [1.0, 2.0], [1.0, 1.0])
+    (Tensor([1., 4.]), Tensor([2., 4.]))
     """
     point = _point(x, False)
     direction = as_tensor(v)

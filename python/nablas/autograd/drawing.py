@@ -180,6 +180,7 @@ def draw(
 
     Examples
     --------
+    >>> from nablas.autograd import Tensor, draw
     >>> w, x = Tensor(2.0, requires_grad=True), Tensor(3.0, requires_grad=True)
     >>> drawing = draw(w * x + 1, {"w": w, "x": x})
     >>> [node.label for node in drawing.nodes]

@@ -299,6 +299,15 @@ def grad(
         As `Tensor.backward`, and for an unused input.
     ValueError
         When `grad_outputs` has the wrong length or shapes.
+
+    Examples
+    --------
+    >>> from nablas.autograd import Tensor, grad
+    >>> x = Tensor(2.0, requires_grad=True)
+    >>> (first,) = grad(x**3, x, create_graph=True)
+    >>> (second,) = grad(first, x)
+    >>> first.item(), second.item()
+    (12.0, 12.0)
     """
     roots, wanted = _tensors("outputs", outputs), _tensors("inputs", inputs)
     create_graph = _checks.flag("create_graph", create_graph)

@@ -1,4 +1,4 @@
-"""Functions of Tensors by name; arrays and numbers are taken as constants."""
+"""Functions of Tensors by name (those of every entry: `elementwise`); arrays are constants."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from .. import _checks
 from .._registry import ACTIVATIONS
 from ._arrays import explicit_subscripts
-from .operators import Axis, of_one
+from .operators import Axis
 from .recording import kept
 from .rules import RULES
 from .tensor import Tensor, apply, as_data, record, wrap
@@ -20,7 +20,14 @@ Operand = Any  # Tensor, array or number
 
 
 def as_tensor(x: Operand) -> Tensor:
-    """The Tensor itself, or a Tensor outside the graph that holds an array or number."""
+    """The Tensor itself, or a Tensor outside the graph that holds an array or number.
+
+    Examples
+    --------
+    >>> from nablas.autograd import as_tensor
+    >>> as_tensor([1.0, 2.0])
+    Tensor([1., 2.])
+    """
     return x if isinstance(x, Tensor) else Tensor(x)
 
 
@@ -29,112 +36,145 @@ def operand(x: Operand) -> Tensor:
     return x if isinstance(x, Tensor) else wrap(kept(as_data(x)))
 
 
-def _entrywise(name: str, doc: str) -> Callable[[Operand], Tensor]:
-    method: Callable[[Tensor], Tensor] = of_one(name)
-
-    def function(x: Operand) -> Tensor:
-        return method(x if isinstance(x, Tensor) else operand(x))
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    return function
-
-
-def _binary(name: str, doc: str) -> Callable[[Operand, Operand], Tensor]:
-    def function(a: Operand, b: Operand) -> Tensor:
-        return apply(name, operand(a), operand(b))
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    return function
-
-
-exp = _entrywise("exp", "E to the power of every entry.")
-exp2 = _entrywise("exp2", "2 to the power of every entry.")
-expm1 = _entrywise("expm1", "E to the power of every entry, less 1.")
-log = _entrywise("log", "Natural logarithm of every entry.")
-log2 = _entrywise("log2", "Logarithm to base 2 of every entry.")
-log10 = _entrywise("log10", "Logarithm to base 10 of every entry.")
-log1p = _entrywise("log1p", "Natural logarithm of 1 plus every entry.")
-sqrt = _entrywise("sqrt", "Square root of every entry; its gradient at 0 is infinite.")
-cbrt = _entrywise("cbrt", "Cube root of every entry.")
-square = _entrywise("square", "Square of every entry.")
-reciprocal = _entrywise("reciprocal", "1 over every entry.")
-absolute = _entrywise("absolute", "Absolute value of every entry; its gradient at 0 is 0.")
-sin = _entrywise("sin", "Sine of every entry.")
-cos = _entrywise("cos", "Cosine of every entry.")
-tan = _entrywise("tan", "Tangent of every entry.")
-arcsin = _entrywise("arcsin", "Inverse sine of every entry.")
-arccos = _entrywise("arccos", "Inverse cosine of every entry.")
-arctan = _entrywise("arctan", "Inverse tangent of every entry.")
-arcsinh = _entrywise("arcsinh", "Inverse hyperbolic sine of every entry.")
-arccosh = _entrywise("arccosh", "Inverse hyperbolic cosine of every entry.")
-arctanh = _entrywise("arctanh", "Inverse hyperbolic tangent of every entry.")
-sinh = _entrywise("sinh", "Hyperbolic sine of every entry.")
-cosh = _entrywise("cosh", "Hyperbolic cosine of every entry.")
-erf = _entrywise("erf", "Error function of every entry.")
-erfc = _entrywise("erfc", "Complementary error function, 1 - erf, of every entry.")
-maximum = _binary("maximum", "The larger of two entries; where equal each gets half the gradient.")
-minimum = _binary("minimum", "The smaller of two entries; where equal each gets half the gradient.")
-logaddexp = _binary("logaddexp", "Logarithm of the sum of two exponentials.")
-arctan2 = _binary("arctan2", "The angle of the point (b, a).")
-hypot = _binary("hypot", "The length of the vector (a, b).")
-power = _binary("power", "The first to the power of the second.")
-matmul = _binary("matmul", "Matrix product, by NumPy's rules for vectors and stacks of matrices.")
-
-ACTIVATION_FUNCTIONS = {
-    name: _entrywise(name, f"The activation ``{entry.formula}`` of every entry.")
-    for name, entry in ACTIVATIONS.items()
-}
-
-
 def activate(z: Operand, activation: str) -> Tensor:
-    """``g(z)`` for a registered activation; ValueError if not in ``nablas.activations()``."""
+    """``g(z)`` for a registered activation; ValueError if not in ``nablas.activations()``.
+
+    Examples
+    --------
+    >>> from nablas.autograd import activate
+    >>> activate([-1.0, 2.0], "relu")
+    Tensor([0., 2.])
+    """
     return apply(_checks.choice("activation", activation, ACTIVATIONS), operand(z))
 
 
+def matmul(a: Operand, b: Operand) -> Tensor:
+    """Matrix product, by NumPy's rules for vectors and stacks of matrices.
+
+    Examples
+    --------
+    >>> from nablas.autograd import Tensor, matmul
+    >>> a = Tensor([[1.0, 2.0]], requires_grad=True)
+    >>> matmul(a, [[3.0], [4.0]]).sum().backward()
+    >>> a.grad
+    Tensor([[3., 4.]])
+    """
+    return apply("matmul", operand(a), operand(b))
+
+
 def softmax(x: Operand, axis: int = -1) -> Tensor:
-    """Exponentials that sum to 1 along an axis."""
+    """Exponentials that sum to 1 along an axis.
+
+    Examples
+    --------
+    >>> from nablas.autograd import softmax
+    >>> softmax([[0.0, 0.0], [0.0, 100.0]]).round(4)
+    Tensor([[0.5, 0.5],
+            [0. , 1. ]])
+    """
     return operand(x).softmax(axis)
 
 
 def log_softmax(x: Operand, axis: int = -1) -> Tensor:
-    """Logarithm of `softmax`, computed as ``x - logsumexp(x)`` along an axis."""
+    """Logarithm of `softmax`, computed as ``x - logsumexp(x)`` along an axis.
+
+    Examples
+    --------
+    >>> from nablas.autograd import log_softmax
+    >>> log_softmax([[0.0, 1000.0]])
+    Tensor([[-1000.,     0.]])
+    """
     return operand(x).log_softmax(axis)
 
 
 def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Logarithm of the sum of exponentials over the given axes."""
+    """Logarithm of the sum of exponentials over the given axes.
+
+    Examples
+    --------
+    >>> from nablas.autograd import logsumexp
+    >>> logsumexp([1000.0, 0.0])
+    Tensor(1000.)
+    """
     return apply("logsumexp", operand(x), axis, keepdims)
 
 
 def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Sum over the given axes."""
+    """Sum over the given axes.
+
+    Examples
+    --------
+    >>> from nablas import autograd
+    >>> autograd.sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
+    Tensor([4., 6.])
+    """
     return apply("sum", operand(x), axis, keepdims)
 
 
 def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Mean over the given axes."""
+    """Mean over the given axes.
+
+    Examples
+    --------
+    >>> from nablas.autograd import Tensor, mean
+    >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    >>> mean(x).backward()
+    >>> x.grad
+    Tensor([[0.25, 0.25],
+            [0.25, 0.25]])
+    """
     return apply("mean", operand(x), axis, keepdims)
 
 
 def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Largest entry over the given axes; ties share the gradient equally."""
+    """Largest entry over the given axes; ties share the gradient equally.
+
+    Examples
+    --------
+    >>> from nablas import autograd
+    >>> x = autograd.Tensor([1.0, 2.0, 2.0], requires_grad=True)
+    >>> autograd.max(x).backward()
+    >>> x.grad
+    Tensor([0. , 0.5, 0.5])
+    """
     return apply("max", operand(x), axis, keepdims)
 
 
 def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Smallest entry over the given axes; ties share the gradient equally."""
+    """Smallest entry over the given axes; ties share the gradient equally.
+
+    Examples
+    --------
+    >>> from nablas import autograd
+    >>> autograd.min([[1.0, 2.0], [3.0, 0.0]], axis=1)
+    Tensor([1., 0.])
+    """
     return apply("min", operand(x), axis, keepdims)
 
 
 def cumsum(x: Operand, axis: int | None = None) -> Tensor:
-    """Cumulative sum along an axis, or of the flattened entries for None."""
+    """Cumulative sum along an axis, or of the flattened entries for None.
+
+    Examples
+    --------
+    >>> from nablas.autograd import cumsum
+    >>> cumsum([1.0, 2.0, 3.0])
+    Tensor([1., 3., 6.])
+    """
     return operand(x).cumsum(axis)
 
 
 def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Product over the given axes; its gradient is exact also where entries are 0."""
+    """Product over the given axes; its gradient is exact also where entries are 0.
+
+    Examples
+    --------
+    >>> from nablas.autograd import Tensor, prod
+    >>> x = Tensor([0.0, 2.0, 3.0], requires_grad=True)
+    >>> prod(x).backward()
+    >>> x.grad
+    Tensor([6., 0., 0.])
+    """
     return operand(x).prod(axis, keepdims)
 
 
@@ -155,6 +195,15 @@ def einsum(subscripts: str, *operands: Operand) -> Tensor:
     ------
     ValueError
         When the number of terms is not that of the operands, and where NumPy raises it.
+
+    Examples
+    --------
+    >>> from nablas.autograd import Tensor, einsum
+    >>> a = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    >>> einsum("ii", a).backward()  # the trace
+    >>> a.grad
+    Tensor([[1., 0.],
+            [0., 1.]])
     """
     tensors = [operand(x) for x in operands]
     if isinstance(subscripts, str):
@@ -208,6 +257,15 @@ def norm(
     ------
     ValueError
         For another `ord`.
+
+    Examples
+    --------
+    >>> from nablas.autograd import Tensor, norm
+    >>> x = Tensor([3.0, 4.0], requires_grad=True)
+    >>> y = norm(x)
+    >>> y.backward()
+    >>> y.item(), x.grad
+    (5.0, Tensor([0.6, 0.8]))
     """
     tensor = operand(x)
     if ord == 2:
@@ -220,7 +278,16 @@ def norm(
 
 
 def where(condition: Any, a: Operand, b: Operand) -> Tensor:
-    """Entries of `a` where the condition holds, of `b` elsewhere."""
+    """Entries of `a` where the condition holds, of `b` elsewhere.
+
+    Examples
+    --------
+    >>> from nablas.autograd import Tensor, where
+    >>> x = Tensor([-1.0, 2.0], requires_grad=True)
+    >>> where(x > 0, x, 0.0).sum().backward()
+    >>> x.grad
+    Tensor([0., 1.])
+    """
     test = np.array(condition.data if isinstance(condition, Tensor) else condition)
     a, b = _alike(a, b)
     x = a.data if isinstance(a, Tensor) else a
@@ -238,27 +305,66 @@ def _alike(a: Operand, b: Operand) -> tuple[Any, Any]:
 
 
 def clip(x: Operand, min: Operand = None, max: Operand = None) -> Tensor:
-    """Entries limited to an interval; gradient 1 inside and at ends."""
+    """Entries limited to an interval; gradient 1 inside and at ends.
+
+    Examples
+    --------
+    >>> from nablas.autograd import Tensor, clip
+    >>> x = Tensor([-2.0, 0.5, 2.0], requires_grad=True)
+    >>> clip(x, -1.0, 1.0).sum().backward()
+    >>> x.grad
+    Tensor([0., 1., 0.])
+    """
     return operand(x).clip(min, max)
 
 
 def reshape(x: Operand, shape: int | Sequence[int]) -> Tensor:
-    """The entries in another shape."""
+    """The entries in another shape.
+
+    Examples
+    --------
+    >>> from nablas.autograd import reshape
+    >>> reshape([1.0, 2.0, 3.0, 4.0], (2, 2)).shape
+    (2, 2)
+    """
     return operand(x).reshape(shape)
 
 
 def transpose(x: Operand, axes: Sequence[int] | None = None) -> Tensor:
-    """The axes in another order, reversed by default."""
+    """The axes in another order, reversed by default.
+
+    Examples
+    --------
+    >>> from nablas.autograd import transpose
+    >>> transpose(np.zeros((2, 3, 4)), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
     return operand(x).transpose(*(() if axes is None else tuple(axes)))
 
 
 def broadcast_to(x: Operand, shape: Sequence[int]) -> Tensor:
-    """The entries repeated to fill a shape."""
+    """The entries repeated to fill a shape.
+
+    Examples
+    --------
+    >>> from nablas.autograd import Tensor, broadcast_to
+    >>> x = Tensor([1.0, 2.0], requires_grad=True)
+    >>> broadcast_to(x, (3, 2)).sum().backward()
+    >>> x.grad
+    Tensor([3., 3.])
+    """
     return apply("broadcast_to", operand(x), tuple(shape))
 
 
 def concatenate(tensors: Sequence[Operand], axis: int | None = 0) -> Tensor:
-    """Tensors joined along an existing axis; flattened first for None."""
+    """Tensors joined along an existing axis; flattened first for None.
+
+    Examples
+    --------
+    >>> from nablas.autograd import concatenate
+    >>> concatenate([[1.0, 2.0], [3.0]])
+    Tensor([1., 2., 3.])
+    """
     inputs = [x if isinstance(x, Tensor) else operand(x) for x in tensors]
     if axis is None:
         axis, inputs = 0, [x.flatten() for x in inputs]
@@ -267,7 +373,14 @@ def concatenate(tensors: Sequence[Operand], axis: int | None = 0) -> Tensor:
 
 
 def stack(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
-    """Tensors of one shape joined along a new axis."""
+    """Tensors of one shape joined along a new axis.
+
+    Examples
+    --------
+    >>> from nablas.autograd import stack
+    >>> stack([[1.0, 2.0], [3.0, 4.0]]).shape
+    (2, 2)
+    """
     return apply("stack", axis, *[operand(x) for x in tensors])
 
 

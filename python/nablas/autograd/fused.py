@@ -61,6 +61,16 @@ def dense(x: Any, weights: Any, activation: str = "identity") -> Tensor:
     Returns
     -------
     Tensor of shape (n, outputs)
+
+    Examples
+    --------
+    >>> from nablas.autograd import Tensor, dense
+    >>> x, weights = [[1.0, 2.0]], Tensor([[0.5], [1.0], [2.0]], requires_grad=True)
+    >>> dense(x, weights, "relu").sum().backward()
+    >>> weights.grad  # row 0 is the bias's
+    Tensor([[1.],
+            [1.],
+            [2.]])
     """
     rows, block = as_tensor(x), as_tensor(weights)
     named = isinstance(activation, str) and activation in ACTIVATIONS
@@ -143,6 +153,16 @@ def _loss(name: str, entry: LossEntry) -> Callable[..., Tensor]:
     ------
     ValueError, TypeError
         For shapes, dtypes or values that do not match.
+
+    Examples
+    --------
+    >>> from nablas.autograd import Tensor, gradcheck, {name}
+    >>> z, targets = Tensor([[0.5, -0.5]], requires_grad=True), [[0.0, 1.0]]
+    >>> {name}(z, targets).backward()
+    >>> z.grad.shape
+    (1, 2)
+    >>> gradcheck(lambda z: {name}(z, targets), z)  # against central differences
+    True
     """
     return loss
 

@@ -35,6 +35,16 @@ def as_loss(function: Callable[..., Tensor]) -> Callable[..., tuple[float, Array
     ------
     TypeError
         From the returned function, if `function` returns something else than a single number.
+
+    Examples
+    --------
+    >>> from nablas.autograd import as_loss
+    >>> quartic = as_loss(lambda outputs, targets: ((outputs - targets) ** 4).mean())
+    >>> value, gradient = quartic(np.array([[2.0]]), np.array([[0.0]]))
+    >>> value, gradient
+    (16.0, array([[32.]]))
+    >>> net = nb.MLP([1, 1], seed=0)
+    >>> history = net.fit([[0.0], [1.0]], [1.0, 2.0], loss=quartic)
     """
     _checks.function("function", function)
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import functions as f
+from .elementwise import absolute
 from .tensor import Tensor, apply
 
 _LETTERS = string.ascii_letters
@@ -142,7 +143,7 @@ def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) 
     tensor, axis, keepdims = f.operand(x), _axis(axis), bool(keepdims)
     if ord in (1, 2, np.inf):
         return f.norm(tensor, ord, axis, keepdims)
-    size = f.absolute(tensor)
+    size = absolute(tensor)
     if ord == -np.inf:
         return f.min(size, axis, keepdims)
     if ord == 0:

@@ -30,12 +30,32 @@ def _set_recording(on: bool) -> Iterator[None]:
 
 
 def no_grad(function: F | None = None) -> Any:
-    """Do not record operations: ``with no_grad():`` or ``@no_grad``."""
+    """Do not record operations: ``with no_grad():`` or ``@no_grad``.
+
+    Examples
+    --------
+    >>> from nablas.autograd import Tensor, no_grad
+    >>> x = Tensor(2.0, requires_grad=True)
+    >>> with no_grad():
+    ...     y = x * x
+    >>> y.requires_grad
+    False
+    """
     return _set_recording(False) if function is None else _set_recording(False)(function)
 
 
 def enable_grad(function: F | None = None) -> Any:
-    """Record operations also inside `no_grad`: ``with enable_grad():`` or ``@enable_grad``."""
+    """Record operations also inside `no_grad`: ``with enable_grad():`` or ``@enable_grad``.
+
+    Examples
+    --------
+    >>> from nablas.autograd import Tensor, enable_grad, no_grad
+    >>> x = Tensor(2.0, requires_grad=True)
+    >>> with no_grad(), enable_grad():
+    ...     y = x * x
+    >>> y.requires_grad
+    True
+    """
     return _set_recording(True) if function is None else _set_recording(True)(function)
 
 

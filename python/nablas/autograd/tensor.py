@@ -63,6 +63,15 @@ class Tensor(Operators):
     Notes
     -----
     Comparisons give NumPy arrays of bool. NumPy's functions may be called on Tensors.
+
+    Examples
+    --------
+    >>> from nablas.autograd import Tensor
+    >>> x = Tensor([0.5, 1.0], requires_grad=True)
+    >>> y = (np.exp(x) * x).sum()
+    >>> y.backward()
+    >>> x.grad.round(4)
+    Tensor([2.4731, 5.4366])
     """
 
     # `_freed` is set where `backward` freed a small graph: the node it had, for drawings.

@@ -1,4 +1,10 @@
-"""Networks to and from other formats: ONNX and PyTorch. Needs neither to be imported."""
+"""Networks to and from other formats: ONNX and PyTorch. Needs neither to be imported.
+
+Examples
+--------
+>>> net = nb.MLP([2, 3, 1], seed=0)
+>>> nb.convert.to_onnx(net, "model.onnx")
+"""
 
 from .onnx import to_onnx
 from .torch import TorchLayers, to_torch, torch_layers

@@ -74,6 +74,10 @@ def to_onnx(
         For an activation that ONNX lacks.
     ImportError
         Without onnx.
+
+    Examples
+    --------
+    >>> nb.convert.to_onnx(nb.MLP([2, 3, 1], seed=0), "model.onnx", dtype="float64")
     """
     having("net", net, "activations", "an MLP")
     path = checked_path("path", path)

@@ -51,6 +51,12 @@ class TorchLayers(NamedTuple):
         Of the hidden layers.
     output : str or None
         The last activation, "softmax" and "log_softmax" included; None without one.
+
+    Examples
+    --------
+    >>> layers = nb.convert.torch_layers({"0.weight": np.ones((1, 2)), "0.bias": np.zeros(1)})
+    >>> layers.sizes, layers.dtype, layers.output
+    ([2, 1], 'float64', None)
     """
 
     arrays: list[tuple[Array, Array]]
@@ -86,6 +92,16 @@ def to_torch(net: Network) -> Any:
         For an activation that PyTorch has no module for.
     ImportError
         Without torch.
+
+    Examples
+    --------
+    >>> nb.convert.to_torch(nb.MLP([2, 3, 1], "tanh", seed=0))
+    Sequential(
+      (0): Linear(in_features=2, out_features=3, bias=True)
+      (1): Tanh()
+      (2): Linear(in_features=3, out_features=1, bias=True)
+      (3): Identity()
+    )
     """
     _checks.having("net", net, "activations", "an MLP")
     torch = require("torch", "bench")
@@ -125,6 +141,14 @@ def torch_layers(model: Any, activation: str | Sequence[str] = "relu") -> TorchL
     ------
     ValueError
         For layers or settings of layers that have no counterpart.
+
+    Examples
+    --------
+    >>> state = {"0.weight": np.ones((3, 2)), "0.bias": np.zeros(3)}
+    >>> state |= {"2.weight": np.ones((1, 3)), "2.bias": np.zeros(1)}
+    >>> layers = nb.convert.torch_layers(state, activation="tanh")
+    >>> layers.sizes, layers.activations
+    ([2, 3, 1], ['tanh'])
     """
     output = None
     if isinstance(model, Mapping):

@@ -3,6 +3,12 @@
 The ``from_…`` methods of each class compute from data, draw on ``ax`` (new Axes by default) and
 return the display: its data, ``ax_``, ``figure_`` and artists are attributes, and ``plot`` draws
 the same data again on other Axes.
+
+Examples
+--------
+>>> net = nb.MLP([2, 3, 1], seed=0)
+>>> display = nb.plots.NetworkDisplay.from_estimator(net)
+>>> display.figure_.savefig("network.png")
 """
 
 from .activations import ActivationDisplay
@@ -10,8 +16,9 @@ from .boundary import DecisionBoundaryDisplay
 from .confusion import confusion_matrix
 from .curves import LossCurveDisplay
 from .diagram import NetworkDisplay
+from .directions import filter_normalised_direction
 from .gradients import GradientNormDisplay
-from .landscape import LossLandscapeDisplay, filter_normalised_direction
+from .landscape import LossLandscapeDisplay
 from .weights import WeightHistogramDisplay
 
 __all__ = [

@@ -25,6 +25,12 @@ class ActivationDisplay(Display):
     ax_ : array of matplotlib Axes
     figure_ : matplotlib Figure
     lines_ : mapping of a name to its two matplotlib lines
+
+    Examples
+    --------
+    >>> display = nb.plots.ActivationDisplay.from_names(["relu", "gelu"])
+    >>> sorted(display.lines_)
+    ['gelu', 'relu']
     """
 
     def __init__(self, z: Array, values: dict[str, Array], slopes: dict[str, Array]) -> None:

@@ -90,6 +90,14 @@ class DecisionBoundaryDisplay(Display):
     surface_ : matplotlib image or contour set
     boundary_ : matplotlib contour sets
     points_ : list of matplotlib collections
+
+    Examples
+    --------
+    >>> net = nb.MLP([2, 3], output="softmax", seed=0)
+    >>> X = np.random.default_rng(0).normal(size=(50, 2))
+    >>> display = nb.plots.DecisionBoundaryDisplay.from_estimator(net, X, net.predict(X))
+    >>> display.response.shape
+    (200, 200, 3)
     """
 
     def __init__(

@@ -26,6 +26,13 @@ def confusion_matrix(
     Returns
     -------
     sklearn.metrics.ConfusionMatrixDisplay
+
+    Examples
+    --------
+    >>> net = nb.MLP([2, 2], output="softmax", seed=0)
+    >>> X = np.random.default_rng(0).normal(size=(50, 2))
+    >>> nb.plots.confusion_matrix(net, X, net.predict(X)).confusion_matrix.shape
+    (2, 2)
     """
     metrics = require("sklearn.metrics", "sklearn")
     settings = {"cmap": "cividis", "colorbar": False, **settings}

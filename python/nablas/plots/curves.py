@@ -25,6 +25,14 @@ class LossCurveDisplay(Display):
     ----------
     ax_, figure_ : matplotlib Axes and Figure
     lines_ : list of matplotlib lines
+
+    Examples
+    --------
+    >>> net = nb.MLP([1, 1], seed=0)
+    >>> history = net.fit([[0.0], [1.0]], [1.0, 2.0], epochs=20)
+    >>> display = nb.plots.LossCurveDisplay.from_history(history)
+    >>> len(display.lines_)
+    1
     """
 
     def __init__(

@@ -55,6 +55,13 @@ class NetworkDisplay(Display):
         Layer 0 leads from column 0 to column 1; source -1 is the bias node. Empty without values.
     target_texts_ : mapping of an output unit to the text of its target
     legend_ : matplotlib Legend
+
+    Examples
+    --------
+    >>> net = nb.MLP([2, 3, 1], seed=0)
+    >>> display = nb.plots.NetworkDisplay.from_estimator(net)
+    >>> len(display.nodes_)  # with the bias nodes
+    8
     """
 
     def __init__(

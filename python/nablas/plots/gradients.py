@@ -26,6 +26,13 @@ class GradientNormDisplay(Display):
     ----------
     ax_, figure_ : matplotlib Axes and Figure
     bars_ : matplotlib bar containers of weights and biases
+
+    Examples
+    --------
+    >>> net = nb.MLP([2, 3, 1], seed=0)
+    >>> display = nb.plots.GradientNormDisplay.from_estimator(net, [[1.0, 2.0]], [3.0])
+    >>> display.by_weights.shape
+    (2,)
     """
 
     def __init__(self, by_weights: Array, by_biases: Array, names: list[str]) -> None:

@@ -12,39 +12,13 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from ._display import COLOURS, MARKERS, Array, Display, network_of, number, targets_of
 from ._plane import coordinates, orthogonal
+from .directions import filter_normalised_direction
 
 Point = tuple[tuple[float, ...], float]  # coordinates and loss
 
 _MARGIN = 0.2  # of the points' range, around them
 _BELOW = 42  # points from the Axes down to the legend: ticks and label of the axis lie between
 KINDS = ("contour", "surface")
-
-
-def filter_normalised_direction(net: Any, seed: int = 0) -> Array:
-    """A random direction whose part for each unit has the norm of that unit's weights.
-
-    Parameters
-    ----------
-    net : MLP
-    seed : int
-
-    Returns
-    -------
-    array of shape (n,)
-        In the order of ``net.parameters``. A unit's weights include its bias.
-
-    References
-    ----------
-    Li, Xu, Taylor, Studer, Goldstein: Visualizing the loss landscape of neural nets, 2018.
-    """
-    net, seed = network_of(net), _checks.integer("seed", seed, 0)
-    direction: Array = np.random.default_rng(seed).normal(size=net.parameters.size)
-    for (dw, db), w, b in zip(net.engine.views(direction), net.weights, net.biases, strict=True):
-        ours = np.sqrt(np.square(dw).sum(axis=0) + db**2)
-        theirs = np.sqrt(np.square(w, dtype=float).sum(axis=0) + np.square(b, dtype=float))
-        dw *= theirs / ours
-        db *= theirs / ours
-    return direction
 
 
 class LossLandscapeDisplay(Display):
@@ -75,6 +49,13 @@ class LossLandscapeDisplay(Display):
     marks_ : list of matplotlib lines
         Of the points in order, and of the lowest.
     legend_ : matplotlib Legend
+
+    Examples
+    --------
+    >>> net, X = nb.MLP([1, 1], seed=0), [[0.0], [1.0]]
+    >>> display = nb.plots.LossLandscapeDisplay.from_estimator(net, X, [1.0, 2.0], resolution=11)
+    >>> display.values.shape
+    (11, 11)
     """
 
     def __init__(

@@ -23,6 +23,13 @@ class WeightHistogramDisplay(Display):
     ----------
     ax_ : array of matplotlib Axes
     figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> net = nb.MLP([2, 3, 1], seed=0)
+    >>> display = nb.plots.WeightHistogramDisplay.from_estimator(net)
+    >>> [weights.shape for weights in display.weights]
+    [(6,), (3,)]
     """
 
     def __init__(self, weights: list[Array], names: list[str]) -> None:

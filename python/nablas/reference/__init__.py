@@ -2,6 +2,14 @@
 
 Same names and signatures as ``nablas.kernels``; formulas written independently of the C++ ones and
 for clarity, not speed. ``out=`` is honoured by copying. Imports nothing else of the package.
+
+Examples
+--------
+>>> x, weights = np.array([[1.0, 2.0]]), np.array([[0.5], [1.0], [2.0]])
+>>> nb.reference.dense_forward(x, weights, "relu")
+array([[5.5]])
+>>> nb.kernels.dense_forward(x, weights, "relu")
+array([[5.5]])
 """
 
 from collections.abc import Callable

@@ -21,7 +21,13 @@ def matmul(
     transpose_b: bool = False,
     out: Array | None = None,
 ) -> Array:
-    """The product of two matrices, each transposed first if asked."""
+    """The product of two matrices, each transposed first if asked.
+
+    Examples
+    --------
+    >>> nb.reference.matmul([[1.0, 2.0]], [[3.0], [4.0]])
+    array([[11.]])
+    """
     a, b = np.asarray(a), np.asarray(b)
     return deliver((a.T if transpose_a else a) @ (b.T if transpose_b else b), out)
 
@@ -34,7 +40,13 @@ def dense_forward(
     out: Array | None = None,
     preactivation_out: Array | None = None,
 ) -> Array:
-    """``g(x W + b)``: x is extended by a column of ones; row 0 of `weights` is the bias."""
+    """``g(x W + b)``: x is extended by a column of ones; row 0 of `weights` is the bias.
+
+    Examples
+    --------
+    >>> nb.reference.dense_forward([[1.0, 2.0]], [[0.5], [1.0], [2.0]], "relu")
+    array([[5.5]])
+    """
     x, weights = np.asarray(x), np.asarray(weights)
     z = np.column_stack([np.ones(len(x), dtype=x.dtype), x]) @ weights
     if preactivation_out is not None:
@@ -52,7 +64,16 @@ def dense_backward(
     gradient_out: Array | None = None,
     delta_out: Array | None = None,
 ) -> tuple[Array, Array]:
-    """The gradient with respect to `weights`, and the delta of the layer below."""
+    """The gradient with respect to `weights`, and the delta of the layer below.
+
+    Examples
+    --------
+    >>> gradient, delta_below = nb.reference.dense_backward(
+    ...     [[1.0, 2.0]], [[0.5], [1.0], [-2.0]], [[0.1]], "relu"
+    ... )
+    >>> gradient.ravel().tolist(), delta_below.tolist()
+    ([0.1, 0.1, 0.2], [[0.1, -0.2]])
+    """
     x, weights, delta = np.asarray(x), np.asarray(weights), np.asarray(delta)
     gradient = np.column_stack([np.ones(len(x), dtype=x.dtype), x]).T @ delta
     kept = x if ACTIVATIONS[activation].inverse else np.asarray(preactivation)
@@ -61,7 +82,14 @@ def dense_backward(
 
 
 def softmax(z: ArrayLike, *, out: Array | None = None) -> Array:
-    """``exp(z) / sum(exp(z))`` of each row; NaN for a row with an infinite z above 0."""
+    """``exp(z) / sum(exp(z))`` of each row; NaN for a row with an infinite z above 0.
+
+    Examples
+    --------
+    >>> nb.reference.softmax(np.array([[0.0, 0.0], [0.0, 100.0]])).round(4)
+    array([[0.5, 0.5],
+           [0. , 1. ]])
+    """
     z = np.asarray(z)
     if z.size == 0:
         return deliver(z.copy(), out)
@@ -77,7 +105,14 @@ def gather_rows(
     dtype: DTypeLike | None = None,
     out: Array | None = None,
 ) -> Array:
-    """``x[indices]`` in `dtype`; default: float64 if x is float64, else float32."""
+    """``x[indices]`` in `dtype`; default: float64 if x is float64, else float32.
+
+    Examples
+    --------
+    >>> nb.reference.gather_rows(np.arange(6).reshape(3, 2), [2, 0])
+    array([[4., 5.],
+           [0., 1.]], dtype=float32)
+    """
     x = np.asarray(x)
     if dtype is None:
         dtype = np.float64 if x.dtype == np.float64 else np.float32

@@ -160,7 +160,13 @@ RULES = {
 
 
 def initial_states(optimizer: str, parameters: Array) -> list[Array]:
-    """The states before the first update: zeros like the parameters, and a 1 for a scalar."""
+    """The states before the first update: zeros like the parameters, and a 1 for a scalar.
+
+    Examples
+    --------
+    >>> nb.reference.initial_states("adam", np.ones(2))
+    [array([0., 0.]), array([0., 0.])]
+    """
     rule = RULES[optimizer]
     return [*(np.zeros_like(parameters) for _ in range(rule.arrays)), *[np.ones(1)] * rule.scalar]
 
@@ -180,6 +186,14 @@ def optimizer_update(
     """One update in place with ``gradient + 2 l2 w``, then the proximal step of ``l1 |w|``.
 
     Entries that would not be finite stay. `l1` may be an array of the parameters' shape.
+
+    Examples
+    --------
+    >>> w, g = np.array([1.0, 2.0]), np.array([1.0, 1.0])
+    >>> states = nb.reference.initial_states("sgd", w)
+    >>> nb.reference.optimizer_update("sgd", w, g, states, step=1, learning_rate=0.1)
+    >>> w
+    array([0.9, 1.9])
     """
     g = np.asarray(gradient) + 2 * l2 * parameters
     changed = RULES[optimizer].formula(

@@ -2,6 +2,17 @@
 
 ``from nablas.sklearn import MLPClassifier`` in place of ``from sklearn.neural_network import
 MLPClassifier``; `docs/from-scikit-learn.md` lists the additions.
+
+Examples
+--------
+>>> from sklearn.datasets import load_iris
+>>> from sklearn.pipeline import make_pipeline
+>>> from sklearn.preprocessing import StandardScaler
+>>> from nablas.sklearn import MLPClassifier
+>>> X, y = load_iris(return_X_y=True)
+>>> model = make_pipeline(StandardScaler(), MLPClassifier(max_iter=500, random_state=0))
+>>> model.fit(X, y).score(X, y) > 0.9
+True
 """
 
 from .classifier import MLPClassifier

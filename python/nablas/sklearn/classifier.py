@@ -88,6 +88,17 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
     best_validation_score_ : float or None
     n_features_in_, n_iter_, n_layers_, n_outputs_, t_ : int
     out_activation_ : str
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from nablas.sklearn import MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = MLPClassifier((16,), learning_rate_init=0.01, max_iter=500, random_state=0)
+    >>> model.fit(X, y).score(X, y) > 0.9
+    True
+    >>> model.predict_proba(X[:2]).shape
+    (2, 3)
     """
 
     _parameter_constraints = CONSTRAINTS | {

@@ -120,6 +120,13 @@ def from_sklearn(fitted: Any) -> Any:
         For another estimator.
     ValueError
         For labels of a linear classifier that are neither strings nor 0, 1, ...
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from nablas.sklearn import from_sklearn
+    >>> from_sklearn(LinearRegression().fit([[0.0], [1.0]], [1.0, 3.0]))
+    MLP(1-1, identity, float64)
     """
     if isinstance(fitted, UNITS):
         return _network_of_units(fitted)
@@ -152,6 +159,13 @@ def to_sklearn(estimator: Any) -> Any:
     ------
     ValueError
         For an option that scikit-learn does not have.
+
+    Examples
+    --------
+    >>> from nablas.sklearn import MLPClassifier, to_sklearn
+    >>> model = MLPClassifier((4,), random_state=0).initialize(2, 3)
+    >>> type(to_sklearn(model)).__module__.split(".")[0]
+    'sklearn'
     """
     if isinstance(estimator, (LinearRegression, LogisticRegression)):
         return _linear_to_sklearn(estimator)

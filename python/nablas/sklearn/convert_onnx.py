@@ -32,6 +32,12 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], *, dtype: str | None =
     The input is ``X`` (n, features). Outputs have skl2onnx's names: a classifier's are ``label``,
     as `predict` gives it (booleans as 0 and 1), and ``probabilities``, as `predict_proba` does; a
     regressor's is ``variable`` (n, outputs); a network's ``Y``.
+
+    Examples
+    --------
+    >>> from nablas.sklearn import MLPClassifier, to_onnx
+    >>> model = MLPClassifier((4,), random_state=0).initialize(2, classes=["cat", "owl"])
+    >>> to_onnx(model, "owls.onnx", dtype="float32")
     """
     net = fitted_network(estimator, named=False)
     output: Any = "Y"
@@ -56,10 +62,14 @@ def register_skl2onnx() -> None:
 
     Examples
     --------
-    ::
-
-        nablas.sklearn.register_skl2onnx()
-        model = skl2onnx.to_onnx(pipeline, X[:1].astype("float32"))
+    >>> import skl2onnx
+    >>> from nablas.sklearn import MLPClassifier, register_skl2onnx
+    >>> register_skl2onnx()
+    >>> model = MLPClassifier((4,), random_state=0).initialize(2)
+    >>> example, options = np.zeros((1, 2), np.float32), {"zipmap": False}
+    >>> made = skl2onnx.to_onnx(model, example, options=options)
+    >>> [output.name for output in made.graph.output]
+    ['label', 'probabilities']
     """
     skl2onnx = require("skl2onnx", "skl2onnx")
     zipmap = {"zipmap": [True, False, "columns"]}

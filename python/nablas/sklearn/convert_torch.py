@@ -25,6 +25,17 @@ def to_torch(estimator: Any) -> Any:
     -------
     torch.nn.Sequential
         Ends in the output activation.
+
+    Examples
+    --------
+    >>> from nablas.sklearn import MLPRegressor, to_torch
+    >>> to_torch(MLPRegressor(hidden_layer_sizes=(3,)).initialize(2))
+    Sequential(
+      (0): Linear(in_features=2, out_features=3, bias=True)
+      (1): ReLU()
+      (2): Linear(in_features=3, out_features=1, bias=True)
+      (3): Identity()
+    )
     """
     return convert.to_torch(fitted_network(estimator, named=False))
 
@@ -52,6 +63,14 @@ def from_torch(model: Any, *, classes: Any = None, activation: Any = "relu") -> 
     ------
     ValueError
         For layers, settings of layers or output activations that have no counterpart.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from nablas.sklearn import from_torch
+    >>> module = torch.nn.Sequential(torch.nn.Linear(4, 3))
+    >>> from_torch(module, classes=["owl", "cat", "dog"]).classes_.tolist()
+    ['cat', 'dog', 'owl']
     """
     arrays, names, output = convert.torch_layers(model, activation)
     estimator: Any = MLPRegressor() if classes is None else MLPClassifier()

@@ -61,6 +61,15 @@ n_iter_no_change, callbacks, progress, n_threads
     loss_curve_, validation_scores_, validation_loss_curve_ : lists of float
     best_validation_score_ : float or None
     t_ : int
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from nablas.sklearn import LogisticRegression
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = LogisticRegression(solver="adam", learning_rate_init=0.1, max_iter=500)
+    >>> model.set_params(random_state=0).fit(X, y).score(X, y) > 0.9
+    True
     """
 
     _parameter_constraints = (
@@ -168,6 +177,14 @@ n_iter_no_change, callbacks, progress, n_threads
     loss_curve_, validation_scores_, validation_loss_curve_ : lists of float
     best_validation_score_ : float or None
     t_ : int
+
+    Examples
+    --------
+    >>> from nablas.sklearn import LinearRegression
+    >>> X = np.array([[0.0], [1.0], [2.0]])
+    >>> model = LinearRegression().fit(X, [1.0, 3.0, 5.0])  # scikit-learn's least squares
+    >>> model.coef_.round(4), round(float(model.intercept_), 4)
+    (array([2.]), 1.0)
     """
 
     _parameter_constraints = (

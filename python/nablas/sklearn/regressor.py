@@ -88,6 +88,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     best_validation_score_ : float or None
     n_features_in_, n_iter_, n_layers_, n_outputs_, t_ : int
     out_activation_ : str
+
+    Examples
+    --------
+    >>> from nablas.sklearn import MLPRegressor
+    >>> X = np.linspace(-2, 2, 100).reshape(-1, 1)
+    >>> model = MLPRegressor("huber", (32,), "tanh", solver="lbfgs", max_iter=1000, random_state=0)
+    >>> model.fit(X, np.sin(X.ravel())).score(X, np.sin(X.ravel())) > 0.99
+    True
     """
 
     _parameter_constraints = CONSTRAINTS | {
