@@ -19,6 +19,7 @@ extensions = [
     "public_names",
     "sphinx.ext.autodoc",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["gallery/*.ipynb", "gallery/*.py", "gallery/*.md5"]
@@ -29,6 +30,16 @@ myst_heading_anchors = 4
 autodoc_typehints = "none"  # the docstrings say types and shapes
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False  # the pages of `public_names` list them
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples/gallery",
+    "gallery_dirs": "gallery",
+    "download_all_examples": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+}
 
 html_theme = "pydata_sphinx_theme"
 html_title = "nablas"
@@ -60,6 +71,14 @@ def _adapt(app, docname, source):
         source[0] += f"\n```{{toctree}}\n:hidden:\n\n{contents}\n```\n"
 
 
+def _adapt_docstring(app, what, name, thing, options, lines):
+    """A module's examples stand on its own page, whose sections are the page's."""
+    if what == "module" and "Examples" in lines:
+        at = lines.index("Examples")
+        lines[at : at + 2] = [".. rubric:: Examples", ""]
+
+
 def setup(app):
     """Sphinx's entry point."""
     app.connect("source-read", _adapt)
+    app.connect("autodoc-process-docstring", _adapt_docstring)

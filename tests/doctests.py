@@ -118,6 +118,8 @@ def pages():
 def main(chosen):
     """Run those whose name contains one of `chosen`, all if there is none."""
     os.environ.setdefault("MPLBACKEND", "agg")
+    if not installed("tensorflow"):
+        os.environ.setdefault("KERAS_BACKEND", "torch")
     failures, count, left_out = [], 0, []
 
     def wanted(name):
