@@ -39,6 +39,7 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
+    "capture_repr": (),
 }
 
 html_theme = "pydata_sphinx_theme"
@@ -50,6 +51,11 @@ html_copy_source = False
 html_theme_options = {
     "logo": {"text": "∇ nablas"},
     "show_toc_level": 2,
+    "navbar_align": "left",
+    "secondary_sidebar_items": {
+        "**": ["page-toc"],
+        **{page: [] for page in ("from-pytorch", "from-keras")},  # two programs side by side
+    },
     "navigation_with_keys": False,
     "header_links_before_dropdown": 6,
     "navbar_end": ["theme-switcher"],
@@ -58,7 +64,8 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {"index": [], "installation": [], "tour": [], "changelog": [], "contributing": []}
+ALONE = ["index", "installation", "tour", "changelog", "from-pytorch", "from-keras"]
+html_sidebars = {page: [] for page in ALONE}
 
 
 def _adapt(app, docname, source):

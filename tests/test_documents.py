@@ -8,11 +8,14 @@ from pathlib import Path
 import doctests
 import pytest
 
+import nablas as nb
+
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs/api"
 if not REFERENCE.exists():
     pytest.skip("not in this tree", allow_module_level=True)
 sys.path.insert(0, str(ROOT / "docs"))
+import check_links  # noqa: E402
 import public_names  # noqa: E402
 
 MODULES = public_names.public_modules()
@@ -46,6 +49,20 @@ def test_a_missing_name_of_a_page_is_seen():
     assert public_names.lists(page) == [("nablas.io", ["save"])]
     rest = page + "```{public-names} nablas.io\n```\n"
     assert public_names.lists(rest)[1] == ("nablas.io", ["load"])
+
+
+def test_one_version():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.search(r"(?m)^version: (.*)$", citation)[1] == nb.__version__
+    assert f"{nb.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_broken_links_are_seen(tmp_path):
+    (tmp_path / "a.html").write_text('<p id="here"><a href="b.html#there"></a><img src="c.png">')
+    (tmp_path / "b.html").write_text(
+        '<a href="a.html#here"></a><a href="https://example.org/"></a>'
+    )
+    assert list(check_links.broken(tmp_path)) == [("a.html", "b.html#there"), ("a.html", "c.png")]
 
 
 def test_wrong_examples_are_seen(tmp_path, monkeypatch):

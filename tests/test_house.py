@@ -177,10 +177,3 @@ def test_the_readmes_example_prints_what_it_says(tmp_path):
     )
     assert re.sub(r"\d+", "0", done.stdout) == re.sub(r"\d+", "0", shown)
     assert float(re.search(r"accuracy ([\d.]+)", done.stdout)[1]) > 0.9
-
-
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.stem)
-def test_the_documents_examples_run(page):
-    """Runs the blocks marked ``python`` as one script; fragments are marked ``py``."""
-    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
-    subprocess.run([sys.executable, "-c", "\n".join(blocks)], capture_output=True, check=True)

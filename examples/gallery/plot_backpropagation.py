@@ -2,7 +2,8 @@
 A pass by hand
 ==============
 
-One row through a small network: z and a of every unit forwards, δ and the gradient of every weight backwards.
+One row through a small network: z and a of every unit forwards, δ and the gradient of every
+weight backwards.
 The colours tell the signs.
 """
 

@@ -26,6 +26,7 @@ for q, style in ((0.1, "C0"), (0.5, "C1"), (0.9, "C0")):
         quantile=q,
         learning_rate="one_cycle",
         learning_rate_init=0.01,
+        n_iter_no_change=200,
         random_state=0,
     )
     model.fit(x, y)
