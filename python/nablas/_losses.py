@@ -122,6 +122,12 @@ class CrossEntropy(Loss):
     ----------
     label_smoothing : float
         From 0 to less than 1.
+
+    Examples
+    --------
+    >>> net = nb.MLP([1, 2], output="softmax", init="zeros")
+    >>> round(net.loss([1.0], 0, loss=nb.CrossEntropy(label_smoothing=0.1)), 4)  # log 2
+    0.6931
     """
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
@@ -137,6 +143,12 @@ class BinaryCrossEntropy(Loss):
     ----------
     label_smoothing : float
         From 0 to less than 1.
+
+    Examples
+    --------
+    >>> net = nb.MLP([1, 1], output="sigmoid", init="zeros")
+    >>> round(net.loss([1.0], 1, loss=nb.BinaryCrossEntropy(label_smoothing=0.1)), 4)  # log 2
+    0.6931
     """
 
     def __init__(self, label_smoothing: float = 0.0) -> None:

@@ -179,16 +179,18 @@ def _public(name: str, entry: Loss) -> Callable[..., tuple[float, Array]]:
     ]
     function.__signature__ = signature.replace(parameters=[*kept, *own])  # type: ignore[attr-defined]
     function.__name__ = function.__qualname__ = entry.function
-    over = "averaged" if entry.averaged else "summed"
-    function.__doc__ = f"""{entry.entries.__doc__} {over.capitalize()} over the outputs.
+    over = "Averaged" if entry.averaged else "Summed"
+    function.__doc__ = f"""{inspect.getdoc(entry.entries)}
 
-    Examples
-    --------
-    >>> z, targets = np.array([[0.5, -0.5]]), np.array([[0.0, 1.0]])
-    >>> loss, delta = nb.reference.{entry.function}(z, targets)
-    >>> nb.reference.{entry.function}(z - 0.1 * delta, targets)[0] < loss  # a step down
-    True
-    """
+{over} over the outputs.
+
+Examples
+--------
+>>> z, targets = np.array([[0.5, -0.5]]), np.array([[0.0, 1.0]])
+>>> loss, delta = nb.reference.{entry.function}(z, targets)
+>>> nb.reference.{entry.function}(z - 0.1 * delta, targets)[0] < loss  # a step down
+True
+"""
     return function
 
 
