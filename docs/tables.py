@@ -1,4 +1,5 @@
-"""Writes the tables that follow from the registries: docs/formulas.md and four rows of README.md.
+"""Writes the tables that follow from the code: docs/formulas.md, four rows of README.md, and
+the names of the estimators in docs/from-scikit-learn.md.
 
 ``python docs/tables.py`` rewrites the files; ``tests/test_recipes.py`` compares them.
 """
@@ -120,13 +121,21 @@ def readme(text):
 
 
 def pages():
-    """Each generated file's path and text."""
+    """Path and text of what follows from the registries."""
     return {
         ROOT / "docs/formulas.md": formulas(),
         ROOT / "README.md": readme((ROOT / "README.md").read_text()),
     }
 
 
+def estimators_page():
+    """Path and text of the page with the estimators' names; needs scikit-learn."""
+    import estimators  # beside this file
+
+    path = ROOT / "docs/from-scikit-learn.md"
+    return path, estimators.page(path.read_text(), estimators.Tables(estimators.names()).text())
+
+
 if __name__ == "__main__":
-    for path, text in pages().items():
+    for path, text in [*pages().items(), estimators_page()]:
         path.write_text(text)

@@ -49,7 +49,7 @@ class BaseMLP(HasNetwork, ABC):
     """Base of the estimators, which document the parameters."""
 
     _parameter_constraints = CONSTRAINTS
-    by_batch, bias = True, True  # of `Options`; the linear models have others
+    _by_batch, _bias = True, True  # of `Options`; the linear models have others
 
     # ---- implemented by subclasses -------------------------------------------------------------
 

@@ -212,7 +212,7 @@ class OnEngine(Parameters):
             unit = self._unit(**settings)
         else:
             unit.set_params(**settings)
-        unit.bias = bool(self.fit_intercept)  # type: ignore[attr-defined]
+        unit._bias = bool(self.fit_intercept)  # type: ignore[attr-defined]
         if going_on and hasattr(unit, "coefs_"):
             unit.adopt(self.coef_, self.intercept_)  # type: ignore[attr-defined]
         elif going_on:

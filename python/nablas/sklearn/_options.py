@@ -62,6 +62,8 @@ class Options:
             "hidden": hidden,
             "activations": tuple(hidden_activations(estimator.activation, len(hidden))),
             "callbacks": tuple(estimator.callbacks or ()),
+            "by_batch": estimator._by_batch,
+            "bias": estimator._bias,
         }
         return cls(**read, **{name: getattr(estimator, name) for name in _SAME_NAME})
 
@@ -116,7 +118,7 @@ class Options:
 _SAME_NAME = [
     field.name
     for field in fields(Options)
-    if field.name not in ("hidden", "activations", "callbacks")
+    if field.name not in ("hidden", "activations", "callbacks", "by_batch", "bias")
 ]
 
 

@@ -19,7 +19,7 @@ class Unit:
     every batch size has the same objective.
     """
 
-    by_batch = False
+    _by_batch = False
     owner: Any = None  # the linear model, while it is trained
 
     def _face(self) -> Any:
