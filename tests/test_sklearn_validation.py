@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.metrics import accuracy_score, log_loss, make_scorer, mean_absolute_error
 
 from nablas.sklearn import LinearRegression, LogisticRegression, MLPClassifier, MLPRegressor
@@ -36,6 +37,19 @@ def test_loss_and_scores_of_classes(model, kind, weight):
         assert model.validation_loss_curve_ == pytest.approx([loss], rel=1e-9)
         score = -loss if metric is None else metric(Y_VAL, model.predict(X_VAL), sample_weight=counts)  # fmt: skip
         assert model.validation_scores_ == pytest.approx([score], rel=1e-9)
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2])
+@pytest.mark.parametrize("model", [MLPClassifier((5,), solver="lbfgs"), *CLASSIFIERS])
+def test_rows_of_weight_0_do_not_count_in_balanced_weights(model, missing):
+    """A class whose rows have no weight is no class; weights of the others are finite."""
+    weight = WEIGHT * (missing != Y)
+    mass = np.bincount(Y, weight)
+    balanced = {c: weight.sum() / (2 * mass[c]) for c in range(3) if c != missing}
+    model.set_params(early_stopping=False, scoring=None, max_iter=20, random_state=0)
+    got = clone(model).set_params(class_weight="balanced").fit(X, Y, weight).predict_proba(X)
+    want = clone(model).set_params(class_weight=balanced).fit(X, Y, weight).predict_proba(X)
+    np.testing.assert_allclose(got, want, rtol=1e-9)
 
 
 @pytest.mark.parametrize("model", REGRESSORS)

@@ -123,6 +123,8 @@ class Labels(HasNetwork):
         if labels is None or labels.ndim == 2:
             return None
         named = isinstance(self.class_weight, dict)
+        if weight is not None and not named:  # a row of weight 0 counts as if it were not there
+            labels, weight = labels[weight > 0], weight[weight > 0]
         seen = self.classes_ if named else np.unique(labels)
         each = np.ones(len(self.classes_))
         each[np.searchsorted(self.classes_, seen)] = compute_class_weight(
