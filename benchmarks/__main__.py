@@ -24,6 +24,7 @@ ALONE = {
     "growth": lambda options: alone.growth(),
     "threads": lambda options: alone.threads(),
     "scores": lambda options: estimators.fits(options.mnist),
+    "tables": lambda options: estimators.tables(options.quick),
     "search": lambda options: estimators.search(),
     "busy": lambda options: busy.busy(),
     "recovery": lambda options: busy.recovery(),

@@ -62,6 +62,18 @@ def test_fits_beside_busy_processes(threads):
     assert nb.num_threads() == 2
 
 
+def test_fits_of_tables():
+    out = run("tables", "--quick", "--rounds", "2", "--only", "nablas")
+    rows = json.loads(out.partition("tables: ")[2])
+    assert len(rows) == 3 * 2 * 2 * 2
+    assert {row["threads"] for row in rows} == {1, None}
+    for row in rows:
+        assert all(seconds > 0 for seconds in row["seconds"].values())
+        scores = row["score"]
+        assert row["same_predictions"] or row["model"].startswith("MLP")
+        assert scores["nablas"] == scores["scikit-learn"] or not row["same_predictions"]
+
+
 def test_a_wrong_answer_is_not_timed():
     sys.path.insert(0, str(ROOT))
     try:
