@@ -17,7 +17,6 @@ from sklearn.inspection import DecisionBoundaryDisplay
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from nablas.sklearn import MLPClassifier, MLPRegressor
 
@@ -31,12 +30,6 @@ TARGETS = {
     "multilabel": np.eye(3, dtype=int)[Y],
 }
 PAIRS = [(MLPClassifier, theirs.MLPClassifier), (MLPRegressor, theirs.MLPRegressor)]
-
-
-@pytest.mark.filterwarnings("ignore")
-@parametrize_with_checks([MLPClassifier(max_iter=50), MLPRegressor(max_iter=50)])
-def test_scikit_learns_checks(estimator, check):
-    check(estimator)
 
 
 @pytest.mark.parametrize(("ours", "other"), PAIRS)

@@ -18,7 +18,6 @@ from sklearn.datasets import load_iris, load_wine
 from sklearn.ensemble import AdaBoostClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import nablas as nb
 from nablas.sklearn import LinearRegression, LogisticRegression, to_sklearn
@@ -29,21 +28,6 @@ PAIRS = [
     (LinearRegression, theirs.LinearRegression),
     (LogisticRegression, theirs.LogisticRegression),
 ]
-
-
-@pytest.mark.filterwarnings("ignore")
-@parametrize_with_checks(
-    [
-        LogisticRegression(),
-        LinearRegression(),
-        LogisticRegression(solver="sgd"),
-        LogisticRegression(solver="adam", learning_rate_init=0.1, l1_ratio=0.5),
-        LinearRegression(solver="sgd"),
-        LinearRegression(solver="adam", learning_rate_init=0.1, max_iter=50),
-    ]
-)
-def test_scikit_learns_checks(estimator, check):
-    check(estimator)
 
 
 # ---- scikit-learn's solvers: the same numbers to the last bit ----------------------------------
