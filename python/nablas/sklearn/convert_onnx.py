@@ -72,7 +72,7 @@ def register_skl2onnx() -> None:
     ['label', 'probabilities']
     """
     skl2onnx = require("skl2onnx", "skl2onnx")
-    zipmap = {"zipmap": [True, False, "columns"]}
+    zipmap = {"zipmap": [True, False, "columns"], "nocl": [True, False]}  # as its classifiers'
     for kind, shapes, write, options in (
         (MLPClassifier, _shapes_of_classifier, _write_classifier, zipmap),
         (LogisticRegression, _shapes_of_classifier, _write_classifier, zipmap),
@@ -109,6 +109,8 @@ def _shapes_of_regressor(operator: Any) -> None:
 
 
 def _write_classifier(scope: Any, operator: Any, container: Any) -> None:
+    if scope.get_options(operator.raw_operator, {"nocl": False})["nocl"]:
+        raise ValueError("options: expected nocl=False, as the labels are written, got nocl=True")
     head = _head(operator.raw_operator)
     _write(scope, operator, container, head, ["label", "probabilities"])
 
