@@ -77,7 +77,8 @@ def of_numbers(reduce: Callable[..., Any], filling: float) -> Callable[..., Any]
 def nanmean(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     x = f.operand(a)
     count = (~np.isnan(x.data)).sum(_axis(axis), keepdims=bool(keepdims))
-    return of_numbers(f.sum, 0.0)(x, axis, keepdims) / count.astype(x.dtype)
+    total = of_numbers(f.sum, 0.0)(x, axis, keepdims)
+    return total / count.astype(total.dtype)
 
 
 def var(a: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
@@ -109,6 +110,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, keepdims: bool = Fals
 
 def median(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     x = f.operand(a)
+    x = x if x.dtype.kind == "f" else x.astype(np.float64)  # sums of bools are bools
     axes = _axes(axis, x.ndim)
     rest = [i for i in range(x.ndim) if i not in axes]
     count = int(np.prod([x.shape[i] for i in axes], dtype=int))
@@ -178,7 +180,8 @@ def moving(function: Callable[..., Any]) -> Callable[..., Any]:
         tensor = f.operand(x)
         numbers = np.arange(1, tensor.size + 1).reshape(tensor.shape)
         entries = f.concatenate([np.zeros(1, tensor.dtype), tensor.flatten()])
-        found = function(numbers, *(value(part) for part in rest), **settings)
+        named = {name: value(part) for name, part in settings.items()}
+        found = function(numbers, *(value(part) for part in rest), **named)
         return [entries[i] for i in found] if isinstance(found, (list, tuple)) else entries[found]
 
     return moved
@@ -210,6 +213,8 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
             end = f.broadcast_to(end, one) if end.ndim == 0 else end
         ends.append([] if end is None else [end])
     x = f.concatenate([*ends[0], x, *ends[1]], axis) if ends != [[], []] else x
+    if x.dtype == bool:  # NumPy's differences of these are "not equal"
+        return f.operand(np.diff(x.data, n, axis))
     for _ in range(n):
         last = x.swapaxes(axis, -1)
         x = (last[..., 1:] - last[..., :-1]).swapaxes(axis, -1)

@@ -132,7 +132,7 @@ def _as_numpy(result: Any, expected: Any) -> Any:
         if hasattr(expected, "_fields"):  # a named tuple
             return type(expected)(*made)
         return type(expected)(made)
-    if not isinstance(result, Tensor) or result.dtype == expected.dtype:
+    if result.dtype == expected.dtype:
         return result
     if expected.dtype.kind == "f":
         return result.astype(expected.dtype)

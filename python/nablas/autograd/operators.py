@@ -193,14 +193,14 @@ class Operators:
         away: Any = self - self.mean(axis, True)
         total: Self = (away * away).sum(axis, keepdims)
         count: Any = np.maximum(self.data.size / max(total.size, 1) - ddof, 0)
-        return total / count.astype(self.data.dtype)
+        return total / count.astype(total.data.dtype)
 
     def std(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Self:
         """Standard deviation over the given axes; see `var`."""
         away: Any = self - self.mean(axis, True)
         size: Self = away.norm(axis, keepdims)
         count: Any = np.maximum(self.data.size / max(size.size, 1) - ddof, 0)
-        return size / np.sqrt(count).astype(self.data.dtype)
+        return size / np.sqrt(count).astype(size.data.dtype)
 
     def prod(self, axis: Axis = None, keepdims: bool = False) -> Self:
         """Product over the given axes, all of them by default."""
