@@ -7,6 +7,7 @@ stopped run goes on from it. The exit code is 1 if a mutant survived that is not
 import argparse
 import functools
 import json
+import math
 import sys
 import tempfile
 import time
@@ -20,7 +21,7 @@ from mutation.project import ROOT, Project, known, speed_only
 # Code whose errors would be wrong numbers. Left out: pictures, pages, the oracle (it is what the tests compare with),
 # measurement, and detection of the processor.
 PLACES = {
-    "cpp": "cpp/kernels cpp/network cpp/base",
+    "cpp": "cpp/kernels cpp/network cpp/base cpp/bindings",
     "python": "python/nablas/autograd python/nablas/optimizers.py python/nablas/schedules.py python/nablas/descent.py "
     "python/nablas/_data.py python/nablas/_checks.py python/nablas/_losses.py python/nablas/_epochs.py "
     "python/nablas/_training.py python/nablas/metrics.py python/nablas/callbacks.py python/nablas/cli/preprocessing.py "
@@ -29,6 +30,9 @@ PLACES = {
 LEFT_OUT = (
     "autograd/pictures", "autograd/drawing", "autograd/graph", "sklearn/convert", "kernels/peak", "base/instruction_set",
 )  # fmt: skip
+
+SMALL = 30  # changes of a file that gets no more than one mutant of each round over the files
+ROUND = 40  # mutants sorted by cost at a time: a run that is stopped has tried all floors
 
 
 def files(kind):
@@ -43,15 +47,20 @@ def files(kind):
 
 @functools.cache
 def chosen(kind, seed):
-    """Every change of a kind of code, in a seed's order."""
-    every = [change for path in files(kind) for change in changes(ROOT, path)]
-    return sorted(every, key=lambda change: change.order(seed))
+    """Every change of a kind of code, in a seed's order: one of each file first, then a second one, and so on. After k of
+    a file's n changes its next one comes as if they were k * sqrt(n / SMALL), so that large files give more than small ones."""
+    found = []
+    for path in files(kind):
+        every = sorted(changes(ROOT, path), key=lambda change: change.order(seed))
+        weight = max(1.0, math.sqrt(len(every) / SMALL))
+        found += [(k / weight, change.order(seed), change) for k, change in enumerate(every)]
+    return [change for *_, change in sorted(found, key=lambda entry: entry[:2])]
 
 
 def cost(change):
     """Sorts changes so that little is compiled anew between one and the next: kernels first, then the callers of kernels,
     last the headers that most files include."""
-    floor = ("cpp/kernels/", "cpp/network/", "cpp/base/", "python/")
+    floor = ("cpp/kernels/", "cpp/network/", "cpp/base/", "cpp/bindings/", "python/")
     place = next(i for i, start in enumerate(floor) if change.path.startswith(start))
     return place > 0 and change.path.endswith("hpp"), place, change.path
 
@@ -72,7 +81,7 @@ def to_do(options, results):
             results.get(c.key, ["does not compile"])[0] != "does not compile" for c in waiting
         )
         new = [change for change in waiting if change.key not in results]
-        batch = new[: max(0, options.count - made)]
+        batch = new[: min(ROUND, max(0, options.count - made))]
         if not batch:
             return
         yield from sorted(batch, key=cost)

@@ -2,6 +2,7 @@
 
 import collections
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from mutation.changes import apply
 ROOT = Path(__file__).parents[2]
 # A mutant gets so many times the seconds of the unchanged code, and at least so many seconds.
 PATIENCE, LEAST = 3, 20
+JOBS = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", "2")
 
 # Left out: what is slow, and what needs an installed package.
 SLOW = "not batches_larger_than_a_block and not the_installed_command"
@@ -36,15 +38,20 @@ TESTS = [
     ("cpp/kernels/optimizers", "kernels kernel_edges optimizers engine"),
     ("cpp/kernels/math cpp/kernels/activations cpp/kernels/elementwise cpp/kernels/simd",
      "kernels math elementwise random kernel_edges"),
+    ("cpp/kernels/sparse", "sparse"),
     ("cpp/kernels", "kernels elementwise kernel_edges random math dense losses"),
     ("cpp/network/random", "random"),
-    ("cpp/network", f"random mlp_data mlp engine {SAME_BITS} long_sums"),
+    ("cpp/network", f"random mlp_data mlp engine {SAME_BITS} long_sums sparse stepper"),
     ("cpp/base/philox", "random"),
     ("cpp/base/long_sum cpp/base/types", "random mlp_data long_sums engine"),
     ("cpp/base/buffer", "kernels dense random mlp_data engine"),
     ("cpp/base", f"mlp_data {SAME_BITS} {PROCESS}"),
+    ("cpp/bindings/gil", "mlp_data concurrency signals"),
+    ("cpp/bindings/trainer cpp/bindings/network cpp/bindings/dataset cpp/bindings/slices cpp/bindings/sparse",
+     "mlp_data sparse mlp mlp_errors stepper penalties callbacks engine"),
+    ("cpp/bindings", f"kernels kernel_arguments elementwise random dense losses optimizers mlp_data sparse {PROCESS}"),
     ("python/nablas/autograd/rules python/nablas/autograd/derivatives", "autograd_rules autograd_functions autograd_needs"),
-    ("python/nablas/autograd", "autograd_functions autograd autograd_numpy autograd_needs autograd_special autograd_rules"),
+    ("python/nablas/autograd", "autograd_functions autograd autograd_numpy autograd_needs autograd_special autograd_rules autograd_dtypes"),
     ("python/nablas/schedules", "optimizers"),
     ("python/nablas/optimizers", "optimizers callbacks mlp"),
     ("python/nablas/cli", "cli_tables cli"),
@@ -131,7 +138,7 @@ class Project:
 
     def build(self):
         done = subprocess.run(
-            ["ninja", "-j2", "-C", self.folder / "build"], stdout=subprocess.DEVNULL
+            ["ninja", f"-j{JOBS}", "-C", self.folder / "build"], stdout=subprocess.DEVNULL
         )
         if done.returncode:
             return False
