@@ -32,7 +32,6 @@ LEFT_OUT = (
 )  # fmt: skip
 
 SMALL = 30  # changes of a file that gets no more than one mutant of each round over the files
-ROUND = 40  # mutants sorted by cost at a time: a run that is stopped has tried all floors
 
 
 def files(kind):
@@ -81,7 +80,7 @@ def to_do(options, results):
             results.get(c.key, ["does not compile"])[0] != "does not compile" for c in waiting
         )
         new = [change for change in waiting if change.key not in results]
-        batch = new[: min(ROUND, max(0, options.count - made))]
+        batch = new[: max(0, options.count - made)]
         if not batch:
             return
         yield from sorted(batch, key=cost)
