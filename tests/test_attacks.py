@@ -13,7 +13,7 @@ import attack
 import pytest
 from mutation.__main__ import PLACES, chosen
 from mutation.changes import CPP_TEXT
-from mutation.project import REASONS, known
+from mutation.project import REASONS, ROOT, known
 
 TESTS = Path(__file__).parent
 
@@ -49,6 +49,15 @@ def test_short_form(program, name, attempts):
     assert not found, "\n".join(f"{number}: {told}: {wrong}" for number, told, wrong in found)
 
 
+def in_text_of_lines(path):
+    """Numbers of the lines of a C++ file that are all text: within a string of several lines."""
+    found, text = set(), (ROOT / path).read_text()
+    for match in re.finditer(r'R"\((.*?)\)"', text, re.DOTALL):
+        first = text.count("\n", 0, match.start())
+        found |= set(range(first + 1, first + match[0].count("\n")))
+    return found
+
+
 def texts(path, line):
     """The strings and comments of a line."""
     if not path.endswith(".py"):
@@ -66,6 +75,8 @@ def texts(path, line):
 def test_mutants_change_no_text(kind):
     every = chosen(kind, 0)
     assert len(every) > 2000
+    inside = {change.path: in_text_of_lines(change.path) for change in every if kind == "cpp"}
+    assert all(c.line not in inside.get(c.path, ()) for c in every)
     for change in every[:1000]:
         if change.after.strip() not in ("", "pass"):
             assert texts(change.path, change.before) == texts(change.path, change.after), change

@@ -31,6 +31,7 @@ CPP_NUMBER = re.compile(r"(?<![\w.])(?<!e-)(\d+)(\.\d{1,4})?(?![\w.])")
 CPP_MINUS = re.compile(r"(?<=[(,=?:] |.[(\[{])-(?=[\w(])")
 CPP_STATEMENT = re.compile(r"^\s*[\w.:>\[\]*-]+(\(.*\)|\[.*\])?( [-+*/|&]?= .*|\(.*\)|\+\+|--);$")
 CPP_CONDITION = re.compile(r"\b(if|while) \(")
+CPP_RAW = re.compile(r'R"\(.*?\)"', re.DOTALL)
 CPP_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)\'|//.*')
 
 
@@ -70,8 +71,9 @@ def _closing(line, opening):
 
 def _cpp(text):
     """(line number, changed line) of a C++ file."""
-    for number, line in enumerate(text.splitlines()):
-        code = CPP_TEXT.sub(lambda match: " " * len(match[0]), line)
+    shown = CPP_RAW.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
+    for number, (line, code) in enumerate(zip(text.splitlines(), shown.splitlines(), strict=True)):
+        code = CPP_TEXT.sub(lambda match: " " * len(match[0]), code)
         if line.strip().startswith(("#", "template", "static_assert", "namespace", "using ")):
             continue
         for match in CPP_OPERATORS.finditer(code):
@@ -91,7 +93,7 @@ def _cpp(text):
                 and " = " not in code[match.end() : end]
             ):
                 yield number, _replaced(line, match.end(), end, f"!({line[match.end() : end]})")
-        if CPP_STATEMENT.match(code.rstrip()) and "return" not in code:
+        if CPP_STATEMENT.match(code.rstrip()) and not re.search("return|= (delete|default);", code):
             yield number, ""
 
 
