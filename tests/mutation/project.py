@@ -29,7 +29,8 @@ PROCESS = (
     "process::test_threadpool_limits_are_obeyed process::test_omp_num_threads_is_obeyed process::test_bad_thread_counts "
     "process::test_a_forked_child_can_train process::test_an_absent_team_is_an_error_at_the_first_large_call "
     "process::test_a_team_is_at_most_twice_the_allowed_processors "
-    "concurrency::test_the_team_for_every_stack_size"
+    "process::test_the_same_bits_however_threads_sleep process::test_any_stack_size_of_openmp "
+    "process::test_threads_that_cannot_be_started_are_done_without concurrency::test_the_team_for_every_stack_size"
 )
 # The quick tests of a folder's or a file's code, the fastest first; the first entry that fits.
 TESTS = [
@@ -45,11 +46,12 @@ TESTS = [
     ("cpp/base/philox", "random"),
     ("cpp/base/long_sum cpp/base/types", "random mlp_data long_sums engine"),
     ("cpp/base/buffer", "kernels dense random mlp_data engine"),
-    ("cpp/base", f"mlp_data {SAME_BITS} {PROCESS}"),
+    ("cpp/base", f"mlp_data {SAME_BITS} native {PROCESS}"),
     ("cpp/bindings/gil", "mlp_data concurrency signals"),
     ("cpp/bindings/trainer cpp/bindings/network cpp/bindings/dataset cpp/bindings/slices cpp/bindings/sparse",
      "mlp_data sparse mlp mlp_errors stepper penalties callbacks engine"),
-    ("cpp/bindings", f"kernels kernel_arguments elementwise random dense losses optimizers mlp_data sparse {PROCESS}"),
+    ("cpp/bindings/system", f"kernels kernel_arguments random config {PROCESS}"),
+    ("cpp/bindings", "kernels kernel_arguments elementwise random dense losses optimizers mlp_data sparse mlp"),
     ("python/nablas/autograd/rules python/nablas/autograd/derivatives", "autograd_rules autograd_functions autograd_needs"),
     ("python/nablas/autograd/numpy_", "autograd_dtypes autograd_numpy autograd_functions autograd autograd_special"),
     ("python/nablas/autograd", "autograd_functions autograd autograd_numpy autograd_needs autograd_special autograd_rules"),
