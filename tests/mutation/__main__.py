@@ -130,7 +130,10 @@ def main():
         project = Project(options.kind, options.folder or scratch)
         for change in to_do(options, results):
             began = time.monotonic()
-            results[change.key] = fate, by = project.fate(change)
+            listed = change.key in known()
+            results[change.key] = fate, by = (
+                ("survived", "listed") if listed else project.fate(change)
+            )
             out.write_text(json.dumps(results, indent=1, ensure_ascii=False))
             took = time.monotonic() - began
             print(f"{fate} ({took:.0f} s): {change.line + 1}: {change.key}; {by}", flush=True)
