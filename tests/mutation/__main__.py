@@ -8,6 +8,7 @@ import argparse
 import functools
 import json
 import math
+import signal
 import sys
 import tempfile
 import time
@@ -126,6 +127,7 @@ def main():
     options = parser.parse_args()
     out = Path(options.out)
     results = json.loads(out.read_text()) if out.exists() else {}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # the mutant's process ends, too
     with tempfile.TemporaryDirectory() as scratch:
         project = Project(options.kind, options.folder or scratch)
         for change in to_do(options, results):

@@ -27,6 +27,7 @@ def load():
 
 def _child(folder, paths, scratch, arguments):
     os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     out = os.open(scratch / "out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -60,16 +61,16 @@ def run(folder, paths, scratch, arguments, seconds):
             sys.stdout.flush()
             os._exit(code)
     end, code = time.monotonic() + seconds, "no answer"
-    while time.monotonic() < end:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            code = os.waitstatus_to_exitcode(status)
-            break
-        time.sleep(0.02)
-    with contextlib.suppress(
-        ProcessLookupError
-    ):  # the child's own session: what it has left running, or itself
-        os.killpg(pid, signal.SIGKILL)
+    try:
+        while time.monotonic() < end:
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                code = os.waitstatus_to_exitcode(status)
+                break
+            time.sleep(0.02)
+    finally:  # the child's own session: what it has left running, or itself; also when this process is stopped
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
     if code == "no answer":
         os.waitpid(pid, 0)
     out = scratch / "out"
