@@ -4,6 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
+from test_kernels import arguments, results
 
 import nablas as nb
 from nablas import kernels
@@ -52,7 +53,8 @@ ODD = [
     object(),
     int,
 ]
-OPTIONAL_ARRAYS = {"out", "preactivation", "preactivation_out", "gradient_out", "delta_out"}
+OUTPUTS = {"out", "preactivation_out", "gradient_out", "delta_out"}
+OPTIONAL_ARRAYS = OUTPUTS | {"preactivation"}
 OPTIONAL_ARRAYS |= {"sample_weight", "dtype"}
 
 
@@ -189,3 +191,47 @@ def test_arguments_that_a_function_does_not_take(function, given):
     assert text.startswith(f"{function.__name__}: expected the arguments (")
     assert "Invoked" not in text
     assert "incompatible" not in text
+
+
+def outputs(name, given):
+    """(argument, shape) of what a kernel can write to."""
+    function = getattr(kernels, name)
+    shapes = {result.shape for result in results(function, given) if result.size > 1}
+    for argument in OUTPUTS & set(inspect.signature(function).parameters):
+        for shape in shapes:
+            try:
+                function(**{**given, argument: np.zeros(shape, F)})
+            except ValueError:
+                continue
+            yield argument, shape
+
+
+@pytest.mark.parametrize("name", kernels.__all__)
+def test_outputs_that_repeat_elements_are_refused(name):
+    """Along any dimension: each element once for all, or rows that overlap."""
+    given = arguments(name, "float32")
+    for argument, shape in outputs(name, given):
+        whole = np.zeros(shape, F)
+        for d in range(whole.ndim):
+            for stride in (0, F().itemsize):
+                strides = [stride if i == d else s for i, s in enumerate(whole.strides)]
+                if shape[d] < 2 or strides == list(whole.strides):
+                    continue
+                out = np.lib.stride_tricks.as_strided(whole, shape, strides)
+                with pytest.raises(ValueError, match=rf"^{argument}: expected an array whose"):
+                    getattr(kernels, name)(**{**given, argument: out})
+
+
+@pytest.mark.parametrize("dtype", [*np.typecodes["AllInteger"], "?", ">i2", ">u8"])
+@pytest.mark.parametrize("step", [1, 2, -1])
+def test_labels_of_every_integer_dtype_and_layout(dtype, step):
+    labels = np.array([1, 0, 0, 1])
+    given = np.repeat(labels.astype(dtype)[:: np.sign(step)], abs(step))[::step]
+    assert given.tolist() == labels.tolist()
+    want, delta = kernels.softmax_cross_entropy(X, labels)
+    got, got_delta = kernels.softmax_cross_entropy(X, given)
+    assert (got, got_delta.tolist()) == (want, delta.tolist())
+    net = nb.MLP([3, 3], output="softmax", seed=0)
+    assert net.gradient(X, given).tolist() == net.gradient(X, labels).tolist()
+    if dtype != "?":
+        assert kernels.gather_rows(X, given).tolist() == X[labels].tolist()
