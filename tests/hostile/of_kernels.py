@@ -46,7 +46,7 @@ def odd_out(choice, given, name, dtype):
         valid = arguments(name, dtype)
         if any(a.size > 2**24 for a in arrays):
             raise MemoryError  # the reference would read all of it
-        if any(isinstance(v, (str, list, tuple)) and k in valid and isinstance(valid[k], (int, float))
+        if any(isinstance(v, (str, bytes, list, tuple)) and k in valid and isinstance(valid[k], (int, float))
                for k, v in given.items()):  # fmt: skip
             raise TypeError  # the reference multiplies numbers, which repeats a text or a list
         result = results(getattr(reference, name), {k: clean(v) for k, v in given.items()})[-1]
