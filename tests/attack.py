@@ -109,7 +109,11 @@ def main(program, attacks, attempts, about, chunk=500, seconds=SECONDS, again=No
         kinds = collections.Counter()
         for first in range(options.first, end, chunk):
             count = min(chunk, end - first)
-            found = run(program, name, count, options.seed, first, chunk, again.get(name))
+            try:
+                found = run(program, name, count, options.seed, first, chunk, again.get(name))
+            except KeyboardInterrupt:
+                print(f"{name}: stopped, {sum(kinds.values())} wrong; go on with --first {first}")
+                return 1
             for number, told, wrong in found:
                 kinds[wrong.split(":")[0]] += 1
                 print(f"{name} {number}: {told}: {wrong}", flush=True)
