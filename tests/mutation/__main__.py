@@ -89,7 +89,8 @@ def to_do(options, results):
 
 def report(kind, results):
     """Prints the figures of the results that are of the code as it is now; returns the survivors without a reason."""
-    reasons, now = known(), {change.key for change in chosen(kind, 0)}
+    reasons, speed = known(), speed_only()
+    now = {change.key for change in chosen(kind, 0) if not speed(change)}
     results = {key: fate for key, fate in results.items() if key in now}
     survived = [key for key, (fate, _) in results.items() if fate == "survived"]
     kinds = {
