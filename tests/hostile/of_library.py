@@ -13,6 +13,7 @@ import numpy as np
 import nablas as nb
 from nablas import autograd, metrics, schedules
 from nablas import sklearn as estimators
+from nablas._losses import Loss
 
 from .judge import complaint
 from .values import LAYOUTS, PLAIN, clean, odd_array, odd_value
@@ -122,8 +123,7 @@ def same_for_layouts(act, value, kind, names):
 CONSTRUCTORS = [
     (nb.MLP, {"sizes": [3, 4, 2], "activation": "relu", "output": "identity", "dtype": "float32", "seed": 0, "init": "auto"}),
     *((getattr(nb, n), {}) for n in ("SGD", "Adam", "AdamW", "NAdam", "RMSprop", "Adagrad") if hasattr(nb, n)),
-    (nb.Huber, {"delta": 1.0}), (nb.Quantile, {"q": 0.5}), (nb.EarlyStopping, {}),
-    (nb.CrossEntropy, {"label_smoothing": 0.1}), (nb.BinaryCrossEntropy, {"label_smoothing": 0.1}),
+    *((cls, {}) for cls in Loss.__subclasses__() if cls.__name__ in nb.__all__), (nb.EarlyStopping, {}),
     *((getattr(schedules, n), None) for n in schedules.__all__ if inspect.isclass(getattr(schedules, n))),
 ]  # fmt: skip
 
