@@ -274,3 +274,11 @@ def test_arrays_of_a_training(tmp_path):
     ):
         with pytest.raises(TypeError, match="training"):
             nb.io.save(path, net._specification(), layers, wrong)
+
+
+@pytest.mark.parametrize("specification", [{}, {"dtype": "int8"}, {"dtype": None}, {"dtype": []}])
+def test_a_specification_without_a_dtype(tmp_path, specification):
+    layers = [(np.ones((3, 2)), np.ones(2))]
+    with pytest.raises((TypeError, ValueError), match=r"^specification: dtype: expected"):
+        nb.io.save(tmp_path / "m.safetensors", specification, layers)
+    assert not list(tmp_path.iterdir())

@@ -69,7 +69,9 @@ def save(
     path = _checks.path("path", path)
     if not isinstance(specification, dict):
         raise TypeError(f"specification: expected a dict, got {type(specification).__name__}")
-    dtype = _checks.choice("specification: dtype", specification.get("dtype"), ("float32", "float64"))
+    dtype = _checks.choice(
+        "specification: dtype", specification.get("dtype"), ("float32", "float64")
+    )
     require("safetensors.numpy", "io")  # no file that could not be read again
     tensors = {}
     for i, pair in enumerate(_checks.items("layers", layers, "pairs of weights and bias")):
