@@ -51,7 +51,8 @@ ALONE = {
     "beta_1": AS_NETS,
     "beta_2": AS_NETS,
     "callbacks": "functions of a `nablas.FitState`, called after every epoch",
-    "class_weight": 'a dict, `"balanced"`, or a list of dicts for several targets; counts in validation losses and scores, too',
+    "class_weight": 'a dict, `"balanced"`, or a list of dicts for several targets; counts in '
+    "validation losses and scores, too",
     "clip_norm": "largest Euclidean norm of a batch's gradient",
     "dropout": "probability of dropping a hidden unit; one number, or one for each layer",
     "early_stopping": AS_NETS,
