@@ -46,35 +46,55 @@ class Train:
         products = sum(a * b for a, b in zip(self.sizes, self.sizes[1:], strict=False))
         return 2 * self.batch * (3 * products - self.sizes[0] * self.sizes[1])
 
+    @property
+    def loss(self):
+        """Name of the output's loss."""
+        return {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy", "identity": "mse"}[
+            self.output
+        ]
+
     def data(self):
         rng = np.random.default_rng(0)
         x = rng.random((self.rows, self.sizes[0])).astype(self.dtype)
-        if self.output == "sigmoid":
-            return x, rng.integers(0, 2, (self.rows, self.sizes[-1])).astype(self.dtype)
-        return x, rng.integers(0, self.sizes[-1], self.rows)
+        if self.output == "softmax":
+            return x, rng.integers(0, self.sizes[-1], self.rows)
+        if self.output == "identity":
+            x = rng.standard_normal(x.shape).astype(self.dtype)
+            return x, exponential(x)
+        return x, rng.integers(0, 2, (self.rows, self.sizes[-1])).astype(self.dtype)
 
     def network(self):
         return nb.MLP(list(self.sizes), self.activation, self.output, dtype=self.dtype, seed=0)
 
     def expected(self):
-        """Flat parameters after the first `CHECKED_STEPS` batches, in float64, by the NumPy reference."""
+        """Flat parameters after `checked_steps` steps, in float64, by the NumPy reference."""
         net = self.network()
         twin = nb.reference.ReferenceNetwork(
             net.sizes, net.activations, net.parameters.astype(np.float64)
         )
         x, y = self.data()
-        rows = slice(0, min(CHECKED_STEPS * self.batch, self.rows))
-        loss = "cross_entropy" if self.output == "softmax" else "binary_cross_entropy"
+        rows = slice(0, self.checked_batches * self.batch)
         steps = nb.reference.fit(
-            twin, x[rows].astype(np.float64), y[rows], optimizer=self.optimizer, learning_rate=RATE, loss=loss,
-            batch_size=self.batch, epochs=1, seed=0, shuffle=False,
+            twin, x[rows].astype(np.float64), y[rows], optimizer=self.optimizer, learning_rate=RATE, loss=self.loss,
+            batch_size=self.batch, epochs=self.checked_epochs, seed=0, shuffle=False,
         )  # fmt: skip
         *_, (_, parameters) = steps
         return parameters
 
-    @property
-    def checked_steps(self):
-        return min(CHECKED_STEPS, self.rows // self.batch)
+    checked_batches = property(lambda self: min(CHECKED_STEPS, self.rows // self.batch))
+    checked_epochs = property(lambda self: CHECKED_STEPS if self.rows == self.batch else 1)
+    checked_steps = property(lambda self: self.checked_batches * self.checked_epochs)
+
+
+def exponential(x):
+    """The matrix exponential of rows that are square matrices, by its series; (n, k²)."""
+    side = round(x.shape[1] ** 0.5)
+    a = x.astype(np.float64).reshape(-1, side, side)
+    term = total = np.broadcast_to(np.eye(side), a.shape)
+    for k in range(1, 20):
+        term = term @ a / k
+        total = total + term
+    return total.reshape(x.shape).astype(x.dtype)
 
 
 @dataclass(frozen=True)
@@ -214,6 +234,10 @@ MORE_STEPS = [
     Train((784, 128, 10), 128, activation="tanh"),
     Train((784, 128, 10), 128, output="sigmoid"),
     Train((784, 128, 10), 128, dtype="float64"),
+]
+# The case that SimpleChains.jl's documentation times: exponentials of 2 x 2 matrices, all in one batch.
+FULL_BATCH = [
+    Train((4, 32, 16, 4), 10_000, "adam", "tanh", "identity", batches=1),
 ]
 PRODUCTS = [
     Product(b, k, n, form)

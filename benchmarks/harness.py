@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 import nablas as nb
 from nablas import _core
 
+from . import programs
+
 SECONDS_A_TURN = 0.08
 # Idle threads of OpenBLAS and others spin for a while and would take a core from the next
 # contender.
@@ -20,7 +22,7 @@ SECONDS_BETWEEN_TURNS = 0.12
 SECONDS_BETWEEN_BUILDS = 0.01
 WARM_UP_SECONDS = 0.1
 
-# name: (class, package it needs)
+# name: (class, package it needs or a function that finds what it needs)
 CONTENDERS = {
     "nablas": ("benchmarks.peers:Nablas", "nablas"),
     "NumPy": ("benchmarks.peers:NumPy", "threadpoolctl"),
@@ -31,6 +33,7 @@ CONTENDERS = {
     "JAX scan": ("benchmarks.peers_jax:JaxScan", "jax"),
     "scikit-learn": ("benchmarks.peers:ScikitLearn", "sklearn"),
     "onnxruntime": ("benchmarks.peers_torch:OnnxRuntime", "onnxruntime"),
+    "libxsmm-dnn": ("benchmarks.programs:LibxsmmDnn", programs.find),
 }
 
 
@@ -53,7 +56,8 @@ def contender(name):
 def installed(name):
     if name.startswith(BUILD):
         return os.path.isdir(os.path.join(contender(name)[1], "nablas"))
-    return importlib.util.find_spec(CONTENDERS[name][1]) is not None
+    needs = CONTENDERS[name][1]
+    return (needs() if callable(needs) else importlib.util.find_spec(needs)) is not None
 
 
 @dataclass
@@ -124,15 +128,22 @@ class Bench:
                 self.remarks.append(f"{name} is not installed and was left out")
         self.workers = [Worker(name, threads) for name in names if installed(name)]
 
-    def compare(self, section, kind, case):
-        """Time one case with all contenders that can run it; returns its records."""
+    def prepared(self, kind, case, names=None):
+        """The workers (of these names) that do a case right, by name; remarks on those that do not."""
         able = {}
         for worker in self.workers:
+            if names and worker.name not in names:
+                continue
             reply = worker.ask(do="prepare", kind=kind, case=pickle.dumps(case).hex())
             if reply["able"]:
                 able[worker.name] = worker
             elif reply.get("wrong"):
                 self.remarks.append(f"{case.name}: {worker.name} not timed: {reply['wrong']}")
+        return able
+
+    def compare(self, section, kind, case):
+        """Time one case with all contenders that can run it; returns its records."""
+        able = self.prepared(kind, case)
         counts = {name: self._count(worker) for name, worker in able.items()}
         times = {name: [] for name in able}
         for turn in range(self.rounds):

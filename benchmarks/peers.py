@@ -1,9 +1,12 @@
 """The contenders. A class has a method for each kind of case it supports.
 
 A method returns None for an unsupported case; otherwise run(count), which does at least one and
-about `count` units of the case (training steps, products, inferences, epochs) and returns how many,
-and a function that returns the answer to check, or None.
+about `count` units of the case (training steps, products, inferences, epochs) and returns how many
+(or how many and in how many seconds), and a function that returns the answer to check, or None.
+`learn` returns run(seed) instead, a whole training: the flat parameters, and its seconds.
 """
+
+import time
 
 import numpy as np
 
@@ -31,16 +34,17 @@ class Nablas:
         x, y = case.data()
         net = case.network()
         optimizer = {"sgd": nb.SGD, "adam": nb.Adam}[case.optimizer](RATE)
-        settings = {"optimizer": optimizer, "batch_size": case.batch}
         steps = case.rows // case.batch
+        settings = {"optimizer": optimizer, "batch_size": case.batch}
 
         def run(count):
-            net.fit(x, y, epochs=max(1, count // steps), **settings)
-            return max(1, count // steps) * steps
+            epochs = max(1, count // steps)
+            net.fit(x, y, epochs=epochs, shuffle=steps > 1, **settings)
+            return epochs * steps
 
         def answer():
-            first = case.checked_steps * case.batch
-            net.fit(x[:first], y[:first], epochs=1, shuffle=False, **settings)
+            first = case.checked_batches * case.batch
+            net.fit(x[:first], y[:first], epochs=case.checked_epochs, shuffle=False, **settings)
             return net.parameters.astype(np.float64)
 
         return run, answer
@@ -79,6 +83,19 @@ class Nablas:
         import nablas.sklearn
 
         return case.fit(nablas.sklearn), None
+
+    def learn(self, case):
+        def train(case, seed=0):
+            x, y = case.training()
+            net = case.network(seed)
+            optimizer = nb.Adam(case.schedule())
+            start = time.perf_counter()
+            net.fit(
+                x, y, optimizer=optimizer, batch_size=case.batch, epochs=case.epochs, shuffle=case.shuffle
+            )  # fmt: skip
+            return net.parameters.astype(np.float64), time.perf_counter() - start
+
+        return lambda seed: train(case, seed), lambda: train(case.shortened())[0]
 
     def differentiate(self, case):
         leaves = [autograd.Tensor(a, requires_grad=True) for a in case.leaves()]
@@ -256,7 +273,7 @@ def _batches(step, rows, batch):
 
 def _checked(step, case, parameters):
     for i in range(case.checked_steps):
-        step(i * case.batch)
+        step(i * case.batch % case.rows)
     return parameters()
 
 

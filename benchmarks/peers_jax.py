@@ -1,9 +1,15 @@
 """JAX; see `peers.py`."""
 
+import time
+
 import numpy as np
 
 from .cases import RATE
 from .peers import _repeat, flatten
+
+
+def _parameters(state):
+    return flatten([(np.asarray(w), np.asarray(b)) for w, b in state[0]])
 
 
 class Jax:
@@ -28,22 +34,26 @@ class Jax:
                 x = activation(x @ w + b)
             return x @ layers[-1][0] + layers[-1][1]
 
+        output = getattr(case, "output", "softmax")
+
         def loss(layers, x, y):
             z = forward(layers, x)
-            if getattr(case, "output", "softmax") == "softmax":
+            if output == "identity":
+                return jnp.mean((z - y) ** 2)
+            if output == "softmax":
                 return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(z), y[:, None], 1))
             return jnp.sum(jnp.logaddexp(0, z) - y * z) / len(z)
 
-        def step(state, x, y):
+        def step(state, x, y, rate=RATE):
             layers, m, v, t = state
             gradient = jax.grad(loss)(layers, x, y)
             tree = jax.tree_util.tree_map
             if case.optimizer == "sgd":
-                return tree(lambda p, g: p - RATE * g, layers, gradient), m, v, t
+                return tree(lambda p, g: p - rate * g, layers, gradient), m, v, t
             t = t + 1
             m = tree(lambda a, g: 0.9 * a + 0.1 * g, m, gradient)
             v = tree(lambda a, g: 0.999 * a + 0.001 * g * g, v, gradient)
-            scale = RATE / (1 - 0.9**t)
+            scale = rate / (1 - 0.9**t)
             root = 1 / jnp.sqrt(1 - 0.999**t)
             layers = tree(
                 lambda p, a, b: (p - scale * a / (jnp.sqrt(b) * root + 1e-8)).astype(p.dtype),
@@ -55,8 +65,8 @@ class Jax:
 
         return forward, step
 
-    def _state(self, case):
-        net, jnp = case.network(), self.jnp
+    def _state(self, case, net=None):
+        net, jnp = net or case.network(), self.jnp
         layers = [
             (jnp.array(w), jnp.array(b)) for w, b in zip(net.weights, net.biases, strict=True)
         ]
@@ -73,14 +83,11 @@ class Jax:
         state = self._state(case)
         jitted = jax.jit(step)
 
-        def parameters(value):
-            return flatten([(np.asarray(w), np.asarray(b)) for w, b in value[0]])
-
         def answer():
             value = self._state(case)
             for i in range(case.checked_steps):
-                value = jitted(value, xs[i], ys[i])
-            return parameters(value)
+                value = jitted(value, xs[i % batches], ys[i % batches])
+            return _parameters(value)
 
         if self.scans:
             epoch = jax.jit(
@@ -108,6 +115,41 @@ class Jax:
             return count
 
         return run, answer
+
+    def learn(self, case):
+        return self._learner(case), lambda: self._learner(case.shortened())(0)[0]
+
+    def _learner(self, case):
+        """run(seed): one jitted call a step, or one an epoch; rows are shuffled by NumPy."""
+        jax, jnp = self.jax, self.jnp
+        x, y = (jnp.array(a) for a in case.training())
+        _, step = self._functions(case)
+        batches, rates = len(x) // case.batch, case.rates().astype(np.float32)
+
+        def one(state, x, y, rows, rate):
+            return step(state, x[rows], y[rows], rate)
+
+        def epoch(state, x, y, order, rates):
+            return jax.lax.scan(lambda s, now: (one(s, x, y, *now), None), state, (order, rates))[0]
+
+        jitted = jax.jit(epoch if self.scans else one)
+
+        def run(seed):
+            state, rng = self._state(case, case.network(seed)), np.random.default_rng(seed)
+            jax.block_until_ready(state)
+            start = time.perf_counter()
+            for now in rates.reshape(-1, batches):
+                order = rng.permutation(len(x)) if case.shuffle else np.arange(len(x))
+                order = order.reshape(batches, case.batch).astype(np.int32)
+                if self.scans:
+                    state = jitted(state, x, y, order, now)
+                else:
+                    for rows, rate in zip(order, now, strict=True):
+                        state = jitted(state, x, y, rows, rate)
+            jax.block_until_ready(state)
+            return _parameters(state), time.perf_counter() - start
+
+        return run
 
     def infer(self, case):
         if self.scans:

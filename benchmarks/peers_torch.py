@@ -1,5 +1,7 @@
 """PyTorch and onnxruntime; see `peers.py`."""
 
+import time
+
 from .cases import RATE
 from .expressions import LABELS, answer, timed
 from .peers import _batches, _checked, _repeat, flatten
@@ -17,9 +19,9 @@ class PyTorch:
         self.torch = torch
         torch.set_num_threads(threads)
 
-    def _network(self, case):
+    def _network(self, case, source=None):
         torch = self.torch
-        source = case.network()
+        source = source or case.network()
         activation = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}[
             getattr(case, "activation", "relu")
         ]
@@ -38,8 +40,9 @@ class PyTorch:
 
     def _loss(self, case):
         nn = self.torch.nn
-        if getattr(case, "output", "softmax") == "softmax":
-            return nn.CrossEntropyLoss()
+        output = getattr(case, "output", "softmax")
+        if output != "sigmoid":
+            return nn.CrossEntropyLoss() if output == "softmax" else nn.MSELoss()
         return lambda z, y: (
             nn.functional.binary_cross_entropy_with_logits(z, y, reduction="sum") / len(z)
         )
@@ -73,11 +76,37 @@ class PyTorch:
             forward(x[begin : begin + case.batch], y[begin : begin + case.batch]).backward()
             optimizer.step()
 
-        def parameters():
-            linear = [m for m in net if hasattr(m, "weight")]
-            return flatten([(m.weight.detach().numpy().T, m.bias.detach().numpy()) for m in linear])
+        def answer():
+            return _checked(step, case, lambda: self._parameters(net))
 
-        return _batches(step, case.rows, case.batch), lambda: _checked(step, case, parameters)
+        return _batches(step, case.rows, case.batch), answer
+
+    def learn(self, case):
+        if self.compiled or "fused" not in self.optimizer_options:
+            return None
+        return lambda seed: self._learn(case, seed), lambda: self._learn(case.shortened(), 0)[0]
+
+    def _learn(self, case, seed):
+        torch = self.torch
+        x, y = (torch.from_numpy(a) for a in case.training())
+        net, rates = self._network(case, case.network(seed)), case.rates()
+        optimizer, loss = self._optimizer(case, net), self._loss(case)
+        torch.manual_seed(seed)
+        start, step = time.perf_counter(), 0
+        for _ in range(case.epochs):
+            order = torch.randperm(len(x)) if case.shuffle else torch.arange(len(x))
+            for rows in order.split(case.batch):
+                optimizer.param_groups[0]["lr"] = rates[step]
+                optimizer.zero_grad()
+                loss(net(x[rows]), y[rows]).backward()
+                optimizer.step()
+                step += 1
+        seconds = time.perf_counter() - start
+        return self._parameters(net), seconds
+
+    def _parameters(self, net):
+        linear = [m for m in net if hasattr(m, "weight")]
+        return flatten([(m.weight.detach().numpy().T, m.bias.detach().numpy()) for m in linear])
 
     def multiply(self, case):
         if self.compiled or "fused" in self.optimizer_options:

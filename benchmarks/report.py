@@ -1,28 +1,38 @@
-"""Results as text, JSON, Markdown and a plot."""
+"""A run's machine; its results as lines, JSON and a plot."""
 
+import datetime
 import json
+import os
 import platform
+import re
 import subprocess
 from importlib import metadata
 from pathlib import Path
 
 import nablas as nb
 
+from . import programs, tables
 from .harness import as_dicts
 
 PACKAGES = ["nablas", "numpy", "torch", "jax", "scikit-learn", "onnxruntime"]
 
 
-def machine():
-    """Processor, instruction set and versions, on which the times depend."""
+def processor():
+    """The processor's name; where a hypervisor shortens it, its family and model tell which it is."""
     try:
         text = Path("/proc/cpuinfo").read_text()
-        processor = next(
-            line.split(":")[1].strip() for line in text.splitlines() if "model name" in line
-        )
-    except (OSError, StopIteration):
-        processor = platform.processor()
-    versions = {}
+    except OSError:
+        return platform.processor()
+    known = dict(re.findall(r"^(model name|cpu family|model)\s*:\s*(.+)$", text, re.MULTILINE))
+    if "model name" not in known:
+        return platform.processor()
+    which = [f"{key.split()[-1]} {known[key]}" for key in ("cpu family", "model") if key in known]
+    return ", ".join([known["model name"].strip(), *which])
+
+
+def machine(threads):
+    """Processor, instruction set, load and versions, on which the times depend."""
+    versions = {"libxsmm-dnn": programs.version()} if programs.find() else {}
     for package in PACKAGES:
         try:
             versions[package] = metadata.version(package)
@@ -30,8 +40,14 @@ def machine():
             continue
     compiler = subprocess.run(["c++", "--version"], capture_output=True, text=True, check=False)
     return {
-        "processor": processor,
+        "processor": processor(),
+        "processors": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "threads": threads,
         "instruction_set": nb.isa(),
+        "date": datetime.date.today().isoformat(),
+        "load_before": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "python": platform.python_version(),
         "system": platform.platform(),
         "compiler_here": compiler.stdout.split("\n")[0],
@@ -43,41 +59,12 @@ def line(records):
     """One case as a line of text."""
     parts = []
     for r in records:
-        ratio = "" if r.contender == "nablas" else f" ({r.ratio:.2f}x)"
+        rate = f", {r.gflops:.0f} GFLOP/s" if r.contender == "libxsmm-dnn" else ""
+        ratio = "" if r.contender == "nablas" else f" ({r.ratio:.2f}x{rate})"
         parts.append(f"{r.contender} {r.microseconds:,.2f} ± {r.spread:.2g}{ratio}")
     ours = next((r for r in records if r.contender == "nablas" and r.gflops), None)
     rate = f"  [{ours.gflops:.0f} GFLOP/s, {ours.share:.0%} of peak]" if ours else ""
     return f"{records[0].case:28} µs: " + ", ".join(parts) + rate
-
-
-def markdown(records, facts, remarks):
-    """One table of medians in µs for each section; the ratio to nablas in brackets."""
-    about = ", ".join(f"{k} {v}" for k, v in facts["versions"].items())
-    lines = [f"{facts['processor']}, {facts['instruction_set']}, {facts['system']}; {about}.", ""]
-    for section in dict.fromkeys(r.section for r in records):
-        chosen = [r for r in records if r.section == section]
-        names = list(dict.fromkeys(r.contender for r in chosen))
-        lines += [
-            f"## {section}, {chosen[0].threads} threads",
-            "",
-            "| case | " + " | ".join(names) + " | share of peak |",
-        ]
-        lines.append("|---" * (len(names) + 2) + "|")
-        for case in dict.fromkeys(r.case for r in chosen):
-            cells = []
-            for name in names:
-                r = next((r for r in chosen if r.case == case and r.contender == name), None)
-                cells.append(
-                    "-"
-                    if r is None
-                    else f"{r.microseconds:,.4g}"
-                    + ("" if name == "nablas" else f" ({r.ratio:.2f})")
-                )
-            share = next((r.share for r in chosen if (r.case, r.contender) == (case, "nablas")), 0)
-            cells.append(f"{share:.0%}" if share else "-")
-            lines.append(f"| {case} | " + " | ".join(cells) + " |")
-        lines.append("")
-    return "\n".join(lines + [f"- {remark}" for remark in remarks]) + "\n"
 
 
 def picture(records, path):
@@ -105,12 +92,27 @@ def picture(records, path):
     figure.savefig(path, dpi=120)
 
 
-def write(directory, records, facts, remarks, extra):
+def content(records, facts, remarks, extra):
+    """What the JSON of a run holds."""
+    return {"machine": facts, "records": as_dicts(records), "remarks": remarks, **extra}
+
+
+def write_json(path, content):
+    """Write the results as JSON, an element of each list on a line."""
+    parts = []
+    for key, value in content.items():
+        text = json.dumps(value)
+        if isinstance(value, list) and value:
+            text = "[\n" + ",\n".join(f" {json.dumps(element)}" for element in value) + "]"
+        parts.append(f"{json.dumps(key)}: {text}")
+    Path(path).write_text("{" + ",\n".join(parts) + "}\n")
+
+
+def write(directory, records, content):
     """Write results.json, results.md and results.png."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    content = {"machine": facts, "records": as_dicts(records), "remarks": remarks, **extra}
-    (directory / "results.json").write_text(json.dumps(content, indent=1))
-    (directory / "results.md").write_text(markdown(records, facts, remarks))
+    write_json(directory / "results.json", content)
+    (directory / "results.md").write_text(tables.markdown(content))
     if records:
         picture(records, directory / "results.png")

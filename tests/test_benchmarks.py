@@ -1,6 +1,7 @@
 """The benchmark runs, checks its answers and writes its files; no time is asserted."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,9 +17,13 @@ ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(not (ROOT / "benchmarks").exists(), reason="not in this tree")
 
 
-def run(*arguments):
+def run(*arguments, **variables):
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", *arguments], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "benchmarks", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **variables},
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -32,7 +37,7 @@ def test_a_quick_run(tmp_path):
     result = json.loads((tmp_path / "results.json").read_text())
     seen = {(r["section"], r["contender"]) for r in result["records"]}
     assert (
-        len(seen) == 13
+        len(seen) == 14
     )  # unsupported: scikit-learn products, NumPy epochs and estimators, autograd of both
     assert all(r["microseconds"] > 0 for r in result["records"])
     assert result["machine"]["peak_gflops"]["32"] > result["machine"]["peak_gflops"]["64"] > 0
@@ -84,12 +89,235 @@ def test_a_wrong_answer_is_not_timed():
         assert worker.check("train", case, right) is None
         start = case.network().parameters.astype(float)
         assert "off by" in worker.check("train", case, start + 1.02 * (right - start))
+        full = cases.Train((4, 8, 4), 20, "adam", "tanh", "identity", batches=1)
+        assert full.checked_steps == cases.CHECKED_STEPS  # by going over the batch again
+        assert worker.check("train", full, full.expected()) is None
         product = cases.Product(3, 4, 5, "dX")
         a, b, _, _ = product.operands()
         assert worker.check("multiply", product, a @ b.T) is None
         assert "off by" in worker.check("multiply", product, a[:, :-1] @ b.T[:-1])
     finally:
         sys.path.remove(str(ROOT))
+
+
+def idx(path, array):
+    """Write an array of unsigned bytes as an IDX file."""
+    shape = b"".join(n.to_bytes(4, "big") for n in array.shape)
+    path.write_bytes(bytes([0, 0, 8, array.ndim]) + shape + array.astype(np.uint8).tobytes())
+
+
+@pytest.fixture
+def digits(tmp_path):
+    """A folder of IDX files: images whose brightest line is the digit."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 1200), ("t10k", 300)):
+        labels = rng.integers(0, 10, count)
+        images = rng.integers(0, 60, (count, 28, 28))
+        images[np.arange(count), 2 * labels + 3] += 150
+        idx(tmp_path / f"{split}-images-idx3-ubyte", images)
+        idx(tmp_path / f"{split}-labels-idx1-ubyte", labels)
+    return str(tmp_path)
+
+
+def test_sections_of_their_own_write_json(tmp_path, digits):
+    path = tmp_path / "out.json"
+    sections = ["mnist", "held_out", "busy", "recovery", "stuck"]
+    peers = "nablas,PyTorch fused,JAX,JAX scan"
+    out = run(
+        *sections,
+        "--quick",
+        "--mnist",
+        digits,
+        "--only",
+        peers,
+        "--threads",
+        "1",
+        "--json",
+        str(path),
+    )
+    assert "not timed" not in out  # every library's training has the reference's first steps
+    found = json.loads(path.read_text())
+    assert found["mnist"]["seeds"] == 2
+    missing = sum("not installed" in remark for remark in found["remarks"])
+    assert [row["level"] for row in found["mnist"]["levels"]] == [5, 8]
+    for row in found["mnist"]["levels"]:
+        assert len(row["contenders"]) == 4 - missing
+        for result in row["contenders"].values():
+            assert result["seconds"] > 0
+            assert result["reached"] == (result["accuracy"] >= row["level"])
+    assert found["held_out"][0]["seconds"] > 0
+    assert len(found["busy"]) == 3
+    assert len(found["recovery"]) == 1
+    assert found["stuck"]["fits"] == 3
+    short = run(
+        "stuck", "mnist", "--quick", "--repeats", "5", "--only", "nablas", "--json", str(path)
+    )
+    found = json.loads(path.read_text())
+    assert found["stuck"]["fits"] == 5
+    assert "--mnist" in found["mnist"]["skipped"], short
+
+
+def test_recipes_for_mnist(monkeypatch, digits):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks import mnist, worker
+
+    for recipe in [*mnist.LADDER, *mnist.CANDIDATES]:
+        assert 60_000 % recipe.batch == 50_000 % recipe.batch == 0  # peers need whole batches
+    recipe = mnist.Recipe((6,), 25, 2, 0.01, folder=digits)
+    assert len(recipe.training()[0]) == 1200
+    assert len(recipe.rates()) == 96
+    assert max(recipe.rates()) == pytest.approx(0.01, rel=1e-3)
+    held = mnist.Recipe((6,), 25, 2, 0.01, folder=digits, held_out=True)
+    (x, _), (judged, _) = held.training(), held.judging()
+    np.testing.assert_array_equal(np.concatenate([x, judged]), recipe.training()[0])
+    assert len(judged) == 200
+    right = recipe.expected()
+    start = recipe.network(0).parameters.astype(float)
+    assert worker.check("learn", recipe, right) is None
+    assert "off by" in worker.check("learn", recipe, start + 1.02 * (right - start))
+
+
+class Stub:
+    """Contenders whose accuracies are given: `accuracies[name][recipe's epochs]`."""
+
+    pause, threads = 0, 1
+
+    def __init__(self, accuracies):
+        self.accuracies, self.seen = accuracies, []
+
+    def prepared(self, kind, case, names=None):
+        able = {}
+        for name in names or self.accuracies:
+            if name in self.accuracies:
+                self.seen.append((name, case.epochs))
+                able[name] = Stub.Worker(self.accuracies[name][case.epochs])
+        return able
+
+    class Worker:
+        def __init__(self, accuracy):
+            self.accuracy = accuracy
+
+        def ask(self, seed, **_):
+            return {"accuracy": self.accuracy + 0.3 * (seed % 2), "seconds": self.accuracy + seed}
+
+
+def test_the_fastest_recipe_that_reaches_a_level_is_reported(monkeypatch, digits):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks import mnist
+
+    ladder = [mnist.Recipe((6,), 25, epochs, 0.01) for epochs in (4, 1, 3, 2)]
+    # Seeds alternate by 0.3, so a mean is 0.15 above what stands here and its standard error 0.087.
+    stub = Stub({"nablas": {1: 96.89, 2: 96.95, 3: 98.5, 4: 99}, "JAX": {2: 96.0, 3: 98.5}})
+    found = mnist.reach(stub, digits, ladder, (97.0, 97.5, 98.0), seeds=4)
+    rows = [(row["level"], row["recipe"].split(", ")[1][:8]) for row in found["levels"]]
+    assert rows == [(97.0, "2 epochs"), (97.5, "3 epochs"), (98.0, "3 epochs")]
+    assert [row["contenders"]["JAX"]["reached"] for row in found["levels"]] == [False, True, True]
+    seconds = found["levels"][0]["contenders"]["nablas"]["seconds"]
+    assert seconds == pytest.approx(96.95 + 1.5)  # of seeds 0 to 3
+    alone = [("nablas", epochs) for epochs in (4, 1, 3, 2)]
+    assert stub.seen == alone + [(name, e) for e in (2, 3) for name in ("nablas", "JAX")]
+    assert len(found["ladder"]) == 4
+    too_high = mnist.reach(
+        Stub({"nablas": {1: 90, 2: 90, 3: 90, 4: 90}}), digits, ladder, (97.0,), 4
+    )
+    assert too_high["levels"] == []
+    assert "nablas" in mnist.reach(Stub({"JAX": {}}), digits, ladder, (97.0,), 4)["skipped"]
+
+
+# Prints what libxsmm-dnn's program prints, as far as it is read; the fastest blocks are 32 32 28.
+FAKE = """#!{python}
+import sys
+words = sys.argv[1:]
+if words == ["-h"]:
+    print("Usage: mlp iters MB fuse_type type bn bk bc prec_bf16 {layout}C1 C2 ... CN")
+    sys.exit()
+steps, batch, fuse, passes, bn, bk, bc, bf16, *rest = words
+if {layout!r}:
+    assert rest.pop(0) == "1"
+assert (fuse, passes, bf16) == ("5", "A", "0")
+if bn == "64":
+    sys.exit("JIT failed")
+sizes = [int(n) for n in rest]
+products = [a * b for a, b in zip(sizes, sizes[1:])]
+gflop = {factor} * 2e-9 * int(batch) * (3 * sum(products) - products[0])
+seconds = 5e-5 if (bn, bk, bc) == ("32", "32", "28") else 7e-5
+print(f"PARAMS: ITERS:{{steps}}  Threads:{threads}")
+print(f"GFLOP  = {{gflop:.5g}}")
+print(f"fp time = {{seconds:.5g}}")
+print(f"GFLOPS  = {{gflop / seconds:.5g}}")
+print(f"PERFDUMP,BP,main-1.17,2,{{batch}},{{sizes[0]}},{{seconds:f}},{{gflop / seconds:f}}")
+"""
+
+
+def fake_program(path, layout="layout ", factor=1, threads=2):
+    path.write_text(
+        FAKE.format(python=sys.executable, layout=layout, factor=factor, threads=threads)
+    )
+    path.chmod(0o755)
+    return str(path)
+
+
+def steps_beside(program, tmp_path, **variables):
+    out = run(
+        "steps", "--quick", "--rounds", "2", "--threads", "2", "--only", "nablas,libxsmm-dnn",
+        "--json", str(tmp_path / "out.json"), LIBXSMM_DNN=program, **variables,
+    )  # fmt: skip
+    return out, json.loads((tmp_path / "out.json").read_text())
+
+
+@pytest.mark.parametrize("layout", ["layout ", ""])
+def test_libxsmm_dnn_is_a_contender(tmp_path, layout):
+    out, found = steps_beside(fake_program(tmp_path / "fake", layout), tmp_path)
+    theirs = [r for r in found["records"] if r["contender"] == "libxsmm-dnn"]
+    # With 4 inputs all blocks of inputs are the same, so only the first, 16, is tried.
+    assert [round(r["microseconds"], 9) for r in theirs] == [70, 50]
+    assert all(r["gflops"] > 0 for r in theirs)
+    assert "GFLOP/s)" in out
+    assert found["machine"]["versions"]["libxsmm-dnn"] == "main-1.17"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"factor": 2}, "GFLOP a step"),
+        ({"threads": 1}, "expected 2 threads"),
+        (None, "in the program"),
+    ],
+)
+def test_another_program_is_not_timed(tmp_path, wrong, message):
+    program = tmp_path / "fake"
+    if wrong is None:
+        program.write_text("#!/bin/sh\necho hello\n")
+        program.chmod(0o755)
+    else:
+        fake_program(program, **wrong)
+    out, found = steps_beside(str(program), tmp_path)
+    assert "libxsmm-dnn not timed: ValueError" in out
+    assert message in out
+    assert {r["contender"] for r in found["records"]} == {"nablas"}
+
+
+def test_without_the_program_there_is_no_column(tmp_path):
+    out, found = steps_beside(str(tmp_path / "absent"), tmp_path)
+    assert "libxsmm-dnn is not installed and was left out" in out
+    assert {r["contender"] for r in found["records"]} == {"nablas"}
+
+
+def test_the_program_is_found_and_its_blocks_are_chosen(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks import cases, programs
+
+    monkeypatch.delenv(programs.VARIABLE, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert programs.find() is None
+    for name in reversed(programs.NAMES):
+        fake_program(tmp_path / name)
+        assert programs.find() == str(tmp_path / name)
+    contender = programs.LibxsmmDnn(2)
+    timed, _ = contender.train(cases.Train((784, 128, 10), 128))
+    assert timed(7) == (7, pytest.approx(7 * 5e-5))
+    for other in ({"optimizer": "adam"}, {"activation": "tanh"}, {"dtype": "float64"}):
+        assert contender.train(cases.Train((784, 128, 10), 128, **other)) is None
 
 
 def test_unknown_words_are_refused():
