@@ -79,13 +79,27 @@ class Walk:
         return (f"the {left.size} others", float(left.sum())) if left.size else None
 
     @cached_property
-    def target(self) -> Array:
+    def given(self) -> Array:
         """The row's target, one number for each output."""
         target = self.seen.target[self.row]
         if target.ndim:
             return np.asarray(target, np.float64)
         one_hot: Array = np.eye(self.layers[-1].z.shape[1])[target]
         return one_hot
+
+    @property
+    def smoothing(self) -> float:
+        """The share of each target that is spread evenly."""
+        return float(self.seen.hyperparameters.get("label_smoothing", 0.0))
+
+    @cached_property
+    def target(self) -> Array:
+        """What the loss compares with the outputs: the target, smoothed if the loss says so."""
+        smoothed: Array = (1 - self.smoothing) * self.given + self.smoothing / self._spread_over()
+        return smoothed if self.smoothing else self.given
+
+    def _spread_over(self) -> int:
+        return self.given.size if self.seen.loss_name == "cross_entropy" else 2
 
     @cached_property
     def linked(self) -> bool:
@@ -99,12 +113,13 @@ class Walk:
         known = {
             "h": self.unit("a", last, j),
             "z": self.unit("z", last, j),
-            "y": (f"y{_low(j)}", float(self.target[j])),
+            "y": (f"{'t' if self.smoothing else 'y'}{_low(j)}", float(self.target[j])),
             "s": ("log Σ exp(z)", float(np.logaddexp.reduce(z))),
         }
         known |= {name: (name, float(v)) for name, v in self.seen.hyperparameters.items()}
         total = float(self.target.sum())
-        return known if abs(total - 1) < 1e-12 else known | {"total": ("Σy", total)}
+        symbol = "Σt" if self.smoothing else "Σy"
+        return known if abs(total - 1) < 1e-12 else known | {"total": (symbol, total)}
 
     # ---- forward -----------------------------------------------------------------------------
 
@@ -166,9 +181,7 @@ class Walk:
         name, last = self.seen.loss_name, len(self.layers)
         layer, terms, parts = self.layers[-1], Terms(), []
         read = (layer.z if self.linked else layer.a)[self.row : self.row + 1].astype(np.float64)
-        entries = REFERENCE[name].entries(
-            read, self.target[np.newaxis], **self.seen.hyperparameters
-        )
+        entries = REFERENCE[name].entries(read, self.given[np.newaxis], **self.seen.hyperparameters)
         for j in self.shown[last]:
             if self.target[j] or name != "cross_entropy":
                 parts.append(formulas.entry(terms, name, self.output(j)))
@@ -180,16 +193,16 @@ class Walk:
         value = float(entries[0].sum()) / count
         reads = tuple(f"h.{j}" for j in self.shown[last])
         if self.rows == 1:
+            note = name + self._of_smoothing()
             self.steps.append(
                 terms.step(
-                    "loss", "loss", "loss", "J", formula, self.seen.loss, note=name, reads=reads
+                    "loss", "loss", "loss", "J", formula, self.seen.loss, note=note, reads=reads
                 )
             )
             return
+        note = f"{name} of this row" + self._of_smoothing()
         self.steps.append(
-            terms.step(
-                "loss", "loss", "row", "L", formula, value, note=f"{name} of this row", reads=reads
-            )
+            terms.step("loss", "loss", "row", "L", formula, value, note=note, reads=reads)
         )
         terms = Terms()
         own = terms("L", value)
@@ -199,6 +212,11 @@ class Walk:
         self.steps.append(
             terms.step("loss", "loss", "loss", "J", formula, self.seen.loss, note=note)
         )
+
+    def _of_smoothing(self) -> str:
+        if not self.smoothing:
+            return ""
+        return f", t = (1 − s) y + s ÷ {self._spread_over()}, s = {self.smoothing:g}"
 
     # ---- backward ----------------------------------------------------------------------------
 
@@ -232,9 +250,9 @@ class Walk:
         """Delta of the output layer by the chain rule, through its activation."""
         layer, name = self.layers[-1], self.seen.loss_name
         read = layer.a[self.row : self.row + 1].astype(np.float64)
-        slopes = REFERENCE[name].entries(
-            read, self.target[np.newaxis], **self.seen.hyperparameters
-        )[1][0]
+        slopes = REFERENCE[name].entries(read, self.given[np.newaxis], **self.seen.hyperparameters)[
+            1
+        ][0]
         slopes = slopes / (self.rows * (slopes.size if LOSSES[name].averaged else 1))
         for j in self.shown[last]:
             terms, symbol = Terms(), f"∂J/∂{self.unit('a', last, j)[0]}"
