@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from sanitizers import memory, threads
 
+from nablas import _core
+
 ROOT = Path(__file__).parents[1]
 COMPILER = os.environ.get("CXX") or shutil.which("c++") or shutil.which("clang++")
 pytestmark = pytest.mark.skipif(not COMPILER, reason="needs a C++ compiler")
@@ -15,6 +17,10 @@ pytestmark = pytest.mark.skipif(not COMPILER, reason="needs a C++ compiler")
 PROGRAMS = {  # tests/native: what they link
     "claims": ["cpp/base/claims.cpp", "cpp/base/sleep.cpp"],
     "pace": [],
+    "team": [
+        f"cpp/base/{name}.cpp"
+        for name in ["claims", "sleep", "parallel", "team_threads", "team_openmp"]
+    ],
 }
 
 
@@ -27,6 +33,7 @@ def program(tmp_path_factory):
             built[name] = tmp_path_factory.mktemp("native") / name
             sources = [ROOT / f"tests/native/{name}.cpp", *(ROOT / s for s in PROGRAMS[name])]
             flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-pthread", f"-I{ROOT / 'cpp'}"]
+            flags += ["-fopenmp"] if name == "team" and _core.has_openmp else []
             subprocess.run([COMPILER, *flags, *sources, "-o", built[name]], check=True)
         return built[name]
 
@@ -45,6 +52,10 @@ def test_every_part_is_done_once_on_threads_that_delay(program, how):
 
 def test_the_choice_between_a_team_and_one_thread(program):
     run(program("pace"))
+
+
+def test_the_parts_of_a_phase_run_side_by_side(program):
+    run(program("team"))
 
 
 def test_every_program_is_run():
