@@ -127,6 +127,10 @@ class Bench:
             if not installed(name):
                 self.remarks.append(f"{name} is not installed and was left out")
         self.workers = [Worker(name, threads) for name in names if installed(name)]
+        for (
+            worker
+        ) in self.workers:  # each answers when its imports, which take processors, are done
+            worker.ask(do="prepare", kind="", case=pickle.dumps(None).hex())
 
     def prepared(self, kind, case, names=None):
         """The workers (of these names) that do a case right, by name; remarks on those that do not."""
