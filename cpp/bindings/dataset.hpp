@@ -16,6 +16,18 @@ namespace nablas {
 // always are. X and larger targets are read in place: edits are seen, and cannot make the engine leave the arrays.
 constexpr py::ssize_t copied_bytes = py::ssize_t{1} << 26;
 
+// The same, or an error for a number that is not finite or that T cannot hold.
+template <class T>
+Adjustment checked(const Adjustment& adjustment) {
+  check_finite_scalar(adjustment.l1, "l1");
+  check_held_by<T>(adjustment.l1, "l1");
+  check_finite_scalar(adjustment.l2, "l2");
+  check_held_by<T>(2 * adjustment.l2, "l2");
+  check_finite_scalar(adjustment.clip_norm, "clip_norm");
+  check_finite_scalar(adjustment.mean_weight, "mean_weight");
+  return adjustment;
+}
+
 // Rows to train on or to evaluate, checked by the constructor. Keeps references to the arrays it reads.
 template <class T>
 struct Dataset {

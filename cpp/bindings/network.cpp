@@ -109,8 +109,7 @@ void bind(py::module_& m, const std::string& suffix) {
           "evaluate",
           [](const Net& self, const Set& set, double l2) {
             const Objective objective = set.objective(self);
-            check_finite_scalar(l2, "l2");
-            check_held_by<T>(2 * l2, "l2");
+            checked<T>({0, l2});
             kernels<T>();
             const int64 count = set.data.x.rows;
             Buffer<double> losses((count + loss_rows - 1) / loss_rows);

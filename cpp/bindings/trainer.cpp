@@ -57,17 +57,6 @@ py::array_t<double> sums_of(const EpochState& state) {
   return sums;
 }
 
-template <class T>
-const Adjustment& checked(const Adjustment& adjustment) {
-  check_finite_scalar(adjustment.l1, "l1");
-  check_held_by<T>(adjustment.l1, "l1");
-  check_finite_scalar(adjustment.l2, "l2");
-  check_held_by<T>(2 * adjustment.l2, "l2");
-  check_finite_scalar(adjustment.clip_norm, "clip_norm");
-  check_finite_scalar(adjustment.mean_weight, "mean_weight");
-  return adjustment;
-}
-
 // Calls on_rows(rows done) after every slice and on_batch(rows done, sums) between two batches; with `on_batch`, a
 // slice that ends within a batch is followed by short ones up to the batch's end. `position`: where to go on.
 template <class T>
