@@ -13,11 +13,26 @@
 namespace nablas {
 namespace {
 
+// What is done to a tile's sums before they are stored: relu, or the product with its slope at `kept`. Other
+// activations need too many registers and are applied to the stored tile (finish_tile).
+struct InTile {
+  enum Kind { nothing, relu, relu_slope } kind = nothing;
+  const T* kept = nullptr;  // at the tile's first element
+  int64 kept_rs = 0;
+};
+InTile in_tile(const Gemm<T>& g) {
+  constexpr int relu = index_of<Relu>(Activations{});
+  if (g.preactivation != nullptr) return {};
+  if (g.activation == relu && g.slope_activation == 0) return {InTile::relu};
+  if (g.activation == 0 && g.slope_activation == relu) return {InTile::relu_slope, g.kept, g.kept_rs};
+  return {};
+}
+
 // One tile: c = start + a b over `depth` (at least 1), in R rows and C vectors, of which the last has `last` lanes (all
 // of them unless `ragged`). With packed A the strides are constants; `padded` B has whole vectors where C's is partial.
 template <int R, int C, bool packed, bool ragged, bool padded>
 void tile(int64 depth, const T* a, int64 a_rs, int64 a_cs, const T* b, int64 b_rs, const T* start, int64 start_rs, T* c,
-          int64 c_rs, int64 last) {
+          int64 c_rs, int64 last, const InTile& finish) {
   if constexpr (packed) {
     a_rs = 1;
     a_cs = R;
@@ -40,6 +55,16 @@ void tile(int64 depth, const T* a, int64 a_rs, int64 a_cs, const T* b, int64 b_r
     a += a_cs;
     b += b_rs;
   } while (--depth > 0);
+  if (finish.kind == InTile::relu)
+    repeat<R>([&](auto r)
+                  NABLAS_LAMBDA { repeat<C>([&](auto v) NABLAS_LAMBDA { sum[r][v] = Relu::value(sum[r][v]); }); });
+  else if (finish.kind == InTile::relu_slope)
+    repeat<R>([&](auto r) NABLAS_LAMBDA {
+      repeat<C>([&](auto v) NABLAS_LAMBDA {
+        const T* kept = finish.kept + r * finish.kept_rs + v * lanes;
+        sum[r][v] *= Relu::slope(is_part(v) ? load_part(kept, last) : load(kept));
+      });
+    });
   repeat<R>([&](auto r) NABLAS_LAMBDA {
     repeat<C>([&](auto v) NABLAS_LAMBDA {
       T* to = c + r * c_rs + v * lanes;
@@ -51,7 +76,8 @@ void tile(int64 depth, const T* a, int64 a_rs, int64 a_cs, const T* b, int64 b_r
   });
 }
 
-using TileFunction = void (*)(int64, const T*, int64, int64, const T*, int64, const T*, int64, T*, int64, int64);
+using TileFunction = void (*)(int64, const T*, int64, int64, const T*, int64, const T*, int64, T*, int64, int64,
+                              const InTile&);
 struct TileTable {
   TileFunction rows[tile_rows];
 };
@@ -73,7 +99,10 @@ TileFunction tile_function(int64 rows, int64 vectors, bool packed, Edge edge) {
 }
 // Whether packing A is faster: a panel of A is read once for every panel of B. With unit row stride (a_rs == 1) A is
 // packed by whole vectors, so fewer panels suffice.
-bool repays_packing_a(const Gemm<T>& g, int64 panels) { return panels >= (g.a_rs == 1 ? 3 : panels_to_pack_a); }
+bool repays_packing_a(const Gemm<T>& g, int64 panels) {
+  if (g.a_rs != 1) return panels >= panels_to_pack_a;
+  return panels >= (g.depth <= shallow_depth ? panels_to_pack_shallow : panels_to_pack_columns);
+}
 // Whether packing B is faster: a panel of B is read once for every tile of rows. A small B stays in cache unpacked;
 // from a row stride of half a page on, the rows of a panel lie on many pages.
 bool repays_packing_b(const Gemm<T>& g, int64 rows, int64 columns) {
@@ -91,7 +120,9 @@ struct BlockOfC {
   bool first, last;  // block of the depth
 };
 
-NABLAS_INLINE void multiply_block(const Gemm<T>& g, const BlockOfC& block, bool finishing) {
+NABLAS_INLINE void multiply_block(const Gemm<T>& g, const BlockOfC& block) {
+  const bool finishing = block.last && finishes(g);
+  InTile finish = finishing ? in_tile(g) : InTile{};
   const T* const a = g.a + block.p0 * g.a_cs;
   for (int64 j = block.columns.begin; j < block.columns.end; j += tile_columns) {
     const int64 width = at_most(block.columns.end - j, tile_columns), vectors = width > lanes ? 2 : 1;
@@ -105,11 +136,13 @@ NABLAS_INLINE void multiply_block(const Gemm<T>& g, const BlockOfC& block, bool 
     for (int64 i = block.rows.begin, height; i < block.rows.end; i += height) {
       height = tile_height(block.rows.end - i);
       T* const c = g.c + i * g.c_rs + j;
+      if (finish.kind == InTile::relu_slope) finish.kept = g.kept + i * g.kept_rs + j;
       const T* const rows =
           block.packed_a != nullptr ? block.packed_a + (i - block.rows.begin) * block.depth : a + i * g.a_rs;
-      tile_function(height, vectors, block.packed_a != nullptr, edge)(
-          block.depth, rows, g.a_rs, g.a_cs, b, b_rs, from_c ? c : fresh, from_c ? g.c_rs : 0, c, g.c_rs, lanes_used);
-      if (block.last && finishing) finish_tile(g, i, j, height, width);
+      tile_function(height, vectors, block.packed_a != nullptr, edge)(block.depth, rows, g.a_rs, g.a_cs, b, b_rs,
+                                                                      from_c ? c : fresh, from_c ? g.c_rs : 0, c,
+                                                                      g.c_rs, lanes_used, finish);
+      if (finishing && finish.kind == InTile::nothing) finish_tile(g, i, j, height, width);
     }
   }
 }
@@ -125,7 +158,6 @@ NABLAS_INLINE void gemm_in_order(const Gemm<T>& g, Range rows, Range columns, T*
   // Blocks of equal depth: a short last block would read and write C for little arithmetic.
   const int64 blocks = (g.depth + block_depth - 1) / block_depth;
   const int64 equal_depth = (g.depth + blocks - 1) / blocks;
-  const bool finishing = finishes(g);
   for (int64 j0 = columns.begin; j0 < columns.end; j0 += block_columns) {
     const int64 j1 = at_most(j0 + block_columns, columns.end);
     const bool use_packed_a = repays_packing_a(g, (j1 - j0 + tile_columns - 1) / tile_columns);
@@ -141,16 +173,14 @@ NABLAS_INLINE void gemm_in_order(const Gemm<T>& g, Range rows, Range columns, T*
             height = tile_height(i1 - i);
             pack_a(g.a + p0 * g.a_cs + i * g.a_rs, g.a_rs, g.a_cs, height, depth, packed_a + (i - i0) * depth);
           }
-        multiply_block(g,
-                       {{i0, i1},
-                        {j0, j1},
-                        p0,
-                        depth,
-                        use_packed_a ? packed_a : nullptr,
-                        use_packed_b ? packed_b : nullptr,
-                        p0 == 0,
-                        p0 + depth == g.depth},
-                       finishing);
+        multiply_block(g, {{i0, i1},
+                           {j0, j1},
+                           p0,
+                           depth,
+                           use_packed_a ? packed_a : nullptr,
+                           use_packed_b ? packed_b : nullptr,
+                           p0 == 0,
+                           p0 + depth == g.depth});
       }
       p0 += depth;
     } while (p0 < g.depth);

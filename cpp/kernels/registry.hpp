@@ -4,6 +4,8 @@
 // messages and tests are generated from the table.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/table.hpp"
 
 namespace nablas {
@@ -20,6 +22,14 @@ struct Registry<Maker, List<E...>> {
   static constexpr typename Maker::Entry entries[] = {Maker::template entry<E>()...};
   static constexpr int count = sizeof...(E);
 };
+
+// The place of `Entry` in a List.
+template <class Entry, class... E>
+constexpr int index_of(List<E...>) {
+  int i = 0, found = -1;
+  ((found = std::is_same_v<Entry, E> ? i : found, ++i), ...);
+  return found;
+}
 
 // Bounds of hyperparameters: the least positive normal number as `lowest`; no upper bound as `end`.
 constexpr double above_zero = __DBL_MIN__, unbounded = __builtin_inf();

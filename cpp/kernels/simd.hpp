@@ -48,8 +48,8 @@ NABLAS_INLINE V load(const T* p) {
   return v;
 }
 NABLAS_INLINE void store(T* p, V v) { __builtin_memcpy(p, &v, sizeof v); }
-// The first `count` lanes; the remaining lanes are `rest`. GCC compiles each of these two loops to one masked load or
-// store if v is not initialized before the loop.
+// The first `count` lanes; the remaining lanes are `rest`. GCC compiles this loop to one masked load if v is not
+// initialized before it.
 NABLAS_INLINE V load_part(const T* p, int64 count, T rest = 0) {
   V v;
   const I used = static_cast<I>(count);
@@ -57,11 +57,36 @@ NABLAS_INLINE V load_part(const T* p, int64 count, T rest = 0) {
   for (I i = 0; i < lanes; ++i) v[i] = i < used ? p[i] : rest;
   return v;
 }
+// Lane i of the result is lane (i + distance) % lanes of v.
+template <int distance, std::size_t... i>
+NABLAS_INLINE V rotated(V v, std::index_sequence<i...>) {
+  return __builtin_shufflevector(v, v, ((i + distance) % lanes)...);
+}
+
+// Stores the first `count` lanes, at most 2 size - 1. Narrower vectors by powers of two: AMD's processors execute a
+// masked store of AVX2 as dozens of instructions.
+template <int size>
+NABLAS_INLINE void store_halves(T* p, V v, int64 count) {
+  if constexpr (size > 0) {
+    if (count & size) {
+      __builtin_memcpy(p, &v, size * sizeof(T));
+      p += size;
+      v = rotated<size>(v, std::make_index_sequence<lanes>{});
+    }
+    store_halves<size / 2>(p, v, count);
+  }
+}
 NABLAS_INLINE void store_part(T* p, V v, int64 count) {
-  const I used = static_cast<I>(count);
+  if (sizeof(V) < 64 && count == lanes) {
+    store(p, v);
+  } else if constexpr (sizeof(V) < 64) {
+    store_halves<lanes / 2>(p, v, count);
+  } else {
+    const I used = static_cast<I>(count);
 #pragma GCC unroll 1
-  for (I i = 0; i < lanes; ++i)
-    if (i < used) p[i] = v[i];
+    for (I i = 0; i < lanes; ++i)  // one masked store
+      if (i < used) p[i] = v[i];
+  }
 }
 
 // f(0), f(1), ... f(count - 1), each index a constant expression. Unrolled before optimization, so that the compiler
@@ -107,12 +132,6 @@ NABLAS_INLINE V exchange(V a, V b, std::index_sequence<i...>) {
 template <int half, int size>
 NABLAS_INLINE V exchange(V a, V b) {
   return exchange<half, size>(a, b, std::make_index_sequence<lanes>{});
-}
-
-// Lane i of the result is lane (i + distance) % lanes of v.
-template <int distance, std::size_t... i>
-NABLAS_INLINE V rotated(V v, std::index_sequence<i...>) {
-  return __builtin_shufflevector(v, v, ((i + distance) % lanes)...);
 }
 
 // Reduces all lanes by halving: combine(combine(0, n/2), combine(n/4, 3n/4)) ...

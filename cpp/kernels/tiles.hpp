@@ -21,11 +21,15 @@ constexpr int tile_rows = 12;  // 24 + 3 of 32 registers
 constexpr int tile_rows = 4;  // 8 + 3 of 16 registers, and one for the product before its addition
 #endif
 
-// Packing A, whose rows are contiguous, is faster from so many panels of B on; packing a large B beyond so many rows.
+// Panels of B from which packing A is faster: A with contiguous rows; with contiguous columns; the same with a depth of
+// up to shallow_depth, whose rows lie on no more pages than a first-level TLB holds. Rows from which packing a large B
+// is faster.
+constexpr int64 shallow_depth = 64;
 #if NABLAS_VECTOR_BYTES == 32
-constexpr int64 panels_to_pack_a = 9, rows_to_pack_b = 48;
+constexpr int64 panels_to_pack_a = 9, panels_to_pack_columns = 5, panels_to_pack_shallow = 9, rows_to_pack_b = 48;
 #else
-constexpr int64 panels_to_pack_a = 6, rows_to_pack_b = 4 * tile_rows;
+constexpr int64 panels_to_pack_a = 6, panels_to_pack_columns = 3, panels_to_pack_shallow = 3,
+                rows_to_pack_b = 4 * tile_rows;
 #endif
 
 // From AVX2 on, a masked load costs as much as a whole one.
