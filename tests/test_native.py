@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,12 @@ COMPILER = os.environ.get("CXX") or shutil.which("c++") or shutil.which("clang++
 pytestmark = pytest.mark.skipif(not COMPILER, reason="needs a C++ compiler")
 
 PROGRAMS = {  # tests/native: what they link
-    "claims": ["cpp/base/claims.cpp", "cpp/base/sleep.cpp"],
+    "claims": [f"cpp/base/{name}.cpp" for name in ["claims", "placement", "sleep"]],
     "pace": [],
+    "placement": [f"cpp/base/{name}.cpp" for name in ["claims", "placement", "sleep"]],
     "team": [
         f"cpp/base/{name}.cpp"
-        for name in ["claims", "sleep", "parallel", "team_threads", "team_openmp"]
+        for name in ["claims", "placement", "sleep", "parallel", "team_threads", "team_openmp"]
     ],
 }
 
@@ -52,6 +54,12 @@ def test_every_part_is_done_once_on_threads_that_delay(program, how):
 
 def test_the_choice_between_a_team_and_one_thread(program):
     run(program("pace"))
+
+
+@pytest.mark.skipif(_core.num_threads() < 2, reason="needs two processors")
+@pytest.mark.skipif(sys.platform != "linux", reason="threads choose their processors on Linux only")
+def test_a_helper_leaves_the_leaders_processor(program):
+    run(program("placement"))
 
 
 def test_the_parts_of_a_phase_run_side_by_side(program):

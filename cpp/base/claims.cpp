@@ -1,5 +1,7 @@
 #include "base/claims.hpp"
 
+#include "base/placement.hpp"
+
 #include <algorithm>
 #include <chrono>
 
@@ -60,6 +62,7 @@ void Claims::begin(int threads, int parts_each, Phases& phases) noexcept {
   const Word last = round_of(word_.load(std::memory_order_relaxed));
   for (int i = 0; i < threads * parts_each; ++i) parts_[i].claim.store(last, std::memory_order_relaxed);
   phases_ = &phases;
+  seats_[0].processor.store(current_processor(), std::memory_order_relaxed);
   first_ = word_of(last + 1, threads, parts_each, false);
   word_.store(first_);
   for (int i = 1; i < threads; ++i) wake(seats_[i].asleep);
@@ -92,8 +95,23 @@ void Claims::close() noexcept {
   for (int i = 1; i < most_threads_; ++i) wake(seats_[i].asleep);
 }
 
+// Notes the thread's processor; one that is on that of an earlier thread goes to another. The system leaves threads
+// together for long where other processes use the other processors.
+void Claims::take_place(int thread) noexcept {
+  const int processor = current_processor();
+  if (processor < 0 || threads_of(word_.load(std::memory_order_relaxed)) > processors_) return;
+  int taken[most_moved], count = 0;
+  bool apart = true;
+  for (int i = 0; i < thread && i < most_moved; ++i) {
+    taken[count++] = seats_[i].processor.load(std::memory_order_relaxed);
+    apart = apart && taken[i] != processor;
+  }
+  if (!apart) leave_processors(taken, count);
+  seats_[thread].processor.store(apart ? processor : current_processor(), std::memory_order_relaxed);
+}
+
 void Claims::work(int thread, Effort* effort) noexcept {
-  using Clock = std::chrono::steady_clock;
+  if (thread > 0) take_place(thread);
   bool took_another = false;
   for (;;) {
     const Word word = word_.load(std::memory_order_acquire);
@@ -105,9 +123,8 @@ void Claims::work(int thread, Effort* effort) noexcept {
     } else if (take_any(word, thread)) {
       took_another = true;
     } else {
-      const Clock::time_point begin = effort != nullptr ? Clock::now() : Clock::time_point{};
-      wait(word, thread, false);
-      if (effort != nullptr) effort->waited += std::chrono::duration<double>(Clock::now() - begin).count();
+      const double asleep = wait(word, thread, false);
+      if (effort != nullptr) effort->asleep += asleep;
       continue;
     }
     if (effort != nullptr) ++effort->own;
@@ -151,15 +168,18 @@ bool Claims::take(Word word, int part, int thread) noexcept {
 // None where a thread that spins takes the processor of one with a part.
 int Claims::pauses(Word word, int wanted) const { return threads_of(word) > processors_ ? 0 : wanted; }
 
-// Until the word has changed.
-void Claims::wait(Word word, int thread, bool sleep_at_once) noexcept {
-  if (!sleep_at_once && spin_until_changed(word_, word, pauses(word, before_sleeping))) return;
+// Until the word has changed; returns the seconds asleep.
+double Claims::wait(Word word, int thread, bool sleep_at_once) noexcept {
+  if (!sleep_at_once && spin_until_changed(word_, word, pauses(word, before_sleeping))) return 0;
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point begin = Clock::now();
   SleepMark& asleep = seats_[thread].asleep;
   asleep.store(1);
   if (word_.load() == word)
     sleep_while_set(asleep);
   else
     asleep.store(0);
+  return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
 }  // namespace nablas

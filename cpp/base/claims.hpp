@@ -33,11 +33,13 @@ class Claims {
   void close() noexcept;
 
   static constexpr int most_threads = 4095, most_parts_each = 8;
+  static constexpr int most_moved = 64;  // threads of a team that keep away from each other's processors
 
  private:
   using Word = std::uint64_t;
   struct Seat {  // of a thread
     alignas(64) SleepMark asleep{0};
+    std::atomic<int> processor{-1};  // where it was when its work began
   };
   struct Part {
     alignas(64) std::atomic<Word> claim{0};
@@ -46,8 +48,9 @@ class Claims {
   bool take(Word, int part, int thread) noexcept;
   bool take_own(Word, int thread) noexcept;
   bool take_any(Word, int thread) noexcept;
-  void wait(Word, int thread, bool sleep_at_once) noexcept;
+  double wait(Word, int thread, bool sleep_at_once) noexcept;
   int pauses(Word, int) const;
+  void take_place(int thread) noexcept;
 
   const int most_threads_, processors_;
   std::unique_ptr<Seat[]> seats_;

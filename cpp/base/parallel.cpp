@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <limits>
@@ -16,6 +17,7 @@
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
 #include <sched.h>
+#include <time.h>
 #endif
 
 #include "base/team.hpp"
@@ -172,6 +174,15 @@ Count count_threads() {
 }
 
 }  // namespace
+
+double thread_seconds() {
+#if defined(__unix__) || defined(__APPLE__)
+  timespec time;
+  if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) == 0)
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+#endif
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 int num_threads() { return count_threads().threads; }
 

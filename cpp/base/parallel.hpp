@@ -37,8 +37,11 @@ class Phases {
 // What the calling thread did in a run of phases.
 struct Effort {
   int64 parts = 0, own = 0;  // parts done by all threads, and by this one
-  double waited = 0;         // seconds without a part
+  double asleep = 0;         // seconds, for want of a part
 };
+
+// Processor time of the calling thread; where the system has no such clock, the time.
+double thread_seconds();
 
 // Which backend of the teams (NABLAS_TEAM): single calls of kernels, or networks.
 enum class Use { call, network };

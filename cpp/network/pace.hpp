@@ -1,15 +1,16 @@
-// Chooses between a team and a single thread for small steps.
+// Chooses between a team and a single thread by what a multiply-add costs with either.
 //
-// A thread that loses its processor in the middle of a part holds up the others. Where other processes want the
-// processors this can cost a small step more than the team gains. A team pays while the share of the parts done by its
-// helpers is larger than the share of the time that its leader waits. Once it has lost `most_lost` seconds the leader
-// works alone, for periods that grow while further trials fail. Results do not depend on this choice.
+// Which is faster depends on the machine (how long data take from one processor to another) and on what else runs on
+// it. So both are measured: steps are done by the present choice, and now and then for a short time, a trial, by the
+// other one; the choice is what costs less. Results do not depend on it.
+//
+// The cost is the time in which the calling thread computes or sleeps for want of a part. The time in which it has no
+// processor is not counted, since it would lose it with either; but it shows that the processors are contended, and a
+// helper that loses its processor in the middle of a part holds up the team. Then a team is tried rarely.
 #pragma once
 
 #include <algorithm>
 #include <chrono>
-
-#include "base/parallel.hpp"
 
 namespace nablas {
 
@@ -23,36 +24,103 @@ class Pace {
     Time begin, end;
   };
 
-  // Multiply-adds of a step from which a team always pays: there is time to take the parts of a thread that sleeps.
-  static constexpr double operations_of_large_step = 2e7;
+  // Multiply-adds of a step from which a team always pays: its parts take longer than a thread is without a processor.
+  static constexpr double operations_of_large_step = 5e8;
 
-  // `most`: the threads that suit the amount of work.
-  Stretch next(int most, Time now) {
-    if (now >= alone_until_) return {most, now, now + longest_stretch};
-    return {1, now, alone_until_};
+  // For steps of `operations` multiply-adds, for which a team of `most` (2 or more) suits the amount of work. The
+  // stretch may end before its end, and lasts for at least one step.
+  Stretch next(int most, double operations, Time now) {
+    if (most != most_ || operations > 2 * operations_ || operations < operations_ / 2) begin(most, operations, now);
+    if (stage_ == Stage::choice && cost_[team_] > 0 && now >= trial_at_) {
+      const bool contended = now < off_processor_ + calm_time && now < trial_at_ + longest_delay;
+      if (team_ || !contended) enter(Stage::warm_up, now);
+    }
+    if (stage_ == Stage::choice && now >= stage_end_) stage_end_ = now + longest_stretch;
+    return {(stage_ == Stage::choice ? team_ : !team_) ? most : 1, now, stage_end_};
   }
 
-  // After a stretch, whose steps may have ended before or after stretch.end.
-  void record(const Stretch& stretch, const Effort& effort, Time now) {
-    if (stretch.threads == 1 || effort.parts == 0) return;
-    const double seconds = Seconds(now - stretch.begin).count();
-    const double helped = static_cast<double>(effort.parts - effort.own) / static_cast<double>(effort.parts);
-    const double lost = effort.waited - helped * seconds;
-    lost_ = std::max(0.0, lost_ + lost);
-    paid_ = lost > 0 ? 0 : paid_ + seconds;
-    if (paid_ > trusted_after) period_ = first_period;
-    if (lost_ <= most_lost) return;
-    lost_ = paid_ = 0;
-    alone_until_ = now + period_;
-    period_ = std::min(3 * period_, longest_period);
+  // `operations` multiply-adds were done in a stretch, and cost `seconds`.
+  void record(const Stretch& stretch, double operations, double seconds, Time now) {
+    if (operations <= 0) return;
+    if (Seconds(now - stretch.begin) > Seconds(seconds) + least_off_processor) off_processor_ = now;
+    if (stage_ == Stage::choice) {
+      judge_choice(operations, seconds);
+      return;
+    }
+    trial_operations_ += operations;
+    trial_seconds_ += seconds;
+    trial_loss_ += seconds - operations * cost_[team_];
+    if (now < stage_end_) return;
+    if (stage_ == Stage::warm_up)
+      enter(Stage::trial, now);
+    else
+      end_trial(now);
   }
 
  private:
-  static constexpr Seconds longest_stretch{2e-3}, first_period{20e-3}, longest_period{80e-3};
-  static constexpr double most_lost = 1e-3, trusted_after = 0.1;  // seconds
-  double lost_ = 0, paid_ = 0;                                    // by the team, and since it last lost, seconds
-  Seconds period_ = first_period;                                 // of the next time alone
-  Time alone_until_{};
+  // Warm-up: of the other choice, not measured, in which threads wake up and data come into their caches.
+  enum class Stage { choice, warm_up, trial };
+
+  static constexpr Seconds longest_stretch{2e-3}, trial_time{0.3e-3};
+  static constexpr Seconds memory{20e-3};  // over which the cost of the choice is averaged
+  // Between two trials: so long that they lose less than `accepted_loss` of the time, within bounds; for trials of a
+  // team `most_loss` once that takes longer than longest_alone. losing_period once a team costs more than the single
+  // thread did.
+  static constexpr double accepted_loss = 0.02, most_loss = 0.1;
+  static constexpr Seconds shortest_period{20e-3}, longest_alone{80e-3}, longest_team{10}, losing_period{4e-3};
+  // A loss of the processor; the time without one after which the processors are not contended; the longest time for
+  // which contention delays a trial.
+  static constexpr Seconds least_off_processor{0.2e-3}, calm_time{40e-3}, longest_delay{1};
+
+  void begin(int most, double operations, Time now) {
+    *this = Pace();
+    most_ = most;
+    operations_ = operations;
+    enter(Stage::choice, now);
+    stage_end_ = now + trial_time;
+    trial_at_ = now;
+  }
+
+  void enter(Stage stage, Time now) {
+    stage_ = stage;
+    trial_operations_ = trial_seconds_ = 0;
+    stage_end_ = now + (stage == Stage::choice ? longest_stretch : trial_time);
+  }
+
+  void judge_choice(double operations, double seconds) {
+    double& own = cost_[team_];
+    const double other = cost_[!team_], each = seconds / operations;
+    own = own == 0 ? each : own + std::min(1.0, seconds / memory.count()) * (each - own);
+    if (other == 0) return;
+    lost_ = std::max(0.0, lost_ + seconds - operations * other);
+    if (own > other) trial_at_ = std::min(trial_at_, last_trial_ + (team_ ? losing_period : shortest_period));
+  }
+
+  void end_trial(Time now) {
+    const double cost = trial_seconds_ / trial_operations_;
+    double loss = trial_loss_;
+    cost_[!team_] = cost;
+    if (cost < cost_[team_]) {
+      loss = std::max(-loss, team_ ? lost_ : 0.0);  // trials of what was the choice until now
+      team_ = !team_;
+      lost_ = 0;
+    }
+    trial_loss_ = 0;
+    last_trial_ = now;
+    const Seconds longest = team_ ? longest_team : std::max(longest_alone, Seconds(loss / most_loss));
+    trial_at_ = now + std::clamp(Seconds(loss / accepted_loss), shortest_period, longest);
+    enter(Stage::choice, now);
+  }
+
+  int most_ = 0;
+  double operations_ = 0;  // of a step
+  bool team_ = false;      // the present choice
+  double cost_[2] = {};    // seconds of a multiply-add alone and with the team; 0: not measured
+  double lost_ = 0;        // seconds, by the choice of the team, over what the work would have cost alone
+  Stage stage_ = Stage::choice;
+  double trial_operations_ = 0, trial_seconds_ = 0;
+  double trial_loss_ = 0;  // seconds, with the warm-up, over what the work would have cost by the choice
+  Time stage_end_{}, trial_at_{}, last_trial_{}, off_processor_{Seconds(-1)};
 };
 
 }  // namespace nablas

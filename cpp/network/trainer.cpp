@@ -15,19 +15,18 @@ constexpr double block_bytes = 64e6;
 // Parameters whose squared gradients one thread sums: fixed, so that the norm does not depend on the threads.
 constexpr int64 squares_grain = 4096;
 
-// A team is made of the calling thread's own helpers, so each thread learns for itself whether it pays.
-thread_local Pace pace;
-
-// Runs run(threads), which returns its Effort, on the number of threads that pays at present.
+// run(stretch, effort) on the number of threads that pays at present, up to `most`; it returns the multiply-adds that
+// it did. `step`: those of a step. Returns the time.
 template <class Run>
-void with_pace(int most, double operations, Run run) {
-  if (most == 1 || operations > Pace::operations_of_large_step) {
-    run(most);
-    return;
-  }
-  const Pace::Stretch stretch = pace.next(most, Pace::Clock::now());
-  const Effort effort = run(stretch.threads);
-  pace.record(stretch, effort, Pace::Clock::now());
+Pace::Time with_pace(Pace& pace, int most, double step, Pace::Time now, Run run) {
+  const Pace::Stretch stretch = pace.next(most, step, now);
+  Effort effort;
+  const double begin = thread_seconds();
+  const double operations = run(stretch, effort);
+  const double seconds = thread_seconds() - begin + effort.asleep;
+  now = Pace::Clock::now();
+  pace.record(stretch, operations, seconds, now);
+  return now;
 }
 
 template <class T>
@@ -131,10 +130,11 @@ bool Trainer<T>::run_epoch(const Samples<T>& data, const Objective& objective, c
   }
   Pace::Time now = Pace::Clock::now();
   do {  // at least one block, also if no time is left
-    const Pace::Stretch stretch = pace.next(most, now);
-    const Effort effort = phases.run(stretch.threads, std::min(deadline, stretch.end));
-    now = Pace::Clock::now();
-    pace.record(stretch, effort, now);
+    now = with_pace(pace_, most, step_operations(batch), now, [&](const Pace::Stretch& stretch, Effort& effort) {
+      const int64 row = state.next_row;
+      effort = phases.run(stretch.threads, std::min(deadline, stretch.end));
+      return 3 * operations_ * static_cast<double>(state.next_row - row);
+    });
   } while (!phases.ended() && now < deadline);
   return phases.ended();
 }
@@ -170,11 +170,26 @@ void Trainer<T>::update_part(UpdateArguments<T>& arguments, const Layer& layer, 
   update(arguments, part);
 }
 
+// run(threads), which returns its Effort, on the number of threads that pays for a pass and a gradient of `rows` rows.
+template <class T>
+template <class Run>
+void Trainer<T>::paced(int64 rows, Run run) {
+  const int most = threads(rows);
+  if (most == 1 || step_operations(rows) > Pace::operations_of_large_step) {
+    run(most);
+    return;
+  }
+  with_pace(pace_, most, step_operations(rows), Pace::Clock::now(), [&](const Pace::Stretch& stretch, Effort& effort) {
+    effort = run(stretch.threads);
+    return 3 * operations_ * static_cast<double>(rows);
+  });
+}
+
 template <class T>
 void Trainer<T>::add_gradient(const Samples<T>& data, const Objective& objective, Range rows, double scale,
                               LongSum& loss, const Dropout& dropout, int64 origin) {
   const int64 count = rows.end - rows.begin;
-  with_pace(threads(count), step_operations(count), [&](int threads) {
+  paced(count, [&](int threads) {
     GradientPhases phases(*this, data, objective, rows, scale, loss, dropout, origin, threads);
     return run_phases(threads, 1, phases);
   });
@@ -192,7 +207,7 @@ void Trainer<T>::add_penalty(double l2) {
 template <class T>
 void Trainer<T>::run_batch(bool gradient) {
   const int64 rows = batch_.x.rows;
-  with_pace(threads(rows), step_operations(rows), [&](int threads) {
+  paced(rows, [&](int threads) {
     phases_.begin(pass_, network_, threads);
     BatchPhases phases(*this, gradient);
     return run_phases(threads, 1, phases);

@@ -96,6 +96,8 @@ class Trainer {
   // Multiply-adds of a step of `rows` rows, and the threads for it: at most the number that `prepare` allocated for.
   double step_operations(int64 rows) const;
   int threads(int64 rows) const;
+  template <class Run>
+  void paced(int64 rows, Run run);
   // The pass of one block, from the data to every delta.
   void begin_pass(const Block<T>&, const Objective&, T delta_scale, const Dropout&, int parts);
   void run_batch(bool gradient);  // the pass in `phases_`
@@ -119,6 +121,7 @@ class Trainer {
   OptimizerSetting setting_;
   Pass<T> pass_;
   PassPhases<T> phases_;
+  Pace pace_;
   Block<T> batch_{};  // of the last forward_batch
   Buffer<T> gradient_, states_[max_optimizer_states];
   Buffer<double> squares_;  // sums of squares_grain squares of gradient_

@@ -66,7 +66,7 @@ void run_some(Claims& claims, int most, int runs) {
     claims.begin(threads, each, work);
     const Effort effort = claims.lead();
     require(effort.parts == int64{threads} * each * phases && work.sum() == effort.parts, "the count of parts");
-    require(effort.own >= 0 && effort.own <= effort.parts && effort.waited >= 0, "the leader's effort");
+    require(effort.own >= 0 && effort.own <= effort.parts && effort.asleep >= 0, "the leader's effort");
     if (random() % 20 == 0) std::this_thread::sleep_for(std::chrono::microseconds(500));  // the helpers fall asleep
   }
 }
