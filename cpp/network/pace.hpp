@@ -27,6 +27,9 @@ class Pace {
   // Multiply-adds of a step from which a team always pays: its parts take longer than a thread is without a processor.
   static constexpr double operations_of_large_step = 5e8;
 
+  // Multiply-adds of a step from which the team is the first choice: parts much longer than a thread's wake-up.
+  static constexpr double operations_of_first_team = 2e7;
+
   // For steps of `operations` multiply-adds, for which a team of `most` (2 or more) suits the amount of work. The
   // stretch may end before its end, and lasts for at least one step.
   Stretch next(int most, double operations, Time now) {
@@ -76,6 +79,7 @@ class Pace {
     *this = Pace();
     most_ = most;
     operations_ = operations;
+    team_ = operations >= operations_of_first_team;
     enter(Stage::choice, now);
     stage_end_ = now + trial_time;
     trial_at_ = now;

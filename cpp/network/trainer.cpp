@@ -170,18 +170,21 @@ void Trainer<T>::update_part(UpdateArguments<T>& arguments, const Layer& layer, 
   update(arguments, part);
 }
 
-// run(threads), which returns its Effort, on the number of threads that pays for a pass and a gradient of `rows` rows.
+// run(threads), which returns its Effort, on the number of threads that pays for `rows` rows; it does `share` of a
+// step's multiply-adds. Trainers of single gradients live short, so that their thread remembers what pays.
 template <class T>
 template <class Run>
-void Trainer<T>::paced(int64 rows, Run run) {
+void Trainer<T>::paced(int64 rows, double share, Run run) {
+  static thread_local Pace pace;
   const int most = threads(rows);
-  if (most == 1 || step_operations(rows) > Pace::operations_of_large_step) {
+  const double step = step_operations(rows);
+  if (most == 1 || step > Pace::operations_of_large_step) {
     run(most);
     return;
   }
-  with_pace(pace_, most, step_operations(rows), Pace::Clock::now(), [&](const Pace::Stretch& stretch, Effort& effort) {
+  with_pace(pace, most, step, Pace::Clock::now(), [&](const Pace::Stretch& stretch, Effort& effort) {
     effort = run(stretch.threads);
-    return 3 * operations_ * static_cast<double>(rows);
+    return share * 3 * operations_ * static_cast<double>(rows);
   });
 }
 
@@ -189,7 +192,7 @@ template <class T>
 void Trainer<T>::add_gradient(const Samples<T>& data, const Objective& objective, Range rows, double scale,
                               LongSum& loss, const Dropout& dropout, int64 origin) {
   const int64 count = rows.end - rows.begin;
-  paced(count, [&](int threads) {
+  paced(count, 1, [&](int threads) {
     GradientPhases phases(*this, data, objective, rows, scale, loss, dropout, origin, threads);
     return run_phases(threads, 1, phases);
   });
@@ -207,7 +210,7 @@ void Trainer<T>::add_penalty(double l2) {
 template <class T>
 void Trainer<T>::run_batch(bool gradient) {
   const int64 rows = batch_.x.rows;
-  paced(rows, [&](int threads) {
+  paced(rows, gradient ? 2.0 / 3 : 1.0 / 3, [&](int threads) {
     phases_.begin(pass_, network_, threads);
     BatchPhases phases(*this, gradient);
     return run_phases(threads, 1, phases);

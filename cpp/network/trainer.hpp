@@ -97,7 +97,7 @@ class Trainer {
   double step_operations(int64 rows) const;
   int threads(int64 rows) const;
   template <class Run>
-  void paced(int64 rows, Run run);
+  void paced(int64 rows, double share, Run run);
   // The pass of one block, from the data to every delta.
   void begin_pass(const Block<T>&, const Objective&, T delta_scale, const Dropout&, int parts);
   void run_batch(bool gradient);  // the pass in `phases_`
