@@ -73,6 +73,45 @@ py::array infer_array(const Network<T>& network, py::handle x_object, py::handle
   return result.finish();
 }
 
+// losses[i / loss_rows] = sum of the weighted losses of rows i to i + loss_rows.
+template <class T>
+Buffer<double> losses_of(const Network<T>& network, const Dataset<T>& set) {
+  const Objective objective = set.objective(network);
+  kernels<T>();
+  const int64 count = set.data.x.rows;
+  Buffer<double> losses((count + loss_rows - 1) / loss_rows);
+  in_slices(set.data.operations(network), count, 1, [&](Range rows) {
+    const std::shared_lock<Lock> lock(network.lock);
+    evaluate(network, set.data, objective, rows, losses.data());
+  });
+  return losses;
+}
+
+// Adds the rows' weighted losses and their weights to the sums over the `before` rows before them. Returns both totals
+// and what the sums go on from: first the losses' numbers, then the weights'; None if they cannot, after a part of
+// loss_rows.
+template <class T>
+py::tuple evaluate_part(const Network<T>& network, const Dataset<T>& set, int64 before, py::handle sums) {
+  if (before < 0 || before % loss_rows != 0)
+    value_error("before", "a multiple of " + std::to_string(loss_rows), std::to_string(before));
+  LongSum losses, weights;
+  const int64 size = LongSum::numbers(before);
+  if (before > 0) {
+    const Input<double> given = Input<double>(as_array(sums, "sums"), "sums").expect({2 * size}, "sums");
+    losses.read(given.data(), before);
+    weights.read(given.data() + size, before);
+  }
+  const Buffer<double> each = losses_of(network, set);
+  const int64 count = set.data.x.rows, ends = (count + loss_rows - 1) / loss_rows;
+  for (int64 i = 0; i < ends; ++i) losses.add(each.data()[i], loss_rows);
+  for (int64 i = 0; i < count; ++i) weights.add(set.data.weights == nullptr ? 1.0 : set.data.weights[i]);
+  if (count % loss_rows != 0) return py::make_tuple(losses.total(), weights.total(), py::none());
+  py::array_t<double> kept(2 * LongSum::numbers(before + count));
+  losses.write(kept.mutable_data());
+  weights.write(kept.mutable_data() + LongSum::numbers(before + count));
+  return py::make_tuple(losses.total(), weights.total(), kept);
+}
+
 template <class T>
 void bind(py::module_& m, const std::string& suffix) {
   using Net = Network<T>;
@@ -108,20 +147,15 @@ void bind(py::module_& m, const std::string& suffix) {
       .def(
           "evaluate",
           [](const Net& self, const Set& set, double l2) {
-            const Objective objective = set.objective(self);
             checked<T>({0, l2});
-            kernels<T>();
+            const Buffer<double> losses = losses_of(self, set);
             const int64 count = set.data.x.rows;
-            Buffer<double> losses((count + loss_rows - 1) / loss_rows);
-            in_slices(set.data.operations(self), count, 1, [&](Range rows) {
-              const std::shared_lock<Lock> lock(self.lock);
-              evaluate(self, set.data, objective, rows, losses.data());
-            });
             const double total = long_sum(losses.data(), (count + loss_rows - 1) / loss_rows, loss_rows);
             const double weight = sum_of_weights(set.data, {0, count});
             return (weight > 0 ? total / weight : 0.0) + (l2 != 0 ? penalty(self, 0, l2) : 0.0);
           },
-          py::arg("data"), py::arg("l2"));
+          py::arg("data"), py::arg("l2"))
+      .def("evaluate_part", &evaluate_part<T>, py::arg("data"), py::arg("before"), py::arg("sums"));
   py::class_<Set>(m, ("Dataset_" + suffix).c_str())
       .def(py::init<const Net&, py::handle, py::handle, py::handle, const std::string&, const py::dict&,
                     const std::vector<int64>&>(),

@@ -39,37 +39,62 @@ struct PyTrainer {
   OptimizerSetting setting;
   std::unique_ptr<Trainer<T>> trainer;
   Buffer<int64> order;
+  EpochState ended;  // of the last run_epoch, which followed so many steps of its epoch
+  int64 steps_before = 0;
 };
 
+// The rows of an epoch that one call visits: all, or those that follow `before` others, which are whole batches.
+struct Visits {
+  int64 rows, before = 0;
+  py::array_t<int64> order{};  // (rows,) of the data's rows; empty: all of them as they lie
+};
+
+// `part` is None or (order or None, rows before).
+Visits read_part(py::handle part, int64 rows, int64 batch) {
+  if (part.is_none()) return {rows};
+  const auto [given, before] = part.cast<std::pair<py::object, int64>>();
+  if (before < 0 || before % batch != 0)
+    value_error("part", "whole batches before it", std::to_string(before) + " rows");
+  if (given.is_none()) return {rows, before};
+  const py::array order = as_array(given, "order");
+  const int64 count = order.ndim() == 1 ? order.shape(0) : 0;
+  if (count < 1) value_error("order", "at least one row", "none");
+  return {count, before, label_array(order, count, rows, "order")};
+}
+
 // Where an epoch stands between two batches: (rows, sums). None: at its beginning.
-void read_position(py::handle position, int64 rows, int64 batch, EpochState& state) {
+void read_position(py::handle position, const Visits& visits, int64 batch, EpochState& state) {
   if (position.is_none()) return;
   const auto [done, given] = position.cast<std::pair<int64, py::array>>();
-  if (done < 1 || done >= rows || done % batch != 0)
+  if (done < std::max<int64>(visits.before, 1) || done >= visits.before + visits.rows || done % batch != 0)
     value_error("position", "rows of whole batches, fewer than all", std::to_string(done));
   const int64 steps = done / batch;
   state.read(Input<double>(given, "position").expect({EpochState::numbers(steps)}, "position").data(), steps, done);
+  state.step -= visits.before / batch, state.next_row -= visits.before;
 }
 
-py::array_t<double> sums_of(const EpochState& state) {
-  py::array_t<double> sums(EpochState::numbers(state.step));
+// `steps`: those of the epoch before this part.
+py::array_t<double> sums_of(const EpochState& state, int64 steps) {
+  py::array_t<double> sums(EpochState::numbers(steps + state.step));
   state.write(sums.mutable_data());
   return sums;
 }
 
 // Calls on_rows(rows done) after every slice and on_batch(rows done, sums) between two batches; with `on_batch`, a
-// slice that ends within a batch is followed by short ones up to the batch's end. `position`: where to go on.
+// slice that ends within a batch is followed by short ones up to the batch's end. `position`: where to go on. With
+// `part`, the rows are that part of the epoch; the next one's position is the rows so far and `sums`.
 template <class T>
 py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::array_t<double, py::array::c_style>& rates,
                     int64 batch, bool shuffle, std::uint64_t seed, std::uint32_t epoch,
                     const std::vector<double>& dropout_rates, double l1, double l2, double clip_norm,
                     py::handle on_rows, bool by_batch, double mean_weight, bool bias, py::handle position,
-                    py::handle on_batch, double slice) {
+                    py::handle on_batch, double slice, py::handle part) {
   Samples<T> data = dataset.data;
-  const int64 rows = data.x.rows;
-  if (rows < 1) value_error("X", "at least one row", "0 rows");
+  if (data.x.rows < 1) value_error("X", "at least one row", "0 rows");
   if (batch < 1) value_error("batch_size", "1 or more", std::to_string(batch));
-  batch = std::min(batch, rows);
+  if (part.is_none()) batch = std::min(batch, data.x.rows);
+  const Visits visits = read_part(part, data.x.rows, batch);
+  const int64 rows = data.x.rows = visits.rows;
   const int64 batches = (rows + batch - 1) / batch;
   check_shape(rates, {batches}, "rates");
   const Objective objective = dataset.objective(self.network);
@@ -77,7 +102,8 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
   const Dropout dropout = self.dropout(dropout_rates, seed);
   const auto start = std::chrono::steady_clock::now();
   EpochState state;
-  read_position(position, rows, batch, state);
+  read_position(position, visits, batch, state);
+  if (visits.order.size() > 0) data.order = visits.order.data();
   const double* const rate_data = rates.data();
   {
     GilReleased release;
@@ -85,7 +111,7 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
       const std::lock_guard<Lock> lock(self.network.lock);
       self.trainer->prepare(data, batch, dropout);
     }
-    if (shuffle) {
+    if (shuffle && part.is_none()) {
       self.order.reserve(rows);
       random_permutation(seed, epoch, self.order.data(), rows, [&] { release.check_signals(); });
       data.order = self.order.data();
@@ -101,12 +127,13 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
       done = self.trainer->run_epoch(data, objective, adjustment, batch, rate_data, dropout, seconds, state);
     }
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-    if (!on_rows.is_none()) on_rows(state.next_row);
+    if (!on_rows.is_none()) on_rows(visits.before + state.next_row);
     if (done || on_batch.is_none()) continue;
     within_batch = state.next_row != state.step * batch;
-    if (!within_batch) on_batch(state.next_row, sums_of(state));
+    if (!within_batch) on_batch(visits.before + state.next_row, sums_of(state, visits.before / batch));
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  self.ended = state, self.steps_before = visits.before / batch;
   if (!state.finite) return py::make_tuple(state.batch_loss.total(), 0.0, false, seconds);
   const double count = state.count > 0 ? state.count : 1;
   const double share = by_batch ? state.penalties / count : 1;
@@ -164,7 +191,7 @@ void bind(py::module_& m, const std::string& suffix) {
            py::arg("seed"), py::arg("epoch"), py::arg("dropout"), py::arg("l1"), py::arg("l2"), py::arg("clip_norm"),
            py::arg("on_rows"), py::arg("by_batch"), py::arg("mean_weight"), py::arg("bias"),
            py::arg("position") = py::none(), py::arg("on_batch") = py::none(),
-           py::arg("slice") = seconds_between_signals)
+           py::arg("slice") = seconds_between_signals, py::arg("part") = py::none())
       .def("gradient", &gradient<T>, py::arg("data"), py::arg("l2"))
       .def(
           "forward_batch",
@@ -218,6 +245,7 @@ void bind(py::module_& m, const std::string& suffix) {
                 views.append(py::array_t<T>(self.network.parameter_count, self.trainer->state(i), py::cast(&self)));
             return views;
           })
+      .def_property_readonly("sums", [](const Train& self) { return sums_of(self.ended, self.steps_before); })
       .def_property_readonly("scalar", [](const Train& self) { return self.trainer->scalar(); })
       .def(
           "resume",

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from . import _data, io, kernels
 from ._epochs import Epoch, OnRows, Rates, Sums, Task
 from ._losses import Loss, LossFunction
+from ._streams import Stream
 from ._threads import isa
 from ._version import __version__
 from .callbacks import AnyCallback, Checkpoint
@@ -66,16 +67,19 @@ class State:
 # ---- what may not differ -------------------------------------------------------------------------
 
 
-def fingerprint(name: str, array: Any) -> Tree:
-    """Shape, dtype and SHA-256 of 1,000 rows of an array or a CSR matrix, or of all of fewer."""
+def _taken(rows: int) -> NDArray[np.int64]:
+    """The rows of a fingerprint, ascending."""
+    if rows <= FINGERPRINT_ROWS:
+        return np.arange(rows)
+    places = kernels.random_uniform(FINGERPRINT_ROWS, seed=0) * rows
+    return np.unique(places.astype(np.int64).clip(max=rows - 1))
+
+
+def fingerprint(name: str, array: Any, part: Any, rows: int) -> Tree:
+    """Shape, dtype and SHA-256 of an array's or a CSR matrix's `part`; the whole has `rows`."""
     if array is None:
         return {}
-    rows = array.shape[0]
-    taken = np.arange(rows)
-    if rows > FINGERPRINT_ROWS:
-        places = kernels.random_uniform(FINGERPRINT_ROWS, seed=0) * rows
-        taken = np.unique(places.astype(np.int64).clip(max=rows - 1))
-    part, digest = array[taken], hashlib.sha256()
+    digest = hashlib.sha256()
     sparse = _data.is_sparse(array)
     if array.dtype.kind == "O":  # labels for a loss in Python
         part = np.array([repr(value) for value in part.flat])
@@ -84,18 +88,29 @@ def fingerprint(name: str, array: Any) -> Tree:
         digest.update(np.ascontiguousarray(values, kind).view(np.uint8).data)
     dtype = f"{'sparse ' if sparse else ''}{array.dtype.name}"
     return {
-        f"{name}.shape": list(array.shape),
+        f"{name}.shape": [rows, *array.shape[1:]],
         f"{name}.dtype": dtype,
         f"{name}.values": digest.hexdigest(),
     }
 
 
 def data_of(prepared: Any, prefix: str = "") -> Tree:
-    """Fingerprints of X, y and weights, as `_training.prepare` made them, and the classes."""
+    """Fingerprints of X, y and weights of 1,000 rows, or of all of fewer, and the classes.
+
+    `prepared` is what `prepare` returned, or a `Stream`, whose blocks decide the order.
+    """
+    rows = prepared.rows if isinstance(prepared, Stream) else prepared.x.shape[0]
+    taken, found = _taken(rows), Tree()
+    if isinstance(prepared, Stream):
+        found |= {f"{prefix}{k}": v for k, v in vars(prepared.blocks).items() if k != "rows"}
+        prepared = prepared.prepared(prepared.source.sample(taken))
+        taken = np.arange(len(taken))
+    if prepared.classes is not None:
+        found[f"{prefix}y.classes"] = prepared.classes
     arrays = {"X": prepared.x, "y": prepared.targets, "sample_weight": prepared.weight}
-    found = {} if prepared.classes is None else {f"{prefix}y.classes": prepared.classes}
     for name, array in arrays.items():
-        found |= fingerprint(prefix + name, array)
+        part = None if array is None else array[taken]
+        found |= fingerprint(prefix + name, array, part, rows)
     if prepared.each is not None:
         found[f"{prefix}class_weight"] = prepared.each.tolist()
     return found

@@ -205,12 +205,7 @@ def class_weights(given: Any, codes: Array, classes: Sequence[Any], weight: Arra
         return given
     count = len(classes)
     if isinstance(given, str) and given == "balanced":
-        mass = np.bincount(codes, weight, minlength=count).astype(np.float64)
-        present = mass > 0
-        balanced: Array = np.divide(
-            mass.sum() / max(present.sum(), 1), mass, np.ones(count), where=present
-        )
-        return balanced
+        return balanced_weights(np.bincount(codes, weight, minlength=count))
     if not isinstance(given, Mapping):
         got = repr(given) if isinstance(given, str) else type(given).__name__
         kind = ValueError if isinstance(given, str) else TypeError
@@ -222,6 +217,16 @@ def class_weights(given: Any, codes: Array, classes: Sequence[Any], weight: Arra
             raise ValueError(f"class_weight: expected classes among {names}, got {label!r}")
         each[classes.index(label)] = _checks.number(f"class_weight[{label!r}]", value, least=0)
     return each
+
+
+def balanced_weights(mass: Array) -> Array:
+    """In inverse proportion to the classes' weights `mass`; 1 for classes without any."""
+    mass = mass.astype(np.float64)
+    present = mass > 0
+    found: Array = np.divide(
+        mass.sum() / max(present.sum(), 1), mass, np.ones(len(mass)), where=present
+    )
+    return found
 
 
 def check_rows(x: Array, y: Array, sample_weight: Array | None) -> None:

@@ -133,6 +133,15 @@ class Engine:
         """The mean loss, and the L2 penalty."""
         return self._network.evaluate(data, l2)
 
+    def evaluate_part(
+        self, data: Dataset, before: int, sums: Array | None
+    ) -> tuple[float, float, Array | None]:
+        """The sums of losses and of weights up to the end of these rows, and how they go on.
+
+        `before` rows, a multiple of 16, came before these, and `sums` with them.
+        """
+        return self._network.evaluate_part(data, before, sums)
+
     def gradient(self, data: Dataset, l2: float) -> tuple[float, Array]:
         """The mean loss with the L2 penalty, and its flat gradient."""
         return self.gradient_trainer().gradient(data, l2)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from . import kernels
 from ._engine import Engine
 from ._losses import Loss, LossFunction, call
+from ._streams import Stream, Visit
 
 if TYPE_CHECKING:
     from ._engine import Dataset, Trainer
@@ -34,7 +36,8 @@ class Task:
 
     Attributes
     ----------
-    data : Dataset
+    data : Dataset or Stream
+        Rows in memory, or those of a source.
     targets, weight : arrays, or None for `weight`
         Of the rows, for a loss in Python.
     dropout : sequence of float
@@ -51,7 +54,7 @@ class Task:
 
     engine: Engine
     trainer: Trainer
-    data: Dataset
+    data: Dataset | Stream
     targets: Array
     weight: Array | None
     loss: Loss | LossFunction
@@ -91,6 +94,10 @@ class Task:
         """
         if not isinstance(self.loss, Loss):
             return _batch_by_batch(self, self.loss, rates, position, on_batch)
+        if isinstance(self.data, Stream):
+            return _block_by_block(
+                self, self.data, rates, on_rows, position, on_batch, slice_seconds
+            )
         # Positional arguments: keywords would double the time of a tiny network's epoch.
         return self.trainer.run_epoch(
             self.data, rates, self.batch_size, self.shuffle, self.seed, self.engine.epochs,
@@ -135,12 +142,51 @@ class _Account:
         return time.perf_counter() - self.start
 
 
-def _batches(task: Task) -> tuple[NDArray[np.int64] | None, Iterator[tuple[int, int]]]:
-    """The order of the rows, and each batch's range of it."""
-    rows, size, order = task.data.rows, task.batch_size, None
+def _visits(task: Task, done: int) -> Generator[Visit]:
+    """The blocks of rows that an epoch visits after `done` rows; one, if all are in memory."""
+    if isinstance(task.data, Stream):
+        yield from task.data.visits(task.shuffle, task.seed, task.engine.epochs, done)
+        return
+    rows, order = task.data.rows, None
     if task.shuffle:
         order = kernels.permutation(rows, seed=task.seed, epoch=task.engine.epochs)
-    return order, ((begin, min(begin + size, rows)) for begin in range(0, rows, size))
+    yield Visit(0, rows, task.data, task.targets, task.weight, order)
+
+
+def _block_by_block(
+    task: Task,
+    stream: Stream,
+    rates: Rates,
+    on_rows: OnRows | None,
+    position: tuple[int, Sums] | None,
+    on_batch: OnBatch | None,
+    slice_seconds: float,
+) -> Epoch:
+    """An epoch as one call of the core for each block of a source."""
+    start, size = time.perf_counter(), task.batch_size
+    done: Epoch = 0.0, 0.0, True, 0.0
+    with closing(_visits(task, 0 if position is None else position[0])) as visits:
+        for visit in visits:
+            own = rates[visit.before // size : -(-visit.end // size)]
+            done = task.trainer.run_epoch(
+                visit.data, own, size, False, task.seed, 0, task.dropout, task.l1, task.l2,
+                task.clip_norm or 0.0, on_rows, task.by_batch, task.mean_weight or 0.0, task.bias,
+                position, on_batch, slice_seconds, (visit.order, visit.before),
+            )  # fmt: skip
+            if not done[2]:
+                break
+            position = visit.end, task.trainer.sums
+            if on_batch is not None and visit.end < stream.rows:
+                on_batch(*position)
+    return *done[:3], time.perf_counter() - start
+
+
+def _batches(task: Task, done: int) -> Generator[tuple[Visit, int, int]]:
+    """Each batch after `done` rows: its block, and its range of the block's order."""
+    with closing(_visits(task, done)) as visits:
+        for visit in visits:
+            for begin in range(max(done - visit.before, 0), visit.rows, task.batch_size):
+                yield visit, begin, min(begin + task.batch_size, visit.rows)
 
 
 def _batch_by_batch(
@@ -152,24 +198,25 @@ def _batch_by_batch(
 ) -> Epoch:
     done, sums = (0, (0.0, 0.0, 0.0)) if position is None else position
     account, trainer = _Account(task, sums), task.trainer
-    order, batches = _batches(task)
-    for rate, (begin, end) in zip(rates, batches, strict=True):
-        if begin < done:
-            continue
-        outputs = trainer.forward_batch(task.data, begin, end, order, task.dropout, task.seed)
-        rows = slice(begin, end) if order is None else order[begin:end]
-        weights = None if task.weight is None else task.weight[rows]
-        value, by_outputs = call(loss, outputs, task.targets[rows], weights)
-        if not (math.isfinite(value) and np.isfinite(by_outputs).all()):
-            return account.ended_by(math.nan if math.isfinite(value) else value)
-        weight = float(end - begin if weights is None else weights.sum())
-        if task.mean_weight is not None:
-            by_outputs = by_outputs * (weight / ((end - begin) * (task.mean_weight or 1.0)))
-        trainer.backward_batch(by_outputs, task.dropout, task.seed)
-        share = account.share(weight)
-        l1, l2, limit = share * task.l1, share * task.l2, task.clip_norm or 0.0
-        trainer.update(rate, l1, l2, limit, task.bias)
-        account.add(value, weight, end - begin)
-        if on_batch is not None and end < task.data.rows:
-            on_batch(end, account.sums())
+    with closing(_batches(task, done)) as batches:
+        for rate, (visit, begin, end) in zip(
+            rates[done // task.batch_size :], batches, strict=True
+        ):
+            order = visit.order
+            outputs = trainer.forward_batch(visit.data, begin, end, order, task.dropout, task.seed)
+            rows = slice(begin, end) if order is None else order[begin:end]
+            weights = None if visit.weight is None else visit.weight[rows]
+            value, by_outputs = call(loss, outputs, visit.targets[rows], weights)
+            if not (math.isfinite(value) and np.isfinite(by_outputs).all()):
+                return account.ended_by(math.nan if math.isfinite(value) else value)
+            weight = float(end - begin if weights is None else weights.sum())
+            if task.mean_weight is not None:
+                by_outputs = by_outputs * (weight / ((end - begin) * (task.mean_weight or 1.0)))
+            trainer.backward_batch(by_outputs, task.dropout, task.seed)
+            share = account.share(weight)
+            l1, l2, limit = share * task.l1, share * task.l2, task.clip_norm or 0.0
+            trainer.update(rate, l1, l2, limit, task.bias)
+            account.add(value, weight, end - begin)
+            if on_batch is not None and visit.before + end < task.data.rows:
+                on_batch(visit.before + end, account.sums())
     return account.epoch()

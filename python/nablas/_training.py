@@ -9,117 +9,27 @@ from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _checks, _data
+from . import _checks
 from ._checkpoints import State, Tree, data_of, run_epoch, settings_of, training
 from ._epochs import OnRows, Rates, Task
-from ._losses import Loss, LossFunction, call, resolve
+from ._prepare import AnyLoss, Prepared, check_rows_to_train, prepare
 from ._progress import Report, progress_bar
-from ._registry import default_loss
 from ._resume import Resumed
+from ._sources import Source, is_source
+from ._streams import Stream, open_stream
+from ._validation import validation
 from .callbacks import AnyCallback, Checkpoint, FitState, as_callbacks, has_checkpoint, is_true
 from .history import History
 from .network import Network
 from .optimizers import Optimizer, as_optimizer
 from .schedules import Constant, Plan, Schedule
 
-if TYPE_CHECKING:
-    from ._engine import Dataset
-
 Array = NDArray[Any]
-AnyLoss = str | Loss | LossFunction | None
-
-
-class Prepared(NamedTuple):
-    """Data as the core reads them, and the loss; `targets` and `weight` are a Python loss's."""
-
-    x: Array
-    targets: Array
-    data: Dataset
-    classes: list[str] | None
-    weight: Array | None
-    loss: Loss | LossFunction
-    each: Array | None  # weight of each class
-
-
-def prepare(
-    net: Network,
-    X: ArrayLike,
-    y: ArrayLike,
-    sample_weight: ArrayLike | None,
-    loss: AnyLoss,
-    classes: list[str] | None,
-    class_weight: Any = None,
-) -> Prepared:
-    """The arguments of `fit`, `loss` and `gradient`, checked and converted for the core.
-
-    `classes`, if given, are the labels that strings in `y` must be among; `class_weight` is the
-    argument of `fit`, or the weight of each class.
-    """
-    resolved = resolve(loss, net.output)
-    named = resolved if isinstance(resolved, Loss) else Loss(default_loss(net.output))
-    x, targets = _data.as_matrix(X, net.dtype), _checks.plain_array("y", y)
-    weight = None if sample_weight is None else _data.as_weights(sample_weight, net.dtype)
-    _data.check_rows(x, targets, weight)
-    if named is resolved:
-        targets, classes = _data.as_targets(targets, named.name, net.sizes[-1], net.dtype, classes)
-    elif net.sizes[-1] == 1 and targets.ndim == 1:
-        targets = targets[:, np.newaxis]  # (n, 1) like the outputs, else they would broadcast
-    each = None
-    if class_weight is not None:
-        count = max(net.sizes[-1], 2)
-        codes = _data.class_codes(targets, count)
-        each = _data.class_weights(class_weight, codes, classes or list(range(count)), weight)
-        of_rows = each[codes].astype(net.dtype)
-        weight = of_rows if weight is None else weight * of_rows
-    data = net.engine.dataset(x, targets if named is resolved else None, weight, named)
-    return Prepared(x, targets, data, classes, weight, resolved, each)
-
-
-def check_rows_to_train(net: Network, x: Array) -> None:
-    """ValueError for no rows, or for a value that is not finite."""
-    _data.check_finite(x, net.dtype)
-    if x.shape[0] == 0:
-        raise ValueError("X: expected at least one row, got 0")
-
-
-def validation(
-    net: Network,
-    given: Sequence[Any] | None,
-    loss: Loss | LossFunction,
-    classes: list[str] | None,
-    each: Array | None = None,
-) -> tuple[Callable[[], tuple[float, float]] | None, Tree]:
-    """A function that returns the loss, weighted as in training, and the score on the data.
-
-    And the data's fingerprint.
-    """
-    if given is None:
-        return None, {}
-    if not (isinstance(given, (tuple, list)) and len(given) in (2, 3)):
-        raise TypeError(
-            f"validation_data: expected (X, y) or (X, y, sample_weight), got {type(given).__name__}"
-        )
-    y, weight = given[1], given[2] if len(given) == 3 else None
-    try:
-        found = prepare(net, given[0], y, weight, loss, classes, each)
-        check_rows_to_train(net, found.x)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"validation_data, {error}") from error
-
-    def value() -> float:
-        if isinstance(found.loss, Loss):
-            return net.engine.evaluate(found.data)
-        return call(found.loss, net.forward(found.x), found.targets, found.weight)[0]
-
-    truth: Any = y
-    if net.output == "softmax" and net.classes is None and found.targets.ndim == 2:
-        truth = found.targets.argmax(axis=1)  # of distributions, too
-    return lambda: (value(), net.score(found.x, truth)), data_of(found, "validation_data, ")
 
 
 def dropout_rates(dropout: float | Sequence[float], hidden: int) -> list[float]:
@@ -179,6 +89,8 @@ class Fit:
             self.state = self.resumed.restore(self.net, self.optimizer, self.callbacks)
             self.net.history = self.state.history
             self.task.trainer = self.net.engine.trainer(self.optimizer)
+        if isinstance(self.task.data, Stream):
+            self.task.data.until = self.net.epochs + self.epochs - len(self.state.history)
         if self.identity is not None and has_checkpoint(self.callbacks):
             self._training()  # refuses a state that no file can hold
 
@@ -292,23 +204,50 @@ def _rates(schedule: Schedule, first: int, count: int, plan: Plan, dtype: str) -
     return rates
 
 
+def _data_of(
+    net: Network,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    loss: AnyLoss,
+    class_weight: Any,
+    block_rows: int | None,
+    settings: Tree,
+) -> Prepared:
+    """The data of `MLP.fit`: arrays or a source."""
+    if not is_source(X):
+        if y is None:
+            raise TypeError("y: expected an array beside X, got None")
+        if block_rows is not None:
+            raise TypeError("block_rows: expected None for arrays in memory, got a number")
+        found = prepare(net, X, y, sample_weight, loss, None, class_weight)
+        check_rows_to_train(net, found.x)
+        return found
+    for name, value in (("y", y), ("sample_weight", sample_weight)):
+        if value is not None:
+            raise TypeError(f"{name}: expected None beside a source, which has its own")
+    return open_stream(net, X, loss, class_weight, settings["batch_size"], block_rows)
+
+
 def make_fit(
     net: Network,
-    X: ArrayLike,
-    y: ArrayLike,
+    X: ArrayLike | Source,
+    y: ArrayLike | None,
     *,
     loss: AnyLoss,
-    validation_data: Sequence[Any] | None,
+    validation_data: Sequence[Any] | Source | None,
     sample_weight: ArrayLike | None,
     class_weight: Any,
     optimizer: Optimizer,
     resume: str | os.PathLike[str] | None,
+    block_rows: int | None = None,
     **settings: Any,
 ) -> Fit:
     """Check the arguments of `MLP.fit` and build a `Fit`; sets `net.classes`."""
-    found = prepare(net, X, y, sample_weight, loss, None, class_weight)
-    check_rows_to_train(net, found.x)
-    validated, fingerprint = validation(net, validation_data, found.loss, found.classes, found.each)
+    found = _data_of(net, X, y, sample_weight, loss, class_weight, block_rows, settings)
+    validated, fingerprint = validation(
+        net, validation_data, found.loss, found.classes, found.each, block_rows
+    )
     data = {
         "data": found.data,
         "targets": found.targets,
@@ -322,7 +261,8 @@ def make_fit(
         fit = assemble(net, data, validated, optimizer=optimizer, **settings)
         if resumed is not None or has_checkpoint(fit.callbacks):
             fit.identity = settings_of(net, fit.task, optimizer, fit.callbacks, fit.epochs)
-            fit.identity |= data_of(found) | fingerprint
+            fit.identity |= data_of(found.data if isinstance(found.data, Stream) else found)
+            fit.identity |= fingerprint()
         if resumed is not None:
             resumed.check(fit.identity or {}, fit.task, optimizer, fit.epochs)
             fit.resumed = resumed

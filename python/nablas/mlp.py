@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _checks, _data, convert
 from ._losses import Loss, call
-from ._training import AnyLoss, make_fit, prepare
+from ._prepare import AnyLoss, prepare
+from ._sources import Source
+from ._training import make_fit
 from .callbacks import AnyCallback
 from .explain import Explanation, explain
 from .history import History
@@ -67,8 +69,8 @@ class MLP(Network):
 
     def fit(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
+        X: ArrayLike | Source,
+        y: ArrayLike | None = None,
         *,
         optimizer: Optimizer | str | None = None,
         loss: AnyLoss = None,
@@ -76,7 +78,7 @@ class MLP(Network):
         epochs: int = 10,
         shuffle: bool = True,
         seed: int | None = None,
-        validation_data: Sequence[Any] | None = None,
+        validation_data: Sequence[Any] | Source | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: Mapping[Any, float] | str | None = None,
         l1: float = 0.0,
@@ -86,6 +88,7 @@ class MLP(Network):
         callbacks: Iterable[AnyCallback] | None = (),
         progress: bool = False,
         resume: str | os.PathLike[str] | None = None,
+        block_rows: int | None = None,
     ) -> History:
         """Train by mini-batch gradient descent.
 
@@ -201,6 +204,7 @@ class MLP(Network):
                 callbacks=callbacks,
                 progress=progress,
                 resume=resume,
+                block_rows=block_rows,
             ).run()
 
     def loss(

@@ -1,0 +1,72 @@
+"""X, y, weights and a loss as the core reads them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _checks, _data
+from ._losses import Loss, LossFunction, resolve
+from ._registry import default_loss
+from .network import Network
+
+if TYPE_CHECKING:
+    from ._engine import Dataset
+
+Array = NDArray[Any]
+AnyLoss = str | Loss | LossFunction | None
+
+
+class Prepared(NamedTuple):
+    """Data as the core reads them, and the loss; `targets` and `weight` are a Python loss's."""
+
+    x: Array
+    targets: Array
+    data: Dataset
+    classes: list[str] | None
+    weight: Array | None
+    loss: Loss | LossFunction
+    each: Array | None  # weight of each class
+
+
+def prepare(
+    net: Network,
+    X: ArrayLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None,
+    loss: AnyLoss,
+    classes: list[str] | None,
+    class_weight: Any = None,
+) -> Prepared:
+    """The arguments of `fit`, `loss` and `gradient`, checked and converted for the core.
+
+    `classes`, if given, are the labels that strings in `y` must be among; `class_weight` is the
+    argument of `fit`, or the weight of each class.
+    """
+    resolved = resolve(loss, net.output)
+    named = resolved if isinstance(resolved, Loss) else Loss(default_loss(net.output))
+    x, targets = _data.as_matrix(X, net.dtype), _checks.plain_array("y", y)
+    weight = None if sample_weight is None else _data.as_weights(sample_weight, net.dtype)
+    _data.check_rows(x, targets, weight)
+    if named is resolved:
+        targets, classes = _data.as_targets(targets, named.name, net.sizes[-1], net.dtype, classes)
+    elif net.sizes[-1] == 1 and targets.ndim == 1:
+        targets = targets[:, np.newaxis]  # (n, 1) like the outputs, else they would broadcast
+    each = None
+    if class_weight is not None:
+        count = max(net.sizes[-1], 2)
+        codes = _data.class_codes(targets, count)
+        each = _data.class_weights(class_weight, codes, classes or list(range(count)), weight)
+        of_rows = each[codes].astype(net.dtype)
+        weight = of_rows if weight is None else weight * of_rows
+    data = net.engine.dataset(x, targets if named is resolved else None, weight, named)
+    return Prepared(x, targets, data, classes, weight, resolved, each)
+
+
+def check_rows_to_train(net: Network, x: Array) -> None:
+    """ValueError for no rows, or for a value that is not finite."""
+    _data.check_finite(x, net.dtype)
+    if x.shape[0] == 0:
+        raise ValueError("X: expected at least one row, got 0")

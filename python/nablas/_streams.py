@@ -1,0 +1,299 @@
+"""A source's rows as the core reads them: a data set for each block, to train on or to score."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _checks, _data
+from ._losses import Loss, LossFunction, call, resolve
+from ._prepare import AnyLoss, Prepared, check_rows_to_train, prepare
+from ._sources import Blocks, Checked, Loading, Part, Rows, divide, gather
+from .network import Network
+
+if TYPE_CHECKING:
+    from ._engine import Dataset
+
+Array = NDArray[Any]
+
+EVALUATED = 16  # divides the rows of all blocks but the last, as the losses are summed per 16 rows
+
+
+@dataclass
+class Visit:
+    """Rows of an epoch that are in memory together.
+
+    Attributes
+    ----------
+    before, rows : int
+        Rows of the epoch before these, and their number.
+    data : Dataset
+    targets, weight : arrays, or None for `weight`
+        For a loss in Python.
+    order : int array of shape (rows,), or None
+        The order in which they are visited; None: as they lie.
+    read : Rows, optional
+        As the source gave them.
+    """
+
+    before: int
+    rows: int
+    data: Dataset
+    targets: Array
+    weight: Array | None
+    order: NDArray[np.int64] | None
+    read: Rows | None = None
+
+    @property
+    def end(self) -> int:
+        """Rows of the epoch up to the last of these."""
+        return self.before + self.rows
+
+
+@dataclass
+class Content:
+    """What a `Stream` reads rows for."""
+
+    loss: Loss | LossFunction
+    classes: list[str] | None = None
+    each: Array | None = None  # weight of each class
+
+
+class Stream:
+    """A source's blocks, each read on a second thread while the one before is in use.
+
+    Rows that fit into one block are kept.
+
+    Attributes
+    ----------
+    until : int
+        The first of the epochs of the network that will not be trained: nothing is read for it.
+    """
+
+    def __init__(self, net: Network, source: Checked, blocks: Blocks, content: Content) -> None:
+        self.net, self.source, self.blocks, self.content = net, source, blocks, content
+        self.rows, self.until = source.rows, 0
+        self._buffers: list[Array] = []
+        self._kept: Visit | None = None
+        self._coming: tuple[Part, Loading[Visit]] | None = None
+        self._checked = False
+
+    def visits(self, shuffle: bool, seed: int, epoch: int, done: int = 0) -> Generator[Visit]:
+        """The blocks of an epoch; `done` rows of it are left out, whole blocks of these at least.
+
+        A block's arrays are used again when the next one is asked for.
+        """
+        parts = self.blocks.parts(shuffle, seed, epoch)
+        parts = [part for part in parts if part.before + part.rows > done]
+        for part, following in zip(parts, [*parts[1:], None], strict=True):
+            visit = self._take(part)
+            if following is None and self.blocks.count > 1 and epoch + 1 < self.until:
+                following = self.blocks.parts(shuffle, seed, epoch + 1)[0]
+            if following is not None:
+                self._coming = following, self._loading(following)
+            try:
+                yield visit
+            finally:
+                self._release(visit)
+        self._checked = True
+
+    def _loading(self, part: Part) -> Loading[Visit]:
+        return Loading(lambda: self._load(part))
+
+    def _take(self, part: Part) -> Visit:
+        """A block, which was begun to be read before or is now."""
+        if self._kept is not None:
+            self._kept.order = part.order()
+            return self._kept
+        coming, self._coming = self._coming, None
+        if coming is not None and coming[0] == part:
+            return coming[1].result()
+        return self._loading(part).result()
+
+    def _load(self, part: Part) -> Visit:
+        buffer, first = None, self.source.first
+        assert first is not None
+        if not _data.is_sparse(first.x):
+            rows = min(self.blocks.block_rows, self.rows)
+            kind = first.x.dtype.newbyteorder("=")
+            buffer = (
+                self._buffers.pop() if self._buffers else np.empty((rows, first.x.shape[1]), kind)
+            )
+        read = gather(self.source, part.ranges, self.blocks.chunk_rows, buffer)
+        try:
+            if not self._checked:
+                check_rows_to_train(self.net, read.x)
+            found = self.prepared(read)
+        except (TypeError, ValueError) as error:
+            places = ", ".join(f"{begin} to {end}" for begin, end in part.ranges)
+            text = f"{error}, of the source's rows {places}"
+            raise type(error)(text if len(text) < 400 else f"{text[:397]}...") from error
+        visit = Visit(
+            part.before, part.rows, found.data, found.targets, found.weight, part.order(), read
+        )
+        if self.blocks.count == 1:
+            self._kept = visit
+        return visit
+
+    def _buffer(self, x: Array) -> Array:
+        rows = min(self.blocks.block_rows, self.rows)
+        return np.empty((rows, x.shape[1]), x.dtype.newbyteorder("="))
+
+    def _release(self, visit: Visit) -> None:
+        if visit is self._kept or visit.read is None:
+            return
+        x = visit.read.x
+        visit.read, visit.data = None, None  # type: ignore[assignment]
+        if isinstance(x, np.ndarray) and x.base is not None:
+            self._buffers.append(x.base)
+
+    def prepared(self, rows: Rows) -> Prepared:
+        """Rows as arrays in memory are prepared."""
+        content = self.content
+        return prepare(self.net, *rows, content.loss, content.classes, content.each)
+
+
+# ---- to train on ---------------------------------------------------------------------------------
+
+
+def open_stream(
+    net: Network,
+    source: Any,
+    loss: AnyLoss,
+    class_weight: Any,
+    batch_size: int,
+    block_rows: int | None,
+) -> Prepared:
+    """What `prepare` returns, of a source: `x` is the source, `data` its blocks."""
+    batch_size = _checks.integer("batch_size", batch_size, 1)
+    if block_rows is not None:
+        block_rows = _checks.integer("block_rows", block_rows, 1)
+    checked, resolved = Checked(source, net.dtype), resolve(loss, net.output)
+    blocks = divide(checked, batch_size, block_rows)
+    content = _content(net, checked, blocks, resolved, class_weight)
+    stream: Any = Stream(net, checked, blocks, content)
+    found: Any = checked
+    return Prepared(found, np.empty(0), stream, content.classes, None, resolved, content.each)
+
+
+def _content(
+    net: Network, source: Checked, blocks: Blocks, loss: Loss | LossFunction, class_weight: Any
+) -> Content:
+    """The classes of strings in y and the classes' weights; all rows are read if need be."""
+    content, first = Content(loss), source.first
+    assert first is not None
+    chunks = range(0, source.rows, blocks.chunk_rows)
+    ranges = [(begin, min(begin + blocks.chunk_rows, source.rows)) for begin in chunks]
+    if isinstance(loss, Loss) and all(isinstance(value, str) for value in first.y.flat):
+        found: set[str] = set()
+        for begin, end in ranges:
+            found.update(np.unique(source.read(begin, end).y.astype(str)).tolist())
+        content.classes = sorted(found)
+    one = Stream(net, source, blocks, content).prepared(first)  # refuses what fits no row
+    if class_weight is None:
+        return content
+    count = max(net.sizes[-1], 2)
+    labels: list[Any] = list(content.classes or range(count))
+    if not (isinstance(class_weight, str) and class_weight == "balanced"):
+        codes = _data.class_codes(one.targets, count)
+        content.each = _data.class_weights(class_weight, codes, labels, None)
+        return content
+    mass: Array = np.zeros(count)
+    for begin, end in ranges:
+        rows = Stream(net, source, blocks, content).prepared(source.read(begin, end))
+        codes = _data.class_codes(rows.targets, count)
+        weight = np.ones(len(codes)) if rows.weight is None else rows.weight
+        given = np.concatenate([mass, weight])  # the order of the sums is that of one call
+        mass = np.bincount(np.concatenate([np.arange(count), codes]), given, count)
+    content.each = _data.balanced_weights(mass)
+    return content
+
+
+# ---- to score ------------------------------------------------------------------------------------
+
+
+def evaluate(stream: Stream) -> tuple[float, float]:
+    """The mean loss over all rows, and the score."""
+    net, loss = stream.net, stream.content.loss
+    total, weight, sums = 0.0, 0.0, None
+    score: _Accuracy | _R2 = _Accuracy() if net.metric == "accuracy" else _R2()
+    with closing(stream.visits(False, 0, 0)) as visits:
+        for visit in visits:
+            assert visit.read is not None
+            if isinstance(loss, Loss):
+                total, weight, sums = net.engine.evaluate_part(visit.data, visit.before, sums)
+            else:
+                outputs = net.forward(visit.read.x)
+                mass = visit.rows if visit.weight is None else float(visit.weight.sum())
+                total += mass * call(loss, outputs, visit.targets, visit.weight)[0]
+                weight += mass
+            truth = visit.read.y
+            if net.output == "softmax" and net.classes is None and visit.targets.ndim == 2:
+                truth = visit.targets.argmax(axis=1)  # of distributions, too
+            score.add(net, visit.read.x, truth)
+            del visit
+    return total / weight if weight > 0 else 0.0, score.value()
+
+
+class _Accuracy:
+    """The share of rows predicted correctly."""
+
+    def __init__(self) -> None:
+        self.right, self.rows = 0, 0
+
+    def add(self, net: Network, x: Any, truth: Array) -> None:
+        self.right += round(net.score(x, truth) * len(truth))
+        self.rows += len(truth)
+
+    def value(self) -> float:
+        return self.right / self.rows
+
+
+class _R2:
+    """`metrics.r2` from sums over the rows, each output's combined as in Chan and others (1983)."""
+
+    def __init__(self) -> None:
+        self.rows, self.mean = 0, np.zeros(1)
+        self.total, self.unexplained = np.zeros(1), np.zeros(1)
+        self.low: Any = np.inf
+        self.high: Any = -np.inf
+
+    def add(self, net: Network, x: Any, truth: Array) -> None:
+        net.score(x[:1], truth[:1])  # refuses what fits no row
+        y = truth.reshape(len(truth), -1).astype(float)
+        wrong = y - net.predict(x).reshape(y.shape)
+        self.unexplained = self.unexplained + np.square(wrong).sum(axis=0)
+        rows, step = self.rows + len(y), y.mean(axis=0) - self.mean
+        own = np.square(y - y.mean(axis=0)).sum(axis=0)
+        self.total = self.total + own + step * step * (self.rows * len(y) / rows)
+        self.mean = self.mean + step * (len(y) / rows)
+        self.low, self.high = (
+            np.minimum(self.low, y.min(axis=0)),
+            np.maximum(self.high, y.max(axis=0)),
+        )
+        self.rows = rows
+
+    def value(self) -> float:
+        constant = np.equal(self.low, self.high)
+        score = 1 - self.unexplained / np.where(constant, 1, self.total)
+        return float(np.where(constant, np.equal(self.unexplained, 0), score).mean())
+
+
+def open_validation(
+    net: Network,
+    source: Any,
+    content: Content,
+    block_rows: int | None = None,
+) -> Stream:
+    """A source's rows for `evaluate`, in blocks of half the size of those to train on."""
+    checked = Checked(source, net.dtype)
+    blocks = divide(checked, EVALUATED, None if block_rows is None else max(block_rows // 2, 1), 2)
+    stream = Stream(net, checked, blocks, content)
+    assert checked.first is not None
+    stream.prepared(checked.first)
+    return stream

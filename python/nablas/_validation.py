@@ -1,0 +1,64 @@
+"""Loss and score on validation data after every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ._checkpoints import Tree, data_of
+from ._losses import Loss, LossFunction, call
+from ._prepare import check_rows_to_train, prepare
+from ._sources import Source, is_source
+from ._streams import Content, Stream, evaluate, open_validation
+from .network import Network
+
+Array = NDArray[Any]
+
+
+def validation(
+    net: Network,
+    given: Sequence[Any] | Source | None,
+    loss: Loss | LossFunction,
+    classes: list[str] | None,
+    each: Array | None = None,
+    block_rows: int | None = None,
+) -> tuple[Callable[[], tuple[float, float]] | None, Callable[[], Tree]]:
+    """Two functions: of the loss, weighted as in training, and score; and of the fingerprint."""
+    if given is None:
+        return None, dict
+    if is_source(given):
+        content = Content(loss, classes, each)
+        try:
+            stream = open_validation(net, given, content, block_rows)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"validation_data, {error}") from error
+        return lambda: _scored(stream), lambda: data_of(stream, "validation_data, ")
+    if not (isinstance(given, (tuple, list)) and len(given) in (2, 3)):
+        raise TypeError(
+            f"validation_data: expected (X, y) or (X, y, sample_weight), got {type(given).__name__}"
+        )
+    y, weight = given[1], given[2] if len(given) == 3 else None
+    try:
+        found = prepare(net, given[0], y, weight, loss, classes, each)
+        check_rows_to_train(net, found.x)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"validation_data, {error}") from error
+
+    def value() -> float:
+        if isinstance(found.loss, Loss):
+            return net.engine.evaluate(found.data)
+        return call(found.loss, net.forward(found.x), found.targets, found.weight)[0]
+
+    truth: Any = y
+    if net.output == "softmax" and net.classes is None and found.targets.ndim == 2:
+        truth = found.targets.argmax(axis=1)  # of distributions, too
+    return lambda: (value(), net.score(found.x, truth)), lambda: data_of(found, "validation_data, ")
+
+
+def _scored(stream: Stream) -> tuple[float, float]:
+    try:
+        return evaluate(stream)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"validation_data, {error}") from error
