@@ -111,7 +111,7 @@ print(sorted(name for name in loaded if not name.startswith("_")))
 
 
 PUBLIC = [
-    nb, nb.autograd, nb.callbacks, nb.convert, nb.io, nb.kernels, nb.metrics, nb.optimizers, nb.plots,
+    nb, nb.autograd, nb.callbacks, nb.convert, nb.data, nb.io, nb.kernels, nb.metrics, nb.optimizers, nb.plots,
     nb.reference, nb.schedules, nablas.sklearn,
 ]  # fmt: skip
 

@@ -1,0 +1,113 @@
+"""Sources of arrays: memory maps, HDF5, zarr, and lists of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _checks
+
+Array = NDArray[Any]
+
+
+class ArraySource:
+    """Rows of arrays that are read slice by slice.
+
+    Parameters
+    ----------
+    X : array, or list of arrays
+        Anything with `shape`, `dtype` and slices of rows: a memory map, a dataset of h5py or zarr,
+        an array in memory. The parts of a list are one below the other. Further dimensions are
+        flattened: images (n, 28, 28) have 784 features.
+    y : array, or list of arrays
+        As for `MLP.fit`, also an array in memory beside an X in files.
+    sample_weight : array, or list of arrays, optional
+
+    Attributes
+    ----------
+    shape : (int, int)
+    chunk_rows : int or None
+        Rows of a chunk, where h5py and zarr say so.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For arrays of different numbers of rows, or without slices.
+
+    Examples
+    --------
+    >>> np.save("a.npy", np.ones((3, 2), np.float32))
+    >>> np.save("b.npy", np.zeros((2, 2), np.float32))
+    >>> parts = [np.load(name, mmap_mode="r") for name in ("a.npy", "b.npy")]
+    >>> source = nb.data.ArraySource(parts, y=[0, 1, 0, 1, 0])
+    >>> source.shape
+    (5, 2)
+    >>> source.read(slice(2, 4))[0].tolist()
+    [[1.0, 1.0], [0.0, 0.0]]
+    """
+
+    def __init__(self, X: Any, y: Any, sample_weight: Any = None) -> None:
+        self._x, self._y = _Stack("X", X), _Stack("y", y)
+        self._weight = None if sample_weight is None else _Stack("sample_weight", sample_weight)
+        if len(self._x.shape) < 2:
+            raise ValueError(f"X: expected at least 2 dimensions, got shape {self._x.shape}")
+        rows = self._x.shape[0]
+        for name, other in (("y", self._y), ("sample_weight", self._weight)):
+            if other is not None and other.shape[:1] != (rows,):
+                got = other.shape[0] if other.shape else "a scalar"
+                raise ValueError(f"{name}: expected {rows} rows like X, got {got}")
+        self.shape = rows, math.prod(self._x.shape[1:])
+        self.chunk_rows = self._x.chunk_rows
+
+    def read(self, rows: slice) -> tuple[Array, ...]:
+        """X, y and the weights, if there are any, of some rows."""
+        x = self._x.read(rows)
+        found = x.reshape(len(x), self.shape[1]), self._y.read(rows)
+        return found if self._weight is None else (*found, self._weight.read(rows))
+
+    def __repr__(self) -> str:
+        return f"ArraySource{self.shape}"
+
+
+class _Stack:
+    """Arrays one below the other."""
+
+    def __init__(self, name: str, given: Any) -> None:
+        several = isinstance(given, (list, tuple)) and all(
+            getattr(part, "shape", ()) != () for part in given
+        )
+        self.name = name
+        self.parts: Sequence[Any] = given if several and given else [self._readable(given)]
+        for part in self.parts:
+            _checks.having(name, part, "shape", "arrays with row slices")
+            _checks.having(name, part, "__getitem__", "arrays with row slices")
+        first = tuple(self.parts[0].shape)
+        for i, part in enumerate(self.parts):
+            if tuple(part.shape)[1:] != first[1:]:
+                raise ValueError(
+                    f"{name}[{i}]: expected shape (n, ...) like {first}, got {tuple(part.shape)}"
+                )
+        self.ends = list(accumulate(part.shape[0] if part.shape else 0 for part in self.parts))
+        self.shape = (self.ends[-1], *first[1:]) if first else ()
+        chunks = getattr(self.parts[0], "chunks", None)
+        rows = chunks[0] if isinstance(chunks, tuple) and chunks else None
+        self.chunk_rows = rows if isinstance(rows, int) and rows > 0 else None
+
+    def _readable(self, given: Any) -> Any:
+        if hasattr(given, "shape") and hasattr(given, "dtype") and hasattr(given, "__getitem__"):
+            return _checks.unmasked(self.name, given)
+        return _checks.plain_array(self.name, given)
+
+    def read(self, rows: slice) -> Array:
+        found, begin = [], 0
+        for part, end in zip(self.parts, self.ends, strict=True):
+            low, high = max(rows.start, begin), min(rows.stop, end)
+            if low < high:
+                found.append(np.asarray(part[low - begin : high - begin]))
+            begin = end
+        return found[0] if len(found) == 1 else np.concatenate(found)

@@ -1,0 +1,272 @@
+"""Sources of tables: Parquet, Arrow and CSV files, by pyarrow's datasets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from threading import Lock
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _checks
+from .._optional import require
+
+Array = NDArray[Any]
+BATCH = 16_384  # rows that pyarrow decodes at once
+FORMATS = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "ipc",
+    ".feather": "ipc",
+    ".csv": "csv",
+    ".gz": "csv",
+}
+
+
+class _Unit(NamedTuple):
+    """Rows that are decoded from the first to the last: a Parquet file's row group, or a file."""
+
+    fragment: Any
+    row_group: int | None
+    rows: int
+
+
+class ArrowSource:
+    """Rows of a table in files that pyarrow reads: Parquet, Arrow (Feather), CSV.
+
+    Parameters
+    ----------
+    data : path, list of paths, or pyarrow dataset or table
+        A folder is all its files, of which subfolders may be partitions.
+    target : str
+        The column of y: numbers or text.
+    features : sequence of str, optional
+        The columns of X: numbers, truth values, or lists of a fixed size of numbers, of which each
+        entry is a feature. Default: all but the target and the weights.
+    sample_weight : str, optional
+        The column of the weights.
+    dtype : "float32" or "float64"
+        Of X.
+    format : str, optional
+        "parquet", "ipc", "csv" or another of pyarrow's. Default: by the first file's name.
+
+    Attributes
+    ----------
+    shape : (int, int)
+    features : list of str
+        The columns of X.
+    chunk_rows : int or None
+        Rows of a Parquet file's row groups, on average.
+
+    Raises
+    ------
+    ImportError
+        Without pyarrow: ``pip install "nablas[data]"``.
+    ValueError, TypeError
+        For columns that are missing or are no numbers. `read` raises ValueError at a missing value.
+
+    Notes
+    -----
+    A row group is decoded from its beginning, so reading in random order is fastest with row groups
+    of about the size of a chunk (docs/guide/scale). CSV files are decoded from their beginning:
+    use `CachedSource` to shuffle them.
+
+    Examples
+    --------
+    >>> import pyarrow as pa, pyarrow.parquet
+    >>> table = pa.table({"size": [1.0, 2.0, 3.0], "old": [True, False, True], "y": [0, 1, 1]})
+    >>> pa.parquet.write_table(table, "table.parquet")
+    >>> source = nb.data.ArrowSource("table.parquet", target="y")
+    >>> source.shape, source.features
+    ((3, 2), ['size', 'old'])
+    >>> X, y = source.read(slice(1, 3))
+    >>> X.tolist(), y.tolist()
+    ([[2.0, 0.0], [3.0, 1.0]], [1, 1])
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        *,
+        target: str,
+        features: Sequence[str] | None = None,
+        sample_weight: str | None = None,
+        dtype: str = "float32",
+        format: str | None = None,
+    ) -> None:
+        require("pyarrow", "data")
+        self._dtype = np.dtype(_checks.float_dtype("dtype", dtype))
+        self._dataset = _dataset(data, format)
+        self._target, self._weight = target, sample_weight
+        schema, others = self._dataset.schema, {target, sample_weight}
+        if features is None:
+            features = [name for name in schema.names if name not in others]
+        self.features = _checks.items("features", features, "a sequence of column names")
+        for name, columns in (
+            ("target", [target]),
+            ("features", self.features),
+            ("sample_weight", [] if sample_weight is None else [sample_weight]),
+        ):
+            for column in columns:
+                if column not in schema.names:
+                    known = ", ".join(schema.names[:20])
+                    raise ValueError(f"{name}: expected a column among {known}, got {column!r}")
+        self._widths = [_width(schema.field(name)) for name in self.features]
+        self._columns = [*self.features, *(name for name in others if name is not None)]
+        self._units = list(_units(self._dataset))
+        self._ends = list(accumulate(unit.rows for unit in self._units))
+        self.shape = self._ends[-1] if self._ends else 0, sum(self._widths)
+        groups = [unit.rows for unit in self._units if unit.row_group is not None]
+        self.chunk_rows = max(1, round(sum(groups) / len(groups))) if groups else None
+        self._lock = Lock()
+        self._leave()
+
+    def __repr__(self) -> str:
+        return f"ArrowSource{self.shape}"
+
+    def read(self, rows: slice) -> tuple[Array, ...]:
+        """X, y and the weights, if there are any, of some rows."""
+        x = np.empty((rows.stop - rows.start, self.shape[1]), self._dtype)
+        y, weight = [], []
+        done, begin = rows.start, 0
+        with self._lock:
+            for number, end in enumerate(self._ends):
+                while done < min(rows.stop, end):
+                    batch = self._next(number, done - begin, min(rows.stop, end) - done)
+                    self._fill(x[done - rows.start :][: batch.num_rows], batch, done)
+                    y.append(_plain(batch, self._target, done))
+                    if self._weight is not None:
+                        weight.append(_plain(batch, self._weight, done))
+                    done += batch.num_rows
+                begin = end
+        found = x, np.concatenate(y)
+        return found if self._weight is None else (*found, np.concatenate(weight))
+
+    def _fill(self, x: Array, batch: Any, first: int) -> None:
+        at = 0
+        for name, width in zip(self.features, self._widths, strict=True):
+            values = _plain(batch, name, first)
+            x[:, at : at + width] = values.reshape(len(x), width)
+            at += width
+
+    # ---- decoding: one unit is open, from its beginning to where it was read last ----------------
+
+    def _leave(self) -> None:
+        self._open: tuple[int, Iterator[Any]] | None = None
+        self._at, self._rest = 0, None  # rows of the unit before `rest`, decoded and not yet read
+
+    def _next(self, number: int, place: int, most: int) -> Any:
+        """Up to `most` rows of a unit from a place on, as a record batch."""
+        if self._open is None or self._open[0] != number or place < self._at:
+            self._leave()
+            self._open = number, self._batches(self._units[number])
+        assert self._open is not None
+        while True:
+            rest: Any = self._rest
+            if rest is not None and place < self._at + rest.num_rows:
+                break
+            self._at += 0 if rest is None else rest.num_rows
+            self._rest = next(self._open[1], None)
+            if self._rest is None:
+                self._leave()
+                raise ValueError(f"{self!r}: expected as many rows as at first, got fewer")
+        found = rest.slice(place - self._at, most)
+        self._at, self._rest = place + found.num_rows, rest.slice(place - self._at + most)
+        return found
+
+    def _batches(self, unit: _Unit) -> Iterator[Any]:
+        physical, schema = unit.fragment.physical_schema, self._dataset.schema
+        own = all(
+            name in physical.names and physical.field(name).type == schema.field(name).type
+            for name in self._columns
+        )
+        if unit.row_group is not None and own:  # decodes page by page
+            file = require("pyarrow.parquet", "data").ParquetFile(unit.fragment.open())
+            found: Iterator[Any] = file.iter_batches(BATCH, [unit.row_group], self._columns)
+            return found
+        fragment = unit.fragment
+        if unit.row_group is not None:
+            fragment = fragment.subset(row_group_ids=[unit.row_group])
+        scanner = fragment.scanner(
+            schema=schema, columns=self._columns, batch_size=BATCH, batch_readahead=1,
+            fragment_readahead=1,
+        )  # fmt: skip
+        return iter(scanner.to_batches())
+
+
+def _dataset(data: Any, format: str | None) -> Any:
+    """Pyarrow's dataset of a path, of paths, or of what it takes itself."""
+    module = require("pyarrow.dataset", "data")
+    if isinstance(data, module.Dataset):
+        return data
+    if isinstance(data, (list, tuple)):
+        data = [_checks.path("data", path) for path in data]
+    elif isinstance(data, (str, os.PathLike)):
+        data = _checks.path("data", data)
+    if format is None and isinstance(data, (str, list)):
+        first = next(iter(_files(data)), "")
+        format = FORMATS.get(os.path.splitext(first)[1].lower(), "parquet")
+    return module.dataset(data, format=format, partitioning="hive" if format else None)
+
+
+def _files(data: str | list[str]) -> Iterator[str]:
+    """The files of a path or of paths."""
+    for path in [data] if isinstance(data, str) else data:
+        if not os.path.isdir(path):
+            yield path
+        for _, folders, names in os.walk(path):
+            folders.sort()
+            yield from (name for name in sorted(names) if name[0] not in "._")
+
+
+def _units(dataset: Any) -> Iterator[_Unit]:
+    total = 0
+    for fragment in dataset.get_fragments():
+        groups = getattr(fragment, "row_groups", None)
+        if groups is None:
+            found = [_Unit(fragment, None, fragment.count_rows())]
+        else:
+            found = [_Unit(fragment, group.id, group.num_rows) for group in groups]
+        total += sum(unit.rows for unit in found)
+        yield from found
+    filtered = getattr(dataset, "_scan_options", None)
+    if filtered and dataset.count_rows() != total:
+        raise ValueError("data: expected a dataset without a filter, got a filtered one")
+
+
+def _width(field: Any) -> int:
+    """Features of a column, or TypeError."""
+    types = require("pyarrow.types", "data")
+    if types.is_fixed_size_list(field.type) and _is_number(types, field.type.value_type):
+        return int(field.type.list_size)
+    if not _is_number(types, field.type):
+        raise TypeError(f"column {field.name!r}: expected numbers, got {field.type}")
+    return 1
+
+
+def _is_number(types: Any, kind: Any) -> bool:
+    return any(
+        is_one(kind) for is_one in (types.is_integer, types.is_floating, types.is_boolean)
+    ) or bool(types.is_decimal(kind))
+
+
+def _plain(batch: Any, name: str, first: int) -> Array:
+    """A column as an array; ValueError where a value is missing. `first`: the number of row 0."""
+    types = require("pyarrow.types", "data")
+    column = batch.column(batch.schema.get_field_index(name))
+    if column.null_count:
+        missing = first + int(column.is_null().to_numpy(zero_copy_only=False).argmax())
+        raise ValueError(f"column {name!r}: expected values, got none in row {missing}")
+    if types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if types.is_fixed_size_list(column.type):
+        column = column.flatten()
+        if column.null_count:
+            raise ValueError(f"column {name!r}: expected values, got lists that lack some")
+    if types.is_decimal(column.type):
+        column = column.cast("float64")
+    values: Array = column.to_numpy(zero_copy_only=False)
+    return values.astype(str) if values.dtype.kind == "O" else values

@@ -1,0 +1,146 @@
+"""Rows in temporary files that are mapped into memory."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from types import TracebackType
+from typing import IO, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _checks, _data
+from .._sources import is_source
+
+Array = NDArray[Any]
+PIECE = 2**23  # bytes of X that are copied at once
+
+
+class _Column:
+    """An array that grows row by row in a file without a name."""
+
+    def __init__(self, folder: str | None, first: Array) -> None:
+        self.kind, self.shape = first.dtype.newbyteorder("="), first.shape[1:]
+        self.file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  `close` closes it
+
+    def append(self, values: Array) -> None:
+        self.file.write(np.ascontiguousarray(values, self.kind).view(np.uint8).data)
+
+    def mapped(self, rows: int) -> Array:
+        self.file.flush()
+        return np.memmap(self.file, self.kind, "r", shape=(rows, *self.shape))
+
+
+class Cache:
+    """A source of the rows that were appended to it.
+
+    Parameters
+    ----------
+    folder : str, optional
+        Of the files. Default: that of temporary files.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None) -> None:
+        self._folder = None if folder is None else _checks.path("folder", folder)
+        self._columns: list[_Column] = []
+        self._arrays: list[Array] | None = None
+        self._names: dict[str, int] = {}
+        self._text = False
+        self.shape = 0, 0
+
+    def append(self, *arrays: Array) -> None:
+        """Add rows: X, y and perhaps sample_weight."""
+        x, y, *weight = arrays
+        self._text = y.dtype.kind == "U"
+        if self._text:
+            numbers = [self._names.setdefault(text, len(self._names)) for text in y.flat]
+            y = np.array(numbers, np.int64).reshape(y.shape)
+        given = [x, y, *weight]
+        if not self._columns:
+            self._columns = [_Column(self._folder, array) for array in given]
+        for column, array in zip(self._columns, given, strict=True):
+            column.append(array)
+        self.shape = self.shape[0] + len(x), x.shape[1]
+
+    def finish(self) -> Self:
+        """No rows more."""
+        self._arrays = [column.mapped(self.shape[0]) for column in self._columns]
+        return self
+
+    def read(self, rows: slice) -> tuple[Array, ...]:
+        """X, y and the weights, if there are any, of some rows."""
+        if self._arrays is None:
+            raise ValueError("cache: expected an open one, got one that was closed")
+        x, y, *weight = (array[rows] for array in self._arrays)
+        return (x, np.array(list(self._names))[y] if self._text else y, *weight)
+
+    def close(self) -> None:
+        """Remove the files."""
+        self._arrays = None
+        for column in self._columns:
+            column.file.close()
+        self._columns = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class CachedSource(Cache):
+    """The rows of another source in a temporary file, from which every epoch reads them.
+
+    For sources that are slow to read: text, compressed tables, rows that are computed. The file is
+    mapped into memory, and it has no name: it is gone when the source is closed or forgotten, or
+    when the process ends in any way.
+
+    Parameters
+    ----------
+    source : Source
+        It is read once, from the first row to the last.
+    folder : path, optional
+        Where there is room for the rows. Default: that of temporary files.
+
+    Attributes
+    ----------
+    shape : (int, int)
+    chunk_rows : int or None
+        The other source's, so that a fit has the same bits.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be written.
+
+    Examples
+    --------
+    >>> x = np.arange(20.0).reshape(10, 2)
+    >>> slow = nb.data.ArraySource(x, x[:, 0])
+    >>> with nb.data.CachedSource(slow) as source:
+    ...     history = nb.MLP([2, 1], seed=0).fit(source, epochs=2)
+    >>> len(history)
+    2
+    """
+
+    def __init__(self, source: Any, folder: str | os.PathLike[str] | None = None) -> None:
+        if not is_source(source):
+            raise TypeError(
+                f"source: expected an object with shape and read, got {type(source).__name__}"
+            )
+        super().__init__(folder)
+        self.chunk_rows = getattr(source, "chunk_rows", None)  # the same blocks, the same bits
+        rows, done, step = source.shape[0], 0, 1
+        while done < rows:
+            arrays = source.read(slice(done, min(done + step, rows)))
+            if _data.is_sparse(arrays[0]):
+                raise TypeError("source: expected dense rows, got sparse ones")
+            self.append(*(_checks.plain_array("source", array) for array in arrays))
+            done, step = done + step, max(1, PIECE // max(1, arrays[0][:1].nbytes))
+        self.finish()
