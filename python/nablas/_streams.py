@@ -217,27 +217,51 @@ def _content(
 # ---- to score ------------------------------------------------------------------------------------
 
 
+class Evaluation:
+    """Loss and score of rows that come block by block.
+
+    Parameters
+    ----------
+    net : Network
+    loss : Loss or function
+    """
+
+    def __init__(self, net: Network, loss: Loss | LossFunction) -> None:
+        self.net, self.loss, self.rows = net, loss, 0
+        self._total, self._weight = 0.0, 0.0
+        self._sums: Array | None = None
+        self._score: _Accuracy | _R2 = _Accuracy() if net.metric == "accuracy" else _R2()
+
+    def add(self, found: Prepared | Visit, x: Any, y: Array) -> None:
+        """Add rows, `x` and `y` as given; their number is a multiple of 16, but of the last."""
+        net, loss = self.net, self.loss
+        if isinstance(loss, Loss):
+            self._total, self._weight, self._sums = net.engine.evaluate_part(
+                found.data, self.rows, self._sums
+            )
+        else:
+            weight = len(y) if found.weight is None else float(found.weight.sum())
+            value = call(loss, net.forward(x), found.targets, found.weight)[0]
+            self._total, self._weight = self._total + weight * value, self._weight + weight
+        self.rows += len(y)
+        if net.output == "softmax" and net.classes is None and found.targets.ndim == 2:
+            y = found.targets.argmax(axis=1)  # of distributions, too
+        self._score.add(net, x, y)
+
+    def values(self) -> tuple[float, float]:
+        """The mean loss and the score of all rows."""
+        loss = self._total / self._weight if self._weight > 0 else 0.0
+        return loss, self._score.value()
+
+
 def evaluate(stream: Stream) -> tuple[float, float]:
     """The mean loss over all rows, and the score."""
-    net, loss = stream.net, stream.content.loss
-    total, weight, sums = 0.0, 0.0, None
-    score: _Accuracy | _R2 = _Accuracy() if net.metric == "accuracy" else _R2()
+    found = Evaluation(stream.net, stream.content.loss)
     with closing(stream.visits(False, 0, 0)) as visits:
         for visit in visits:
             assert visit.read is not None
-            if isinstance(loss, Loss):
-                total, weight, sums = net.engine.evaluate_part(visit.data, visit.before, sums)
-            else:
-                outputs = net.forward(visit.read.x)
-                mass = visit.rows if visit.weight is None else float(visit.weight.sum())
-                total += mass * call(loss, outputs, visit.targets, visit.weight)[0]
-                weight += mass
-            truth = visit.read.y
-            if net.output == "softmax" and net.classes is None and visit.targets.ndim == 2:
-                truth = visit.targets.argmax(axis=1)  # of distributions, too
-            score.add(net, visit.read.x, truth)
-            del visit
-    return total / weight if weight > 0 else 0.0, score.value()
+            found.add(visit, visit.read.x, visit.read.y)
+    return found.values()
 
 
 class _Accuracy:

@@ -13,7 +13,7 @@ from .._version import __version__
 
 SOURCES = (
     "digits, iris, wine, breast_cancer, diabetes, moons, spiral, a CSV (also .gz), Parquet or NPZ "
-    "file, or - for CSV on standard input"
+    "file, a folder of Parquet files, or - for CSV on standard input"
 )
 
 
@@ -66,6 +66,18 @@ def _positive(text: str) -> float:
 _positive.__name__ = "positive number"
 
 
+def _size(text: str) -> int:
+    units = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+    number, unit = (text[:-1], text[-1].upper()) if text[-1:].upper() in units else (text, "")
+    value = float(number) * units.get(unit, 1)
+    if not 1 <= value < math.inf:
+        raise ValueError
+    return int(value)
+
+
+_size.__name__ = "size such as 500M or 2G"
+
+
 def _train_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("source", metavar="SOURCE", help=SOURCES)
@@ -104,7 +116,23 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="go on from --checkpoint FILE as if never stopped; begin if there is none",
     )
+    _memory_option(parser)
+    add(
+        "--cache",
+        metavar="FOLDER",
+        help="where a table larger than that is kept, encoded, until the end (default: that of "
+        "temporary files)",
+    )
     add("--json", action="store_true", help="print the results as JSON, no progress bar")
+
+
+def _memory_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--memory",
+        type=_size,
+        metavar="SIZE",
+        help="a larger CSV or Parquet file is read in blocks (default: a quarter of what there is)",
+    )
 
 
 def _table_options(parser: argparse.ArgumentParser) -> None:
@@ -134,11 +162,13 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("model", metavar="MODEL")
     predict.add_argument("data", metavar="DATA", help=SOURCES)
     _table_options(predict)
+    _memory_option(predict)
     predict.add_argument("--out", help="CSV or Parquet file (default: CSV on standard output)")
     evaluate = commands.add_parser("evaluate", help="measure a model on a table with its target")
     evaluate.add_argument("model", metavar="MODEL")
     evaluate.add_argument("data", metavar="DATA", help=SOURCES)
     _table_options(evaluate)
+    _memory_option(evaluate)
     evaluate.add_argument("--json", action="store_true")
     bench = commands.add_parser("bench", help="time training steps and products on this machine")
     bench.add_argument("--threads", type=_positive_int, default=None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _files, _threads, kernels
+from .. import _files, _threads
 from .._config import config, show_config
 from .._optional import require
 from ..callbacks import Callback, Checkpoint, EarlyStopping
@@ -20,14 +20,13 @@ from ..history import History
 from ..mlp import MLP
 from ..optimizers import Optimizer, as_optimizer
 from ..schedules import Constant
-from . import tables
-from .preprocessing import Preprocessor, Statistics, report
+from . import blocks, inputs, streaming, tables
+from .preprocessing import Preprocessor
 
 if TYPE_CHECKING:
     import polars as pl
 
 Array = NDArray[Any]
-Parts = dict[str, tuple[Array, Array]]
 MOST_SHOWN = 30  # columns in the report before a training
 LEAST_PATIENCE_EPOCHS, LEAST_PATIENCE_UPDATES = 10, 300
 
@@ -40,42 +39,31 @@ def train(options: argparse.Namespace) -> None:
         raise ValueError("--resume: expected --checkpoint with the file to go on from")
     if options.threads is not None:
         _threads.set_num_threads(options.threads)
-    frame, target = tables.read(options.source, options.target, _format(options))
-    if target is None:
-        raise ValueError(f"{options.source}: expected --target with the column to predict")
-    rows = frame.height
-    frame = frame.filter(frame[target].is_not_null())
-    dropped = rows - frame.height
-    if frame.height == 0:
-        raise ValueError(f"{options.source}: expected a target in some row, got none in {target!r}")
-    columns = report(frame)
-    if not options.json:
-        _print_columns(columns)
-    parts = _split(frame[target], options)
-    statistics = Statistics(target, options.task)
-    statistics.update(frame[parts["train"]], frame[target])
-    preprocessor = statistics.finish()
-    data = {
-        name: (preprocessor.matrix(frame[order]), preprocessor.targets(frame[order]))
-        for name, order in parts.items()
-        if len(order)
-    }
+    with inputs.opened(options) as found:
+        if not options.json:
+            _print_columns(found.columns)
+        _train(options, found)
+
+
+def _train(options: argparse.Namespace, found: inputs.Inputs) -> None:
+    preprocessor, train, validation = found.preprocessor, found.data["train"], found.validation
     net = _network(preprocessor, options)
     net.extra = {"preprocessing": preprocessor.to_json()}
-    validation = data.get("validation")
+    rows = train[0].shape[0]
     start = time.perf_counter()
     history, interrupted = _fit(
         net,
-        *data["train"],
+        *train,
         optimizer=_optimizer(options),
         batch_size=options.batch_size,
         epochs=options.epochs,
         validation_data=validation,
         l2=options.l2,
         dropout=options.dropout,
-        callbacks=_callbacks(options, len(data["train"][0]), validation is not None),
+        callbacks=_callbacks(options, rows, validation is not None),
         progress=not options.json,
         resume=_resumed(options),
+        block_rows=found.block_rows,
     )
     seconds = time.perf_counter() - start
     if options.out:
@@ -86,13 +74,13 @@ def train(options: argparse.Namespace) -> None:
         "epochs": len(history),
         "interrupted": interrupted,
         "seconds": seconds,
-        "samples_per_second": len(history) * len(data["train"][0]) / sum(history.seconds),
+        "samples_per_second": len(history) * rows / sum(history.seconds),
         "threads": _threads.num_threads(),
         "instruction_set": _threads.isa(),
-        "rows_without_target": dropped,
-        "columns": columns,
+        "rows_without_target": found.dropped,
+        "columns": found.columns,
         "model": options.out,
-        "scores": _scores(net, preprocessor, data),
+        "scores": _scores(net, preprocessor, found.data),
     }
     _print_json(result) if options.json else _print_training(result)
     if interrupted:
@@ -103,34 +91,47 @@ def predict(options: argparse.Namespace) -> None:
     """``nablas predict``."""
     if options.out is not None:
         _files.check(options.out)
-    polars = require("polars", "cli")
     net, preprocessor = _load(options.model)
-    kinds = {**preprocessor.kinds, preprocessor.target["name"]: "text"}  # that column is not used
-    frame, _ = tables.read(options.data, None, _format(options), kinds)
-    outputs = net.forward(preprocessor.matrix(frame)).astype(np.float64)
-    target = preprocessor.target
+    large, how = blocks.is_large(options.data, options.memory), inputs.format_of(options)
+    if large:
+        outputs = streaming.outputs(net, preprocessor, options.data, how)
+    else:
+        kinds = preprocessor.kinds_to_predict
+        frame, _ = tables.read(options.data, None, how, kinds)
+        outputs = iter([net.forward(preprocessor.matrix(frame)).astype(np.float64)])
+    found = (_predictions(preprocessor.target, block) for block in outputs)
+    if options.out is None:
+        streaming.write_csv(found, sys.stdout.write)
+    elif not options.out.endswith((".parquet", ".pq")):
+        _files.write(options.out, lambda path: streaming.save_csv(found, path))
+    elif large:
+        _files.write(options.out, lambda path: streaming.save_parquet(found, path))
+    else:
+        _files.write(options.out, next(found).write_parquet)
+
+
+def _predictions(target: dict[str, Any], outputs: Array) -> pl.DataFrame:
+    """The table that `predict` writes."""
+    polars = require("polars", "cli")
     if target["kind"] == "number":
         values = outputs[:, 0] * target["scale"] + target["mean"]
-        table = polars.DataFrame({target["name"]: values})
-    else:
-        best = [target["classes"][i] for i in outputs.argmax(axis=1)]
-        labels = [int(label) for label in best] if target["dtype"] == "integer" else best
-        shares = {f"p({name})": outputs[:, i] for i, name in enumerate(target["classes"])}
-        table = polars.DataFrame({target["name"]: labels, **shares})
-    if options.out is None:
-        sys.stdout.write(table.write_csv())
-    elif options.out.endswith((".parquet", ".pq")):
-        _files.write(options.out, table.write_parquet)
-    else:
-        _files.write(options.out, table.write_csv)
+        return polars.DataFrame({target["name"]: values})  # type: ignore[no-any-return]
+    best = [target["classes"][i] for i in outputs.argmax(axis=1)]
+    labels = [int(label) for label in best] if target["dtype"] == "integer" else best
+    shares = {f"p({name})": outputs[:, i] for i, name in enumerate(target["classes"])}
+    return polars.DataFrame({target["name"]: labels, **shares})  # type: ignore[no-any-return]
 
 
 def evaluate(options: argparse.Namespace) -> None:
     """``nablas evaluate``."""
     net, preprocessor = _load(options.model)
-    frame, _ = tables.read(options.data, None, _format(options), preprocessor.kinds)
-    data = {"data": (preprocessor.matrix(frame), preprocessor.targets(frame))}
-    scores = _scores(net, preprocessor, data)
+    how = inputs.format_of(options)
+    if blocks.is_large(options.data, options.memory):
+        scores = {"data": streaming.evaluated(net, preprocessor, options.data, how)}
+    else:
+        frame, _ = tables.read(options.data, None, how, preprocessor.kinds)
+        data = {"data": (preprocessor.matrix(frame), preprocessor.targets(frame))}
+        scores = _scores(net, preprocessor, data)
     if options.json:
         _print_json({"model": options.model, "data": options.data, "scores": scores})
     else:
@@ -209,21 +210,6 @@ def bench(options: argparse.Namespace) -> None:
 # ---- steps ---------------------------------------------------------------------------------------
 
 
-def _split(target: pl.Series, options: argparse.Namespace) -> dict[str, Array]:
-    """Random row numbers of each part, stratified by the target's rank."""
-    rows = len(target)
-    shuffled = kernels.permutation(rows, seed=_seed(options))
-    rest = shuffled[target.rank("dense").to_numpy()[shuffled].argsort(kind="stable")]
-    parts = {}
-    for name, share in (("test", options.test), ("validation", options.validation)):
-        count = round(len(rest) * share)
-        chosen = ((np.arange(count) + 0.5) * len(rest) / max(count, 1)).astype(np.int64)
-        parts[name], rest = rest[chosen], np.delete(rest, chosen)
-    if len(rest) == 0:
-        raise ValueError(f"expected rows left to train on, got {rows} rows in all")
-    return {"train": rest, **parts}
-
-
 def _fit(net: MLP, *data: Array, **settings: Any) -> tuple[History, bool]:
     """The history, and whether Ctrl-C ended the training: the weights are then the best so far."""
     try:
@@ -234,23 +220,12 @@ def _fit(net: MLP, *data: Array, **settings: Any) -> tuple[History, bool]:
         return net.history, True
 
 
-def _format(options: argparse.Namespace) -> tables.Format:
-    return tables.Format(options.separator, options.decimal, options.comment, not options.no_header)
-
-
-def _seed(options: argparse.Namespace) -> int:
-    if not 0 <= options.seed < 2**63:
-        raise ValueError(f"--seed: expected an integer from 0 to 2**63 - 1, got {options.seed}")
-    seed: int = options.seed
-    return seed
-
-
 def _network(preprocessor: Preprocessor, options: argparse.Namespace) -> MLP:
     classes = preprocessor.target.get("classes")
     outputs = 1 if classes is None else len(classes)
     sizes = [len(preprocessor.features), *options.hidden, outputs]
     output = "identity" if classes is None else "softmax"
-    return MLP(sizes, activation=options.activation, output=output, seed=_seed(options))
+    return MLP(sizes, activation=options.activation, output=output, seed=inputs.seed_of(options))
 
 
 def _optimizer(options: argparse.Namespace) -> Optimizer:
@@ -303,13 +278,14 @@ def _load(path: str) -> tuple[MLP, Preprocessor]:
     return net, found
 
 
-def _scores(net: MLP, preprocessor: Preprocessor, data: Parts) -> dict[str, dict[str, Any]]:
+def _scores(net: MLP, preprocessor: Preprocessor, data: inputs.Parts) -> dict[str, dict[str, Any]]:
     """Rows, loss (for a numeric target in its unit squared) and score of each part."""
-    unit = preprocessor.target.get("scale", 1.0) ** 2
-    return {
-        name: {"rows": len(x), "loss": net.loss(x, y) * unit, net.metric: net.score(x, y)}
-        for name, (x, y) in data.items()
-    }
+    unit, found = preprocessor.unit, {}
+    for name, part in data.items():
+        x, *y = part
+        loss, score = (net.loss(x, *y), net.score(x, *y)) if y else streaming.score(net, x)
+        found[name] = {"rows": x.shape[0], "loss": loss * unit, net.metric: score}
+    return found
 
 
 # ---- printing ------------------------------------------------------------------------------------
@@ -333,7 +309,7 @@ def _print_columns(columns: list[dict[str, Any]]) -> None:
     for name in columns[0]:
         table.add_column(name, justify="right" if name in ("distinct", "missing") else "left")
     for row in columns[:MOST_SHOWN]:
-        table.add_row(*(f"{v:,}" if isinstance(v, int) else f"{v:.30}" for v in row.values()))
+        table.add_row(*(f"{v:,}" if isinstance(v, int) else f"{v or '':.30}" for v in row.values()))
     _console().print(table)
     if len(columns) > MOST_SHOWN:
         _console().print(f"and {len(columns) - MOST_SHOWN} more", highlight=False)

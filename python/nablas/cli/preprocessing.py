@@ -23,7 +23,8 @@ MAX_CATEGORIES = 100
 MAX_INTEGER_CLASSES = 50
 
 
-def _kind(series: pl.Series) -> str:
+def kind_of(series: pl.Series) -> str:
+    """ "number" or "text", or ValueError."""
     import polars as pl
 
     dtype = series.dtype
@@ -38,7 +39,7 @@ def _numbers(series: pl.Series) -> Array:
     """The values in float64; NaN where missing or infinite."""
     import polars as pl
 
-    if not series.dtype.is_numeric() and _kind(series) == "text":
+    if not series.dtype.is_numeric() and kind_of(series) == "text":
         found = series.drop_nulls()
         if len(found) == 0:
             return np.full(len(series), np.nan)
@@ -95,6 +96,9 @@ class _Texts:
             joined = pl.concat([self.counts, counts])
             counts = joined.group_by("value").agg(pl.col("count").sum())
         self.counts = counts
+
+    def only_missing(self) -> bool:
+        return self.counts is None or self.counts.height == 0
 
     def finish(self, what: str) -> dict[str, list[str]]:
         """The most frequent values, sorted."""
@@ -180,8 +184,11 @@ class Statistics:
             if name == target:
                 continue
             series = block[name]
-            made = _Numbers if _kind(series) == "number" else _Texts
+            made = _Numbers if kind_of(series) == "number" else _Texts
             column = self._columns.setdefault(name, made())
+            if made is _Numbers and isinstance(column, _Texts) and column.only_missing():
+                column = self._columns[name] = _Numbers()
+                column.missing = True
             if not isinstance(column, made) and series.null_count() < len(series):
                 expected = "numbers" if isinstance(column, _Numbers) else "text"
                 raise ValueError(
@@ -229,6 +236,16 @@ class Preprocessor:
         return {**kinds, self.target["name"]: "text" if text else "number"}
 
     @property
+    def kinds_to_predict(self) -> dict[str, str]:
+        """The same where the target is not used: any value of it is read."""
+        return {**self.kinds, self.target["name"]: "text"}
+
+    @property
+    def unit(self) -> float:
+        """What the loss is multiplied by to be in the target's unit squared; 1 for classes."""
+        return float(self.target.get("scale", 1.0)) ** 2
+
+    @property
     def features(self) -> list[str]:
         """Names of the matrix's columns."""
         names = []
@@ -242,8 +259,8 @@ class Preprocessor:
                 names.append(f"{name} missing")
         return names
 
-    def matrix(self, frame: pl.DataFrame) -> Array:
-        """The features, (rows, features), float32."""
+    def matrix(self, frame: pl.DataFrame, before: int = 0) -> Array:
+        """The features, (rows, features), float32; `before` rows of the table come before."""
         made = np.zeros((frame.height, len(self.features)), np.float32)
         at = 0
         for column in self.columns:
@@ -260,7 +277,8 @@ class Preprocessor:
                 if len(wrong):
                     raise ValueError(
                         f"column {column['name']!r}: expected numbers near {column['mean']:g} ± "
-                        f"{column['scale']:g}, got {values[wrong[0]]:g} in row {wrong[0] + 1}"
+                        f"{column['scale']:g}, got {values[wrong[0]]:g} in row "
+                        f"{before + wrong[0] + 1}"
                     )
                 at += 1
             else:
@@ -274,8 +292,8 @@ class Preprocessor:
                 at += 1
         return made
 
-    def targets(self, frame: pl.DataFrame) -> Array:
-        """Class indices or standardised numbers, (rows,)."""
+    def targets(self, frame: pl.DataFrame, before: int = 0) -> Array:
+        """Class indices or standardised numbers, (rows,); `before` as for `matrix`."""
         name = self.target["name"]
         if name not in frame.columns:
             raise ValueError(f"expected target column {name!r}, got none of that name")
@@ -287,14 +305,15 @@ class Preprocessor:
             if len(missing):
                 i = int(missing[0])
                 raise ValueError(
-                    f"target {name!r}: expected numbers, got {series[i]} in row {i + 1}"
+                    f"target {name!r}: expected numbers, got {series[i]} in row {before + i + 1}"
                 )
             return np.asarray((values - mean) / scale)
         codes = _codes(series, self.target["classes"])
         if (codes < 0).any():
             i, classes = int((codes < 0).argmax()), ", ".join(self.target["classes"])
             raise ValueError(
-                f"target {name!r}: expected one of {classes}, got {series[i]!r} in row {i + 1}"
+                f"target {name!r}: expected one of {classes}, got {series[i]!r} in row "
+                f"{before + i + 1}"
             )
         return codes
 
@@ -361,24 +380,6 @@ def _check_text(name: Any) -> None:
     if not isinstance(name, str):
         raise TypeError("name")
     name.encode()  # UnicodeEncodeError, which is a ValueError, for half a pair of surrogates
-
-
-def report(frame: pl.DataFrame) -> list[dict[str, Any]]:
-    """Name, kind, distinct values, missing values and an example of every column."""
-    rows = []
-    for name in frame.columns:
-        series = frame[name]
-        present = series.drop_nulls()
-        rows.append(
-            {
-                "name": name,
-                "kind": _kind(series),
-                "distinct": present.n_unique(),
-                "missing": series.null_count(),
-                "example": str(present[0]) if len(present) else "",
-            }
-        )
-    return rows
 
 
 def _text(series: pl.Series) -> list[str | None]:

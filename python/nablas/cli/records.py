@@ -5,14 +5,27 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import polars as pl
 
 SEPARATORS = ",;\t|"
 BLOCK = 20_000  # rows that become a frame at once
+PART = 2**24  # letters of a long text that are read at once
+EMPTY = "expected a header line, got an empty file"
+
+
+class Lines(Protocol):
+    """A text file, opened with ``newline=""``."""
+
+    def readlines(self, hint: int, /) -> list[str]:
+        """Lines of about so many letters; none at the end."""
+
+
+class UnclosedError(ValueError):
+    """The text ends within quotes."""
 
 
 class Records:
@@ -29,6 +42,10 @@ class Records:
     comment : str, optional
     has_header : bool
         Whether the first line has the names; else they are column_1, column_2, ...
+    names : list of str, optional
+        The columns of a text that goes on with rows; `separator` is then given, too.
+    line : int
+        Lines before the text.
 
     Attributes
     ----------
@@ -42,22 +59,39 @@ class Records:
     """
 
     def __init__(
-        self, text: str, separator: str | None, comment: str | None, has_header: bool
+        self,
+        text: str,
+        separator: str | None,
+        comment: str | None,
+        has_header: bool,
+        names: list[str] | None = None,
+        line: int = 0,
     ) -> None:
         self.text, self._comment = text, comment
-        self._between, self._ended, self._closed, self._one = True, False, True, False
-        self._line, self.count = 0, 0
+        self._between, self._ended, self._closed = True, False, True
+        self._line, self.count = line, 0
         self.skipped: list[tuple[int, int]] = []
+        self._one = names is not None and len(names) == 1
+        self._before: list[list[str]] = []
+        if names is not None and separator is not None:
+            self.names, self.separator = names, separator
+            self._read(self._lines())
+        else:
+            self._begin(separator, has_header)
+
+    def _read(self, lines: Iterable[str]) -> None:
+        self._reader = csv.reader(lines, delimiter=self.separator, skipinitialspace=True)
+
+    def _begin(self, separator: str | None, has_header: bool) -> None:
+        """Find the separator and the columns' names."""
         lines = self._lines()
         first = next(lines)
         if self._ended:
-            raise ValueError("expected a header line, got an empty file")
+            raise ValueError(EMPTY)
         self.separator = separator or max(
             SEPARATORS, key=lambda s: len(next(csv.reader([first], delimiter=s), []))
         )
-        self._reader = csv.reader(
-            itertools.chain([first], lines), delimiter=self.separator, skipinitialspace=True
-        )
+        self._read(itertools.chain([first], lines))
         header = self._next()
         given = [name.strip() for name in header] if has_header else [""] * len(header)
         self.names = [name or f"column_{i}" for i, name in enumerate(given, 1)]
@@ -87,7 +121,7 @@ class Records:
         row = next(self._reader)
         self._between = True
         if self._ended and not self._closed:
-            raise ValueError(f"expected a closing quote in the row of line {begin}, got none")
+            raise UnclosedError(f"expected a closing quote in the row of line {begin}, got none")
         return row
 
     def __iter__(self) -> Iterator[list[str]]:
@@ -127,6 +161,8 @@ def frame(polars: Any, records: Records, has_header: bool) -> pl.DataFrame:
         return _by_blocks(polars, records)
     for _ in records:
         pass
+    if records.count == 0 and not has_header:
+        return _empty(polars, records)
     text = records.kept() if records.skipped else records.text
     made = polars.read_csv(
         text.encode(), separator=records.separator, infer_schema=False, has_header=has_header,
@@ -147,5 +183,33 @@ def _by_blocks(polars: Any, records: Records) -> pl.DataFrame:
                 [polars.Series(name, values, polars.String) for name, values in columns]
             )
         )
-    empty = polars.DataFrame(schema=dict.fromkeys(records.names, polars.String))
-    return polars.concat(blocks) if blocks else empty  # type: ignore[no-any-return]
+    return polars.concat(blocks) if blocks else _empty(polars, records)
+
+
+def _empty(polars: Any, records: Records) -> pl.DataFrame:
+    return polars.DataFrame(schema=dict.fromkeys(records.names, polars.String))  # type: ignore[no-any-return]
+
+
+def frames(
+    polars: Any, lines: Lines, separator: str | None, comment: str | None, has_header: bool
+) -> Iterator[pl.DataFrame]:
+    """The table of a long text in parts of some megabytes, each as from `frame`.
+
+    A part that ends within quotes is read on until they are closed.
+    """
+    names, done = None, 0
+    while block := lines.readlines(PART):
+        while True:
+            try:
+                found = Records("".join(block), separator, comment, has_header, names, done)
+                part = frame(polars, found, has_header and names is None)
+                break
+            except UnclosedError:
+                more = lines.readlines(PART // 4)
+                if not more:
+                    raise
+                block += more
+        names, separator, done = found.names, found.separator, done + len(block)
+        yield part
+    if names is None:
+        raise ValueError(EMPTY)

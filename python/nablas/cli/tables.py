@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +24,11 @@ if TYPE_CHECKING:
     import polars as pl
 
 Array = NDArray[Any]
+PARQUET, TEXT = (".parquet", ".pq"), (".csv", ".tsv", ".txt", ".data")
 BUNDLED = ("digits", "iris", "wine", "breast_cancer", "diabetes")
 MADE = ("moons", "spiral")
 MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "None", "?"]
+TRAINED = "the model was trained on"
 MADE_ROWS = 1000
 LONGEST_REASON = 300  # letters of an error, which may quote what is in the file
 FIRST_DAY, LAST_DAY = -719_162, 2_932_896  # of the years 1 and 9999, 1970-01-01 is 0
@@ -132,17 +136,28 @@ def _file(
     if path != "-" and not os.path.isfile(path):
         known = ", ".join(BUNDLED + MADE)
         raise ValueError(f"{path}: expected a file or one of {known}, got neither")
-    try:
+    with reading(path):
         if kind == ".npz":
             frame, target = _npz(polars, path, target)
-        elif kind in (".parquet", ".pq"):
+        elif kind in PARQUET:
             check_parquet(path)
             frame = polars.read_parquet(path)
-        elif kind in (".csv", ".tsv", ".txt", ".data"):
+        elif kind in TEXT:
             frame = _csv(polars, _content(path), how, kinds)
         else:
             raise ValueError("expected a .csv, .tsv, .parquet or .npz file")
-        _check_times(polars, frame)
+        check_times(polars, frame)
+    if target is not None and target not in frame.columns:
+        columns = ", ".join(frame.columns[:20])
+        raise ValueError(f"{path}: expected target column {target!r} among {columns}, got none")
+    return frame, target
+
+
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Errors of a library that reads a file become a ValueError of one line with its path."""
+    try:
+        yield
     except (MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:  # polars' PanicException is no Exception
@@ -150,10 +165,6 @@ def _file(
             raise
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise ValueError(f"{path}: {reason:.{LONGEST_REASON}}") from error
-    if target is not None and target not in frame.columns:
-        columns = ", ".join(frame.columns[:20])
-        raise ValueError(f"{path}: expected target column {target!r} among {columns}, got none")
-    return frame, target
 
 
 def check_parquet(path: str) -> None:
@@ -180,7 +191,7 @@ except BaseException as error:
 """
 
 
-def _check_times(polars: Any, frame: pl.DataFrame) -> None:
+def check_times(polars: Any, frame: pl.DataFrame) -> None:
     """ValueError for a time that Python's datetime lacks: polars panics when it shows one."""
     second = {"ms": 10**3, "us": 10**6, "ns": 10**9}
     for series in frame:
@@ -215,16 +226,25 @@ def _content(path: str) -> bytes:
 def _csv(polars: Any, content: bytes, how: Format, kinds: dict[str, str]) -> pl.DataFrame:
     """A CSV file's columns: numbers where `kinds` or all their values say so, else text."""
     found = records.Records(content.decode("utf-8-sig"), how.separator, how.comment, how.header)
-    frame = records.frame(polars, found, how.header)
+    return typed(polars, records.frame(polars, found, how.header), how, kinds)
+
+
+def typed(
+    polars: Any, frame: pl.DataFrame, how: Format, kinds: dict[str, str], known: str = TRAINED
+) -> pl.DataFrame:
+    """Columns of text as numbers where `kinds` or all their values say so.
+
+    `known` tells where the kinds are from.
+    """
     columns = []
     for name in frame.columns:
         text = frame[name].str.strip_chars()
         text = text.set(text.is_in(MISSING), None)
-        columns.append(_typed(polars, text, how, kinds.get(name)))
+        columns.append(_typed(polars, text, how, kinds.get(name), known))
     return polars.DataFrame(columns)  # type: ignore[no-any-return]
 
 
-def _typed(polars: Any, text: pl.Series, how: Format, kind: str | None) -> pl.Series:
+def _typed(polars: Any, text: pl.Series, how: Format, kind: str | None, known: str) -> pl.Series:
     """A column of text as numbers or booleans, if `kind` allows it and all its values are."""
     present = text.len() - text.null_count()
     if kind == "text" or present == 0:
@@ -240,9 +260,7 @@ def _typed(polars: Any, text: pl.Series, how: Format, kind: str | None) -> pl.Se
     if set(text.drop_nulls().unique().str.to_lowercase().to_list()) <= {"true", "false"}:
         return (text.str.to_lowercase() == "true").rename(text.name)
     if kind == "number":
-        raise ValueError(
-            f"column {text.name!r}: expected numbers, as the model was trained on, got {wrong[0]!r}"
-        )
+        raise ValueError(f"column {text.name!r}: expected numbers, as {known}, got {wrong[0]!r}")
     if wrong.len() <= NEARLY * present:
         hint = "; --decimal , reads it" if "," in wrong[0] else ""
         print(

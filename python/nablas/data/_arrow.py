@@ -15,7 +15,7 @@ from .. import _checks
 from .._optional import require
 
 Array = NDArray[Any]
-BATCH = 16_384  # rows that pyarrow decodes at once
+LEAST, BATCH, VALUES = 256, 16_384, 2**21  # rows that pyarrow decodes at once, of so many values
 FORMATS = {
     ".parquet": "parquet",
     ".pq": "parquet",
@@ -162,7 +162,7 @@ class ArrowSource:
         """Up to `most` rows of a unit from a place on, as a record batch."""
         if self._open is None or self._open[0] != number or place < self._at:
             self._leave()
-            self._open = number, self._batches(self._units[number])
+            self._open = number, _batches(self._dataset, self._units[number], self._columns)
         assert self._open is not None
         while True:
             rest: Any = self._rest
@@ -177,24 +177,35 @@ class ArrowSource:
         self._at, self._rest = place + found.num_rows, rest.slice(place - self._at + most)
         return found
 
-    def _batches(self, unit: _Unit) -> Iterator[Any]:
-        physical, schema = unit.fragment.physical_schema, self._dataset.schema
-        own = all(
-            name in physical.names and physical.field(name).type == schema.field(name).type
-            for name in self._columns
-        )
-        if unit.row_group is not None and own:  # decodes page by page
-            file = require("pyarrow.parquet", "data").ParquetFile(unit.fragment.open())
-            found: Iterator[Any] = file.iter_batches(BATCH, [unit.row_group], self._columns)
-            return found
-        fragment = unit.fragment
-        if unit.row_group is not None:
-            fragment = fragment.subset(row_group_ids=[unit.row_group])
-        scanner = fragment.scanner(
-            schema=schema, columns=self._columns, batch_size=BATCH, batch_readahead=1,
-            fragment_readahead=1,
-        )  # fmt: skip
-        return iter(scanner.to_batches())
+
+def _batches(dataset: Any, unit: _Unit, columns: list[str]) -> Iterator[Any]:
+    """The record batches of a unit, one after the other."""
+    physical, schema = unit.fragment.physical_schema, dataset.schema
+    fields = [schema.field(name) for name in columns]
+    width = sum(getattr(field.type, "list_size", 1) for field in fields)
+    rows = max(LEAST, min(BATCH, VALUES // width // LEAST * LEAST))
+    own = all(
+        field.name in physical.names and physical.field(field.name).type == field.type
+        for field in fields
+    )
+    if unit.row_group is not None and own:  # decodes page by page
+        file = require("pyarrow.parquet", "data").ParquetFile(unit.fragment.open())
+        found: Iterator[Any] = file.iter_batches(rows, [unit.row_group], columns)
+        return found
+    fragment = unit.fragment
+    if unit.row_group is not None:
+        fragment = fragment.subset(row_group_ids=[unit.row_group])
+    scanner = fragment.scanner(
+        schema=schema, columns=columns, batch_size=rows, batch_readahead=1, fragment_readahead=1
+    )
+    return iter(scanner.to_batches())
+
+
+def record_batches(data: Any) -> Iterator[Any]:
+    """All columns of a table in files, batch by batch."""
+    dataset = _dataset(data, None)
+    for unit in _units(dataset):
+        yield from _batches(dataset, unit, dataset.schema.names)
 
 
 def _dataset(data: Any, format: str | None) -> Any:

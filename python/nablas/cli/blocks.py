@@ -1,0 +1,105 @@
+"""Tables larger than memory, in blocks of rows."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from .._optional import require
+from ..data import _arrow
+from . import records, tables
+
+if TYPE_CHECKING:
+    import polars as pl
+
+SHARE = 4  # of memory that a file may have, to be read at once
+
+
+def is_large(source: str, memory: int | None) -> bool:
+    """Whether a source is a folder, or a file that is read in blocks, of more than `memory`.
+
+    `memory` is in bytes; by default a quarter of what this process may use.
+    """
+    if source in tables.BUNDLED + tables.MADE or source == "-":
+        return False
+    if os.path.isdir(source):
+        return True
+    kind = _kind(source)
+    if kind not in tables.PARQUET + tables.TEXT or not os.path.isfile(source):
+        return False
+    most = usable_memory() // SHARE if memory is None else memory
+    return os.path.getsize(source) > most
+
+
+def _kind(path: str) -> str:
+    return os.path.splitext(path.lower().removesuffix(".gz"))[1]
+
+
+def usable_memory() -> int:
+    """Bytes: of the machine, or of the least limit of this process and its control group."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            with open(path) as file:
+                found.append(int(file.read()))
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+    import resource
+
+    for name in ("RLIMIT_DATA", "RLIMIT_AS"):
+        limit = resource.getrlimit(getattr(resource, name))[0]
+        if limit != resource.RLIM_INFINITY:
+            found.append(limit)
+    return min(found)
+
+
+def read(
+    path: str, how: tables.Format, kinds: dict[str, str] | None = None
+) -> Iterator[pl.DataFrame]:
+    """The blocks of a table, as `tables.read` reads the whole.
+
+    A CSV file's columns are numbers if all values of the first block are; another value further
+    down is then an error. `kinds` are those that a model knows.
+    """
+    polars = require("polars", "cli")
+    found = _parquet(polars, path) if _kind(path) in ("", *tables.PARQUET) else _csv(path, how)
+    known, because, rows = dict(kinds or {}), tables.TRAINED, 0
+    while True:
+        with tables.reading(path):
+            block = next(found, None)
+            if block is None:
+                break
+            if _kind(path) in tables.TEXT:
+                block = tables.typed(polars, block, how, known, because)
+                if kinds is None:
+                    because = "in the rows before"
+                    known |= _found(block)
+            tables.check_times(polars, block)
+        rows += block.height
+        yield block
+    if rows == 0:
+        raise ValueError(f"{path}: expected at least one row, got 0")
+
+
+def _found(block: pl.DataFrame) -> dict[str, str]:
+    """The kinds of the columns that have values."""
+    import polars as pl
+
+    full = [series for series in block if series.null_count() < len(series)]
+    return {series.name: "text" if series.dtype == pl.String else "number" for series in full}
+
+
+def _parquet(polars: Any, path: str) -> Iterator[pl.DataFrame]:
+    for batch in _arrow.record_batches(path):
+        yield polars.from_arrow(batch)
+
+
+def _csv(path: str, how: tables.Format) -> Iterator[pl.DataFrame]:
+    polars = require("polars", "cli")
+    with open(path, "rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    opened: Any = gzip.open if packed else open
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as lines:
+        yield from records.frames(polars, lines, how.separator, how.comment, how.header)
