@@ -70,7 +70,13 @@ def test_every_setting_that_differs_is_named(name, tmp_path):
 
 
 def test_every_argument_of_fit_is_among_the_changes():
-    same = {"self", "epochs", "progress", "resume"}
+    same = {
+        "self",
+        "epochs",
+        "progress",
+        "resume",
+        "block_rows",
+    }  # the last: test_streams_stopped.py
     assert set(signature(nb.MLP.fit).parameters) - same <= {
         name.split(".")[0].split(",")[0] for name in CHANGES
     }

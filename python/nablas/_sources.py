@@ -279,7 +279,7 @@ def divide(source: Checked, batch_size: int, block_rows: int | None, parts: int 
     if block_rows is None:
         block_rows = BLOCK_BYTES // parts // row_bytes(source)
     batches = max(block_rows // batch, 1)
-    if batches * batch >= source.rows:
+    if max(block_rows, batch) >= source.rows:
         whole = -(-source.rows // batch) * batch
         return Blocks(source.rows, whole, whole)
     wanted = getattr(source.source, "chunk_rows", None)

@@ -228,7 +228,7 @@ class Evaluation:
 
     def __init__(self, net: Network, loss: Loss | LossFunction) -> None:
         self.net, self.loss, self.rows = net, loss, 0
-        self._total, self._weight = 0.0, 0.0
+        self._mean, self._weight = 0.0, 0.0
         self._sums: Array | None = None
         self._score: _Accuracy | _R2 = _Accuracy() if net.metric == "accuracy" else _R2()
 
@@ -236,13 +236,13 @@ class Evaluation:
         """Add rows, `x` and `y` as given; their number is a multiple of 16, but of the last."""
         net, loss = self.net, self.loss
         if isinstance(loss, Loss):
-            self._total, self._weight, self._sums = net.engine.evaluate_part(
-                found.data, self.rows, self._sums
-            )
+            total, weight, self._sums = net.engine.evaluate_part(found.data, self.rows, self._sums)
+            self._mean = total / weight if weight > 0 else 0.0
         else:
             weight = len(y) if found.weight is None else float(found.weight.sum())
             value = call(loss, net.forward(x), found.targets, found.weight)[0]
-            self._total, self._weight = self._total + weight * value, self._weight + weight
+            self._weight += weight
+            self._mean += (value - self._mean) * (weight / self._weight if weight > 0 else 0.0)
         self.rows += len(y)
         if net.output == "softmax" and net.classes is None and found.targets.ndim == 2:
             y = found.targets.argmax(axis=1)  # of distributions, too
@@ -250,8 +250,7 @@ class Evaluation:
 
     def values(self) -> tuple[float, float]:
         """The mean loss and the score of all rows."""
-        loss = self._total / self._weight if self._weight > 0 else 0.0
-        return loss, self._score.value()
+        return self._mean, self._score.value()
 
 
 def evaluate(stream: Stream) -> tuple[float, float]:

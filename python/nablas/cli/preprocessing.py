@@ -24,7 +24,7 @@ MAX_INTEGER_CLASSES = 50
 
 
 def kind_of(series: pl.Series) -> str:
-    """ "number" or "text", or ValueError."""
+    """Whether values are read as "number" or as "text"; ValueError for others."""
     import polars as pl
 
     dtype = series.dtype
