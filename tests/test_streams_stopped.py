@@ -99,12 +99,12 @@ class Wrong(Rows):
         return found if len(self.reads) <= self.after else self.change(self, *found)
 
 
-class Own(Exception):
+class OwnError(Exception):
     """An error that no library has."""
 
 
 def fail(*_):
-    raise Own("no disk")
+    raise OwnError("no disk")
 
 
 def reshape(source, x, y):
@@ -126,7 +126,7 @@ WRONG = {
     "one array": (lambda s, x, y: x, TypeError, "source: expected .X, y. or .* from read, got ndarray"),
     "nothing": (lambda s, x, y: None, TypeError, "source: expected .* from read, got NoneType"),
     "text": (lambda s, x, y: (x.astype(str), y), TypeError, "X: expected numbers"),
-    "an error": (fail, Own, "no disk"),
+    "an error": (fail, OwnError, "no disk"),
 }  # fmt: skip
 LATER = {
     "another dtype": (lambda s, x, y: (x.astype("f8"), y), TypeError, "X: expected dtype float32 as in the first row"),
@@ -174,7 +174,7 @@ def test_a_wrong_answer(name, after):
 def test_a_wrong_answer_of_validation_data(after):
     for name, (change, kind, message) in WRONG.items():
         net = nb.MLP(resuming.SIZES, output="softmax", seed=0)
-        message = message if kind is Own else f"validation_data, {message}"
+        message = message if kind is OwnError else f"validation_data, {message}"
         with pytest.raises(kind, match=message):
             (
                 net.fit(
@@ -229,7 +229,7 @@ def test_arguments_beside_a_source():
 def test_the_weights_before_an_error_are_those_of_the_blocks_before():
     source = Wrong(fail, after=1 + 4)  # the first row, and the chunks of the first block
     net = nb.MLP(resuming.SIZES, output="softmax", seed=0)
-    with pytest.raises(Own):
+    with pytest.raises(OwnError):
         net.fit(source, batch_size=16, block_rows=64, shuffle=False, epochs=3)
     twin = nb.MLP(resuming.SIZES, output="softmax", seed=0)
     x, y = resuming.data()

@@ -24,8 +24,8 @@ class Lines(Protocol):
         """Lines of about so many letters; none at the end."""
 
 
-class UnclosedError(ValueError):
-    """The text ends within quotes."""
+class UnfinishedError(ValueError):
+    """The text ends within quotes, or before its header."""
 
 
 class Records:
@@ -87,7 +87,7 @@ class Records:
         lines = self._lines()
         first = next(lines)
         if self._ended:
-            raise ValueError(EMPTY)
+            raise UnfinishedError(EMPTY)
         self.separator = separator or max(
             SEPARATORS, key=lambda s: len(next(csv.reader([first], delimiter=s), []))
         )
@@ -121,7 +121,7 @@ class Records:
         row = next(self._reader)
         self._between = True
         if self._ended and not self._closed:
-            raise UnclosedError(f"expected a closing quote in the row of line {begin}, got none")
+            raise UnfinishedError(f"expected a closing quote in the row of line {begin}, got none")
         return row
 
     def __iter__(self) -> Iterator[list[str]]:
@@ -195,7 +195,7 @@ def frames(
 ) -> Iterator[pl.DataFrame]:
     """The table of a long text in parts of some megabytes, each as from `frame`.
 
-    A part that ends within quotes is read on until they are closed.
+    A part that ends within quotes or before the header is read on.
     """
     names, done = None, 0
     while block := lines.readlines(PART):
@@ -204,7 +204,7 @@ def frames(
                 found = Records("".join(block), separator, comment, has_header, names, done)
                 part = frame(polars, found, has_header and names is None)
                 break
-            except UnclosedError:
+            except UnfinishedError:
                 more = lines.readlines(PART // 4)
                 if not more:
                     raise

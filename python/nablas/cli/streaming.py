@@ -94,7 +94,7 @@ class Table:
 
 def _drawn(begin: int, end: int, seed: int) -> Array:
     """A random number from 0 to 1 for each of some rows, by its place in the table."""
-    streams = range(begin // SPLIT_ROWS, -(-end // SPLIT_ROWS))
+    streams = range(begin // SPLIT_ROWS, end // SPLIT_ROWS + 1)
     each = [kernels.random_uniform(SPLIT_ROWS, seed=seed, stream=stream) for stream in streams]
     first = streams.start * SPLIT_ROWS
     return np.concatenate(each)[begin - first : end - first]

@@ -86,6 +86,7 @@ class _Stack:
         for part in self.parts:
             _checks.having(name, part, "shape", "arrays with row slices")
             _checks.having(name, part, "__getitem__", "arrays with row slices")
+            _checks.unmasked(name, part)
         first = tuple(self.parts[0].shape)
         for i, part in enumerate(self.parts):
             if tuple(part.shape)[1:] != first[1:]:
@@ -100,7 +101,7 @@ class _Stack:
 
     def _readable(self, given: Any) -> Any:
         if hasattr(given, "shape") and hasattr(given, "dtype") and hasattr(given, "__getitem__"):
-            return _checks.unmasked(self.name, given)
+            return given
         return _checks.plain_array(self.name, given)
 
     def read(self, rows: slice) -> Array:

@@ -234,18 +234,12 @@ def _files(data: str | list[str]) -> Iterator[str]:
 
 
 def _units(dataset: Any) -> Iterator[_Unit]:
-    total = 0
-    for fragment in dataset.get_fragments():
+    for fragment in dataset.get_fragments():  # ValueError for a filtered dataset
         groups = getattr(fragment, "row_groups", None)
         if groups is None:
-            found = [_Unit(fragment, None, fragment.count_rows())]
+            yield _Unit(fragment, None, fragment.count_rows())
         else:
-            found = [_Unit(fragment, group.id, group.num_rows) for group in groups]
-        total += sum(unit.rows for unit in found)
-        yield from found
-    filtered = getattr(dataset, "_scan_options", None)
-    if filtered and dataset.count_rows() != total:
-        raise ValueError("data: expected a dataset without a filter, got a filtered one")
+            yield from (_Unit(fragment, group.id, group.num_rows) for group in groups)
 
 
 def _width(field: Any) -> int:

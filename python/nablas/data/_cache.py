@@ -28,8 +28,10 @@ class _Column:
         self.file.write(np.ascontiguousarray(values, self.kind).view(np.uint8).data)
 
     def mapped(self, rows: int) -> Array:
-        self.file.flush()
-        return np.memmap(self.file, self.kind, "r", shape=(rows, *self.shape))
+        """The array; its mapping keeps the file, which is closed."""
+        with self.file:
+            self.file.flush()
+            return np.memmap(self.file, self.kind, "r", shape=(rows, *self.shape))
 
 
 class Cache:
@@ -81,6 +83,9 @@ class Cache:
         for column in self._columns:
             column.file.close()
         self._columns = []
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}{self.shape}"
 
     def __enter__(self) -> Self:
         return self
@@ -136,6 +141,13 @@ class CachedSource(Cache):
             )
         super().__init__(folder)
         self.chunk_rows = getattr(source, "chunk_rows", None)  # the same blocks, the same bits
+        try:
+            self._copy(source)
+        except BaseException:
+            self.close()
+            raise
+
+    def _copy(self, source: Any) -> None:
         rows, done, step = source.shape[0], 0, 1
         while done < rows:
             arrays = source.read(slice(done, min(done + step, rows)))
