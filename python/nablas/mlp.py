@@ -94,11 +94,12 @@ class MLP(Network):
 
         Parameters
         ----------
-        X : array or sparse matrix of shape (n, features)
-            Any real dtype and strides; memory-mapped arrays are read row by row as needed. SciPy's
-            sparse matrices are read as compressed rows, and give the bits of the same rows dense.
-            They are not made dense; with a loss in Python a batch at a time is.
-        y : array
+        X : array or sparse matrix of shape (n, features), or source
+            A source, such as those of `nablas.data`, is read in blocks and has y and the weights,
+            too. Arrays: any real dtype and strides; memory-mapped ones are read row by row as
+            needed. SciPy's sparse matrices are read as compressed rows, and give the bits of the
+            same rows dense. They are not made dense; with a loss in Python a batch at a time is.
+        y : array, None beside a source
             Cross-entropy: class indices or strings (n,), or distributions (n, outputs). Binary
             cross-entropy: 0/1 or strings (n,), or (n, outputs). Otherwise (n,) or (n, outputs).
         optimizer : Optimizer or str, optional
@@ -117,7 +118,7 @@ class MLP(Network):
             Read the rows in a new random order every epoch.
         seed : int, optional
             Of the order and of dropout. Default: the network's.
-        validation_data : (X, y) or (X, y, sample_weight), optional
+        validation_data : (X, y), (X, y, sample_weight) or source, optional
             Loss and score on this data are recorded after every epoch.
         sample_weight : array of shape (n,), optional
             Not negative. A batch's loss is the weighted mean over its rows, as in scikit-learn:
@@ -143,6 +144,9 @@ class MLP(Network):
             A file that a `Checkpoint` wrote: go on from it as if the fit had never stopped, to the
             same bits, with any number of threads. Everything else must be given as in the call that
             wrote it; `epochs` is the total. A fit that had ended returns its history at once.
+        block_rows : int, optional
+            Of a source: rows in memory at one time, twice. They decide the order of shuffled rows
+            (docs/guide/scale). Default: about 128 MB.
 
         Returns
         -------
@@ -153,7 +157,8 @@ class MLP(Network):
         ------
         ValueError, TypeError
             For data or settings that do not fit, or, with `resume`, are not those of the file; the
-            network is unchanged.
+            network is unchanged. A source's rows are checked as they are read: the weights are then
+            those of the blocks before.
         RuntimeError
             If the network or the optimizer is being trained by another call: in another thread, or
             around this one in a callback or a signal handler. Prediction meanwhile uses the weights
