@@ -24,6 +24,8 @@ ARRAYS = {  # arguments without a default, by name
     "targets": np.full((4, 3), 0.5, F),
     "parameters": np.ones(5, F),
     "gradient": np.ones(5, F),
+    "data": np.ones(5, F),
+    "indptr": np.array([0, 2, 2, 4, 5]),
 }
 SCALARS = {
     "count": 5,
@@ -34,8 +36,12 @@ SCALARS = {
     "step": 1,
     "learning_rate": 0.1,
     "states": [np.zeros(5, F)],
+    "inputs": 3,
 }
 OF_CALL = {("dense_backward", "delta"): np.ones((4, 2), F), ("huber", "delta"): 1.0}
+OF_CALL |= {
+    (f"sparse_{what}", "indices"): np.array([2, 0, 1, 0, 1]) for what in ("forward", "gradient")
+}
 ODD = [
     None,
     "x",

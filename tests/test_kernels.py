@@ -23,7 +23,12 @@ def arguments(name, dtype):
         "weights": floats(6, 4), "delta": floats(6, 4), "indices": [3, 0, 5, 0], "activation": "tanh", "rate": 0.3,
         "seed": 3, "count": 9, "optimizer": "adam", "parameters": floats(7), "gradient": floats(7),
         "states": [np.zeros(7, dtype), np.zeros(7, dtype)], "step": 1, "learning_rate": 0.1,
+        "data": floats(8), "indptr": np.array([0, 3, 3, 4, 8, 8, 8]), "inputs": 5,
     }  # fmt: skip
+    if name.startswith(
+        "sparse_"
+    ):  # the columns of 6 rows, three of them empty: unsorted, one twice
+        values["indices"] = np.array([4, 0, 2, 1, 3, 3, 0, 4])
     if name in LOSS_OF:
         values["targets"] = loss_targets(LOSS_OF[name], 6, 4).astype(dtype)
     if name == "log":

@@ -14,6 +14,8 @@ CALLS = {
     "matmul": "kernels.matmul(wide, wide.T)",
     "dense_forward": "kernels.dense_forward(tall, weights, 'tanh')",
     "dense_backward": "kernels.dense_backward(tall, weights, tall)",
+    "sparse_forward": "kernels.sparse_forward(*terms, weights, 'tanh')",
+    "sparse_gradient": "kernels.sparse_gradient(*terms, tall, 256)",
     "activate": "kernels.activate(tall, 'gelu')",
     "dropout": "kernels.dropout(tall, 0.5, seed=0)",
     "forward": "net.forward(tall)",
@@ -31,6 +33,7 @@ from nablas import kernels
 nb.set_num_threads(1)
 tall = np.zeros((200_000, 256), np.float32)
 weights = np.zeros((257, 256), np.float32)
+terms = np.ones(4_000_000, np.float32), np.arange(4_000_000) % 20, np.arange(0, 4_000_001, 20)
 wide = np.zeros((3000, 3000), np.float32)
 net = nb.MLP([256, 512, 1], seed=0)
 times = []

@@ -196,7 +196,7 @@ def test_the_core_s_matrix_checks_its_arguments():
     X = rows_of(60, 20, "float32")
     made = _core.Sparse_float32(X.data, X.indices, X.indptr, 20)
     assert made.shape == (60, 20)
-    for columns in (0, -3, 2**31):
+    for columns in (-1, 2**31):
         with pytest.raises(ValueError, match="^columns: expected"):
             _core.Sparse_float32(X.data, X.indices, X.indptr, columns)
     with pytest.raises(TypeError, match="^data: expected"):

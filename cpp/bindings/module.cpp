@@ -13,6 +13,7 @@ namespace py = pybind11;
 
 void bind_system(py::module_&);
 void bind_dense(py::module_&);
+void bind_sparse(py::module_&);
 void bind_elementwise(py::module_&);
 void bind_losses(py::module_&);
 void bind_optimizers(py::module_&);
@@ -41,6 +42,7 @@ PYBIND11_MODULE(_core, module) {
   nablas::bind_system(module);
   const nablas::py::object before = module.attr("__dict__").attr("copy")();
   nablas::bind_dense(module);
+  nablas::bind_sparse(module);
   nablas::bind_elementwise(module);
   nablas::bind_losses(module);
   nablas::bind_optimizers(module);

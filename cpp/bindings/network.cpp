@@ -163,7 +163,7 @@ void bind(py::module_& m, const std::string& suffix) {
            py::arg("hyperparameters"), py::arg("groups"))
       .def_property_readonly("rows", [](const Set& self) { return self.data.x.rows; });
   py::class_<PySparse<T>>(m, ("Sparse_" + suffix).c_str())
-      .def(py::init<py::handle, const py::array&, const py::array&, int64>(), py::arg("data"), py::arg("indices"),
+      .def(py::init<py::handle, py::handle, py::handle, int64>(), py::arg("data"), py::arg("indices"),
            py::arg("indptr"), py::arg("columns"))
       .def_property_readonly(
           "shape", [](const PySparse<T>& self) { return py::make_tuple(self.matrix.rows, self.matrix.columns); });

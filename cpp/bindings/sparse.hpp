@@ -5,6 +5,8 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/buffer.hpp"
 #include "bindings/arrays.hpp"
@@ -12,45 +14,91 @@
 
 namespace nablas {
 
-// A sparse matrix, checked by the constructor. The indices are copies, which nobody else can change; the values are
-// read in place where they are contiguous.
+// Integers from 0 to end - 1, shape (count,), as a copy that nobody else can change; ValueError names the first other.
+// `what` they are: "columns" or "offsets".
+template <class I>
+void copy_integers(const py::array& array, int64 count, int64 end, const char* name, const char* what, Buffer<I>& to) {
+  const char kind = array.dtype().kind();
+  if (kind != 'i' && kind != 'u') type_error(name, "integers", "dtype " + std::string(py::str(array.dtype())));
+  check_shape(array, {count}, name);
+  to.reserve(count);
+  I* const copy = to.data();
+  const auto converted = [&](const auto* from) {
+    bool wrong = false;
+    for (int64 k = 0; k < count; ++k) copy[k] = static_cast<I>(from[k]), wrong |= copy[k] != from[k];
+    for (int64 k = 0; k < count; ++k) wrong |= (copy[k] < 0) | (copy[k] >= end);
+    if (!wrong) return;
+    int64 k = 0;
+    while (k < count - 1 && copy[k] == from[k] && copy[k] >= 0 && copy[k] < end) ++k;
+    value_error(name, std::string(what) + " from 0 to " + std::to_string(end - 1),
+                std::to_string(from[k]) + " at index " + std::to_string(k));
+  };
+  if (is_plain(array) && py::isinstance<py::array_t<std::int32_t>>(array)) {
+    converted(static_cast<const std::int32_t*>(array.data()));
+  } else {
+    using Wide = py::array_t<int64, py::array::c_style | py::array::forcecast>;
+    const py::array wide = copy_of(Wide::ensure(array), name);
+    converted(static_cast<const int64*>(wide.data()));
+  }
+}
+
+// A sparse matrix, checked by the constructor. The indices are copies, which nobody else can change. The values are
+// read in place where they are contiguous; where a row's columns decrease, they are a copy, sorted with the columns:
+// terms of the same column stay in their order.
 template <class T>
 class PySparse {
  public:
-  PySparse(py::handle values, const py::array& column_indices, const py::array& offsets, int64 columns)
-      : values_(values, "data") {
+  PySparse(py::handle values, py::handle column_indices, py::handle offsets, int64 columns) : values_(values, "data") {
     check_dimensions(values_.array(), 1, "data");
-    if (columns < 1 || columns > std::numeric_limits<std::int32_t>::max())
-      value_error("columns", "1 to 2147483647", std::to_string(columns));
+    if (columns < 0 || columns > std::numeric_limits<std::int32_t>::max())
+      value_error("columns", "0 to 2147483647", std::to_string(columns));
     const int64 terms = values_.size();
-    check_shape(column_indices, {terms}, "indices");
-    check_dimensions(offsets, 1, "indptr");
-    const int64 rows = offsets.shape(0) - 1;
+    copy_integers(as_array(column_indices, "indices"), terms, columns, "indices", "columns", columns_);
+    const py::array ends = as_array(offsets, "indptr");
+    check_dimensions(ends, 1, "indptr");
+    const int64 rows = ends.shape(0) - 1;
     if (rows < 0) value_error("indptr", "at least one offset", "none");
-    const py::array_t<int64> wide = label_array(column_indices, terms, columns, "indices");
-    const py::array_t<int64> ends = label_array(offsets, rows + 1, terms + 1, "indptr");
-    column_indices_.reserve(terms);
-    offsets_.reserve(rows + 1);
-    for (int64 k = 0; k < terms; ++k) column_indices_.data()[k] = static_cast<std::int32_t>(wide.data()[k]);
-    std::copy_n(ends.data(), rows + 1, offsets_.data());
+    copy_integers(ends, rows + 1, terms + 1, "indptr", "offsets", offsets_);
     if (offsets_.data()[0] != 0 || offsets_.data()[rows] != terms)
       value_error("indptr", "offsets from 0 to " + std::to_string(terms),
                   std::to_string(offsets_.data()[0]) + " to " + std::to_string(offsets_.data()[rows]));
-    for (int64 i = 0; i < rows; ++i) {
+    for (int64 i = 0; i < rows; ++i)
       if (offsets_.data()[i] > offsets_.data()[i + 1])
         value_error("indptr", "offsets that do not decrease", "a decrease at index " + std::to_string(i + 1));
-      for (int64 k = offsets_.data()[i] + 1; k < offsets_.data()[i + 1]; ++k)
-        if (column_indices_.data()[k] < column_indices_.data()[k - 1])
-          value_error("indices", "sorted columns in each row", "row " + std::to_string(i) + " unsorted");
-    }
-    matrix = {values_.data(), column_indices_.data(), offsets_.data(), rows, columns};
+    matrix = {values_.data(), columns_.data(), offsets_.data(), rows, columns};
+    if (!is_sorted()) sort();
   }
   SparseMatrix<T> matrix;
+  const py::array& values() const { return values_.array(); }
 
  private:
+  bool is_sorted() const {
+    bool sorted = true;
+    for (int64 i = 0; i < matrix.rows; ++i)
+      for (int64 k = offsets_.data()[i] + 1; k < offsets_.data()[i + 1]; ++k)
+        sorted &= columns_.data()[k - 1] <= columns_.data()[k];
+    return sorted;
+  }
+  void sort() {
+    sorted_values_.reserve(values_.size());
+    std::copy_n(values_.data(), values_.size(), sorted_values_.data());
+    std::vector<std::pair<std::int32_t, T>> row;
+    for (int64 i = 0; i < matrix.rows; ++i) {
+      const int64 begin = offsets_.data()[i], count = offsets_.data()[i + 1] - begin;
+      std::int32_t* const columns = columns_.data() + begin;
+      if (std::is_sorted(columns, columns + count)) continue;
+      row.resize(count);
+      for (int64 k = 0; k < count; ++k) row[k] = {columns[k], sorted_values_.data()[begin + k]};
+      std::stable_sort(row.begin(), row.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+      for (int64 k = 0; k < count; ++k) columns[k] = row[k].first, sorted_values_.data()[begin + k] = row[k].second;
+    }
+    matrix.values = sorted_values_.data();
+  }
+
   Input<T> values_;
-  Buffer<std::int32_t> column_indices_;
+  Buffer<std::int32_t> columns_;
   Buffer<int64> offsets_;
+  Buffer<T> sorted_values_;
 };
 
 // X as an array of any real dtype, or as a PySparse of the network's dtype; keeps a reference.

@@ -37,22 +37,31 @@ NABLAS_INLINE void sparse_row(const SparseRow& row, int64 inputs, const T* w, in
   if (inputs <= longest_sum) {
     for (int64 k = 0; k < row.count; ++k) add_row<C>(sum, row.values[k], w + row.columns[k] * w_rs, last);
   } else {
-    // The tree of blocks of tree_of_blocks (gemm.hpp); blocks without terms add nothing.
-    const int64 block = block_of_sum(inputs), blocks = (inputs + block - 1) / block;
+    // The tree of blocks of tree_of_blocks (gemm.hpp). Blocks without terms are left out: they would add zeros. Two
+    // sums of blocks are added as soon as the next block lies outside the smallest part of the tree that holds both:
+    // number by number, the highest bit in which the blocks differ is that part's level.
+    const int64 block = block_of_sum(inputs);
     V tree[tree_levels][C];
+    int64 numbers[tree_levels];
     int top = 0;
-    int64 k = 0;
-    for (int64 number = 1; number <= blocks; ++number) {
-      for (; k < row.count && row.columns[k] < number * block; ++k) {
+    const auto add_last_two = [&] {
+      --top;
+      repeat<C>([&](auto v) NABLAS_LAMBDA { tree[top - 1][v] += tree[top][v]; });
+      numbers[top - 1] = numbers[top];
+    };
+    int64 k = 0, number = 0;
+    for (;;) {
+      for (; k < row.count && row.columns[k] < (number + 1) * block; ++k) {
         if (k + terms_ahead < row.count) __builtin_prefetch(w + row.columns[k + terms_ahead] * w_rs);
         add_row<C>(sum, row.values[k], w + row.columns[k] * w_rs, last);
       }
+      while (top > 1 && (numbers[top - 2] ^ numbers[top - 1]) < (numbers[top - 1] ^ number)) add_last_two();
       repeat<C>([&](auto v) NABLAS_LAMBDA { tree[top][v] = sum[v], sum[v] = V{}; });
-      ++top;
-      for (int64 done = number; done % 2 == 0; done /= 2, --top)
-        repeat<C>([&](auto v) NABLAS_LAMBDA { tree[top - 2][v] += tree[top - 1][v]; });
+      numbers[top++] = number;
+      if (k == row.count) break;
+      number = row.columns[k] / block;
     }
-    for (; top > 1; --top) repeat<C>([&](auto v) NABLAS_LAMBDA { tree[top - 2][v] += tree[top - 1][v]; });
+    while (top > 1) add_last_two();
     repeat<C>([&](auto v) NABLAS_LAMBDA { sum[v] = tree[0][v]; });
   }
   repeat<C>([&](auto v) NABLAS_LAMBDA {

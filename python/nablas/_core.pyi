@@ -51,6 +51,25 @@ def dense_backward(
     gradient_out: _Array | None = None,
     delta_out: _Array | None = None,
 ) -> tuple[_Array, _Array]: ...
+def sparse_forward(
+    data: ArrayLike,
+    indices: ArrayLike,
+    indptr: ArrayLike,
+    weights: ArrayLike,
+    activation: str = "identity",
+    *,
+    out: _Array | None = None,
+    preactivation_out: _Array | None = None,
+) -> _Array: ...
+def sparse_gradient(
+    data: ArrayLike,
+    indices: ArrayLike,
+    indptr: ArrayLike,
+    delta: ArrayLike,
+    inputs: int,
+    *,
+    out: _Array | None = None,
+) -> _Array: ...
 def softmax(z: ArrayLike, *, out: _Array | None = None) -> _Array: ...
 def exp(x: ArrayLike, *, out: _Array | None = None) -> _Array: ...
 def log(x: ArrayLike, *, out: _Array | None = None) -> _Array: ...
@@ -159,7 +178,9 @@ class _Network:
     ) -> tuple[float, float, NDArray[np.float64] | None]: ...
 
 class _Sparse:
-    def __init__(self, data: ArrayLike, indices: _Array, indptr: _Array, columns: int) -> None: ...
+    def __init__(
+        self, data: ArrayLike, indices: ArrayLike, indptr: ArrayLike, columns: int
+    ) -> None: ...
     @property
     def shape(self) -> tuple[int, int]: ...
 

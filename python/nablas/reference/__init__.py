@@ -22,6 +22,7 @@ from .losses import FUNCTIONS, LOSSES
 from .network import ReferenceNetwork, fit, initial_parameters
 from .optimizers import RULES, initial_states, optimizer_update
 from .random import dropout, permutation, random_normal, random_uniform
+from .sparse import sparse_forward, sparse_gradient
 
 __all__ = [
     "ACTIVATIONS",
@@ -48,6 +49,8 @@ __all__ = [
     "sigmoid",
     "slope",
     "softmax",
+    "sparse_forward",
+    "sparse_gradient",
     "tanh",
 ]
 __all__ += list(FUNCTIONS)

@@ -11,6 +11,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
+from .._data import class_weights
 from ._heads import Heads
 from ._network import Array, HasNetwork
 
@@ -118,28 +119,29 @@ class Labels(HasNetwork):
         enough = members.min() >= 2 and len(members) <= min(held_out, len(codes) - held_out)
         return codes if enough else None
 
+    def _row_codes(self, y: Any) -> Any:
+        """Class indices (n,) of encoded targets; None where a row has several labels."""
+        codes = self._codes(y)
+        if codes.ndim == 2:
+            return codes[:, 0].astype(np.int64) if codes.shape[1] == 1 else None
+        return codes
+
     def _class_weights(self, y: Any, weight: Any) -> Any:
-        labels = None if self.class_weight is None else self._decoded(y)
-        if labels is None or labels.ndim == 2:
+        codes = None if self.class_weight is None else self._row_codes(y)
+        if codes is None:
             return None
-        named = isinstance(self.class_weight, dict)
-        if weight is not None and not named:  # a row of weight 0 counts as if it were not there
-            labels, weight = labels[weight > 0], weight[weight > 0]
-        seen = self.classes_ if named else np.unique(labels)
-        each = np.ones(len(self.classes_))
-        each[np.searchsorted(self.classes_, seen)] = compute_class_weight(
-            self.class_weight, classes=seen, y=labels, sample_weight=weight
-        )
-        return each
+        if self.class_weight == "balanced":
+            return class_weights("balanced", codes, self.classes_, weight)
+        each = compute_class_weight(self.class_weight, classes=self.classes_, y=self._decoded(y))
+        return np.asarray(each, dtype=np.float64)
 
     def _weighted(self, y: Any, weight: Any, each: Any) -> Any:
         if self.class_weight is None:
             return weight
-        labels = self._decoded(y)
         if each is None:
-            ours = compute_sample_weight(self.class_weight, labels)
+            ours = compute_sample_weight(self.class_weight, self._decoded(y))
         else:
-            ours = each[np.searchsorted(self.classes_, labels)]
+            ours = each[self._row_codes(y)]
         return ours if weight is None else weight * ours
 
     def _softmax_columns(self) -> list[slice]:

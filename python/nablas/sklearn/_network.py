@@ -130,7 +130,7 @@ class HasNetwork(Parameters, Support, BaseEstimator):
         """The outputs, (n, outputs)."""
         rows = self._rows(X)
         with threads(self.n_threads):
-            return self._network().forward(rows)
+            return self._network().engine.forward(rows)
 
     def activations(self, X: Any) -> list[Array]:
         """The activations of every layer for X, the outputs last.
