@@ -18,7 +18,8 @@ constexpr double operations_of_part = 1e8;
 // Entries of a gradient that are summed at a time over all blocks of rows: bounds the memory of the blocks' sums.
 constexpr int64 entries_of_strip = 1 << 22;
 
-// work(part) for parts of the rows [begin, end), each of about operations_of_part multiply-adds, at least one row.
+// work(part) for parts of the rows [begin, end), each of about operations_of_part multiply-adds, at least one row;
+// signals are checked after each.
 template <class T, class Work>
 void in_row_parts(const SparseMatrix<T>& x, int64 begin, int64 end, int64 outputs, Work work) {
   const double terms = operations_of_part / static_cast<double>(std::max<int64>(outputs, 1));
@@ -36,7 +37,7 @@ void in_row_parts(const SparseMatrix<T>& x, int64 begin, int64 end, int64 output
     }
     work(Range{begin, low});
     begin = low;
-    if (begin < end && PyErr_CheckSignals() != 0) throw py::error_already_set();
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
   }
 }
 

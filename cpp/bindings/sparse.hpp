@@ -5,6 +5,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -23,14 +24,23 @@ void copy_integers(const py::array& array, int64 count, int64 end, const char* n
   check_shape(array, {count}, name);
   to.reserve(count);
   I* const copy = to.data();
+  using Unsigned = std::make_unsigned_t<I>;
+  const auto last = static_cast<Unsigned>(end - 1);
   const auto converted = [&](const auto* from) {
+    // The sign of v | (last - v) is that of v < 0 or v > last, in as few steps as vectors have.
+    Unsigned outside = 0;
     bool wrong = false;
-    for (int64 k = 0; k < count; ++k) copy[k] = static_cast<I>(from[k]), wrong |= copy[k] != from[k];
-    for (int64 k = 0; k < count; ++k) wrong |= (copy[k] < 0) | (copy[k] >= end);
+    for (int64 k = 0; k < count; ++k) {
+      copy[k] = static_cast<I>(from[k]);
+      const auto v = static_cast<Unsigned>(copy[k]);
+      outside |= v | (last - v);
+      if constexpr (sizeof(*from) > sizeof(I)) wrong |= copy[k] != from[k];
+    }
+    wrong |= static_cast<I>(outside) < 0;
     if (!wrong) return;
     int64 k = 0;
     while (k < count - 1 && copy[k] == from[k] && copy[k] >= 0 && copy[k] < end) ++k;
-    value_error(name, std::string(what) + " from 0 to " + std::to_string(end - 1),
+    value_error(name, end > 0 ? std::string(what) + " from 0 to " + std::to_string(end - 1) : std::string("none"),
                 std::to_string(from[k]) + " at index " + std::to_string(k));
   };
   if (is_plain(array) && py::isinstance<py::array_t<std::int32_t>>(array)) {
@@ -73,11 +83,11 @@ class PySparse {
 
  private:
   bool is_sorted() const {
-    bool sorted = true;
+    std::int32_t steps = 0;  // negative if one of them is
     for (int64 i = 0; i < matrix.rows; ++i)
       for (int64 k = offsets_.data()[i] + 1; k < offsets_.data()[i + 1]; ++k)
-        sorted &= columns_.data()[k - 1] <= columns_.data()[k];
-    return sorted;
+        steps |= columns_.data()[k] - columns_.data()[k - 1];
+    return steps >= 0;
   }
   void sort() {
     sorted_values_.reserve(values_.size());
