@@ -50,6 +50,7 @@ OPTIONS = {
     "loss": ("cross_entropy", "huber", "function"),
     "penalties": ({}, {"l2": 1e-3}, {"l1": 1e-4, "clip_norm": 1.0}),
     "dtype": ("float32", "float64"),
+    "shards": (1, 4),
 }
 
 PLAIN = dict.fromkeys(OPTIONS, 0)
@@ -161,6 +162,8 @@ def make(case, rows=ROWS, **changes):
         settings["sample_weight"] = np.linspace(0, 2, rows)
     elif now["weights"]:
         settings["class_weight"] = {0: 2.0, 3: 0.5}
+    if loss is not squares and now["shards"] > 1:
+        settings["shards"] = now["shards"]
     if now["validation"]:
         settings["validation_data"] = (x[:40] + 0.1, y[:40])
     net = nb.MLP(SIZES, "tanh", output, dtype=now["dtype"], seed=1)

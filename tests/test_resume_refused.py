@@ -43,6 +43,7 @@ CHANGES = {
     "l2": {"l2": 0.1},
     "clip_norm": {"clip_norm": 1.0},
     "dropout": {"dropout": 0.5},
+    "shards": {"shards": 2},
     "loss": {"loss": nb.Loss("mse")},
     "loss.delta": {"loss": nb.Huber(2.0)},
     "optimizer": {"optimizer": nb.SGD(0.002)},
@@ -75,6 +76,7 @@ def test_every_argument_of_fit_is_among_the_changes():
         "epochs",
         "progress",
         "resume",
+        "comm",
         "block_rows",
     }  # the last: test_streams_stopped.py
     assert set(signature(nb.MLP.fit).parameters) - same <= {

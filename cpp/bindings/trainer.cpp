@@ -80,15 +80,39 @@ py::array_t<double> sums_of(const EpochState& state, int64 steps) {
   return sums;
 }
 
+Shards checked_shards(int64 count, std::pair<int64, int64> own) {
+  Shards shards;
+  while (shards.levels < most_shard_levels && shards.count() < count) ++shards.levels;
+  if (shards.count() != count)
+    value_error("shards", "a power of two of at most " + std::to_string(int64{1} << most_shard_levels),
+                std::to_string(count));
+  shards.own = {own.first, own.second};
+  if (own.first < 0 || own.second <= own.first || own.second > count)
+    value_error("own", "a range of shards", std::to_string(own.first) + ", " + std::to_string(own.second));
+  return shards;
+}
+
+// reduce(sums, losses), which adds up the sums of all processes: `sums` are views of this one's, `losses` their losses.
+// It leaves the whole gradient in the last of `sums`, and returns the whole loss.
+template <class T>
+double reduce_batch(PyTrainer<T>& self, const EpochState& state, py::handle reduce) {
+  py::list sums;
+  for (int i = 0; i <= state.kept; ++i)
+    sums.append(py::array_t<T>(self.network.parameter_count, self.trainer->shard_sum(state, i), py::cast(&self)));
+  return reduce(sums, py::array_t<double>(state.kept + 1, state.kept_losses)).template cast<double>();
+}
+
 // Calls on_rows(rows done) after every slice and on_batch(rows done, sums) between two batches; with `on_batch`, a
 // slice that ends within a batch is followed by short ones up to the batch's end. `position`: where to go on. With
-// `part`, the rows are that part of the epoch; the next one's position is the rows so far and `sums`.
+// `part`, the rows are that part of the epoch; the next one's position is the rows so far and `sums`. Of the `shards`
+// of each batch this trainer computes the range `own`, unless it is all, and `reduce` adds the others.
 template <class T>
 py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::array_t<double, py::array::c_style>& rates,
                     int64 batch, bool shuffle, std::uint64_t seed, std::uint32_t epoch,
                     const std::vector<double>& dropout_rates, double l1, double l2, double clip_norm,
                     py::handle on_rows, bool by_batch, double mean_weight, bool bias, py::handle position,
-                    py::handle on_batch, double slice, py::handle part) {
+                    py::handle on_batch, double slice, py::handle part, int64 shard_count, std::pair<int64, int64> own,
+                    py::handle reduce) {
   Samples<T> data = dataset.data;
   if (data.x.rows < 1) value_error("X", "at least one row", "0 rows");
   if (batch < 1) value_error("batch_size", "1 or more", std::to_string(batch));
@@ -97,6 +121,8 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
   const int64 rows = data.x.rows = visits.rows;
   const int64 batches = (rows + batch - 1) / batch;
   check_shape(rates, {batches}, "rates");
+  const Shards shards = checked_shards(shard_count, own);
+  if (!shards.all() && reduce.is_none()) value_error("reduce", "a function for some of the shards", "None");
   const Objective objective = dataset.objective(self.network);
   const Adjustment adjustment = checked<T>({l1, l2, clip_norm, bias, by_batch, mean_weight});
   const Dropout dropout = self.dropout(dropout_rates, seed);
@@ -109,7 +135,7 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
     GilReleased release;
     {
       const std::lock_guard<Lock> lock(self.network.lock);
-      self.trainer->prepare(data, batch, dropout);
+      self.trainer->prepare(data, batch, dropout, false, shards);
     }
     if (shuffle && part.is_none()) {
       self.order.reserve(rows);
@@ -124,17 +150,26 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::arr
       const GilReleased release;
       const std::lock_guard<Lock> lock(self.network.lock);
       const double seconds = within_batch ? 0.0 : slice;
-      done = self.trainer->run_epoch(data, objective, adjustment, batch, rate_data, dropout, seconds, state);
+      done = self.trainer->run_epoch(data, objective, adjustment, batch, rate_data, dropout, seconds, state, shards);
+    }
+    if (state.waits) {
+      const double loss = reduce_batch(self, state, reduce);
+      const int64 begin = state.step * batch;
+      const GilReleased release;
+      const std::lock_guard<Lock> lock(self.network.lock);
+      self.trainer->finish_batch(adjustment, rate_data[state.step], loss, {begin, std::min(begin + batch, rows)},
+                                 state);
+      done = !state.finite || state.next_row == rows;
     }
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     if (!on_rows.is_none()) on_rows(visits.before + state.next_row);
     if (done || on_batch.is_none()) continue;
-    within_batch = state.next_row != state.step * batch;
+    within_batch = state.shard >= 0;
     if (!within_batch) on_batch(visits.before + state.next_row, sums_of(state, visits.before / batch));
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   self.ended = state, self.steps_before = visits.before / batch;
-  if (!state.finite) return py::make_tuple(state.batch_loss.total(), 0.0, false, seconds);
+  if (!state.finite) return py::make_tuple(state.batch_loss, 0.0, false, seconds);
   const double count = state.count > 0 ? state.count : 1;
   const double share = by_batch ? state.penalties / count : 1;
   const double penalised = l1 != 0 || l2 != 0 ? share * penalty(self.network, l1, l2) : 0.0;
@@ -191,7 +226,8 @@ void bind(py::module_& m, const std::string& suffix) {
            py::arg("seed"), py::arg("epoch"), py::arg("dropout"), py::arg("l1"), py::arg("l2"), py::arg("clip_norm"),
            py::arg("on_rows"), py::arg("by_batch"), py::arg("mean_weight"), py::arg("bias"),
            py::arg("position") = py::none(), py::arg("on_batch") = py::none(),
-           py::arg("slice") = seconds_between_signals, py::arg("part") = py::none())
+           py::arg("slice") = seconds_between_signals, py::arg("part") = py::none(), py::arg("shards") = 1,
+           py::arg("own") = std::pair<int64, int64>(0, 1), py::arg("reduce") = py::none())
       .def("gradient", &gradient<T>, py::arg("data"), py::arg("l2"))
       .def(
           "forward_batch",

@@ -13,12 +13,13 @@ constexpr double operations_between_looks = 1e5;
 
 // The steps of an epoch. Each block of rows: its pass; the gradient, with the update if the block is its batch's last
 // (with a limit of the norm: then the norm, then the update); and, where more blocks follow a complete block of the
-// sums over rows, keeping that.
+// sums over rows, keeping that. A shard's gradient is complete with its last block, and then added to those of earlier
+// shards.
 template <class T>
 class Trainer<T>::EpochPhases final : public Phases {
  public:
   EpochPhases(Trainer& trainer, const Samples<T>& data, const Objective& objective, const Adjustment& adjustment,
-              int64 batch, const double* rates, const Dropout& dropout, EpochState& state)
+              int64 batch, const double* rates, const Dropout& dropout, EpochState& state, const Shards& shards)
       : trainer_(trainer),
         data_(data),
         objective_(objective),
@@ -27,17 +28,18 @@ class Trainer<T>::EpochPhases final : public Phases {
         rates_(rates),
         dropout_(dropout),
         state_(state),
+        shards_(shards),
         blocks_between_looks_(
             std::max<int64>(1, static_cast<int64>(3 * operations_between_looks / trainer.step_operations(batch)))) {}
 
-  // Runs until the epoch ends, a loss is not finite, or the deadline has passed; at least one block.
+  // Runs until the epoch ends, a loss is not finite, the state waits or the deadline has passed; at least one block.
   Effort run(int threads, Pace::Time deadline) {
     parts_ = threads;
     deadline_ = deadline;
-    begin_block();
+    if (!begin_block()) return {};
     return run_phases(threads, 1, *this);
   }
-  bool ended() const { return !state_.finite || state_.next_row >= data_.x.rows; }
+  bool ended() const { return !state_.finite || state_.step * batch_ >= data_.x.rows; }
 
   void part(const Team& team) noexcept override {
     switch (phase_) {
@@ -57,15 +59,10 @@ class Trainer<T>::EpochPhases final : public Phases {
   bool advance() noexcept override {
     if (phase_ == Phase::pass) {
       if (trainer_.phases_.advance()) return true;
-      state_.batch_loss.add(trainer_.pass_.loss_sum(range_.end - range_.begin), range_.end - range_.begin);
-      state_.finite = std::isfinite(state_.batch_loss.total());
-      if (!state_.finite) return false;
-      if (ends_batch_) update_ = trainer_.update_arguments(rates_[state_.step]);
-      phase_ = Phase::gradient;
-      return true;
+      return begin_gradient();
     }
-    if (phase_ == Phase::gradient && ends_batch_ && clips()) {
-      phase_ = Phase::norm;
+    if (phase_ == Phase::gradient && updates_ && updates_apart()) {
+      phase_ = clips() ? Phase::norm : Phase::update;
       return true;
     }
     if (phase_ == Phase::norm) {
@@ -75,66 +72,118 @@ class Trainer<T>::EpochPhases final : public Phases {
     }
     if (phase_ != Phase::keep) {
       state_.next_row = range_.end;
-      if (ends_batch_) end_batch();
-      if (!ends_batch_ && range_.end == sum_end_) {
+      if (ends_shard_) end_shard();
+      if (state_.waits) return false;
+      if (!ends_shard_ && range_.end == sum_end_) {
         phase_ = Phase::keep;
         return true;
       }
     }
     if (ended() || (++blocks_ % blocks_between_looks_ == 0 && Pace::Clock::now() > deadline_)) return false;
-    begin_block();
-    return true;
+    return begin_block();
   }
 
  private:
   enum class Phase { pass, gradient, norm, update, keep };
 
   bool clips() const { return adjustment_.clip_norm > 0; }
+  bool empty() const { return range_.begin == range_.end; }
+  // Whether the update has a phase of its own.
+  bool updates_apart() const { return clips() || empty(); }
   // The factor of the penalties.
   double penalty_share() const { return adjustment_.by_batch ? share_ : 1; }
 
-  void begin_block() {
+  // Returns false if a loss was not finite.
+  bool begin_block() {
     phase_ = Phase::pass;
     const int64 begin = state_.step * batch_, end = std::min(begin + batch_, data_.x.rows);
-    const int64 done = state_.next_row - begin;
+    if (state_.shard < 0) begin_batch(begin, end);
+    const int64 first = begin + shards_.begin(state_.shard, end - begin);
+    const int64 shard_end = begin + shards_.begin(state_.shard + 1, end - begin);
+    const int64 done = state_.next_row - first;
     number_ = done / longest_sum;
-    sum_end_ = std::min(begin + (number_ + 1) * longest_sum, end);
+    sum_end_ = std::min(first + (number_ + 1) * longest_sum, shard_end);
     range_ = {state_.next_row, std::min(state_.next_row + trainer_.block_, sum_end_)};
-    begins_batch_ = done == 0;
+    begins_shard_ = done == 0;
     continues_sum_ = done % longest_sum != 0;
-    ends_batch_ = range_.end == end;
-    if (begins_batch_) {
-      state_.batch_loss.reset();
-      state_.batch_weight = sum_of_weights(data_, {begin, end});
-    }
-    share_ = state_.batch_weight > 0 ? 1 / state_.batch_weight : 0.0;
-    dropout_.first_row = done;
+    ends_shard_ = range_.end == shard_end;
+    merges_ = ends_shard_ ? shards_.merges(state_.shard) : 0;
+    updates_ = ends_shard_ && state_.shard + 1 == shards_.count() && shards_.all();
+    share_ = state_.share();
+    if (empty()) return begin_gradient();
+    dropout_.first_row = range_.begin - begin;
     dropout_.step = trainer_.network_.updates;
     const double rows = static_cast<double>(end - begin);
     const double scale = adjustment_.mean_weight > 0 ? 1 / (rows * adjustment_.mean_weight) : share_;
     trainer_.begin_pass(trainer_.pass_.block(trainer_.network_, data_, range_), objective_, T(scale), dropout_, parts_);
+    return true;
+  }
+
+  bool begin_gradient() {
+    add_losses();
+    if (!state_.finite) return false;
+    if (updates_) update_ = trainer_.update_arguments(rates_[state_.step]);
+    phase_ = Phase::gradient;
+    return true;
+  }
+
+  void begin_batch(int64 begin, int64 end) {
+    state_.shard = shards_.own.begin;
+    state_.next_row = begin + shards_.begin(state_.shard, end - begin);
+    state_.kept = 0;
+    state_.shard_loss.reset();
+    state_.batch_weight = sum_of_weights(data_, {begin, end}, shards_);
+  }
+
+  // The losses of this block, to its shard's and at their end to those of earlier shards. Whether they are finite is
+  // decided where all shards are known.
+  void add_losses() {
+    const int64 rows = range_.end - range_.begin;
+    if (rows > 0) state_.shard_loss.add(trainer_.pass_.loss_sum(rows), rows);
+    state_.batch_loss = state_.shard_loss.total();
+    for (int i = 1; i <= merges_; ++i) state_.batch_loss += state_.kept_losses[state_.kept - i];
+    state_.finite = std::isfinite(state_.batch_loss) || !shards_.all();
   }
 
   void gradient(const Team& team) {
+    if (empty()) return empty_gradient(team);
     UpdateArguments<T> update = update_;
-    T* const to = begins_batch_ && ends_batch_ && !clips() ? nullptr : trainer_.gradient_.data();
+    T* const to = begins_shard_ && updates_ && !clips() ? nullptr : trainer_.gradient_.data();
     trainer_.pass_.gradient(team, trainer_.network_, trainer_.phases_.arguments.block, to, continues_sum_, dropout_,
                             [&](const Layer& layer, const Patch<T>& patch) {
-                              if (!ends_batch_) return;
+                              if (!ends_shard_) return;
                               trainer_.add_blocks(patch, number_);
-                              if (!clips()) trainer_.update_part(update, layer, patch, adjustment_, penalty_share());
+                              trainer_.add_sums(patch, trainer_.shards_, state_.kept, merges_);
+                              if (updates_ && !clips())
+                                trainer_.update_part(update, layer, patch, adjustment_, penalty_share());
                             });
   }
 
-  void end_batch() {
-    const double each = static_cast<double>(range_.end - state_.step * batch_);
-    const double batch_loss = state_.batch_loss.total();
-    state_.loss_sum.add(adjustment_.by_batch ? batch_loss * share_ * each : batch_loss);
-    state_.penalties += share_ * each;
-    state_.count += adjustment_.by_batch ? each : state_.batch_weight;
-    ++state_.step;
-    ++trainer_.steps_;
-    ++trainer_.network_.updates;
+  // A shard without rows.
+  void empty_gradient(const Team& team) {
+    const Range own = team.share(trainer_.network_.parameter_count, element_grain);
+    T* const to = trainer_.gradient_.data() + own.begin;
+    const int64 count = own.end - own.begin;
+    std::fill_n(to, count, T(0));
+    trainer_.add_sums({own.begin, 1, count, count, to, count}, trainer_.shards_, state_.kept, merges_);
+  }
+
+  void end_shard() {
+    state_.kept -= merges_;
+    if (updates_) {
+      state_.end_batch(adjustment_.by_batch, range_.end - state_.step * batch_);
+      ++trainer_.steps_;
+      ++trainer_.network_.updates;
+    } else if (state_.shard + 1 == shards_.own.end) {
+      state_.kept_losses[state_.kept] = state_.batch_loss;
+      state_.waits = true;
+    } else {
+      state_.kept_losses[state_.kept] = state_.batch_loss;
+      std::swap(trainer_.shards_[state_.kept], trainer_.gradient_);
+      ++state_.kept;
+      ++state_.shard;
+      state_.shard_loss.reset();
+    }
   }
 
   Trainer& trainer_;
@@ -145,15 +194,18 @@ class Trainer<T>::EpochPhases final : public Phases {
   const double* const rates_;
   Dropout dropout_;
   EpochState& state_;
+  const Shards& shards_;
   const int64 blocks_between_looks_;
   int parts_ = 1;
   Pace::Time deadline_{};
   int64 blocks_ = 0;
-  // The present block: its rows, the end and the number of its block of sums, 1 / (sum of the batch's weights).
+  // The present block: its rows, the end and the number of its block of sums; for its shard's last block, how many
+  // earlier sums of shards are added; 1 / (sum of the batch's weights).
   Phase phase_ = Phase::pass;
   Range range_{};
   int64 sum_end_ = 0, number_ = 0;
-  bool begins_batch_ = false, ends_batch_ = false, continues_sum_ = false;
+  int merges_ = 0;
+  bool begins_shard_ = false, ends_shard_ = false, continues_sum_ = false, updates_ = false;
   double share_ = 0;
   UpdateArguments<T> update_{};
 };

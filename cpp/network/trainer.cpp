@@ -40,11 +40,21 @@ int64 rows_of_block(const Network<T>& network, const Samples<T>& data, int64 bat
 }  // namespace
 
 template <class T>
-double sum_of_weights(const Samples<T>& data, Range rows) {
-  if (data.weights == nullptr) return static_cast<double>(rows.end - rows.begin);
-  LongSum sum;
-  for (int64 i = rows.begin; i < rows.end; ++i) sum.add(data.weights[data.row(i)]);
-  return sum.total();
+double sum_of_weights(const Samples<T>& data, Range rows, const Shards& shards) {
+  const int64 count = rows.end - rows.begin;
+  if (data.weights == nullptr) return static_cast<double>(count);
+  double kept[most_shard_levels + 1];
+  const Shards every{shards.levels, {0, shards.count()}};
+  int top = 0;
+  for (int64 shard = 0; shard < every.count(); ++shard) {
+    LongSum sum;
+    for (int64 i = every.begin(shard, count); i < every.begin(shard + 1, count); ++i)
+      sum.add(data.weights[data.row(rows.begin + i)]);
+    double total = sum.total();
+    for (int merges = every.merges(shard); merges > 0; --merges) total += kept[--top];
+    kept[top++] = total;
+  }
+  return kept[0];
 }
 
 template <class T>
@@ -70,14 +80,23 @@ int Trainer<T>::threads(int64 rows) const {
 }
 
 template <class T>
-void Trainer<T>::prepare(const Samples<T>& data, int64 batch, const Dropout& dropout, bool whole) {
+void Trainer<T>::prepare(const Samples<T>& data, int64 batch, const Dropout& dropout, bool whole,
+                         const Shards& shards) {
   operations_ = data.operations(network_);
-  block_ = whole ? batch : std::min(rows_of_block(network_, data, batch), longest_sum);
-  const int64 complete = whole ? 0 : batch / longest_sum;  // blocks of the sums over rows
+  const int64 sum = shards.largest(batch);
+  block_ = whole ? batch : std::min(rows_of_block(network_, data, sum), longest_sum);
+  const int64 complete = whole ? 0 : sum / longest_sum;  // blocks of the sums over rows
   std::size_t levels = 0;
   while (int64{1} << levels < complete + 1) ++levels;
   if (partial_.size() < levels) partial_.resize(levels);
   for (std::size_t i = 0; i < levels; ++i) partial_[i].reserve(network_.parameter_count);
+  std::size_t most = 0;
+  for (int64 i = shards.own.begin, kept = 0; i + 1 < shards.own.end; ++i) {
+    kept += 1 - shards.merges(i);
+    most = std::max(most, static_cast<std::size_t>(kept));
+  }
+  if (shards_.size() < most) shards_.resize(most);
+  for (std::size_t i = 0; i < most; ++i) shards_[i].reserve(network_.parameter_count);
   most_threads_ = num_threads();
   pass_.prepare(network_, data, Purpose::gradient, dropout, block_, most_threads_, whole);
 }
@@ -94,9 +113,18 @@ void Trainer<T>::keep_block(const Team& team, int64 number) {
 
 template <class T>
 void Trainer<T>::add_blocks(const Patch<T>& part, int64 number) {
-  for (int top = LongSum::sums_of(number) - 1; top >= 0; --top)
-    for (int64 i = 0, at = part.begin; i < part.rows; ++i, at += part.rs)
-      kernels<T>().add_scaled(T(1), partial_[top].data() + at, gradient_.data() + at, part.columns);
+  const int sums = LongSum::sums_of(number);
+  add_sums(part, partial_, sums, sums);
+}
+
+template <class T>
+void Trainer<T>::add_sums(const Patch<T>& part, std::vector<Buffer<T>>& sums, int top, int count) {
+  for (; count > 0; --count) {
+    const T* from = sums[--top].data() + part.begin;
+    T* to = const_cast<T*>(part.gradient);  // of gradient_, or the pass's own
+    for (int64 i = 0; i < part.rows; ++i, from += part.rs, to += part.gradient_rs)
+      kernels<T>().add_scaled(T(1), from, to, part.columns);
+  }
 }
 
 template <class T>
@@ -119,11 +147,11 @@ void Trainer<T>::begin_pass(const Block<T>& block, const Objective& objective, T
 
 template <class T>
 bool Trainer<T>::run_epoch(const Samples<T>& data, const Objective& objective, const Adjustment& adjustment,
-                           int64 batch, const double* rates, const Dropout& dropout, double seconds,
-                           EpochState& state) {
+                           int64 batch, const double* rates, const Dropout& dropout, double seconds, EpochState& state,
+                           const Shards& shards) {
   const Pace::Time deadline = Pace::Clock::now() + Pace::Seconds(seconds);
   const int most = threads(batch);
-  EpochPhases phases(*this, data, objective, adjustment, batch, rates, dropout, state);
+  EpochPhases phases(*this, data, objective, adjustment, batch, rates, dropout, state, shards);
   if (most == 1 || step_operations(batch) > Pace::operations_of_large_step) {
     phases.run(most, deadline);
     return phases.ended();
@@ -135,7 +163,7 @@ bool Trainer<T>::run_epoch(const Samples<T>& data, const Objective& objective, c
       effort = phases.run(stretch.threads, std::min(deadline, stretch.end));
       return 3 * operations_ * static_cast<double>(state.next_row - row);
     });
-  } while (!phases.ended() && now < deadline);
+  } while (!phases.ended() && !state.waits && now < deadline);
   return phases.ended();
 }
 
@@ -277,14 +305,25 @@ void Trainer<T>::update_all(const Team& team, UpdateArguments<T> arguments, cons
 }
 
 template <class T>
-void Trainer<T>::update(double rate, const Adjustment& adjustment) {
+void Trainer<T>::finish_batch(const Adjustment& adjustment, double rate, double loss, Range rows, EpochState& state) {
+  state.waits = false;
+  state.batch_loss = loss;
+  state.finite = std::isfinite(loss);
+  if (!state.finite) return;
+  update(rate, adjustment, adjustment.by_batch ? state.share() : 1);
+  state.next_row = rows.end;
+  state.end_batch(adjustment.by_batch, rows.end - rows.begin);
+}
+
+template <class T>
+void Trainer<T>::update(double rate, const Adjustment& adjustment, double share) {
   UpdateArguments<T> arguments = update_arguments(rate);
   const int threads = threads_for(static_cast<double>(network_.parameter_count));
   if (adjustment.clip_norm > 0) {
-    parallel(threads, [&](const Team& team) { sum_squares(team, adjustment, 1); }, Use::network);
+    parallel(threads, [&](const Team& team) { sum_squares(team, adjustment, share); }, Use::network);
     limit_norm(arguments, adjustment.clip_norm);
   }
-  parallel(threads, [&](const Team& team) { update_all(team, arguments, adjustment, 1); }, Use::network);
+  parallel(threads, [&](const Team& team) { update_all(team, arguments, adjustment, share); }, Use::network);
   ++steps_;
   ++network_.updates;
 }
@@ -303,8 +342,8 @@ double penalty(const Network<T>& network, double l1, double l2) {
 
 template class Trainer<float>;
 template class Trainer<double>;
-template double sum_of_weights(const Samples<float>&, Range);
-template double sum_of_weights(const Samples<double>&, Range);
+template double sum_of_weights(const Samples<float>&, Range, const Shards&);
+template double sum_of_weights(const Samples<double>&, Range, const Shards&);
 template double penalty(const Network<float>&, double, double);
 template double penalty(const Network<double>&, double, double);
 

@@ -25,6 +25,27 @@ struct Adjustment {
   double mean_weight = 0;
 };
 
+// A batch is cut into 2^levels shards of rows. The gradient, the losses and the weights of a shard are sums by
+// longest_sum's rule; those of the shards are added as its tree. A trainer computes the shards `own`.
+struct Shards {
+  int levels = 0;
+  Range own{0, 1};
+  int64 count() const { return int64{1} << levels; }
+  bool all() const { return own.end - own.begin == count(); }
+  // First row of shard i in a batch of `rows`.
+  int64 begin(int64 i, int64 rows) const { return (i * rows) >> levels; }
+  int64 largest(int64 rows) const { return (rows + count() - 1) >> levels; }
+  // Once shard i is computed: how many of the sums before it, each of twice as many shards as the last, are added to
+  // it.
+  int merges(int64 i) const {
+    int found = 0;
+    for (int64 size = 2; ((i + 1) & (size - 1)) == 0 && i + 1 - size >= own.begin; size *= 2) ++found;
+    return found;
+  }
+};
+
+constexpr int most_shard_levels = 20;
+
 // Progress of one epoch. The mean loss is loss_sum.total() / count, without the penalty, which is the penalty of
 // `Adjustment`; with `by_batch`, times penalties / count.
 struct EpochState {
@@ -32,9 +53,27 @@ struct EpochState {
   int64 step = 0;      // batches finished in this epoch
   LongSum loss_sum;    // of batches
   double penalties = 0, count = 0;
-  LongSum batch_loss;  // of the current batch
+  // The current batch: its shard, -1 before the first; that shard's losses; the sum to which they were added last;
+  // the sums of earlier shards that are still to be added up; the weight of all shards.
+  int64 shard = -1;
+  LongSum shard_loss;
+  double batch_loss = 0;
+  int kept = 0;
+  double kept_losses[2 * most_shard_levels];
   double batch_weight = 0;
+  bool waits = false;  // for the sums of shards that others compute, then for Trainer::finish_batch
   bool finite = true;  // false: a batch's loss was not finite; its update was not made
+
+  double share() const { return batch_weight > 0 ? 1 / batch_weight : 0.0; }
+  // After a batch of `rows` rows.
+  void end_batch(bool by_batch, int64 rows) {
+    const double each = static_cast<double>(rows);
+    loss_sum.add(by_batch ? batch_loss * share() * each : batch_loss);
+    penalties += share() * each;
+    count += by_batch ? each : batch_weight;
+    ++step;
+    shard = -1;
+  }
 
   // Between two batches, after `steps` of them, as `numbers(steps)` numbers, from which the epoch goes on.
   static int numbers(int64 steps) { return 2 + LongSum::numbers(steps); }
@@ -55,12 +94,18 @@ class Trainer {
   Trainer(Network<T>& network, OptimizerSetting setting);
 
   // Allocates for batches of up to `batch` rows of the data; large ones are processed in blocks unless `whole`.
-  void prepare(const Samples<T>&, int64 batch, const Dropout&, bool whole = false);
+  void prepare(const Samples<T>&, int64 batch, const Dropout&, bool whole = false, const Shards& = {});
 
-  // Runs batches of `batch` rows until the epoch ends, a loss is not finite, or `seconds` have passed (at least one
-  // block); returns false only in the last case. `rates` (batches,): each batch's learning rate. Does not allocate.
+  // Runs batches of `batch` rows until the epoch ends, a loss is not finite, `seconds` have passed (at least one block)
+  // or the state waits; returns true in the first two cases. `rates` (batches,): each batch's learning rate. Does not
+  // allocate.
   bool run_epoch(const Samples<T>&, const Objective&, const Adjustment&, int64 batch, const double* rates,
-                 const Dropout&, double seconds, EpochState& state);
+                 const Dropout&, double seconds, EpochState& state, const Shards& = {});
+
+  // While `state` waits: the gradient of its i-th sum of own shards; the last is gradient().
+  T* shard_sum(const EpochState& state, int i) { return i < state.kept ? shards_[i].data() : gradient(); }
+  // Goes on once gradient() and `loss` are the sums over all shards: the update, and the end of the batch's rows.
+  void finish_batch(const Adjustment&, double rate, double loss, Range rows, EpochState& state);
 
   // Adds these rows' part of the loss's gradient to `gradient()`, or overwrites it if they begin at `origin`, and their
   // weighted losses to `loss`. `scale` is 1 / (sum of all rows' weights).
@@ -75,7 +120,7 @@ class Trainer {
   // outputs (rows, outputs); gradient from the loss's derivative with respect to the outputs; update.
   const T* forward_batch(const Samples<T>&, Range rows, const Dropout&);
   void backward_batch(const T* by_outputs, const Dropout&);
-  void update(double rate, const Adjustment&);
+  void update(double rate, const Adjustment&, double share = 1);
 
   T* gradient() { return gradient_.data(); }
   T* state(int i) { return states_[i].data(); }
@@ -115,7 +160,9 @@ class Trainer {
   // Blocks of the sums over rows, kept in `partial_` as LongSum keeps its own. `number`: of the block that is in
   // gradient_, from 0.
   void keep_block(const Team&, int64 number);      // gradient_ to `partial_`, added where two sums are equal
-  void add_blocks(const Patch<T>&, int64 number);  // those before `number`, to a part of gradient_
+  void add_blocks(const Patch<T>&, int64 number);  // those before `number`, to a part of the gradient
+  // The last `count` of the first `top` sums, to a part of the gradient; from the last to the first.
+  void add_sums(const Patch<T>&, std::vector<Buffer<T>>& sums, int top, int count);
 
   Network<T>& network_;
   OptimizerSetting setting_;
@@ -126,6 +173,7 @@ class Trainer {
   Buffer<T> gradient_, states_[max_optimizer_states];
   Buffer<double> squares_;  // sums of squares_grain squares of gradient_
   std::vector<Buffer<T>> partial_;
+  std::vector<Buffer<T>> shards_;  // sums of shards (EpochState::kept)
   int64 block_ = 0;
   double operations_ = 0;  // multiply-adds of one forward pass of one sample
   int most_threads_ = 1;
@@ -133,9 +181,9 @@ class Trainer {
   double scalar_ = 1;  // the optimizer's scalar state
 };
 
-// The sum of the rows' weights; without weights, their number.
+// The sum of the rows' weights, by shards; without weights, their number.
 template <class T>
-double sum_of_weights(const Samples<T>&, Range rows);
+double sum_of_weights(const Samples<T>&, Range rows, const Shards& = {});
 
 // l1 Σ|W| + l2 ΣW² over the weights, biases excluded.
 template <class T>

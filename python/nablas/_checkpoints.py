@@ -23,6 +23,7 @@ import hashlib
 import json
 import math
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
@@ -92,6 +93,14 @@ def fingerprint(name: str, array: Any, part: Any, rows: int) -> Tree:
         f"{name}.dtype": dtype,
         f"{name}.values": digest.hexdigest(),
     }
+
+
+def checksum(*arrays: NDArray[Any]) -> int:
+    """CRC-32 of all values: for comparisons where nobody is to be convinced."""
+    value = 0
+    for array in arrays:
+        value = zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data, value)
+    return value
 
 
 def data_of(prepared: Any, prefix: str = "") -> Tree:
@@ -167,7 +176,7 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"learning_rate: expected settings that JSON can hold, got {value!r:.60}")
 
 
-def differences(theirs: Tree, mine: Tree) -> list[str]:
+def differences(theirs: Tree, mine: Tree, whose: str = "the checkpoint's") -> list[str]:
     """What is different in two descriptions, in words."""
     found = []
     for name in [*theirs, *(name for name in mine if name not in theirs)]:
@@ -175,7 +184,7 @@ def differences(theirs: Tree, mine: Tree) -> list[str]:
         if old == new:
             continue
         if old is not None and new is not None and name.endswith(".values"):
-            old, new = "the checkpoint's", "others"
+            old, new = whose, "others"
         found.append(f"{name}: expected {old!s:.100}, got {new!s:.100}")
     return found
 

@@ -222,6 +222,9 @@ class _Trainer:
         on_batch: Callable[[int, NDArray[np.float64]], None] | None = None,
         slice: float = ...,
         part: tuple[NDArray[np.int64] | None, int] | None = None,
+        shards: int = 1,
+        own: tuple[int, int] = ...,
+        reduce: Callable[[list[_Array], NDArray[np.float64]], float] | None = None,
     ) -> tuple[float, float, bool, float]: ...
     def gradient(self, data: _Dataset, l2: float) -> tuple[float, _Array]: ...
     def forward_batch(

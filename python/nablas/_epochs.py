@@ -25,6 +25,7 @@ Rates = NDArray[np.float64]
 Sums = NDArray[np.float64]
 OnRows = Callable[[int], None]
 OnBatch = Callable[[int, Sums], None]
+Reduce = Callable[[Sequence[Array], Sums], float]
 
 # Loss without the penalty, penalty, whether all was finite, seconds: as the core's `run_epoch`.
 Epoch = tuple[float, float, bool, float]
@@ -50,6 +51,12 @@ class Task:
     by_batch : bool
         scikit-learn's accounts: the penalty is divided by each batch's weight, and the epoch's loss
         is the mean of the batches' losses by their numbers of rows.
+    shards : int
+        Into how many shards the core cuts a batch; their sums are added as a tree.
+    own : (begin, end)
+        The shards that this process computes.
+    reduce : function, optional
+        Adds the sums of the other processes' shards; without it all are this process's.
     """
 
     engine: Engine
@@ -68,6 +75,9 @@ class Task:
     by_batch: bool = False
     mean_weight: float | None = None
     bias: bool = True
+    shards: int = 1
+    own: tuple[int, int] = (0, 1)
+    reduce: Reduce | None = None
 
     def epoch(
         self,
@@ -102,7 +112,8 @@ class Task:
         return self.trainer.run_epoch(
             self.data, rates, self.batch_size, self.shuffle, self.seed, self.engine.epochs,
             self.dropout, self.l1, self.l2, self.clip_norm or 0.0, on_rows, self.by_batch,
-            self.mean_weight or 0.0, self.bias, position, on_batch, slice_seconds,
+            self.mean_weight or 0.0, self.bias, position, on_batch, slice_seconds, None,
+            self.shards, self.own, self.reduce,
         )  # fmt: skip
 
 
@@ -171,7 +182,8 @@ def _block_by_block(
             done = task.trainer.run_epoch(
                 visit.data, own, size, False, task.seed, 0, task.dropout, task.l1, task.l2,
                 task.clip_norm or 0.0, on_rows, task.by_batch, task.mean_weight or 0.0, task.bias,
-                position, on_batch, slice_seconds, (visit.order, visit.before),
+                position, on_batch, slice_seconds, (visit.order, visit.before), task.shards,
+                task.own, task.reduce,
             )  # fmt: skip
             if not done[2]:
                 break

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _checks, io
-from ._checkpoints import CURVES, Position, State, Tree, differences, flat
+from ._checkpoints import CURVES, Position, State, Tree, checksum, differences, flat
 from ._epochs import Task
 from ._losses import Loss
 from ._threads import isa, thresholds
@@ -77,7 +77,10 @@ class Resumed:
 
     def check(self, identity: Tree, task: Task, optimizer: Optimizer, epochs: int) -> None:
         """ValueError that names what differs in the present call, or what cannot be resumed."""
-        if found := differences(self.tree["fit"], identity):
+        theirs = dict(self.tree["fit"])
+        if "callbacks" not in identity:  # they are process 0's
+            theirs.pop("callbacks", None)
+        if found := differences(theirs, identity):
             raise ValueError(f"resume: {self.path} is of another fit: {'; '.join(found)}")
         done = len(self.state.history)
         least = done + (self.state.position is not None)
@@ -107,10 +110,19 @@ class Resumed:
             raise ValueError(f"it cannot be resumed with what a callback set: {'; '.join(changed)}")
         return found
 
+    def summary(self) -> Tree:
+        """What tells this checkpoint from another one of the same fit."""
+        rows = 0 if self.state.position is None else self.state.position.rows
+        values = self.parameters, *self.tree["optimizer"]["states"]
+        return {"resume": [len(self.state.history), rows, checksum(*values)]}
+
     def restore(
-        self, net: Network, optimizer: Optimizer, callbacks: Sequence[AnyCallback]
+        self, net: Network, optimizer: Optimizer, callbacks: Sequence[AnyCallback] | None
     ) -> State:
-        """Put network, optimizer and callbacks where they were; the rest is returned."""
+        """Put network, optimizer and callbacks where they were; the rest is returned.
+
+        `callbacks`: None to leave their states out.
+        """
         net.parameters = self.parameters
         net.seed, net.classes = self.seed, self.specification["classes"]
         net.extra = self.specification.get("extra") or {}
@@ -131,7 +143,8 @@ class Resumed:
             given.set_state(optimizer.schedule.get_state())
             optimizer.schedule = given
         try:
-            self._to_callbacks(callbacks)
+            if callbacks is not None:
+                self._to_callbacks(callbacks)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"resume: {self.path}: {error}") from error
         return self.state

@@ -16,9 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _checks
 from ._checkpoints import State, Tree, data_of, run_epoch, settings_of, training
-from ._epochs import OnRows, Rates, Task
+from ._epochs import Rates, Task
+from ._losses import Loss
 from ._prepare import AnyLoss, Prepared, check_rows_to_train, prepare
+from ._processes import Processes, description
 from ._progress import Report, progress_bar
+from ._reports import divergence, row_report, summary
 from ._resume import Resumed
 from ._sources import Source, is_source
 from ._streams import Stream, open_stream
@@ -61,6 +64,7 @@ class Fit:
     loss_scale: float = 1.0  # factor of the recorded loss, penalty excluded
     identity: Tree | None = None  # for checkpoints to resume from; without, they hold the network
     resumed: Resumed | None = None
+    processes: Processes = field(default_factory=Processes)
     state: State = field(init=False)
 
     def run(self) -> History:
@@ -74,8 +78,9 @@ class Fit:
                 bar = progress_bar(self.epochs) if self.progress else contextlib.nullcontext()
                 with bar as report:
                     self._epochs(report)
+                self.processes.together = True
             finally:
-                self._tell("on_fit_end")
+                self._end()
         except BaseException:
             if kept is not None:
                 kept.put_back()
@@ -83,16 +88,33 @@ class Fit:
         return self.state.history
 
     def _begin(self) -> None:
+        processes, start = self.processes, None
+        if processes.comm is not None:
+            start = description(self.net, self.optimizer, self.identity or {}, self.epochs)
+            start |= {} if self.resumed is None else self.resumed.summary()
         self.net.history = self.state.history
         self._tell("on_fit_begin")
         if self.resumed is not None:
-            self.state = self.resumed.restore(self.net, self.optimizer, self.callbacks)
+            callbacks = self.callbacks if processes.first else None
+            self.state = self.resumed.restore(self.net, self.optimizer, callbacks)
             self.net.history = self.state.history
             self.task.trainer = self.net.engine.trainer(self.optimizer)
         if isinstance(self.task.data, Stream):
             self.task.data.until = self.net.epochs + self.epochs - len(self.state.history)
         if self.identity is not None and has_checkpoint(self.callbacks):
             self._training()  # refuses a state that no file can hold
+        if start is not None:
+            processes.agree(start, leads=bool(self.callbacks))
+            processes.take_over(self.net, self.optimizer)
+
+    def _end(self) -> None:
+        """`on_fit_end`; for all processes where they are together."""
+        processes = self.processes
+        if processes.comm is None or not (processes.agreed and processes.together):
+            self._tell("on_fit_end")
+            return
+        processes.lead(self.net, self.optimizer, lambda: self._tell("on_fit_end"))
+        processes.check_end(self.net)
 
     def _tell(self, event: str) -> None:
         for callback in self.callbacks:
@@ -115,9 +137,7 @@ class Fit:
                 first = plan.first_step + epoch * batches
                 rates = _rates(schedule, first, batches, plan, self.net.dtype)
                 constant = schedule if type(schedule) is Constant else None
-            on_rows = (
-                None if report is None else _row_report(report, history, epoch, task.data.rows)
-            )
+            on_rows = None if report is None else row_report(report, history, epoch, task.data.rows)
             if timed or state.position is not None:
                 done = run_epoch(task, rates, on_rows, state, timed, self._save)
             else:
@@ -125,8 +145,9 @@ class Fit:
             loss, penalty, finite, seconds = done
             value = loss * self.loss_scale + penalty
             if not finite or not math.isfinite(value):
+                self.processes.together = True
                 task.engine.forget_optimizer()  # its states are not finite either
-                raise FloatingPointError(_divergence(self.net, task, loss, penalty, epoch + 1))
+                raise FloatingPointError(divergence(self.net, task, loss, penalty, epoch + 1))
             task.engine.count_epoch()
             history.loss.append(value)
             history.learning_rate.append(float(rates[-1]))
@@ -136,10 +157,10 @@ class Fit:
                 history.val_loss.append(val_loss)
                 history.val_score.append(val_score)
             schedule.observe((history.val_loss or history.loss)[-1])
-            if self.callbacks and self._stopped(epoch + 1):
+            if self._ends(epoch + 1):
                 break
         if report is not None:
-            report(len(history), _summary(history))
+            report(len(history), summary(history))
 
     def _plans(self, batches: int) -> tuple[Plan, Plan]:
         """Plans of a schedule that spans this fit, and of one that goes on from earlier fits."""
@@ -158,6 +179,12 @@ class Fit:
     def _save(self, path: str) -> None:
         self.net._save(path, self.net.extra, self._training())
 
+    def _ends(self, epoch: int) -> bool:
+        """Whether a callback ends the fit: one of process 0."""
+        if self.processes.comm is None:
+            return bool(self.callbacks) and self._stopped(epoch)
+        return self.processes.lead(self.net, self.optimizer, lambda: self._stopped(epoch))
+
     def _stopped(self, epoch: int) -> bool:
         state = FitState(self.net, epoch, self.state.history)
         state._save, state._later, state._last = self._save, [], epoch == self.epochs
@@ -169,26 +196,6 @@ class Fit:
         for action in state._later:
             action()
         return state.stop
-
-
-def _row_report(report: Report, history: History, epoch: int, rows: int) -> OnRows:
-    text = _summary(history)
-    return lambda done: report(epoch + done / rows, text)
-
-
-def _divergence(net: Network, task: Task, loss: float, penalty: float, epoch: int) -> str:
-    """What a FloatingPointError says: the value, and the likely cause."""
-    name, value = ("loss", loss) if not math.isfinite(loss) else ("penalty", penalty)
-    text = f"{name} became {'nan' if math.isnan(value) else value} at epoch {epoch}; "
-    targets = np.asarray(task.targets)
-    if targets.dtype.kind == "f" and targets.size:
-        largest = float(np.abs(targets).max())
-        if largest > math.sqrt(np.finfo(net.dtype).max) / 2**16:
-            return text + f"scale y: its values go up to {largest:.3g}, their squares overflow"
-    return text + (
-        f"lower {'learning_rate' if name == 'loss' else 'l1, l2 or learning_rate'} (the weights "
-        "are finite but may be far off: initialize() gives new ones)"
-    )
 
 
 def _rates(schedule: Schedule, first: int, count: int, plan: Plan, dtype: str) -> Rates:
@@ -240,11 +247,19 @@ def make_fit(
     class_weight: Any,
     optimizer: Optimizer,
     resume: str | os.PathLike[str] | None,
+    shards: int,
+    processes: Processes,
     block_rows: int | None = None,
     **settings: Any,
 ) -> Fit:
     """Check the arguments of `MLP.fit` and build a `Fit`; sets `net.classes`."""
+    own = processes.own_shards(shards)
     found = _data_of(net, X, y, sample_weight, loss, class_weight, block_rows, settings)
+    if shards > 1 and not isinstance(found.loss, Loss):
+        raise ValueError(
+            "loss: expected a name or a Loss with shards or comm, got a function, which computes "
+            "a batch's loss as a whole"
+        )
     validated, fingerprint = validation(
         net, validation_data, found.loss, found.classes, found.each, block_rows
     )
@@ -259,10 +274,18 @@ def make_fit(
         settings["seed"] = resumed.seed
     try:
         fit = assemble(net, data, validated, optimizer=optimizer, **settings)
-        if resumed is not None or has_checkpoint(fit.callbacks):
+        fit.processes = processes
+        fit.task.shards, fit.task.own = shards, own
+        fit.task.reduce = processes.exchange(net, shards)
+        if not processes.first:
+            fit.callbacks, fit.progress = (), False
+        alone = processes.comm is None
+        if resumed is not None or has_checkpoint(fit.callbacks) or not alone:
             fit.identity = settings_of(net, fit.task, optimizer, fit.callbacks, fit.epochs)
             fit.identity |= data_of(found.data if isinstance(found.data, Stream) else found)
             fit.identity |= fingerprint()
+            if not processes.first:
+                del fit.identity["callbacks"]
         if resumed is not None:
             resumed.check(fit.identity or {}, fit.task, optimizer, fit.epochs)
             fit.resumed = resumed
@@ -309,13 +332,3 @@ def assemble(
     count, shown = _checks.integer("epochs", epochs, 0, most), _checks.flag("progress", progress)
     task = Task(engine=net.engine, trainer=net.engine.trainer(chosen), **data, **settings, **more)
     return Fit(net, task, chosen, count, validation, checked, shown, loss_scale)
-
-
-def _summary(history: History) -> str:
-    parts = [f"loss {history.loss[-1]:.4g}"] if history.loss else []
-    if history.val_loss:
-        parts += [
-            f"val loss {history.val_loss[-1]:.4g}",
-            f"val {history.metric} {history.val_score[-1]:.4g}",
-        ]
-    return "  ".join(parts)

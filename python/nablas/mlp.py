@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _checks, _data, convert
 from ._losses import Loss, call
 from ._prepare import AnyLoss, prepare
+from ._processes import checked_shards, together
 from ._sources import Source
 from ._training import make_fit
 from .callbacks import AnyCallback
@@ -89,6 +90,8 @@ class MLP(Network):
         progress: bool = False,
         resume: str | os.PathLike[str] | None = None,
         block_rows: int | None = None,
+        comm: Any = None,
+        shards: int | None = None,
     ) -> History:
         """Train by mini-batch gradient descent.
 
@@ -147,6 +150,14 @@ class MLP(Network):
         block_rows : int, optional
             Of a source: rows in memory at one time, twice. They decide the order of shuffled rows
             (docs/guide/scale). Default: about 128 MB.
+        comm : mpi4py communicator, optional
+            Train together with its other processes, all of which call `fit` with the same data and
+            settings; see ``docs/scale.md``. Process 0 alone draws the progress bar and calls the
+            callbacks; what these decide or change holds for all.
+        shards : int, optional
+            A power of two, by default 1, or 8 with `comm`: each batch is cut into so many parts,
+            whose gradients are added as a binary tree. It decides the bits of the result, which are
+            then the same for any number of processes up to it.
 
         Returns
         -------
@@ -156,10 +167,12 @@ class MLP(Network):
         Raises
         ------
         ValueError, TypeError
-            For data or settings that do not fit, or, with `resume`, are not those of the file; the
-            network is unchanged. A source's rows are checked as they are read: the weights are then
-            those of the blocks before.
+            For data or settings that do not fit, or, with `resume`, are not those of the file, or,
+            with `comm`, are not those of process 0; the network is unchanged. A source's rows are
+            checked as they are read: the weights are then those of the blocks before.
         RuntimeError
+            With `comm`, if another process failed before the training or in a callback; an error
+            in one process during the training ends all by ``comm.Abort``.
             If the network or the optimizer is being trained by another call: in another thread, or
             around this one in a callback or a signal handler. Prediction meanwhile uses the weights
             of the last return from the core (an epoch's end, or 50 ms of one).
@@ -187,8 +200,7 @@ class MLP(Network):
         >>> len(history), round(history.val_score[-1], 2)
         (50, 1.0)
         """
-        chosen = as_optimizer(optimizer)
-        with self.engine.training(chosen):
+        with together(comm) as processes, self.engine.training(chosen := as_optimizer(optimizer)):
             return make_fit(
                 self,
                 X,
@@ -210,6 +222,8 @@ class MLP(Network):
                 progress=progress,
                 resume=resume,
                 block_rows=block_rows,
+                shards=checked_shards(shards, comm),
+                processes=processes,
             ).run()
 
     def loss(

@@ -92,7 +92,14 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     add("--l2", type=float, default=0.0, help="adds l2 times the sum of squared weights")
     add("--dropout", type=_share, default=0.0)
     add("--seed", type=int, default=0)
-    add("--threads", type=_positive_int, default=None)
+    add("--threads", type=_positive_int, default=None, help="of each process")
+    add(
+        "--shards",
+        type=_positive_int,
+        default=None,
+        help="parts of a batch, a power of two; the same for the same bits "
+        "(default: 1, or 8 if mpiexec starts several processes)",
+    )
     add("--validation", type=_share, default=0.1, help="share held out to stop early (default 0.1)")
     add("--test", type=_share, default=0.2, help="share held out to report on (default 0.2)")
     add(

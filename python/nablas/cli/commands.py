@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .. import _files, _threads
 from .._config import config, show_config
 from .._optional import require
+from .._processes import Processes
 from ..callbacks import Callback, Checkpoint, EarlyStopping
 from ..history import History
 from ..mlp import MLP
@@ -22,6 +23,7 @@ from ..optimizers import Optimizer, as_optimizer
 from ..schedules import Constant
 from . import blocks, inputs, streaming, tables
 from .preprocessing import Preprocessor
+from .processes import command
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,23 +35,30 @@ LEAST_PATIENCE_EPOCHS, LEAST_PATIENCE_UPDATES = 10, 300
 
 def train(options: argparse.Namespace) -> None:
     """``nablas train``."""
+    with command(options.threads) as processes:
+        _train(options, processes)
+
+
+def _train(options: argparse.Namespace, processes: Processes) -> None:
     if options.out:
         _files.check(options.out)
     if options.resume and not options.checkpoint:
         raise ValueError("--resume: expected --checkpoint with the file to go on from")
-    if options.threads is not None:
-        _threads.set_num_threads(options.threads)
+    if options.source == "-" and processes.size > 1:
+        raise ValueError("-: expected a file, which every process reads")
     with inputs.opened(options) as found:
         if not options.json:
             _print_columns(found.columns)
-        _train(options, found)
+        _train_on(options, found, processes)
 
 
-def _train(options: argparse.Namespace, found: inputs.Inputs) -> None:
+def _train_on(options: argparse.Namespace, found: inputs.Inputs, processes: Processes) -> None:
     preprocessor, train, validation = found.preprocessor, found.data["train"], found.validation
     net = _network(preprocessor, options)
     net.extra = {"preprocessing": preprocessor.to_json()}
     rows = train[0].shape[0]
+    processes.agree({"source": options.source, "rows": rows, **net.extra})
+    processes.together = True  # until the end of `fit`, whose errors are the same in all
     start = time.perf_counter()
     history, interrupted = _fit(
         net,
@@ -64,8 +73,12 @@ def _train(options: argparse.Namespace, found: inputs.Inputs) -> None:
         progress=not options.json,
         resume=_resumed(options),
         block_rows=found.block_rows,
+        comm=processes.comm,
+        shards=options.shards,
     )
     seconds = time.perf_counter() - start
+    if not processes.first:
+        return
     if options.out:
         net.save(options.out)
     result = {
@@ -75,6 +88,7 @@ def _train(options: argparse.Namespace, found: inputs.Inputs) -> None:
         "interrupted": interrupted,
         "seconds": seconds,
         "samples_per_second": len(history) * rows / sum(history.seconds),
+        "processes": processes.size,
         "threads": _threads.num_threads(),
         "instruction_set": _threads.isa(),
         "rows_without_target": found.dropped,
@@ -326,13 +340,18 @@ def _print_scores(title: str, scores: dict[str, dict[str, Any]]) -> None:
     _console().print(table)
 
 
+def _count(number: int, words: str) -> str:
+    return f"{number} {words}" if number > 1 else ""
+
+
 def _print_training(result: dict[str, Any]) -> None:
     _print_scores(f"{result['source']}: {result['network']}", result["scores"])
     console = _console()
     console.print(
         f"{result['epochs']} epochs in {result['seconds']:.2f} s, "
         f"{result['samples_per_second']:,.0f} samples/s "
-        f"({result['threads']} threads, {result['instruction_set']})",
+        f"({_count(result['processes'], 'processes of ')}{result['threads']} threads, "
+        f"{result['instruction_set']})",
         highlight=False,
     )
     if result["interrupted"]:
