@@ -283,6 +283,7 @@ class Computed:
     def read(self, rows):
         return np.full((rows.stop - rows.start, 128), 0.5, np.float32), np.zeros(rows.stop - rows.start)
 
+nb.set_num_threads(1)  # a helper's stack would count
 net = nb.MLP([128, 1], seed=0)
 net.fit(np.zeros((4096, 128), np.float32), np.zeros(4096), batch_size=2048, epochs=1)
 now = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmData"))

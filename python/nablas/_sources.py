@@ -26,6 +26,7 @@ Loaded = TypeVar("Loaded")
 BLOCK_BYTES = 2**27  # of a block, by default: the same on every machine, as the order depends on it
 CHUNKS = 16  # of a block, unless the source asks for larger ones
 SEEDS = 2**63
+WAKE_UP = 0.2  # seconds: a signal that comes just before a wait begins does not end it
 
 
 class Source(Protocol):
@@ -330,8 +331,8 @@ class Loading(Generic[Loaded]):
 
     def result(self) -> Loaded:
         """What the function returned, when it has; or what it raised."""
-        if self._thread is not None:
-            self._thread.join()
+        while self._thread is not None and self._thread.is_alive():
+            self._thread.join(WAKE_UP)
         if self._error is not None:
             raise self._error
         return self._result.pop()

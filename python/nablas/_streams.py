@@ -140,10 +140,6 @@ class Stream:
             self._kept = visit
         return visit
 
-    def _buffer(self, x: Array) -> Array:
-        rows = min(self.blocks.block_rows, self.rows)
-        return np.empty((rows, x.shape[1]), x.dtype.newbyteorder("="))
-
     def _release(self, visit: Visit) -> None:
         if visit is self._kept or visit.read is None:
             return
