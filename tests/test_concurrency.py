@@ -190,6 +190,22 @@ def test_daemon_threads_at_exit(call, threads):
     assert run(code)[:2] == (0, "end")
 
 
+ENDS = {
+    "a result": "net.forward(x[:300])",
+    "an exception": "threading.Timer(0.3, __import__('_thread').interrupt_main).start()\n"
+    "try:\n    while True: nb.kernels.permutation(10**7, seed=0)\nexcept KeyboardInterrupt: pass",
+    "another thread's wait for the end": "threading.Thread(target=lambda: net.fit(x, y, epochs=1000), daemon=True).start()\n"
+    "time.sleep(0.25)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_the_interpreter_waits_at_exit_only_for_calls_under_way(end):
+    """However a call ends, it is not waited for."""
+    code = f"{SETUP}\n{ENDS[end]}\nprint(nb._core.end_sections(20.0))"
+    assert run(code)[:2] == (0, "0")
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_fork_while_another_thread_trains():
     """The child fits the same network, predicts, and trains a new one; the parent goes on."""

@@ -1,13 +1,15 @@
 """The engine against the NumPy reference: training steps, gradients, dropout, initial weights."""
 
+import gc
 import itertools
+import weakref
 
 import numpy as np
 import pytest
 from cases import NETWORKS, relative_error, rng
 
 import nablas as nb
-from nablas import reference
+from nablas import _core, reference
 from nablas._registry import INITIALIZATIONS
 from nablas.optimizers import as_optimizer
 
@@ -275,3 +277,43 @@ def test_a_step_unit_learns_by_rosenblatts_rule(isa):
     assert net.metric == "accuracy"
     assert net.score(x, y) > 0.9
     np.testing.assert_array_equal(net.predict(x), (np.c_[np.ones(40), x] @ w >= 0).astype(int))
+
+
+BY_OUTPUTS = np.ones((4, 2))
+USERS = {  # what refers to a network or a trainer
+    "trainer": lambda network, trainer: (network, trainer),
+    "parameters": lambda network, trainer: (network, network.parameters),
+    "gradient": lambda network, trainer: (trainer, trainer.backward_batch(BY_OUTPUTS, [0.0], 0)),
+    "states": lambda network, trainer: (trainer, trainer.states),
+}
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_trainers_and_views_keep_what_they_refer_to(user):
+    network = _core.Network_float64([3, 2], ["identity"])
+    trainer = _core.Trainer_float64(network, "adam", dict(nb.Adam().hyperparameters))
+    data = _core.Dataset_float64(network, np.ones((4, 3)), BY_OUTPUTS, None, "mse", {}, [])
+    trainer.forward_batch(data, 0, 4, None, [0.0], 0)
+    owner, kept = USERS[user](network, trainer)
+    seen = weakref.ref(owner)
+    del network, trainer, data, owner
+    gc.collect()
+    assert seen() is not None
+    del kept
+    gc.collect()
+    assert seen() is None
+
+
+def test_calls_made_in_slices_with_looks_for_signals_between():
+    """2e6 multiply-adds a row: slices of 768 rows of forward passes and of 256 of gradients, the last ones shorter."""
+    net = nb.MLP([1000, 2000, 1], "tanh", dtype="float64", seed=0)
+    twin = reference.ReferenceNetwork(net.sizes, net.activations, net.parameters.copy())
+    x, y, weight = (
+        rng(1).normal(size=(1700, 1000)),
+        rng(2).normal(size=(1700, 1)),
+        rng(3).random(1700),
+    )
+    value, want = twin.loss_and_gradient(x, y, "mse", sample_weight=weight)
+    assert relative_error(net.forward(x), twin.forward(x)) < 1e-12
+    assert net.loss(x, y, sample_weight=weight) == pytest.approx(value, rel=1e-12)
+    assert relative_error(net.gradient(x, y, sample_weight=weight), want) < 1e-12

@@ -207,6 +207,16 @@ def test_the_core_s_matrix_checks_its_arguments():
         _core.Sparse_float32(X.data, X.indices, X.indptr[:0], 20)
 
 
+@pytest.mark.parametrize("argument", ["data", "indices", "indptr"])
+def test_the_core_s_matrix_takes_flat_arrays_only(argument):
+    X = rows_of(60, 20, "float32")
+    given = {"data": X.data, "indices": X.indices, "indptr": X.indptr}
+    flat = given[argument]
+    for other in (flat[0], flat[:0].reshape(0, 3), flat[np.newaxis], flat[:, np.newaxis]):
+        with pytest.raises(ValueError, match=f"^{argument}: expected"):
+            _core.Sparse_float32(*{**given, argument: np.asarray(other)}.values(), 20)
+
+
 def test_wide_rows_need_no_dense_block():
     """A dense block of 512 rows would take 1 GB."""
     resource = pytest.importorskip("resource")

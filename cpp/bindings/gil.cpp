@@ -47,13 +47,14 @@ GilReleased::~GilReleased() {
     PyErr_WriteUnraisable(nullptr);
 }
 
-void end_sections(double seconds) {
+int end_sections(double seconds) {
   ended.store(true);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
   PyThreadState* const state = PyEval_SaveThread();
   while (sections.load() > 0 && std::chrono::steady_clock::now() < deadline)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   PyEval_RestoreThread(state);
+  return sections.load();
 }
 
 }  // namespace nablas

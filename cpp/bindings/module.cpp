@@ -4,7 +4,6 @@
 #include <string>
 
 #include "bindings/arrays.hpp"
-#include "bindings/gil.hpp"
 #include "network/dispatch.hpp"
 
 namespace nablas {
@@ -54,7 +53,7 @@ PYBIND11_MODULE(_core, module) {
   for (const auto& name : kernels) nablas::explain_calls(module, name.cast<std::string>());
   for (const char* name : {"num_threads", "set_num_threads", "isa", "available_isas"})
     nablas::explain_calls(module, name);
-  nablas::py::module_::import("atexit").attr("register")(nablas::py::cpp_function([] { nablas::end_sections(2.0); }));
+  nablas::py::module_::import("atexit").attr("register")(module.attr("end_sections"), 2.0);
   nablas::bind_network(module);
   nablas::bind_trainer(module);
 }

@@ -252,6 +252,9 @@ True)");
       },
       py::arg("float64") = false,
       "Peak GFLOP/s of the threads in use: multiply-adds in registers, two operations each.");
+  m.def("end_sections", &end_sections, py::arg("seconds"),
+        "Wait at exit, at most so many seconds, for the calls under way in other threads; none takes the interpreter's "
+        "lock any more. Returns how many are still under way.");
   m.def("registry", &registry,
         "Activations, losses, optimizers, initializations and unary functions by name; see nablas/_registry.py.");
   m.def("thread_source", &source_of_num_threads, "What decides num_threads() now, in words.");
