@@ -1,10 +1,12 @@
 """The hostile calls know every public callable, and their valid arguments are valid."""
 
 import inspect
+import itertools
 import warnings
 
+import numpy as np
 import pytest
-from hostile import of_library, of_public
+from hostile import of_kernels, of_library, of_public
 
 # Called by another family than `of_public`.
 ELSEWHERE = {
@@ -55,3 +57,14 @@ def test_valid_arguments_are_valid(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         of_public._result(of_public.resolved(name), given)
+
+
+SHAPES = [(), (0,), (3,), (2, 3), (2, 3, 1)]
+
+
+@pytest.mark.parametrize(("of_input", "of_result"), list(itertools.product(SHAPES, SHAPES)))
+def test_every_odd_output_can_be_made(of_input, of_result):
+    given = {"x": np.ones(of_input, np.float32)}
+    arguments = (np.random.default_rng(0), given, [given["x"]], np.ones(of_result, np.float32))
+    for kind, make in of_kernels.kinds_of_out(*arguments).items():
+        assert isinstance(make(), (np.ndarray, list, float)), kind

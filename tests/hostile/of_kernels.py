@@ -53,9 +53,16 @@ def odd_out(choice, given, name, dtype):
     except Exception:  # another argument is odd
         result = np.zeros((6, 4), dtype)
     result = result if result.dtype.kind == "f" else np.zeros((6, 4), dtype)
-    arrays = [a for a in arrays if a.ndim] or [result]
+    kinds = kinds_of_out(choice, given, arrays, result)
+    kind = list(kinds)[choice.integers(len(kinds))]
+    return f"out {kind}", kinds[kind]()
+
+
+def kinds_of_out(choice, given, arrays, result):
+    """Functions that make an output for a result, by what is odd about it; `arrays`: the inputs."""
     fresh = np.zeros(result.shape, result.dtype)
-    kinds = {
+    arrays = [a for a in arrays if a.ndim] or [np.atleast_1d(fresh)]
+    return {
         "right": lambda: fresh,
         "too few rows": lambda: fresh[:-1] if fresh.ndim else fresh,
         "other dtype": lambda: fresh.astype(np.float16),
@@ -72,8 +79,6 @@ def odd_out(choice, given, name, dtype):
         "subclass": lambda: fresh.view(np.matrix) if fresh.ndim == 2 else fresh,
         "masked": lambda: np.ma.masked_array(fresh),
     }
-    kind = list(kinds)[choice.integers(len(kinds))]
-    return f"out {kind}", kinds[kind]()
 
 
 def shifted(choice, given, fresh):
