@@ -4,6 +4,7 @@ What might crash runs in a process of its own.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -21,9 +22,9 @@ X, Y = rng().normal(size=(3000, 4)), rng(1).integers(0, 3, 3000)
 BUSY = "this network is being trained by another call"
 
 
-def run(code, seconds=60):
+def run(code, seconds=60, within=()):
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=seconds
+        [*within, sys.executable, "-c", code], capture_output=True, text=True, timeout=seconds
     )
     return done.returncode, done.stdout.strip(), done.stderr[-600:]
 
@@ -230,6 +231,24 @@ print("end")
 """
     )
     assert run(code)[:2] == (0, "end")
+
+
+def test_the_first_process_of_a_container_can_train():
+    """Its number is 1; that of a claim's owner is compared."""
+    within = ["unshare", "--user", "--map-root-user", "--pid", "--fork"]
+    if not shutil.which("unshare") or subprocess.run([*within, "true"]).returncode:
+        pytest.skip("needs namespaces of Linux")
+    code = f"""{SETUP}
+def again(state):
+    try:
+        net.fit(x[:500], y[:500], epochs=1)
+    except RuntimeError as error:
+        print({BUSY!r} in str(error))
+net.fit(x[:500], y[:500], epochs=1, callbacks=[again])
+net.fit(x[:500], y[:500], epochs=1)
+print(os.getpid(), len(net.history))
+"""
+    assert run(code, within=within)[:2] == (0, "True\n1 1")
 
 
 def test_an_optimizer_can_be_copied_and_pickled():

@@ -46,6 +46,7 @@ TESTS = [
     ("cpp/base/philox", "random"),
     ("cpp/base/long_sum cpp/base/types", "random mlp_data long_sums engine"),
     ("cpp/base/buffer", "kernels dense random mlp_data engine"),
+    ("cpp/base/lock", "mlp_data concurrency"),
     ("cpp/base", f"mlp_data {SAME_BITS} native {PROCESS}"),
     ("cpp/bindings/gil", "mlp_data concurrency signals"),
     ("cpp/bindings/trainer cpp/bindings/network cpp/bindings/dataset cpp/bindings/slices cpp/bindings/sparse",
