@@ -50,7 +50,7 @@ TESTS = [
     ("cpp/base", f"mlp_data {SAME_BITS} native {PROCESS}"),
     ("cpp/bindings/gil", "mlp_data concurrency signals"),
     ("cpp/bindings/trainer cpp/bindings/network cpp/bindings/dataset cpp/bindings/slices cpp/bindings/sparse",
-     "mlp_data sparse mlp mlp_errors stepper penalties callbacks engine"),
+     "mlp_data sparse mlp mlp_errors stepper penalties callbacks engine resume"),
     ("cpp/bindings/system", f"kernels kernel_arguments random config {PROCESS}"),
     ("cpp/bindings", "kernels kernel_arguments elementwise random dense losses optimizers mlp_data sparse mlp"),
     ("python/nablas/autograd/rules python/nablas/autograd/derivatives", "autograd_rules autograd_functions autograd_needs"),
