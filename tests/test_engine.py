@@ -247,6 +247,16 @@ def test_initial_weights(dtype, init):
         assert net.weights[0].std() == pytest.approx(deviation[init], rel=0.05)
 
 
+@pytest.mark.parametrize("init", INITIALIZATIONS)
+def test_initial_weights_of_a_large_layer(init):
+    """More numbers than are made between two looks for signals."""
+    sizes = [700, 800, 3]
+    net = nb.MLP(sizes, dtype="float64", seed=5, init=init)
+    np.testing.assert_allclose(
+        net.parameters, reference.initial_parameters(sizes, init, 5), rtol=1e-13
+    )
+
+
 def test_optimizer_states_go_on_between_fits():
     x, y = rng(1).normal(size=(64, 7)), rng(2).integers(0, 5, 64)
     once, _, _, _ = build("cross_entropy", 1)

@@ -40,6 +40,41 @@ def test_numbers_are_those_of_the_reference(seed):
         )
 
 
+def test_long_calls_go_on_after_a_look_for_signals():
+    """More numbers than between two looks."""
+    for name in ("random_uniform", "random_normal", "permutation"):
+        found = getattr(kernels, name)(2**19 + 5, seed=1)
+        np.testing.assert_allclose(
+            found, getattr(reference, name)(2**19 + 5, seed=1), rtol=1e-13, atol=1e-15
+        )
+
+
+NUMBERS = {  # argument: the largest that is taken, for three rows; None: what there is memory for
+    "random_uniform": {"count": None, "seed": 2**64 - 1, "stream": 2**24 - 1},
+    "random_normal": {"count": None, "seed": 2**64 - 1, "stream": 2**24 - 1},
+    "permutation": {"count": None, "seed": 2**64 - 1, "epoch": 2**32 - 1},
+    "dropout": {"seed": 2**64 - 1, "step": 2**64 - 1, "layer": 2**24 - 1, "first_row": 2**63 - 4},
+}
+
+
+@pytest.mark.parametrize(("name", "argument"), [(n, a) for n in NUMBERS for a in NUMBERS[n]])
+def test_every_number_has_its_range(name, argument):
+    valid = {"x": np.ones((3, 2)), "rate": 0.5} if name == "dropout" else {"count": 3}
+    most = NUMBERS[name][argument]
+
+    def call(value):
+        return getattr(kernels, name)(**{**valid, "seed": 0, argument: value})
+
+    call(0)
+    if most is not None:
+        call(most)
+    for value in (-1, 2**63 if most is None else most + 1, 2**64, 10**30):
+        with pytest.raises(
+            (ValueError, OverflowError, MemoryError), match=f"^{argument}: expected"
+        ):
+            call(value)
+
+
 def test_permutations_are_fair():
     orders = np.array([kernels.permutation(4, seed=s) for s in range(4800)])
     assert (np.sort(orders, axis=1) == np.arange(4)).all()

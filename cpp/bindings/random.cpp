@@ -152,13 +152,13 @@ array([3, 4, 0, 1, 2]))");
         const std::uint64_t seed = seed_argument(seed_object);
         const std::uint64_t step = integer_argument(step_object, "step", 0, std::numeric_limits<std::uint64_t>::max());
         const auto layer = static_cast<std::uint32_t>(integer_argument(layer_object, "layer", 0, most_streams));
-        const auto first_row =
-            static_cast<int64>(integer_argument(first_row_object, "first_row", 0, std::numeric_limits<int64>::max()));
         if (!(rate >= 0 && rate < 1)) value_error("rate", "a number from 0 to less than 1", std::to_string(rate));
         return visit_float(float_type(x_array, "x"), [&](auto scalar) -> py::array {
           using T = decltype(scalar);
           const Input<T> x(x_array, "x");
           check_dimensions(x.array(), 2, "x");
+          const auto most = static_cast<std::uint64_t>(std::numeric_limits<int64>::max() - x.rows());
+          const auto first_row = static_cast<int64>(integer_argument(first_row_object, "first_row", 0, most));
           Result<T> result(out, {x.rows(), x.columns()}, "out", {}, {&x.array()});
           T* data = result.data();
           const int64 columns = x.columns();
