@@ -69,9 +69,7 @@ def test_every_number_has_its_range(name, argument):
     if most is not None:
         call(most)
     for value in (-1, 2**63 if most is None else most + 1, 2**64, 10**30):
-        with pytest.raises(
-            (ValueError, OverflowError, MemoryError), match=f"^{argument}: expected"
-        ):
+        with pytest.raises(ValueError, match=f"^{argument}: expected an integer"):
             call(value)
 
 

@@ -25,7 +25,8 @@ class GilReleased {
 };
 
 // From now on no section takes the lock again. Waits, without the lock, until those under way have taken it or
-// `seconds` have passed; returns how many are still under way. Called with the lock, before the interpreter is finalized.
+// `seconds` have passed; returns how many are still under way. Called with the lock, before the interpreter is
+// finalized.
 int end_sections(double seconds);
 
 }  // namespace nablas
