@@ -327,3 +327,22 @@ def test_calls_made_in_slices_with_looks_for_signals_between():
     assert relative_error(net.forward(x), twin.forward(x)) < 1e-12
     assert net.loss(x, y, sample_weight=weight) == pytest.approx(value, rel=1e-12)
     assert relative_error(net.gradient(x, y, sample_weight=weight), want) < 1e-12
+
+
+NAMES = {  # argument of the core: a call with a name
+    "init": lambda network, name: network.initialize(name, 0),
+    "activation": lambda network, name: _core.Network_float64([3, 4, 2], [name, "identity"]),
+    "output": lambda network, name: _core.Network_float64([3, 4, 2], ["identity", name]),
+    "optimizer": lambda network, name: _core.Trainer_float64(network, name, {}),
+    "loss": lambda network, name: _core.Dataset_float64(
+        network, np.ones((4, 3)), BY_OUTPUTS, None, name, {}, []
+    ),
+}
+
+
+@pytest.mark.parametrize("argument", NAMES)
+@pytest.mark.parametrize("name", ["best", "", "Adam", "relu "])
+def test_the_core_refuses_unknown_names(argument, name):
+    network = _core.Network_float64([3, 2], ["identity"])
+    with pytest.raises(ValueError, match=f"^{argument}: expected one of .*, got '{name}'$"):
+        NAMES[argument](network, name)
