@@ -99,3 +99,16 @@ def test_a_loss_in_python_is_checked_too():
     net = nb.MLP([4, 3], output="softmax")
     with pytest.raises(ValueError, match="y: expected class indices below 3, got 7 at index 2"):
         net.fit(X[:4], np.array([0, 1, 7, 2]), loss=squares, class_weight={0: 2.0})
+
+
+@pytest.mark.parametrize(
+    "dtype", ["float64", "int8", "bool", "complex64", "U8", "S8", "object", "M8[s]"]
+)
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (3,), (1, 3), (3, 1)])
+@pytest.mark.parametrize("form", [form for form in FORMS if form != "perceptron"])
+def test_arrays_are_refused(form, shape, dtype):
+    """Also those that have a weight for each class: in which order, a dict says."""
+    with pytest.raises(
+        TypeError, match="^class_weight: expected a dict, 'balanced' or None, got ndarray"
+    ):
+        fitted(form, class_weight=np.zeros(shape, dtype))

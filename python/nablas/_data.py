@@ -191,8 +191,21 @@ def class_codes(targets: Array, count: int) -> Array:
     return codes.astype(np.int64)
 
 
+def check_class_weight(given: Any) -> None:
+    """Raise unless `given` is a dict, "balanced" or None."""
+    if (
+        given is None
+        or isinstance(given, Mapping)
+        or (isinstance(given, str) and given == "balanced")
+    ):
+        return
+    got = repr(given) if isinstance(given, str) else type(given).__name__
+    kind = ValueError if isinstance(given, str) else TypeError
+    raise kind(f"class_weight: expected a dict, 'balanced' or None, got {got}")
+
+
 def class_weights(given: Any, codes: Array, classes: Sequence[Any], weight: Array | None) -> Array:
-    """The weight of each class: `given` itself if it is an array, else as `MLP.fit` documents it.
+    """The weight of each class, as `MLP.fit` documents it; an array, from within this package, is them.
 
     Parameters
     ----------
@@ -206,10 +219,6 @@ def class_weights(given: Any, codes: Array, classes: Sequence[Any], weight: Arra
     count = len(classes)
     if isinstance(given, str) and given == "balanced":
         return balanced_weights(np.bincount(codes, weight, minlength=count))
-    if not isinstance(given, Mapping):
-        got = repr(given) if isinstance(given, str) else type(given).__name__
-        kind = ValueError if isinstance(given, str) else TypeError
-        raise kind(f"class_weight: expected a dict, 'balanced' or None, got {got}")
     each = np.ones(count)
     for label, value in given.items():
         if label not in classes:

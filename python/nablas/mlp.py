@@ -201,6 +201,7 @@ class MLP(Network):
         (50, 1.0)
         """
         with together(comm) as processes, self.engine.training(chosen := as_optimizer(optimizer)):
+            _data.check_class_weight(class_weight)
             return make_fit(
                 self,
                 X,
