@@ -205,7 +205,7 @@ def check_class_weight(given: Any) -> None:
 
 
 def class_weights(given: Any, codes: Array, classes: Sequence[Any], weight: Array | None) -> Array:
-    """The weight of each class, as `MLP.fit` documents it; an array, from within this package, is them.
+    """The weight of each class, as `MLP.fit` documents it; an array is them already.
 
     Parameters
     ----------
