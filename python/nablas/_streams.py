@@ -101,6 +101,7 @@ class Stream:
             finally:
                 self._release(visit)
         self._checked = True
+        self._buffers.clear()  # room for the blocks of validation data
 
     def _loading(self, part: Part) -> Loading[Visit]:
         return Loading(lambda: self._load(part))

@@ -29,8 +29,12 @@ def is_large(source: str, memory: int | None) -> bool:
     kind = _kind(source)
     if kind not in tables.PARQUET + tables.TEXT or not os.path.isfile(source):
         return False
-    most = usable_memory() // SHARE if memory is None else memory
-    return os.path.getsize(source) > most
+    return os.path.getsize(source) > memory_of(memory)
+
+
+def memory_of(given: int | None) -> int:
+    """Bytes that a table may have, to be read at once: as given, or a share of what there is."""
+    return usable_memory() // SHARE if given is None else given
 
 
 def _kind(path: str) -> str:
@@ -92,6 +96,8 @@ def _found(block: pl.DataFrame) -> dict[str, str]:
 
 
 def _parquet(polars: Any, path: str) -> Iterator[pl.DataFrame]:
+    pyarrow = require("pyarrow", "data")
+    pyarrow.set_memory_pool(pyarrow.system_memory_pool())  # its own reserves a gigabyte at once
     for batch in _arrow.record_batches(path):
         yield polars.from_arrow(batch)
 

@@ -122,10 +122,11 @@ class Cached:
 
 
 def block_rows(options: argparse.Namespace, features: int) -> int | None:
-    """Rows of a block where `--memory` leaves less than the usual blocks take, of which two are."""
-    if options.memory is None or options.memory >= 8 * BLOCK_BYTES:
+    """Rows of a block, of which two are in memory, where the usual ones are half of it or more."""
+    memory = blocks.memory_of(options.memory)
+    if memory >= 4 * BLOCK_BYTES:
         return None
-    return max(1, int(options.memory) // 8 // (4 * features + 40))
+    return max(1, memory // 4 // (4 * features + 40))
 
 
 def score(net: MLP, source: Any) -> tuple[float, float]:
