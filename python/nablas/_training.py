@@ -172,8 +172,8 @@ class Fit:
 
 
 def _row_report(report: Report, history: History, epoch: int, rows: int) -> OnRows:
-    text = _summary(history)
-    return lambda done: report(epoch + done / rows, text)
+    texts = _summary(history)
+    return lambda done: report(epoch + done / rows, texts)
 
 
 def _divergence(net: Network, task: Task, loss: float, penalty: float, epoch: int) -> str:
@@ -184,10 +184,14 @@ def _divergence(net: Network, task: Task, loss: float, penalty: float, epoch: in
     if targets.dtype.kind == "f" and targets.size:
         largest = float(np.abs(targets).max())
         if largest > math.sqrt(np.finfo(net.dtype).max) / 2**16:
-            return text + f"scale y: its values go up to {largest:.3g}, their squares overflow"
+            return text + (
+                f"scale y: its values go up to {largest:.3g}, their squares overflow; "
+                "see docs/guide/data.md#scaling"
+            )
     return text + (
         f"lower {'learning_rate' if name == 'loss' else 'l1, l2 or learning_rate'} (the weights "
-        "are finite but may be far off: initialize() gives new ones)"
+        "are finite but may be far off: initialize() gives new ones); "
+        "see docs/guide/training.md#when-it-does-not-learn"
     )
 
 
@@ -311,11 +315,11 @@ def assemble(
     return Fit(net, task, chosen, count, validation, checked, shown, loss_scale)
 
 
-def _summary(history: History) -> str:
+def _summary(history: History) -> list[str]:
     parts = [f"loss {history.loss[-1]:.4g}"] if history.loss else []
     if history.val_loss:
         parts += [
             f"val loss {history.val_loss[-1]:.4g}",
             f"val {history.metric} {history.val_score[-1]:.4g}",
         ]
-    return "  ".join(parts)
+    return parts
