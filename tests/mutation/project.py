@@ -136,7 +136,6 @@ class Project:
         }.items():
             assert old in text, old
             text = text.replace(old, new)
-        text += "target_precompile_headers(_core PRIVATE <pybind11/numpy.h> <pybind11/stl.h>)\n"
         (self.folder / "cpp/CMakeLists.txt").write_text(text)
         options = {
             "pybind11_DIR": pybind11.get_cmake_dir(), "NABLAS_ONLY": _asked("nablas.available_isas()[-1]"), "CMAKE_BUILD_TYPE": "Release",
