@@ -1,8 +1,10 @@
-"""Command line: ``python tests/wheels [--installed] [WHEEL ...] [--same A B]``: what a wheel must be.
+"""Command line: ``python tests/wheels [WHEEL ...] [--installed] [--same A B] [--zig PLATFORM] [--bare WHEEL]``.
 
---installed  the package that is imported is an installed one, not the sources, and has what it needs
 WHEEL        its size, its contents, no trace of the folder that it was built in
+--installed  the package that is imported is an installed one, not the sources, and has its files
 --same       two wheels are the same, byte for byte
+--zig        builds a wheel for a platform such as manylinux_2_28_x86_64, in --folder
+--bare       installs a wheel where there is no compiler, trains and runs the files --tests (names, or all)
 """
 
 import argparse
@@ -11,7 +13,12 @@ import pathlib
 import re
 import sys
 import sysconfig
+import tempfile
 import zipfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+from wheels import bare, zig
 
 MOST_BYTES = 5_000_000
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -80,7 +87,22 @@ def main():
     parser.add_argument("wheels", nargs="*", type=pathlib.Path)
     parser.add_argument("--installed", action="store_true")
     parser.add_argument("--same", nargs=2, type=pathlib.Path, metavar=("A", "B"))
+    parser.add_argument("--zig", choices=zig.TARGETS, metavar="PLATFORM")
+    parser.add_argument("--bare", type=pathlib.Path, metavar="WHEEL")
+    parser.add_argument("--tests", nargs="*", default=[])
+    parser.add_argument("--folder", type=pathlib.Path, help="for what is built (a temporary one)")
     options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.folder or pathlib.Path(temporary)
+        if options.zig:
+            options.wheels.append(zig.build(options.zig, folder))
+        if options.bare and bare.try_out(options.bare, folder / "bare", options.tests) != 0:
+            return 1
+        return report(options)
+
+
+def report(options):
+    """Prints what is wrong; 1 if anything is."""
     found = list(installed()) if options.installed else []
     for path in options.wheels:
         wrong = list(contents(path))
