@@ -170,6 +170,8 @@ class _Completion(argparse.Action):
             for action in command._actions:
                 if action.dest in _FILES:
                     action.complete = shtab.FILE  # type: ignore[attr-defined]
+                if action.dest == "cache":
+                    action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
         print(shtab.complete(parser, arguments[1]))
         parser.exit()
 
