@@ -68,7 +68,7 @@ ALONE = {
     "n_threads": "threads of this estimator; -1: all processors; None: `nablas.num_threads()`",
     "nesterovs_momentum": AS_NETS,
     "power_t": AS_NETS,
-    "progress": "draws a progress bar",
+    "progress": "shows the progress",
     "quantile": 'of `loss="quantile"`',
     "random_state": f"{ENGINE}: the order of the rows and the share for early stopping",
     "scoring": 'what early stopping watches: a scorer, `"loss"`, or None for `score`',

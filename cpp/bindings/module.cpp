@@ -34,7 +34,7 @@ void explain_calls(py::module_& m, const std::string& name) {
 
 }  // namespace nablas
 
-PYBIND11_MODULE(_core, module) {
+PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   pybind11::options options;
   options.disable_function_signatures();  // the docstrings begin with their own signature
   module.doc() = "The C++ core of nablas.";

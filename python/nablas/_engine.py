@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
+ONE_TRAINING = "see docs/guide/threads.md#several-python-threads-processes-forks"
+
 
 @dataclass
 class _Use:
@@ -163,10 +165,13 @@ class Engine:
             in a callback or a signal handler.
         """
         with (
-            claimed(self._claim, "this network is being trained by another call"),
+            claimed(self._claim, f"this network is being trained by another call; {ONE_TRAINING}"),
             contextlib.nullcontext()
             if optimizer is None
-            else claimed(optimizer.claim, "optimizer: this one is in use by another training"),
+            else claimed(
+                optimizer.claim,
+                f"optimizer: this one is in use by another training; {ONE_TRAINING}",
+            ),
         ):
             yield
 
@@ -204,12 +209,12 @@ class Engine:
     def training_state(self) -> dict[str, Any]:
         """All that training goes on from beside the parameters: a copy, which can be pickled."""
         state: dict[str, Any] = {"epochs": self.epochs, "updates": self.updates}
-        if self._last is not None:
-            optimizer, trainer = self._last.optimizer, self._last.trainer
+        if (last := self._last) is not None:  # which another thread may replace
+            optimizer, trainer = last.optimizer, last.trainer
             state["optimizer"], state["schedule"] = optimizer, deepcopy(optimizer.schedule)
             state["states"] = [np.array(values) for values in trainer.states]
             state["steps"], state["scalar"] = trainer.steps, trainer.scalar
-            state["optimizer_epochs"] = self._last.epochs
+            state["optimizer_epochs"] = last.epochs
         return state
 
     def restore_training(self, state: dict[str, Any]) -> None:

@@ -26,6 +26,8 @@ from .schedules import Constant, Schedule
 
 Array = NDArray[Any]
 
+_PAGE = "see docs/guide/callbacks.md#resuming-a-killed-fit"
+
 
 class Kept:
     """A network and an optimizer as they are, to put back if a fit cannot be resumed."""
@@ -68,7 +70,9 @@ class Resumed:
         self.path = _checks.path("resume", path)
         self.specification, self.parameters, tree = io.read(self.path)
         if tree is None:
-            raise ValueError(f"{self.path}: expected a checkpoint, got a model without a training")
+            raise ValueError(
+                f"{self.path}: expected a checkpoint, got a model without a training; {_PAGE}"
+            )
         self.tree = tree
         with io.damaged(self.path):
             self.state = _checked(self.specification, tree)
@@ -81,7 +85,7 @@ class Resumed:
         if "callbacks" not in identity:  # they are process 0's
             theirs.pop("callbacks", None)
         if found := differences(theirs, identity):
-            raise ValueError(f"resume: {self.path} is of another fit: {'; '.join(found)}")
+            raise ValueError(f"resume: {self.path} is of another fit: {'; '.join(found)}; {_PAGE}")
         done = len(self.state.history)
         least = done + (self.state.position is not None)
         if epochs < least:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ._checks import choice
 from ._html import table
+from ._optional import require
 
 _LAST = 5  # epochs that a notebook shows
 
@@ -80,6 +82,44 @@ class History:
         caption = f"History: {count} epochs" + (f", best by {by}: {best + 1}" if count else "")
         heads = [f"val_score ({self.metric})" if name == "val_score" else name for name in names]
         return table(caption, ["epoch", *heads], rows)
+
+    def to_frame(self, library: str = "polars") -> Any:
+        """The history as a table, one row an epoch.
+
+        Parameters
+        ----------
+        library : {"polars", "pandas"}
+            Whose DataFrame it is.
+
+        Returns
+        -------
+        DataFrame
+            The column "epoch", from 1, then one for each list that is not empty. Where a list is
+            shorter than `loss` its last rows are missing values.
+
+        Raises
+        ------
+        ImportError
+            When the library is not installed.
+        ValueError
+            When the library is another one.
+
+        Examples
+        --------
+        >>> history = nb.MLP([1, 1], seed=0).fit([[0.0], [1.0]], [0.0, 2.0], epochs=3)
+        >>> frame = history.to_frame()
+        >>> frame.columns, frame.shape
+        (['epoch', 'loss', 'learning_rate', 'seconds'], (3, 4))
+        """
+        choice("library", library, ("polars", "pandas"))
+        columns = {name: self[name] for name in self.keys() if self[name]}
+        rows = max(map(len, columns.values()), default=0)
+        padded = {name: [*v, *[None] * (rows - len(v))] for name, v in columns.items()}
+        data = {"epoch": list(range(1, rows + 1)), **padded}
+        if library == "polars":
+            return require("polars", "cli").DataFrame(data)
+        pandas = require("pandas")
+        return pandas.DataFrame(data).astype(dict.fromkeys(padded, "float64"))
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the losses by epoch.

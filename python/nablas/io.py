@@ -208,7 +208,10 @@ def read(
         specification = json.loads(metadata[KEY])
         version = _whole(specification, "format", 1)
         if version > CHECKPOINT_FORMAT:
-            raise ValueError(f"its format {version} is newer than this nablas")
+            raise ValueError(
+                f"its format {version} is newer than this nablas; "
+                "see docs/guide/deployment.md#versions"
+            )
         check_specification(specification)
         tensors: dict[str, NDArray[Any]] = {}
         training = specification.pop("training", None)

@@ -142,7 +142,7 @@ class MLP(Network):
             one for each hidden layer.
         callbacks : iterable of Callbacks or of functions of a FitState
         progress : bool
-            Draw a progress bar on stderr (needs rich).
+            Show the progress on standard error, in a terminal, a notebook or a log.
         resume : str or path, optional
             A file that a `Checkpoint` wrote: go on from it as if the fit had never stopped, to the
             same bits, with any number of threads. Everything else must be given as in the call that

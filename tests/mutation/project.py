@@ -107,7 +107,16 @@ class Project:
             made.mkdir(parents=True, exist_ok=True)
         (self.site / "sitecustomize.py").write_text(child.SITE)
         child.load()
-        for name in ["cpp", "python", "tests", "docs", "examples", "pyproject.toml", "README.md"]:
+        for name in [
+            "cpp",
+            "python",
+            "tests",
+            "docs",
+            "examples",
+            "CMakeLists.txt",
+            "pyproject.toml",
+            "README.md",
+        ]:
             _follow(ROOT / name, self.folder / name)
         if kind == "cpp":
             for scalar in SCALARS:
@@ -120,16 +129,15 @@ class Project:
         """One instruction set, the kernels at -O1 and the rest at -O0: what compiles fastest."""
         import pybind11
 
-        text = (ROOT / "CMakeLists.txt").read_text()
+        text = (ROOT / "cpp/CMakeLists.txt").read_text()
         for old, new in {
             "kernel_flags -O3": "kernel_flags -O1",
-            "OBJECT cpp/kernels": "OBJECT ${scalar}/kernels",
-            "directories(${target} PRIVATE cpp)": "directories(${target} PRIVATE ${scalar})",
+            "OBJECT kernels": "OBJECT ${CMAKE_SOURCE_DIR}/${scalar}/kernels",
+            "(${target} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})": "(${target} PRIVATE ${CMAKE_SOURCE_DIR}/${scalar})",
         }.items():
             assert old in text, old
             text = text.replace(old, new)
-        text += "target_precompile_headers(_core PRIVATE <pybind11/numpy.h> <pybind11/stl.h>)\n"
-        (self.folder / "CMakeLists.txt").write_text(text)
+        (self.folder / "cpp/CMakeLists.txt").write_text(text)
         options = {
             "pybind11_DIR": pybind11.get_cmake_dir(), "NABLAS_ONLY": _asked("nablas.available_isas()[-1]"), "CMAKE_BUILD_TYPE": "Release",
             "CMAKE_CXX_FLAGS_RELEASE": "-O0", "CMAKE_INTERPROCEDURAL_OPTIMIZATION": "OFF", "Python_EXECUTABLE": sys.executable,

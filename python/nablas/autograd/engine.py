@@ -202,10 +202,11 @@ def check_untouched(y: Tensor, on_tensors: bool) -> None:
 
 def _accumulate(x: Tensor, g: Any) -> None:
     """Add `g` to ``x.grad``, which shares no memory with another gradient."""
-    if x.grad is None:
-        x.grad = _own(g)
-    else:
-        x.grad = x.grad + g if isinstance(g, Tensor) else wrap(x.grad.data + g)
+    with edits.lock:  # other threads may add to the same gradient
+        if x.grad is None:
+            x.grad = _own(g)
+        else:
+            x.grad = x.grad + g if isinstance(g, Tensor) else wrap(x.grad.data + g)
 
 
 def _linked(g: Any, x: Tensor) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -82,24 +84,34 @@ class Edits:
     """Which memory was edited in place, and when.
 
     Operations are not checked unless an edit is newer than the operation: `last` is the latest.
+
+    Attributes
+    ----------
+    lock : RLock
+        Held while threads change what they share: this record, or a Tensor's `grad`. A signal
+        handler of the thread that has it may take it again; a forked child finds it free.
     """
 
     def __init__(self) -> None:
-        self.last = 0
+        self.last, self.lock = 0, threading.RLock()
         self._places: dict[int, tuple[int, weakref.ref[Array]]] = {}
 
     def note(self, array: Array) -> None:
         """Record that the array was edited."""
         while isinstance(array.base, np.ndarray):
             array = array.base
-        self.last = next_number()
-        self._places[id(array)] = self.last, weakref.ref(array)
-        if len(self._places) > 1000:
-            self._places = {i: p for i, p in self._places.items() if p[1]() is not None}
+        with self.lock:
+            self.last = next_number()
+            self._places[id(array)] = self.last, weakref.ref(array)
+            if len(self._places) > 1000:
+                places = self._places.copy()
+                self._places = {i: p for i, p in places.items() if p[1]() is not None}
 
     def touched(self, array: Array, since: int) -> bool:
         """Whether an edit later than `since` may have changed the array."""
-        for number, place in list(self._places.values()):
+        with self.lock:
+            places = list(self._places.values())
+        for number, place in places:
             edited = place() if number > since else None
             if edited is not None and np.may_share_memory(edited, array):
                 return True
@@ -107,3 +119,11 @@ class Edits:
 
 
 edits = Edits()
+
+
+def _after_fork() -> None:
+    edits.lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

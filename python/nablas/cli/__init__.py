@@ -6,8 +6,9 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from .._optional import require
 from .._registry import ACTIVATIONS, OPTIMIZERS
 from .._version import __version__
 
@@ -130,7 +131,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
         help="where a table larger than that is kept, encoded, until the end (default: that of "
         "temporary files)",
     )
-    add("--json", action="store_true", help="print the results as JSON, no progress bar")
+    add("--json", action="store_true", help="print the results as JSON, no progress")
 
 
 def _memory_option(parser: argparse.ArgumentParser) -> None:
@@ -160,9 +161,42 @@ def _character(text: str) -> str:
 _character.__name__ = "single character, or tab"
 
 
+_SHELLS = ("bash", "zsh", "tcsh")
+_FILES = ("source", "data", "model", "out", "checkpoint")  # destinations that are files
+
+
+class _Completion(argparse.Action):
+    """Prints a script for a shell, and ends."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *arguments: Any) -> NoReturn:
+        try:
+            shtab = require("shtab", "cli")
+        except ImportError as error:
+            parser.error(str(error))
+        for command in _commands(parser).values():
+            for action in command._actions:
+                if action.dest in _FILES:
+                    action.complete = shtab.FILE  # type: ignore[attr-defined]
+                if action.dest == "cache":
+                    action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+        print(shtab.complete(parser, arguments[1]))
+        parser.exit()
+
+
+def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    (found,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return dict(found.choices)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="nablas", description="Train dense neural networks on the CPU.")
     parser.add_argument("--version", action="version", version=f"nablas {__version__}")
+    parser.add_argument(
+        "--print-completion",
+        action=_Completion,
+        choices=_SHELLS,
+        help="print a script that completes this command's words in a shell",
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _train_options(commands.add_parser("train", help="train a network on a table"))
     predict = commands.add_parser("predict", help="apply a model to a table")

@@ -74,7 +74,7 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
     callbacks : list of functions, optional
         Called after every epoch with a ``nablas.FitState``.
     progress : bool
-        Draw a progress bar (needs rich).
+        Show the progress on standard error, as `nablas.MLP.fit` does.
     n_threads : int, optional
         Threads used by `fit` and by the prediction methods; -1 for one on each processor.
 
