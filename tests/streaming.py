@@ -37,7 +37,7 @@ def as_source(settings):
 
 
 def division(rows, batch, wanted, chunk_rows=None):
-    """Rows of a block and of a chunk: docs/guide/scale, "The order of the rows"."""
+    """Rows of a block and of a chunk: docs/guide/large-data, "The order of the rows"."""
     batch = min(batch, rows)
     if max(wanted, batch) >= rows:
         return rows, rows

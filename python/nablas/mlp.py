@@ -149,7 +149,7 @@ class MLP(Network):
             wrote it; `epochs` is the total. A fit that had ended returns its history at once.
         block_rows : int, optional
             Of a source: rows in memory at one time, twice. They decide the order of shuffled rows
-            (docs/guide/scale). Default: about 128 MB.
+            (docs/guide/large-data). Default: about 128 MB.
         comm : mpi4py communicator, optional
             Train together with its other processes, all of which call `fit` with the same data and
             settings; see ``docs/scale.md``. Process 0 alone draws the progress bar and calls the
