@@ -16,6 +16,7 @@ True
 """
 
 from .classifier import MLPClassifier
+from .clusters import ray_put
 from .convert import from_sklearn, to_sklearn
 from .convert_onnx import register_skl2onnx, to_onnx
 from .convert_torch import from_torch, to_torch
@@ -29,6 +30,7 @@ __all__ = [
     "MLPRegressor",
     "from_sklearn",
     "from_torch",
+    "ray_put",
     "register_skl2onnx",
     "to_onnx",
     "to_sklearn",
