@@ -119,7 +119,8 @@ def _readable(contents):
 
 def use_table(frame, which):
     """What `nablas train` does with a table and the target column of number `which`; errors of a column name it."""
-    from nablas.cli.preprocessing import Statistics, report
+    from nablas.cli.preprocessing import Statistics
+    from nablas.cli.reports import report
 
     try:
         report(frame)
