@@ -71,8 +71,8 @@ class ArrowSource:
     Notes
     -----
     A row group is decoded from its beginning, so reading in random order is fastest with row groups
-    of about the size of a chunk (docs/guide/large-data). CSV files are decoded from their beginning:
-    use `CachedSource` to shuffle them.
+    of about the size of a chunk (docs/guide/large-data). CSV files are decoded from their
+    beginning: use `CachedSource` to shuffle them.
 
     Examples
     --------
