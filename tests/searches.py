@@ -135,6 +135,21 @@ def on_dask(folder):
     return found, {"sent": count}
 
 
+def start_ray(temporary):
+    """Again if it took longer than the 30 seconds that Ray gives itself, as it may on a busy machine."""
+    import ray
+
+    for last in (False, False, True):
+        try:
+            ray.init("local", num_cpus=WORKERS, include_dashboard=False, _temp_dir=temporary)
+        except Exception as error:
+            if last or "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
+        else:
+            return
+
+
 def on_ray(folder):
     """Every search has workers of its own; during the last one a worker dies."""
     import ray
@@ -152,14 +167,17 @@ def on_ray(folder):
         return run(self, index, function, batch)
 
     ray.put, Pool._run_batch = counted_put, counted_run
-    ray.init(num_cpus=WORKERS, include_dashboard=False)
-    register_ray()
-    data = [ray_put(array) for array in DATA]
-    retries = {"max_restarts": 3, "max_task_retries": 3}
-    with joblib.parallel_config("ray", n_jobs=-1, ray_remote_args=retries):
-        found = {"random": random(folder, data), "linear": linear(folder, data)}
-        found["grid"] = grid(folder, data, Killer(folder))
-    ray.shutdown()
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as temporary:
+        start_ray(temporary)
+        try:
+            register_ray()
+            data = [ray_put(array) for array in DATA]
+            retries = {"max_restarts": 3, "max_task_retries": 3}
+            with joblib.parallel_config("ray", n_jobs=-1, ray_remote_args=retries):
+                found = {"random": random(folder, data), "linear": linear(folder, data)}
+                found["grid"] = grid(folder, data, Killer(folder))
+        finally:
+            ray.shutdown()
     return found, {"sent": puts.count(X.nbytes), "largest": max(tasks)}
 
 
