@@ -20,6 +20,18 @@ TARGETS = {  # the wheel's platform, and Zig's target
     "musllinux_1_2_aarch64": "aarch64-linux-musl",
 }
 
+# Zig's names of processors have underscores.
+PROGRAM = """#!/bin/sh
+for argument do
+  shift
+  case "$argument" in
+    -march=*) argument="-march=$(echo "${{argument#-march=}}" | tr - _)" ;;
+  esac
+  set -- "$@" "$argument"
+done
+exec {zig} c++ -target {target} "$@"
+"""
+
 
 def compiler(folder, target):
     """A program that compiles C++ for the target."""
@@ -27,7 +39,7 @@ def compiler(folder, target):
 
     zig = pathlib.Path(ziglang.__file__).parent / "zig"
     program = folder / f"c++-{target}"
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(str(zig))} c++ -target {target} "$@"\n')
+    program.write_text(PROGRAM.format(zig=shlex.quote(str(zig)), target=target))
     program.chmod(0o755)
     return program
 
