@@ -138,6 +138,7 @@ def test_pickling_a_network_that_trains():
 
 
 def test_estimators():
+    pytest.importorskip("sklearn")
     from nablas.sklearn import MLPClassifier, MLPRegressor
 
     def fitted(i):
