@@ -276,9 +276,48 @@ def test_arrays_of_a_training(tmp_path):
             nb.io.save(path, net._specification(), layers, wrong)
 
 
-@pytest.mark.parametrize("specification", [{}, {"dtype": "int8"}, {"dtype": None}, {"dtype": []}])
-def test_a_specification_without_a_dtype(tmp_path, specification):
-    layers = [(np.ones((3, 2)), np.ones(2))]
-    with pytest.raises((TypeError, ValueError), match=r"^specification: dtype: expected"):
-        nb.io.save(tmp_path / "m.safetensors", specification, layers)
-    assert not list(tmp_path.iterdir())
+ODD = [None, True, -1, 2.5, 2**80, "x", "softmax", [], [1], {}, {"a": 1}, {1: 2}, (1,), b"x", 1j,
+       np.float32(1), np.ones(2), {"tensor": 1}]  # fmt: skip
+
+
+def _refusal(call, *arguments, **named):
+    try:
+        call(*arguments, **named)
+    except (TypeError, ValueError) as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+@pytest.mark.parametrize("name", [*nb.MLP([3, 2])._specification(), "extra"])
+def test_what_is_saved_can_be_loaded(tmp_path, name, odd):
+    """Each entry of a specification odd, or absent: an error at once, or a file that is read."""
+    net, path = nb.MLP([3, 2], seed=1), tmp_path / "m.safetensors"
+    layers = list(zip(net.weights, net.biases, strict=True))
+    without = {k: v for k, v in net._specification().items() if k != name}
+    for specification in (without, {**without, name: odd}):
+        refused = _refusal(nb.io.save, path, specification, layers)
+        if refused is None:
+            nb.io.load(path)
+            path.unlink()
+        assert refused is None or refused.startswith("specification")
+        assert not list(tmp_path.iterdir())
+    refused = _refusal(net.save, path, extra=odd)
+    if refused is None:
+        assert nb.MLP.load(path).extra == (net.extra if odd is None else odd)
+    assert refused is None or refused.startswith("extra")
+    for wrong in (
+        [],
+        layers * 2,
+        [(net.biases[0], net.biases[0])],
+        [(net.weights[0].T, net.biases[0])],
+    ):
+        with pytest.raises(ValueError, match="^layers"):
+            nb.io.save(path, net._specification(), wrong)
+
+
+def test_an_extra_that_is_nested_too_deeply(tmp_path):
+    extra = {}
+    extra["itself"] = extra
+    with pytest.raises(ValueError, match="^extra: expected values that are nested less deeply"):
+        nb.MLP([3, 2]).save(tmp_path / "m", extra=extra)

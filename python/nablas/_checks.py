@@ -75,6 +75,21 @@ def choice(name: str, value: Any, choices: Iterable[str], other: str = "") -> st
     return value
 
 
+def text(name: str, value: Any) -> str:
+    """`value` as a str, or TypeError."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected a string, got {type(value).__name__}")
+    return str(value)
+
+
+def texts(name: str, value: Any, count: int) -> list[str]:
+    """So many strings, or TypeError, or ValueError for another number of them."""
+    found = [text(name, item) for item in items(name, value, f"{count} strings")]
+    if len(found) != count:
+        raise ValueError(f"{name}: expected {count} strings, got {len(found)}")
+    return found
+
+
 def unmasked(name: str, value: Any) -> Any:
     """`value`, or TypeError for a masked array that hides entries: the core cannot skip them."""
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):

@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -55,23 +55,36 @@ def save(
     path : str or path
         Replaced atomically if it exists.
     specification : dict
-        Anything JSON can hold; with "sizes" and "dtype" of the layers.
+        Anything JSON can hold, with "sizes", "activations", "dtype", "seed", "classes" (or None) of
+        the network, and the numbers of "epochs" and "updates" that it was trained for.
     layers : sequence of (weights, bias)
         Arrays of shapes (inputs, outputs) and (outputs,).
     training : dict, optional
         The state of a training: nested dicts and lists of JSON values and of arrays of numbers.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For what `load` would refuse.
+    OSError
+        When the file cannot be written.
+
     Examples
     --------
     >>> layers = [(np.ones((2, 1), np.float32), np.zeros(1, np.float32))]
-    >>> nb.io.save("layers.safetensors", {"sizes": [2, 1], "dtype": "float32"}, layers)
+    >>> specification = {"sizes": [2, 1], "activations": ["identity"], "dtype": "float32"}
+    >>> specification |= {"seed": 0, "classes": None, "epochs": 0, "updates": 0}
+    >>> nb.io.save("model.safetensors", specification, layers)
     """
     path = _checks.path("path", path)
     if not isinstance(specification, dict):
         raise TypeError(f"specification: expected a dict, got {type(specification).__name__}")
-    dtype = _checks.choice(
-        "specification: dtype", specification.get("dtype"), ("float32", "float64")
-    )
+    specification = plain("specification", specification)
+    try:
+        check_specification(specification)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"specification: {error}") from None
+    dtype = specification["dtype"]
     require("safetensors.numpy", "io")  # no file that could not be read again
     tensors = {}
     for i, pair in enumerate(_checks.items("layers", layers, "pairs of weights and bias")):
@@ -82,8 +95,11 @@ def save(
             if found.dtype.name != dtype:
                 raise TypeError(f"layers: expected {dtype}, got {found.dtype} at {i}")
             tensors[f"layers.{i}.{kind}"] = np.ascontiguousarray(found, dtype)
-    for name, tensor in tensors.items():
-        _check_finite(name, tensor)
+    if len(tensors) != 2 * len(specification["activations"]):
+        raise ValueError(
+            f"layers: expected {len(specification['activations'])}, got {len(tensors) // 2}"
+        )
+    _checked_layers(tensors.__getitem__, specification)
     version = FORMAT
     if training is not None:
         if not isinstance(training, dict):
@@ -102,23 +118,35 @@ def save(
     _files.write(path, write_to)
 
 
-def packed(value: Any, tensors: dict[str, NDArray[Any]], name: str) -> Any:
-    """`value` as JSON can hold it; its arrays go to `tensors`. TypeError for anything else."""
+def plain(name: str, value: dict[str, Any]) -> dict[str, Any]:
+    """The dict as it is after it was written as JSON and read, or an error if it cannot be."""
+    try:
+        found: dict[str, Any] = packed(value, None, name)
+    except RecursionError:
+        raise ValueError(f"{name}: expected values that are nested less deeply") from None
+    return found
+
+
+def packed(value: Any, tensors: dict[str, NDArray[Any]] | None, name: str) -> Any:
+    """`value` as JSON can hold it; its arrays go to `tensors`, if given; TypeError for all else."""
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, (np.bool_, np.integer, int)):
         return bool(value) if isinstance(value, np.bool_) else int(value)
     if isinstance(value, (float, np.floating)):
         return float(value)
-    if isinstance(value, np.ndarray) and value.dtype.name in KINDS:
+    arrays = tensors is not None
+    if tensors is not None and isinstance(value, np.ndarray) and value.dtype.name in KINDS:
         tensor = f"training.{sum(key.startswith('training.') for key in tensors)}"
         tensors[tensor] = np.asarray(value, value.dtype.newbyteorder("="), order="C")
         return {TENSOR: tensor}
-    if isinstance(value, dict) and TENSOR not in value and all(isinstance(k, str) for k in value):
+    taken = isinstance(value, dict) and all(isinstance(k, str) for k in value)
+    if taken and not (arrays and TENSOR in value):
         return {k: packed(inner, tensors, f"{name}.{k}") for k, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [packed(inner, tensors, f"{name}[{i}]") for i, inner in enumerate(value)]
-    raise TypeError(f"{name}: expected JSON values and arrays of numbers, got {value!r:.60}")
+    expected = "JSON values and arrays of numbers" if arrays else "JSON values"
+    raise TypeError(f"{name}: expected {expected}, got {value!r:.60}")
 
 
 def _unpacked(value: Any, tensors: dict[str, NDArray[Any]], file: Any) -> Any:
@@ -217,7 +245,8 @@ def read(
         training = specification.pop("training", None)
         if isinstance(training, dict) != (version == CHECKPOINT_FORMAT):
             raise TypeError(f"training: expected an object, got {training!r:.60}")
-        layers, training = _tensors(file, specification), _unpacked(training, tensors, file)
+        layers = _checked_layers(file.get_tensor, specification)
+        training = _unpacked(training, tensors, file)
         tensors |= layers
         if len(tensors) != len(file.keys()):
             raise ValueError(f"it has {len(file.keys())} tensors, expected {len(tensors)}")
@@ -298,13 +327,15 @@ def _check_finite(name: str, tensor: NDArray[Any]) -> None:
         raise ValueError(f"{name}: expected finite values")
 
 
-def _tensors(file: Any, spec: dict[str, Any]) -> dict[str, NDArray[Any]]:
+def _checked_layers(
+    tensor_of: Callable[[str], NDArray[Any]], spec: dict[str, Any]
+) -> dict[str, NDArray[Any]]:
     """The tensors by their names, bias before weights, checked against the specification."""
     found = {}
     for i, (inputs, outputs) in enumerate(zip(spec["sizes"], spec["sizes"][1:], strict=False)):
         for kind, shape in (("bias", (outputs,)), ("weight", (inputs, outputs))):
             name = f"layers.{i}.{kind}"
-            found[name] = tensor = file.get_tensor(name)
+            found[name] = tensor = tensor_of(name)
             if tensor.shape != shape or tensor.dtype != spec["dtype"]:
                 raise ValueError(
                     f"{name}: expected {spec['dtype']} {shape}, got {tensor.dtype} {tensor.shape}"

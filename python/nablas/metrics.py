@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._checks import integer, plain_array
+from ._checks import flag, integer, number, plain_array
 
 Array = NDArray[Any]
 
@@ -228,7 +228,7 @@ def cross_entropy(
         if sample_weight is None
         else float(plain_array("sample_weight", sample_weight).sum())
     )
-    return mean if normalize else mean * total
+    return mean if flag("normalize", normalize) else mean * total
 
 
 def binary_cross_entropy(
@@ -346,6 +346,7 @@ def recall_at_k(
     >>> nb.metrics.recall_at_k([[1, 0, 1]], [[0.9, 0.1, 0.5]], k=2)
     1.0
     """
+    zero_division = number("zero_division", zero_division)
     hits, relevant = _hits_at_k(y_true, y_score, k)
     some = relevant > 0
     return _mean(np.where(some, hits / np.where(some, relevant, 1), zero_division), sample_weight)

@@ -279,12 +279,15 @@ class Network:
         ----------
         path : str or path
         extra : dict, optional
-            Anything JSON can hold, saved beside the network; the loaded network's `extra`.
+            Anything JSON can hold, saved beside the network; the loaded network's `extra`, of
+            which tuples have become lists and NumPy's numbers Python's.
 
         Raises
         ------
         ValueError
             For weights that are not finite.
+        TypeError
+            For an `extra` that JSON cannot hold.
         OSError
             When the file cannot be written; `path` must not be a folder, a device or a pipe.
 
@@ -309,7 +312,9 @@ class Network:
         extra: dict[str, Any],
         training: dict[str, Any] | None = None,
     ) -> None:
-        specification = {**self._specification(), "extra": extra}
+        if not isinstance(extra, dict):
+            raise TypeError(f"extra: expected a dict, got {type(extra).__name__}")
+        specification = {**self._specification(), "extra": io.plain("extra", extra)}
         io.save(path, specification, list(zip(self.weights, self.biases, strict=True)), training)
 
     @classmethod

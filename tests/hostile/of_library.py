@@ -16,7 +16,7 @@ from nablas import sklearn as estimators
 from nablas._losses import Loss
 
 from .judge import complaint
-from .values import LAYOUTS, PLAIN, clean, odd_array, odd_value
+from .values import LAYOUTS, PLAIN, clean, defaults, odd_array, odd_value
 
 X = np.random.default_rng(0).normal(size=(20, 3))
 LABELS, ONE_HOT = np.arange(20) % 3, np.eye(3)[np.arange(20) % 3]
@@ -68,7 +68,8 @@ def method(choice):
         del calls["predict_proba"]
     name = _pick(choice, list(calls))
     accepted = inspect.signature(getattr(net, name)).parameters
-    given = {k: v for k, v in calls[name].items() if k in accepted}
+    given = defaults(getattr(net, name))
+    given |= {k: v for k, v in calls[name].items() if k in accepted}
     target = _pick(choice, list(given))
     kind, value = odd_value(choice, given[target])
     if target == "validation_data" and choice.random() < 0.5:
@@ -161,7 +162,7 @@ METRICS = {
 def metric(choice):
     name = _pick(choice, list(METRICS))
     accepted = inspect.signature(METRICS[name]).parameters
-    given = {}
+    given = defaults(METRICS[name])
     for p in accepted.values():
         if p.default is p.empty:
             given[p.name] = (

@@ -5,6 +5,7 @@ be the valid value's, bit for bit.
 """
 
 import copy
+import inspect
 from decimal import Decimal
 from fractions import Fraction
 
@@ -209,6 +210,12 @@ def odd_value(choice, value):
         return odd_array(choice, value)
     made = PLAIN[choice.integers(len(PLAIN))]
     return repr(made)[:40], made
+
+
+def defaults(function):
+    """The optional parameters of a callable and their values."""
+    found = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in found if p.default is not p.empty}
 
 
 def clean(value):

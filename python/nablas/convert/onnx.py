@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _files
-from .._checks import choice, having
+from .._checks import choice, having, text
 from .._checks import path as checked_path
 from .._optional import require
 from .._version import __version__
@@ -85,6 +85,8 @@ def to_onnx(
     dtype = choice("dtype", net.dtype if dtype is None else dtype, ("float32", "float64"))
     helper = onnx.helper
     number = onnx.TensorProto.FLOAT if dtype == "float32" else onnx.TensorProto.DOUBLE
+    if not isinstance(output, Head):
+        text("output", output)
     nodes, constants, outputs = onnx_parts(net, number, output)
     graph = helper.make_graph(
         nodes,

@@ -24,6 +24,7 @@ FORMATS = {
     ".csv": "csv",
     ".gz": "csv",
 }
+_NAMES = ("parquet", "ipc", "arrow", "feather", "csv", "orc", "json")
 
 
 class _Unit(NamedTuple):
@@ -51,7 +52,7 @@ class ArrowSource:
     dtype : "float32" or "float64"
         Of X.
     format : str, optional
-        "parquet", "ipc", "csv" or another of pyarrow's. Default: by the first file's name.
+        "parquet", "ipc", "csv", "orc" or "json". Default: by the first file's name.
 
     Attributes
     ----------
@@ -100,6 +101,9 @@ class ArrowSource:
         require("pyarrow", "data")
         self._dtype = np.dtype(_checks.float_dtype("dtype", dtype))
         self._dataset = _dataset(data, format)
+        _checks.text("target", target)
+        if sample_weight is not None:
+            _checks.text("sample_weight", sample_weight)
         self._target, self._weight = target, sample_weight
         schema, others = self._dataset.schema, {target, sample_weight}
         if features is None:
@@ -211,6 +215,8 @@ def record_batches(data: Any) -> Iterator[Any]:
 def _dataset(data: Any, format: str | None) -> Any:
     """Pyarrow's dataset of a path, of paths, or of what it takes itself."""
     module = require("pyarrow.dataset", "data")
+    if format is not None:
+        _checks.choice("format", format, _NAMES)
     if isinstance(data, module.Dataset):
         return data
     if isinstance(data, (list, tuple)):
@@ -220,7 +226,13 @@ def _dataset(data: Any, format: str | None) -> Any:
     if format is None and isinstance(data, (str, list)):
         first = next(iter(_files(data)), "")
         format = FORMATS.get(os.path.splitext(first)[1].lower(), "parquet")
-    return module.dataset(data, format=format, partitioning="hive" if format else None)
+    try:
+        return module.dataset(data, format=format, partitioning="hive" if format else None)
+    except TypeError:
+        expected = "a path, paths, or a pyarrow dataset or table"
+        raise TypeError(f"data: expected {expected}, got {type(data).__name__}") from None
+    except ValueError as error:
+        raise ValueError(f"data: {error}") from None
 
 
 def _files(data: str | list[str]) -> Iterator[str]:

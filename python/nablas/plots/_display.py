@@ -22,6 +22,12 @@ def pyplot() -> Any:
     return require("matplotlib.pyplot", "plot")
 
 
+def checked_axes(ax: Any) -> Any:
+    """The Axes, or the first of an array of them, or TypeError."""
+    first: Any = next(iter(np.ravel(np.asarray(ax, object))), None)
+    return _checks.having("ax", first, "figure", "matplotlib Axes")
+
+
 class Display:
     """Base class; `plot` of a subclass draws on the Axes that `_start` returns."""
 
@@ -36,10 +42,8 @@ class Display:
         """The Axes to draw on: those given, or new ones."""
         if ax is None:
             ax = pyplot().subplots(layout="constrained", **settings)[1]
-        first: Any = next(iter(np.ravel(np.asarray(ax, object))), None)
-        _checks.having("ax", first, "figure", "matplotlib Axes")
+        self.figure_ = checked_axes(ax).figure
         self.ax_ = ax
-        self.figure_ = first.figure
         return ax
 
 

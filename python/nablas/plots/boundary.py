@@ -147,6 +147,7 @@ class DecisionBoundaryDisplay(Display):
         DecisionBoundaryDisplay
         """
         _checks.having("estimator", estimator, "predict", "an MLP or an estimator")
+        first, second = _checks.texts("names", names, 2)
         points = _points(X, y)
         xx0, xx1 = _grid(points, grid_resolution, eps)
         grid = np.column_stack([xx0.ravel(), xx1.ravel()])
@@ -170,7 +171,7 @@ class DecisionBoundaryDisplay(Display):
             classes=classes,
             points=None if y is None else points,
             codes=codes,
-            names=names,
+            names=(first, second),
         )
         return display.plot(ax)
 

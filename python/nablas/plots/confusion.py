@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._optional import require
+from ._display import checked_axes
 
 
 def confusion_matrix(
@@ -37,6 +38,8 @@ def confusion_matrix(
     metrics = require("sklearn.metrics", "sklearn")
     settings = {"cmap": "cividis", "colorbar": False, **settings}
     _checks.having("net", net, "predict", "a classifier")
+    if ax is not None:
+        checked_axes(ax)
     truth = _checks.plain_array("y", y)
     found = _checks.plain_array("the predictions", net.predict(X))
     if truth.shape != found.shape:

@@ -193,6 +193,8 @@ class LossLandscapeDisplay(Display):
         given = [np.asarray(directions)] if single else directions
         ways = orthogonal(given, start.shape)
         marked = {"centre": start} if points is None else points
+        if not isinstance(marked, Mapping):
+            raise TypeError(f"points: expected names and points, got {type(marked).__name__}")
         places = {name: coordinates(start, ways, at, name) for name, at in marked.items()}
         ends = []
         for axis in np.transpose(list(places.values())).reshape(len(ways), -1):
@@ -248,7 +250,9 @@ class LossLandscapeDisplay(Display):
         for i, net in enumerate(nets):
             if (net.sizes, net.activations) != (nets[0].sizes, nets[0].activations):
                 raise ValueError(f"networks: expected equal layers, got {net} at {i}")
-        names = [f"network {i + 1}" for i in range(len(nets))] if names is None else list(names)
+        if names is None:
+            names = [f"network {i + 1}" for i in range(len(nets))]
+        names = _checks.texts("names", names, len(nets))
         if len(set(names)) != len(nets):
             raise ValueError(f"names: expected {len(nets)} different ones, got {names}")
         first, *others = [net.parameters.astype(float) for net in nets]
