@@ -125,7 +125,10 @@ class Checked:
         """The rows from `begin` to `end`, converted as arrays in memory are."""
         if (shape := self._shape()) != self.shape:
             raise ValueError(f"source: expected shape {self.shape} as before, got {shape}")
-        given = self.source.read(slice(begin, end))
+        return self.checked(begin, end, self.source.read(slice(begin, end)))
+
+    def checked(self, begin: int, end: int, given: Any) -> Rows:
+        """What a source gave as the rows from `begin` to `end`, converted."""
         if not (isinstance(given, (tuple, list)) and len(given) in (2, 3)):
             raise TypeError(
                 "source: expected (X, y) or (X, y, sample_weight) from read, got "
@@ -156,6 +159,36 @@ class Checked:
     def sample(self, places: NDArray[np.int64]) -> Rows:
         """Single rows, in ascending order."""
         return gather(self, [(int(i), int(i) + 1) for i in places], 1, None)
+
+
+class InPlace:
+    """A source that may have its rows as arrays or memory maps, which need no copy."""
+
+    def every_row(self) -> tuple[Any, ...] | None:
+        """What `read` would return of all rows, X an array; None if there is none."""
+        raise NotImplementedError
+
+    def prefetch(self, ranges: Sequence[Range]) -> None:
+        """Let the system read these rows of X from the disk."""
+        raise NotImplementedError
+
+
+def rows_in_place(source: Checked, most: int) -> Rows | None:
+    """All rows of a source that has them as dense arrays, or None.
+
+    `most`: bytes that targets and weights may take.
+    """
+    assert source.first is not None
+    if not isinstance(source.source, InPlace):
+        return None
+    if source.rows * (row_bytes(source) - source.first.x.nbytes) > most:
+        return None
+    given = source.source.every_row()
+    if given is None:
+        return None
+    x = np.asarray(given[0])
+    found = source.checked(0, source.rows, (x, *given[1:]))
+    return found._replace(x=x) if found.x is x else None
 
 
 def _kind(name: str, array: Any) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from . import _checks, _data
 from ._losses import Loss, LossFunction, call, resolve
 from ._prepare import AnyLoss, Prepared, check_rows_to_train, prepare
-from ._sources import Blocks, Checked, Loading, Part, Rows, divide, gather
+from ._sources import Blocks, Checked, Loading, Part, Rows, divide, gather, row_bytes, rows_in_place
 from .network import Network
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Visit:
         The order in which they are visited; None: as they lie.
     read : Rows, optional
         As the source gave them.
+    buffer : array, optional
+        What they were copied to.
     """
 
     before: int
@@ -48,6 +50,7 @@ class Visit:
     weight: Array | None
     order: NDArray[np.int64] | None
     read: Rows | None = None
+    buffer: Array | None = None
 
     @property
     def end(self) -> int:
@@ -67,7 +70,7 @@ class Content:
 class Stream:
     """A source's blocks, each read on a second thread while the one before is in use.
 
-    Rows that fit into one block are kept.
+    Rows that fit into one block are kept, and rows that a source has as arrays are not copied.
 
     Attributes
     ----------
@@ -82,6 +85,9 @@ class Stream:
         self._kept: Visit | None = None
         self._coming: tuple[Part, Loading[Visit]] | None = None
         self._checked = False
+        most = blocks.block_rows * row_bytes(source)
+        self._every = rows_in_place(source, most) if blocks.count > 1 else None
+        self._prepared: Prepared | None = None  # of all rows
 
     def visits(self, shuffle: bool, seed: int, epoch: int, done: int = 0) -> Generator[Visit]:
         """The blocks of an epoch; `done` rows of it are left out, whole blocks of these at least.
@@ -117,6 +123,30 @@ class Stream:
         return self._loading(part).result()
 
     def _load(self, part: Part) -> Visit:
+        every = self._every if part.seed is None or isinstance(self.content.loss, Loss) else None
+        try:
+            return self._load_copy(part) if every is None else self._load_in_place(part, every)
+        except (TypeError, ValueError) as error:
+            places = ", ".join(f"{begin} to {end}" for begin, end in part.ranges)
+            text = f"{error}, of the source's rows {places}"
+            raise type(error)(text if len(text) < 400 else f"{text[:397]}...") from error
+
+    def _load_in_place(self, part: Part, every: Rows) -> Visit:
+        self.source.source.prefetch(part.ranges)
+        if not self._checked:
+            for begin, end in part.ranges:
+                check_rows_to_train(self.net, every.x[begin:end])
+        if part.seed is None:
+            [(begin, end)] = part.ranges
+            weight = None if every.weight is None else every.weight[begin:end]
+            read = Rows(every.x[begin:end], every.y[begin:end], weight)
+            return _visit(part, self.prepared(read), None, read)
+        if self._prepared is None:
+            self._prepared = self.prepared(every)
+        numbers = np.concatenate([np.arange(begin, end) for begin, end in part.ranges])
+        return _visit(part, self._prepared, numbers[part.order()], None)
+
+    def _load_copy(self, part: Part) -> Visit:
         buffer, first = None, self.source.first
         assert first is not None
         if not _data.is_sparse(first.x):
@@ -126,33 +156,33 @@ class Stream:
                 self._buffers.pop() if self._buffers else np.empty((rows, first.x.shape[1]), kind)
             )
         read = gather(self.source, part.ranges, self.blocks.chunk_rows, buffer)
-        try:
-            if not self._checked:
-                check_rows_to_train(self.net, read.x)
-            found = self.prepared(read)
-        except (TypeError, ValueError) as error:
-            places = ", ".join(f"{begin} to {end}" for begin, end in part.ranges)
-            text = f"{error}, of the source's rows {places}"
-            raise type(error)(text if len(text) < 400 else f"{text[:397]}...") from error
-        visit = Visit(
-            part.before, part.rows, found.data, found.targets, found.weight, part.order(), read
-        )
+        if not self._checked:
+            check_rows_to_train(self.net, read.x)
+        visit = _visit(part, self.prepared(read), part.order(), read)
+        visit.buffer = buffer
         if self.blocks.count == 1:
             self._kept = visit
         return visit
 
     def _release(self, visit: Visit) -> None:
-        if visit is self._kept or visit.read is None:
+        if visit is self._kept:
             return
-        x = visit.read.x
-        visit.read, visit.data = None, None  # type: ignore[assignment]
-        if isinstance(x, np.ndarray) and x.base is not None:
-            self._buffers.append(x.base)
+        buffer = visit.buffer
+        visit.read, visit.data, visit.buffer = None, None, None  # type: ignore[assignment]
+        if buffer is not None:
+            self._buffers.append(buffer)
 
     def prepared(self, rows: Rows) -> Prepared:
         """Rows as arrays in memory are prepared."""
         content = self.content
         return prepare(self.net, *rows, content.loss, content.classes, content.each)
+
+
+def _visit(
+    part: Part, found: Prepared, order: NDArray[np.int64] | None, read: Rows | None
+) -> Visit:
+    data, targets, weight = found.data, found.targets, found.weight
+    return Visit(part.before, part.rows, data, targets, weight, order, read)
 
 
 # ---- to train on ---------------------------------------------------------------------------------
@@ -285,7 +315,9 @@ class _R2:
 
     def add(self, net: Network, x: Any, truth: Array) -> None:
         net.score(x[:1], truth[:1])  # refuses what fits no row
-        y = truth.reshape(len(truth), -1).astype(float)
+        y = truth.reshape(len(truth), -1).astype(
+            float, order="C"
+        )  # sums in the order of the memory
         wrong = y - net.predict(x).reshape(y.shape)
         self.unexplained = self.unexplained + np.square(wrong).sum(axis=0)
         rows, step = self.rows + len(y), y.mean(axis=0) - self.mean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
@@ -11,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _checks
+from .._sources import InPlace, Range
 
 Array = NDArray[Any]
 
 
-class ArraySource:
+class ArraySource(InPlace):
     """Rows of arrays that are read slice by slice.
 
     Parameters
@@ -70,8 +72,32 @@ class ArraySource:
         found = x.reshape(len(x), self.shape[1]), self._y.read(rows)
         return found if self._weight is None else (*found, self._weight.read(rows))
 
+    def every_row(self) -> tuple[Any, ...] | None:
+        stacks = [self._x, self._y] + ([] if self._weight is None else [self._weight])
+        if type(self).read is not ArraySource.read or not all(
+            len(s.parts) == 1 and isinstance(s.parts[0], np.ndarray) for s in stacks
+        ):
+            return None
+        return self.read(slice(0, self.shape[0]))
+
+    def prefetch(self, ranges: Sequence[Range]) -> None:
+        if len(self._x.parts) == 1:
+            prefetch(self._x.parts[0], ranges)
+
     def __repr__(self) -> str:
         return f"ArraySource{self.shape}"
+
+
+def prefetch(x: Any, ranges: Sequence[Range]) -> None:
+    """Tell the system which rows of a memory map are needed next; other arrays lie in memory."""
+    mapped: Any = getattr(x, "_mmap", None)
+    if not isinstance(x, np.memmap) or not hasattr(mapped, "madvise") or not x.flags.c_contiguous:
+        return
+    row = x.strides[0]
+    start = x.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
+    for begin, end in ranges:
+        low = (start + begin * row) // mmap.PAGESIZE * mmap.PAGESIZE
+        mapped.madvise(mmap.MADV_WILLNEED, low, min(start + end * row, len(mapped)) - low)
 
 
 class _Stack:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from types import TracebackType
 from typing import IO, Any, Self
 
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _checks, _data
-from .._sources import is_source
+from .._sources import InPlace, Range, is_source
+from ._arrays import prefetch
 
 Array = NDArray[Any]
 PIECE = 2**23  # bytes of X that are copied at once
@@ -34,7 +36,7 @@ class _Column:
             return np.memmap(self.file, self.kind, "r", shape=(rows, *self.shape))
 
 
-class Cache:
+class Cache(InPlace):
     """A source of the rows that were appended to it.
 
     Parameters
@@ -76,6 +78,13 @@ class Cache:
             raise ValueError("cache: expected an open one, got one that was closed")
         x, y, *weight = (array[rows] for array in self._arrays)
         return (x, np.array(list(self._names))[y] if self._text else y, *weight)
+
+    def every_row(self) -> tuple[Array, ...] | None:
+        return self.read(slice(None)) if type(self).read is Cache.read else None
+
+    def prefetch(self, ranges: Sequence[Range]) -> None:
+        if self._arrays is not None:
+            prefetch(self._arrays[0], ranges)
 
     def close(self) -> None:
         """Remove the files."""
