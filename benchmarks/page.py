@@ -1,7 +1,7 @@
-"""Writes the tables of docs/performance.md and README.md: ``python -m benchmarks.page``.
+"""Writes the tables of docs/performance.md, docs/scale.md and README.md: ``python -m benchmarks.page``.
 
 They are made from the runs in benchmarks/results, each written by ``python -m benchmarks … --json
-FILE``. A page has a pair of comments, ``<!-- NAME -->`` and ``<!-- end NAME -->``, for each of
+FILE`` or ``python -m benchmarks.scale --json FILE``. A page has a pair of comments, ``<!-- NAME -->`` and ``<!-- end NAME -->``, for each of
 `TABLES`; what stands between them is replaced. Of runs of a section with one number of threads on
 one processor the newest counts.
 """
@@ -14,7 +14,7 @@ from .tables import TABLES, about
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks/results"
-PAGES = [ROOT / "docs/performance.md", ROOT / "README.md"]
+PAGES = [ROOT / "docs/performance.md", ROOT / "docs/scale.md", ROOT / "README.md"]
 
 
 def load(folder=RESULTS):

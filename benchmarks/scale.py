@@ -1,8 +1,8 @@
 """Training over MPI beside one process, PyTorch's DistributedDataParallel and the cost model of docs/scale.md.
 
 ``python -m benchmarks.scale --rounds 5 --json FILE`` measures the model's constants, then interleaves the contenders,
-each in processes of its own, after checking their weights. ``python -m benchmarks.scale predict`` prints the model's
-table. mpiexec must be on the path, or beside the interpreter.
+each in processes of its own, after checking their weights. From a FILE in benchmarks/results ``python -m
+benchmarks.page`` makes the tables of docs/scale.md. mpiexec must be on the path, or beside the interpreter.
 """
 
 import argparse
@@ -12,8 +12,8 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 
@@ -21,6 +21,8 @@ import numpy as np
 
 import nablas as nb
 from nablas import kernels
+
+from . import report
 
 ROOT = Path(__file__).parents[1]
 CASES = [((784, 512, 512, 10), 1024, 16384), ((784, 128, 10), 512, 16384)]
@@ -32,90 +34,6 @@ CONTENDERS = {  # processes, threads of each
 }
 RATE = 0.01
 CLOSE = 1e-3  # relative difference of two libraries' weights after an epoch
-
-
-# ---- the model -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Constants of the model, in seconds and bytes.
-
-    Attributes
-    ----------
-    compute : float
-        Of one row and parameter, forward and backward, on one process's threads.
-    add, update : float
-        Of one parameter: adding two gradients, and the optimizer's update of weights.
-    message : float
-        Of sending or receiving one message.
-    latency : float
-        Until a message arrives, beyond its length.
-    bandwidth : float
-        Bytes a second that a process sends while it receives as many.
-    """
-
-    compute: float
-    add: float
-    update: float
-    message: float
-    latency: float
-    bandwidth: float
-
-
-# Measured on the machine of docs/scale.md; the last three of a network are assumed.
-HERE = {"compute": 5.8e-11, "add": 1.1e-10, "update": 2.3e-10}
-NETWORKS = {
-    "10 Gbit/s": Machine(**HERE, message=2e-6, latency=30e-6, bandwidth=1.25e9),
-    "100 Gbit/s": Machine(**HERE, message=0.5e-6, latency=3e-6, bandwidth=12.5e9),
-}
-
-
-def exchange_seconds(machine, parameters, processes, itemsize=4):
-    """Of the sums of one batch; the number of processes is a power of two."""
-    if processes == 1:
-        return 0.0
-    size, share = parameters * itemsize, (processes - 1) / processes
-    if processes == 2 and 2 * size > 65536:
-        return (
-            2 * machine.message
-            + machine.latency
-            + size / machine.bandwidth
-            + machine.add * parameters
-        )
-    if processes * size <= 65536:
-        adds, sent, rounds = processes - 1, (processes - 1) * size, 1
-    else:
-        adds, sent, rounds = share, 2 * share * size, 2
-    messages = rounds * (processes - 1) * machine.message + rounds * machine.latency
-    return messages + sent / machine.bandwidth + machine.add * parameters * adds
-
-
-def step_seconds(machine, parameters, rows, processes):
-    """Of one batch: (computing, exchange, update)."""
-    computing = machine.compute * parameters * -(-rows // processes)
-    return computing, exchange_seconds(machine, parameters, processes), machine.update * parameters
-
-
-def table(parameters=669_706, batches=(1024, 16384), most=1024):
-    """Speed-up over one process by the model, as Markdown."""
-    ways = [(rows, name) for rows in batches for name in NETWORKS]
-    lines = [
-        "| processes | " + " | ".join(f"{rows:,} rows, {name}" for rows, name in ways) + " |",
-        "|---|" + "---|" * len(ways),
-    ]
-    for levels in range(most.bit_length()):
-        cells = []
-        for rows, name in ways:
-            one = sum(step_seconds(NETWORKS[name], parameters, rows, 1))
-            cells.append(
-                f"{one / sum(step_seconds(NETWORKS[name], parameters, rows, 2**levels)):.3g}"
-            )
-        lines.append(f"| {2**levels:,} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-# ---- the runs ------------------------------------------------------------------------------------
 
 
 def data(sizes, rows):
@@ -253,12 +171,13 @@ def exchange_worker():
             exchange(sums, losses)
             best = min(best, time.perf_counter() - begin)
         found[parameters] = 1e3 * best
+    comm.Barrier()
     if comm.rank == 0:
         print(json.dumps(found))
 
 
 def constants():
-    """Of one thread of this machine: seconds of adding and of an update by SGD, a parameter."""
+    """Of one thread of this machine: seconds of adding and of an update by SGD, a parameter, and of a message."""
     nb.set_num_threads(1)
     a, b = np.zeros((2, 669_706), np.float32)
     state = np.zeros_like(a)
@@ -269,16 +188,27 @@ def constants():
             begin = time.perf_counter()
             action()
             times.append(time.perf_counter() - begin)
-        return min(times) / a.size
+        return min(times)
+
+    from mpi4py import MPI
+
+    sent, received = np.zeros(1), np.zeros(1)
+
+    def two_messages():
+        MPI.Request.Waitall([MPI.COMM_SELF.Irecv(received, 0), MPI.COMM_SELF.Isend(sent, 0)])
 
     update = lambda: kernels.optimizer_update("sgd", a, b, [state], step=1, learning_rate=0.1)  # noqa: E731
-    return {"add": best(lambda: np.add(a, b, out=a)), "update": best(update)}
+    return {
+        "add": best(lambda: np.add(a, b, out=a)) / a.size,
+        "update": best(update) / a.size,
+        "message": best(two_messages) / 2,
+    }
 
 
 def main(arguments=None):
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
-    parser.add_argument("command", nargs="*", help="predict: print the model's table")
+    parser.add_argument("command", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="one small network")
@@ -289,10 +219,7 @@ def main(arguments=None):
         return worker(*options.command[1:])
     if options.command[:1] == ["exchange"]:
         return exchange_worker()
-    if options.command[:1] == ["predict"]:
-        return print(table())
-    import tempfile
-
+    facts = report.machine(2)
     result = {"constants": constants()}
     command = [launcher(), "-n", "2", sys.executable, "-m", "benchmarks.scale", "exchange"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
@@ -303,7 +230,8 @@ def main(arguments=None):
     with tempfile.TemporaryDirectory() as folder:
         result["steps"] = compare(options.rounds, options.epochs, cases, names, Path(folder))
     if options.json:
-        Path(options.json).write_text(json.dumps(result, indent=1))
+        run = {"machine": facts, "records": [], "remarks": [], "scale": result}
+        Path(options.json).write_text(json.dumps(run, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import statistics
 
+from . import scale_model
 from .expressions import EXPRESSIONS, Expression
 
 SIMPLE_CHAINS = """\
@@ -257,6 +258,7 @@ TABLES = {
     "whole": (whole, None),
     "scores": (scores, None),
     "tables": (fits_of_tables, None),
+    **{name: (make, 1) for name, make in scale_model.TABLES.items()},
 }
 
 

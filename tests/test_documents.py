@@ -65,32 +65,6 @@ def test_broken_links_are_seen(tmp_path):
     assert list(check_links.broken(tmp_path)) == [("a.html", "b.html#there"), ("a.html", "c.png")]
 
 
-def test_the_cost_model_of_scale(monkeypatch):
-    """The page's table is the model's, with the page's constants."""
-    monkeypatch.syspath_prepend(str(ROOT))
-    from benchmarks import scale
-
-    page = (ROOT / "docs/scale.md").read_text(encoding="utf-8")
-    assert f"<!-- scale -->\n{scale.table()}\n<!-- end scale -->" in page
-    rows = dict(re.findall(r"(?m)^\| ([cualmw]) \|(.*)\|$", page))
-    units = {"ps": 1e-12, "ns": 1e-9, "µs": 1e-6, "GB/s": 1e9}
-    for column, network in enumerate(scale.NETWORKS, 2):
-        for letter, name in zip(
-            "cuamlw", ("compute", "update", "add", "message", "latency", "bandwidth"), strict=True
-        ):
-            cells = [cell for cell in rows[letter].split("|") if re.match(r" [\d.]", cell)]
-            number, unit = re.match(
-                r" ([\d.]+) ([^,\s]+)", cells[0 if letter in "cua" else column - 1]
-            ).groups()
-            assert float(number) * units[unit] == pytest.approx(
-                getattr(scale.NETWORKS[network], name)
-            )
-    limits = [
-        round(sum([m.add, m.update, 8 / m.bandwidth]) / m.compute) for m in scale.NETWORKS.values()
-    ]
-    assert "**{} rows with 10 Gbit/s, {} with\n100 Gbit/s**".format(*limits) in page
-
-
 def test_wrong_examples_are_seen(tmp_path, monkeypatch):
     def wrong():
         """Examples

@@ -70,6 +70,13 @@ def a_run(**changes):
         "import": {"numpy": {"seconds": 0.5, "megabytes": 3}, "jax": None},
         "scores": [{"case": "iris", **beside, "standard_error": timed}],
         "tables": [{"table": "iris", "scaled": True, "model": "MLP", "threads": None, **beside}],
+        "scale": {
+            "constants": {"add": 1e-10, "update": 2e-10, "message": 1e-6},
+            "exchange, milliseconds": {"100": 0.0111, "100000": 0.422, "200000": 0.832},
+            "steps": [
+                {"sizes": [999, 100], "batch": 100, "milliseconds": {"1 process, 1 thread": [1.02, 1.5]}}
+            ],
+        },
     }  # fmt: skip
 
 
@@ -107,6 +114,37 @@ def test_what_the_tables_say(page):
     assert "| iris | 1,000 | 2,000 | 2.00 | 1.000 ± 1.000 | 2.000 ± 2.000 |" in block("scores")
     assert "| iris | scaled | MLP | all | 1,000 | 2,000 | 2.00 | 1.000 | 2.000 |" in block("tables")
     assert "| exp | 1.25 | - | 1.25 | - |" in block("autograd")
+
+
+def test_the_cost_model(page):
+    """Constants from times that were made of them: w = 1 GB/s, and without rounding l and c by hand."""
+    from benchmarks import scale_model
+
+    run = a_run()
+    exchange = run["scale"]["exchange, milliseconds"]
+    for parameters in (100_000, 200_000):
+        exchange[str(parameters)] = 1e3 * (2e-6 + 9e-6 + 4e-9 * parameters + 1e-10 * parameters)
+    exchange["100"] = 1e3 * (1e-6 + 9e-6 + 4e-9 * 100 + 1e-10 * 100)
+    run["scale"]["steps"][0]["milliseconds"]["1 process, 1 thread"] = [0.52, 0.5]
+    known = scale_model.machines(run)
+    here = known["here"]
+    assert here.bandwidth == pytest.approx(1e9)
+    assert here.latency == pytest.approx(9e-6)
+    assert here.compute == pytest.approx((5e-4 - 2e-10 * 100_000) / 100_000 / 100)
+    made = scale_model.constants_table(run)
+    assert "| c | computing, for a row and a parameter, one thread | 48 ps |" in made
+    assert (
+        "| w | bytes a second, both ways at once | 1 GB/s | 1.25 GB/s, assumed | 12.5 GB/s, assumed |"
+        in made
+    )
+    assert "**140 with 10 Gbit/s, 20 with 100 Gbit/s**" in made
+    alone = scale_model.step_seconds(here, 100_000, 100, 1)
+    assert sum(alone) == pytest.approx(5e-4)
+    assert scale_model.exchange_seconds(here, 100_000, 2) == pytest.approx(421e-6)
+    lines = scale_model.speed_up_table(run).splitlines()
+    assert lines[2] == "| 1 | 1 | 1 | 1 | 1 |"
+    assert len(lines) == 13
+    assert "| model: 2 processes, 1 thread | 0.681 |" in scale_model.checked_table(run)
 
 
 def test_the_newest_run_of_a_machine_and_number_of_threads_counts(page, tmp_path):
