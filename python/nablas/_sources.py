@@ -44,6 +44,7 @@ class Source(Protocol):
     -----
     `read` is called on a second thread while the rows before are trained on, never twice at a time.
     What it raises ends the fit. The arrays it returns are copied before the next call.
+    `nablas.data`'s sources of arrays and of caches are trained on where they lie.
 
     Examples
     --------
