@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import math
 import statistics
 import subprocess
 import sys
@@ -21,6 +22,7 @@ NETS = [
 ]
 LOADS = (0, 1, 2, 4, 8)
 NICE = (0, 10)
+LEAST = 0.3  # seconds of a fit: many times as long as the system lets a process wait for its turn
 
 
 @contextlib.contextmanager
@@ -39,7 +41,7 @@ def neighbours(count, nice=0):
 
 
 class Case:
-    """A net with its data; `seconds(threads)` is the time of a fit of one epoch."""
+    """A net with its data; `seconds(threads)` is the time of a fit."""
 
     def __init__(self, sizes, batch, rows):
         rng = np.random.default_rng(0)
@@ -49,14 +51,14 @@ class Case:
         self.y = rng.integers(0, sizes[-1], rows)
         self.net, self.optimizer = nb.MLP(sizes, output="softmax", seed=0), nb.SGD(RATE)
 
-    def fit(self, net, threads):
+    def fit(self, net, threads, epochs=1):
         nb.set_num_threads(threads)
-        settings = {"batch_size": self.batch, "epochs": 1, "seed": 0}
+        settings = {"batch_size": self.batch, "epochs": epochs, "seed": 0}
         return net.fit(self.x, self.y, optimizer=self.optimizer, **settings)
 
-    def seconds(self, threads):
+    def seconds(self, threads, epochs=1):
         start = time.perf_counter()
-        self.fit(self.net, threads)
+        self.fit(self.net, threads, epochs)
         return time.perf_counter() - start
 
     def step(self, threads):
@@ -71,16 +73,20 @@ class Case:
         return hashlib.sha256(net.parameters.tobytes()).hexdigest()
 
 
-def busy(nets=NETS, loads=LOADS, nice=NICE, pairs=7):
-    """Time of the default over one thread's, medians of pairs of fits, and whether the bits are the same."""
+def busy(nets=NETS, loads=LOADS, nice=NICE, pairs=7, least=LEAST):
+    """Time of the default over one thread's, medians of pairs of fits, and whether the bits are the same.
+
+    A fit lasts for at least so many seconds on one thread of the quiet machine.
+    """
     most, rows = nb.num_threads(), []
     for case, load, priority in ((Case(*n), k, p) for n in nets for k in loads for p in nice):
         if load == 0 and priority != nice[0]:
             continue
+        epochs = math.ceil(least / min(case.seconds(1) for _ in range(3)))
         with neighbours(load, priority):
             for threads in (1, most):
                 case.seconds(threads)
-            ratios = [case.seconds(most) / case.seconds(1) for _ in range(pairs)]
+            ratios = [case.seconds(most, epochs) / case.seconds(1, epochs) for _ in range(pairs)]
             same = len({case.bits(threads) for threads in (1, 2, 3, 7)}) == 1
         ratio = statistics.median(ratios)
         rows.append({"net": case.name, "neighbours": load, "nice": priority, "ratio": ratio,

@@ -59,7 +59,7 @@ def test_fits_beside_busy_processes(threads):
         sys.path.remove(str(ROOT))
     threads(2)
     net = ((4, 8, 3), 32, 320)
-    rows = busy.busy([net], loads=(0, 2), nice=(0, 10), pairs=2)
+    rows = busy.busy([net], loads=(0, 2), nice=(0, 10), pairs=2, least=0.01)
     assert [(row["neighbours"], row["nice"]) for row in rows] == [(0, 0), (2, 0), (2, 10)]
     assert all(row["same_bits"] and 0 < row["ratio"] <= row["worst"] for row in rows)
     assert busy.recovery([net], load=1, rounds=1, longest=0.1)[0]["milliseconds"] > 0
