@@ -11,10 +11,12 @@ INTEGERS = [np.dtype(code) for code in np.typecodes["AllInteger"]]
 
 
 def layer(n, inputs, outputs, dtype, density=0.1):
-    """A CSR matrix of so many rows and columns, weights and delta."""
-    x = scipy.sparse.random(n, inputs, density, "csr", random_state=0)
-    x.data = rng(n).standard_normal(x.nnz)
-    x.sort_indices()
+    """A CSR matrix of so many rows and columns and at most this density, weights and delta."""
+    # scipy.sparse.random would shuffle the numbers of all entries
+    places = np.unique(rng(0).integers(0, max(1, n * inputs), round(density * n * inputs)))
+    x = scipy.sparse.csr_matrix(
+        (rng(n).standard_normal(len(places)), divmod(places, max(1, inputs))), (n, inputs)
+    )
     weights = rng(1).standard_normal((inputs + 1, outputs)).astype(dtype)
     return x.astype(dtype), weights, rng(2).standard_normal((n, outputs)).astype(dtype)
 
