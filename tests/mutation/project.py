@@ -59,6 +59,8 @@ TESTS = [
     ("python/nablas/schedules", "optimizers"),
     ("python/nablas/optimizers", "optimizers callbacks mlp"),
     ("python/nablas/cli", "cli_tables cli"),
+    ("python/nablas/sklearn/linear python/nablas/sklearn/_linear python/nablas/sklearn/_unit", "sklearn_linear sklearn_failures"),
+    ("python/nablas/sklearn/clusters", "clusters"),
     ("python/nablas/sklearn", "sklearn sklearn_details sklearn_failures sklearn_superset"),
     ("python/nablas/metrics", "metrics"),
     ("python/nablas/descent", "descent"),
