@@ -10,6 +10,7 @@ import collections
 import faulthandler
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -53,6 +54,12 @@ def _started(program, name, first, count, seed):
     return code, out.decode(), err.decode(errors="replace")
 
 
+def _most_telling(err, length=600):
+    """The beginning of a sanitizer's report, or the end of what was written."""
+    report = re.search(r"\S+: runtime error|ERROR: \w+Sanitizer", err)
+    return err[report.start() :][:length] if report else err[-length:]
+
+
 def run(program, name, attempts, seed, first=0, chunk=500, again=None):
     """The attempts at which something was wrong: (number, description, what).
 
@@ -77,7 +84,7 @@ def run(program, name, attempts, seed, first=0, chunk=500, again=None):
             found += run(program, name if hang else again, 1, seed, number)
             continue
         how = "a hang" if hang else f"the process ended with {code}"
-        found.append((number, "", f"{how}: {err[-600:]}"))
+        found.append((number, "", f"{how}: {_most_telling(err)}"))
     return found
 
 

@@ -53,8 +53,8 @@ def run(package, arguments, command=(sys.executable,), stderr=None, **environmen
     ).returncode
 
 
-def copy_with(folder, path="", old="", new=""):
-    """A copy of the sources, with one change if there is a path."""
+def copy_with(folder, *changes):
+    """A copy of the sources with changes: (file, old, new)."""
     for file in folder.rglob("*pp"):
         if not (ROOT / file.relative_to(folder)).exists():
             file.unlink()
@@ -64,11 +64,10 @@ def copy_with(folder, path="", old="", new=""):
             shutil.copytree(source, target, dirs_exist_ok=True, copy_function=copy_changed)
         else:
             copy_changed(source, target)
-    if not path:
-        return folder
-    text = (folder / path).read_text()
-    assert old in text, f"{path} has no {old!r}"
-    (folder / path).write_text(text.replace(old, new))
+    for path, old, new in changes:
+        text = (folder / path).read_text()
+        assert old in text, f"{path} has no {old!r}"
+        (folder / path).write_text(text.replace(old, new))
     return folder
 
 

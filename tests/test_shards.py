@@ -1,5 +1,8 @@
 """Batches in shards: the documented order of the sums, and what does not change it."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import resuming
@@ -8,6 +11,7 @@ from cases import rng
 import nablas as nb
 from nablas import kernels
 from nablas._exchange import additions, own_shards, subtrees
+from nablas._processes import Processes
 
 SIZES = [6, 9, 3]
 
@@ -150,3 +154,83 @@ def test_the_subtrees_of_any_number_of_processes_make_the_tree(levels):
         assert sums[0].tobytes() == want.tobytes()
     if levels >= 3:  # another order has other bits, so the comparison can fail
         assert sum(list(values[1:]), values[0]).tobytes() != want.tobytes()
+
+
+class Threads:
+    """Trainings of threads in place of processes: each computes its own shards, and all add their sums by the tree."""
+
+    def __init__(self, monkeypatch, size):
+        self.size, self.rank = size, threading.local()
+        self.sums, self.meeting = [None] * size, threading.Barrier(size, timeout=60)
+        monkeypatch.setattr(Processes, "own_shards", lambda _, shards: self.own(shards))
+        monkeypatch.setattr(Processes, "exchange", lambda _, net, shards: self.exchange(shards))
+
+    def own(self, shards):
+        return own_shards(shards, self.rank.number, self.size)
+
+    def exchange(self, shards):
+        rank = self.rank.number
+        ranges = [own_shards(shards, number, self.size) for number in range(self.size)]
+        steps = additions([leaf for of in ranges for leaf in subtrees(*of)])
+
+        def add(sums, losses):
+            assert len(sums) == len(losses) == len(subtrees(*ranges[rank]))
+            self.sums[rank] = [(s.copy(), loss) for s, loss in zip(sums, losses, strict=True)]
+            self.meeting.wait()
+            added = [[s.copy(), loss] for own in self.sums for s, loss in own]
+            self.meeting.wait()
+            for to, of in steps:
+                added[to][0] += added[of][0]
+                added[to][1] += added[of][1]
+            sums[-1][...] = added[0][0]
+            return added[0][1]
+
+        return add
+
+    def fit(self, train):
+        """What train() returns in every thread."""
+
+        def run(number):
+            self.rank.number = number
+            return train()
+
+        with ThreadPoolExecutor(self.size) as pool:
+            return list(pool.map(run, range(self.size)))
+
+
+SETTINGS = [
+    {"optimizer": "sgd", "batch_size": 50},
+    {"optimizer": "adam", "batch_size": 64, "l2": 1e-3, "dropout": 0.3},
+    {"optimizer": "adam", "batch_size": 5, "shuffle": False, "l1": 1e-3, "clip_norm": 0.1},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: str(settings["batch_size"]))
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8])
+def test_trainers_that_share_the_shards(size, settings, dtype, monkeypatch):
+    """The engine's part of a training of many processes; the last batches leave some shards empty."""
+    x, y = rng(1).normal(size=(153, 6)), rng(2).integers(0, 3, 153)
+    weight = rng(3).uniform(0.5, 2, 153)
+
+    def train():
+        net = network(dtype)
+        history = net.fit(x, y, sample_weight=weight, epochs=3, seed=0, shards=8, **settings)
+        return net.parameters.tobytes(), history.loss
+
+    want = train()
+    assert len(want[1]) == 3
+    assert Threads(monkeypatch, size).fit(train) == [want] * size
+
+
+def test_a_loss_that_is_not_finite_in_one_trainer_ends_all(monkeypatch):
+    x, y = rng(1).normal(size=(40, 6)), np.zeros((40, 3))
+    y[33] = 1e200
+
+    def train():
+        net = nb.MLP(SIZES, dtype="float64", seed=0)
+        before = net.parameters.tobytes()
+        with pytest.raises(FloatingPointError):
+            net.fit(x, y, batch_size=40, shuffle=False, shards=4)
+        return net.parameters.tobytes() == before
+
+    assert Threads(monkeypatch, 3).fit(train) == [True] * 3

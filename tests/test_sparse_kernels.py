@@ -11,10 +11,12 @@ INTEGERS = [np.dtype(code) for code in np.typecodes["AllInteger"]]
 
 
 def layer(n, inputs, outputs, dtype, density=0.1):
-    """A CSR matrix of so many rows and columns, weights and delta."""
-    x = scipy.sparse.random(n, inputs, density, "csr", random_state=0)
-    x.data = rng(n).standard_normal(x.nnz)
-    x.sort_indices()
+    """A CSR matrix of so many rows and columns and at most this density, weights and delta."""
+    # scipy.sparse.random would shuffle the numbers of all entries
+    places = np.unique(rng(0).integers(0, max(1, n * inputs), round(density * n * inputs)))
+    x = scipy.sparse.csr_matrix(
+        (rng(n).standard_normal(len(places)), divmod(places, max(1, inputs))), (n, inputs)
+    )
     weights = rng(1).standard_normal((inputs + 1, outputs)).astype(dtype)
     return x.astype(dtype), weights, rng(2).standard_normal((n, outputs)).astype(dtype)
 
@@ -69,14 +71,16 @@ def test_a_gradient_in_strips(dtype):
 
 
 @pytest.mark.parametrize("kind", INTEGERS, ids=str)
-def test_every_type_of_indices(dtype, kind):
+def test_every_type_and_layout_of_indices(dtype, kind):
+    """Also for `tests/sanitizers`: a misaligned load is reported there."""
     x, weights, delta = layer(9, 20, 3, dtype)
-    given = x.data, x.indices.astype(kind), x.indptr.astype(kind)
-    same(kernels.sparse_forward(*given, weights), kernels.sparse_forward(*parts(x), weights))
-    same(
-        kernels.sparse_gradient(*given, delta, 20),
-        kernels.sparse_gradient(*parts(x), delta, 20),
-    )
+    want = kernels.sparse_forward(*parts(x), weights), kernels.sparse_gradient(*parts(x), delta, 20)
+    kinds = x.indices.astype(kind), x.indptr.astype(kind)
+    layouts = zip(*map(strange_layouts, kinds), strict=True)
+    for name, indices, indptr in [("plain", *kinds), *((n, i, p) for (n, i), (_, p) in layouts)]:
+        given = x.data, indices, indptr
+        same(kernels.sparse_forward(*given, weights), want[0], name)
+        same(kernels.sparse_gradient(*given, delta, 20), want[1], name)
 
 
 def test_layouts_do_not_matter(dtype):

@@ -238,7 +238,7 @@ AnyMatrixInput::AnyMatrixInput(py::handle object, const char* name) : array_(as_
     if (kind != 'f' && kind != 'i' && kind != 'u' && kind != 'b')
       type_error(name, "numbers", "dtype " + std::string(py::str(array_.dtype())));
     // float16, long double, foreign byte order
-    array_ = copy_of(py::array_t<double, py::array::c_style>::ensure(array_), name);
+    array_ = copy_of(PlainArray<double>::ensure(array_), name);
     type = ElementType::float64;
   }
   view = {array_.data(), type, array_.shape(0), array_.shape(1), array_.strides(0), array_.strides(1)};
@@ -254,7 +254,7 @@ py::array_t<int64> label_array(const py::array& labels, int64 rows, int64 classe
   if (py::isinstance<py::array_t<int64>>(labels) && is_plain(labels)) {
     std::copy_n(static_cast<const int64*>(labels.data()), rows, data);
   } else {
-    const auto converted = py::array_t<int64, py::array::c_style | py::array::forcecast>::ensure(labels);
+    const auto converted = PlainArray<int64, py::array::forcecast>::ensure(labels);
     std::copy_n(static_cast<const int64*>(copy_of(converted, name).data()), rows, data);
   }
   for (int64 i = 0; i < rows; ++i)

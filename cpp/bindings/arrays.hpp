@@ -81,6 +81,10 @@ inline bool is_plain(const py::array& array) {
   return (proxy->flags & plain) == plain && (order == '=' || order == '|');
 }
 
+// Converts to plain arrays by `ensure`. pybind11's own c_style leaves a misaligned array as it is.
+template <class T, int more = 0>
+using PlainArray = py::array_t<T, py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_ | more>;
+
 enum class Float { float32, float64 };
 // float32 or float64 of any byte order; TypeError otherwise.
 Float float_type(const py::array& array, const char* name);
@@ -108,7 +112,7 @@ class Input {
   Input(const py::array& array, const char* name) {
     if (float_type(array, name) != float_of<T>)
       type_error(name, std::string(float_name(float_of<T>)) + " like the other arguments", py::str(array.dtype()));
-    array_ = is_plain(array) ? array : copy_of(Contiguous::ensure(array), name);
+    array_ = is_plain(array) ? array : copy_of(PlainArray<T>::ensure(array), name);
   }
   Input(py::handle object, const char* name) : Input(as_array(object, name), name) {}
   const T* data() const { return static_cast<const T*>(array_.data()); }
@@ -130,7 +134,6 @@ class Input {
   }
 
  private:
-  using Contiguous = py::array_t<T, py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_>;
   py::array array_;
 };
 

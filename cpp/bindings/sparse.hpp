@@ -46,8 +46,7 @@ void copy_integers(const py::array& array, int64 count, int64 end, const char* n
   if (is_plain(array) && py::isinstance<py::array_t<std::int32_t>>(array)) {
     converted(static_cast<const std::int32_t*>(array.data()));
   } else {
-    using Wide = py::array_t<int64, py::array::c_style | py::array::forcecast>;
-    const py::array wide = copy_of(Wide::ensure(array), name);
+    const py::array wide = copy_of(PlainArray<int64, py::array::forcecast>::ensure(array), name);
     converted(static_cast<const int64*>(wide.data()));
   }
 }

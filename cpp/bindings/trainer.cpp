@@ -107,12 +107,11 @@ double reduce_batch(PyTrainer<T>& self, const EpochState& state, py::handle redu
 // `part`, the rows are that part of the epoch; the next one's position is the rows so far and `sums`. Of the `shards`
 // of each batch this trainer computes the range `own`, unless it is all, and `reduce` adds the others.
 template <class T>
-py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const py::array_t<double, py::array::c_style>& rates,
-                    int64 batch, bool shuffle, std::uint64_t seed, std::uint32_t epoch,
-                    const std::vector<double>& dropout_rates, double l1, double l2, double clip_norm,
-                    py::handle on_rows, bool by_batch, double mean_weight, bool bias, py::handle position,
-                    py::handle on_batch, double slice, py::handle part, int64 shard_count, std::pair<int64, int64> own,
-                    py::handle reduce) {
+py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const PlainArray<double>& rates, int64 batch,
+                    bool shuffle, std::uint64_t seed, std::uint32_t epoch, const std::vector<double>& dropout_rates,
+                    double l1, double l2, double clip_norm, py::handle on_rows, bool by_batch, double mean_weight,
+                    bool bias, py::handle position, py::handle on_batch, double slice, py::handle part,
+                    int64 shard_count, std::pair<int64, int64> own, py::handle reduce) {
   Samples<T> data = dataset.data;
   if (data.x.rows < 1) value_error("X", "at least one row", "0 rows");
   if (batch < 1) value_error("batch_size", "1 or more", std::to_string(batch));

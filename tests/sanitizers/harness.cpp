@@ -58,7 +58,8 @@ void everything() {
     for (const int threads : {2, 3, 4, 2}) expect(results<T>(problem, threads) == want, problem.name);
   }
   several_leaders<T>();
-  readers<T>(problems[0]), readers<T>(problems[2]);
+  for (const Problem& problem : problems)
+    if (problem.dropout == 0) readers<T>(problem);
 }
 
 }  // namespace

@@ -26,6 +26,8 @@ struct Problem {
   int64 rows, batch;
   bool shuffled;
   double dropout;
+  bool sparse = false;
+  Shards shards = {};
 };
 const std::vector<Problem> problems = {
     {"by rows", {40, 32, 24, 8}, 700, 200, false, 0},
@@ -34,6 +36,10 @@ const std::vector<Problem> problems = {
     {"by layers, dropout", {150, 130, 140, 30}, 120, 16, false, 0.2},
     {"by layers, wide", {200, 210, 190, 10}, 400, 200, false, 0},
     {"sums of several blocks", {12, 9, 5}, 9000, 9000, true, 0},
+    {"sparse, by rows", {300, 32, 24, 8}, 900, 400, true, 0, true},
+    {"sparse, by layers, dropout", {900, 140, 30}, 400, 200, false, 0.2, true},
+    {"shards, of which the last batch leaves some empty", {40, 32, 24, 8}, 1403, 700, true, 0.2, false, {3, {0, 8}}},
+    {"some of the shards", {40, 32, 24, 8}, 1403, 700, false, 0, false, {2, {1, 4}}},
 };
 
 template <class Entry>
@@ -60,6 +66,7 @@ struct Work {
     const int64 bytes = sizeof(T);
     const ElementType type = bytes == 4 ? ElementType::float32 : ElementType::float64;
     data.x = {x.data(), type, problem.rows, network.inputs(), network.inputs() * bytes, bytes};
+    if (problem.sparse) make_sparse();
     data.targets = targets.data();
     if (problem.shuffled) data.order = order.data();
     const Kernels<T>& table = any_kernels<T>();
@@ -74,14 +81,37 @@ struct Work {
     return out;
   }
 
+  // Of each row of x every seventh entry, from another one on in each.
+  void make_sparse() {
+    for (int64 i = 0; i < problem.rows; ++i) {
+      offsets.push_back(static_cast<int64>(values.size()));
+      for (int64 j = i % 7; j < network.inputs(); j += 7) {
+        values.push_back(x[i * network.inputs() + j]);
+        columns.push_back(static_cast<std::int32_t>(j));
+      }
+    }
+    offsets.push_back(static_cast<int64>(values.size()));
+    matrix = {values.data(), columns.data(), offsets.data(), problem.rows, network.inputs()};
+    data.sparse = &matrix;
+  }
+
   // One epoch; interrupted after each block if `seconds` is 0. Left before its end after `most` calls.
   void epoch(Trainer<T>& trainer, double seconds, int most = 1 << 30) {
-    trainer.prepare(data, problem.batch, dropout);
+    trainer.prepare(data, problem.batch, dropout, false, problem.shards);
     EpochState state;
     for (bool done = false; !done && most > 0; --most) {
       const std::lock_guard<Lock> lock(network.lock);
-      done = trainer.run_epoch(data, objective, adjustment, problem.batch, rates.data(), dropout, seconds, state);
+      done = trainer.run_epoch(data, objective, adjustment, problem.batch, rates.data(), dropout, seconds, state,
+                               problem.shards);
+      if (state.waits) done = finish_batch(trainer, state);
     }
+  }
+  // As if the other shards' sums were zero and this trainer's last were all of its own.
+  bool finish_batch(Trainer<T>& trainer, EpochState& state) {
+    const int64 begin = state.step * problem.batch, end = std::min(begin + problem.batch, problem.rows);
+    for (int i = 0; i <= state.kept; ++i) keep(trainer.shard_sum(state, i), network.parameter_count);
+    trainer.finish_batch(adjustment, rates[state.step], state.kept_losses[state.kept], {begin, end}, state);
+    return !state.finite || state.next_row == problem.rows;
   }
   // As for a loss computed in Python, which here is the outputs' mean square.
   void steps(Trainer<T>& trainer) {
@@ -133,7 +163,10 @@ struct Work {
   }
 
   const Problem problem;
-  std::vector<T> x, targets;
+  std::vector<T> x, targets, values;
+  std::vector<std::int32_t> columns;
+  std::vector<int64> offsets;
+  SparseMatrix<T> matrix{};
   std::vector<int64> order;
   std::vector<double> dropout_rates, rates;
   Network<T> network;
