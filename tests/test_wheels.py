@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CHECK = runpy.run_path(str(ROOT / "tests/wheels/__main__.py"))
+ZIG = runpy.run_path(str(ROOT / "tests/wheels/zig.py"))
 GOOD = {
     "nablas/__init__.py": b"",
     "nablas/_core.pyi": b"",
@@ -61,6 +62,23 @@ def test_wheels_that_differ(tmp_path, capsys):
     found = "\n".join(CHECK["differences"](a, b))
     assert "nablas/py.typed differs" in found
     assert "nablas/more.py is in one only" in found
+
+
+@pytest.mark.parametrize(
+    ("tags", "fits"),
+    [
+        ("manylinux_2_28_aarch64", True),
+        ("manylinux_2_24_aarch64", True),
+        ("manylinux_2_31_aarch64", False),
+        ("manylinux_2_24_x86_64", False),
+        ("musllinux_1_2_aarch64", False),
+        ("linux_aarch64", False),
+        ("manylinux_2_31_aarch64.manylinux_2_28_aarch64", True),
+        ("manylinux2014_aarch64.manylinux_2_17_aarch64", True),
+    ],
+)
+def test_the_platform_of_a_wheel(tags, fits):
+    assert ZIG["fits"](f"nablas-0.1.0-cp311-cp311-{tags}.whl", "manylinux_2_28_aarch64") == fits
 
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
