@@ -106,6 +106,14 @@ def test_pythons_are_those_of_the_classifiers():
     assert "cp314t-*" in PROJECT["tool"]["cibuildwheel"]["build"]
 
 
+def test_what_git_ignores_is_in_no_archive():
+    """A list of what to include would take extensions and caches that lie in the tree, with it."""
+    settings = PROJECT["tool"]["scikit-build"]
+    assert "include" not in settings["sdist"]
+    ignored = (ROOT / ".gitignore").read_text().split()
+    assert {"*.so", "*.pyd", "__pycache__/", "build/"} <= {*ignored}
+
+
 @only_in_a_checkout
 def test_actions_are_pinned():
     for path in (ROOT / ".github/workflows").iterdir():
