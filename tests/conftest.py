@@ -1,5 +1,6 @@
 """Fixtures: a test with `isa` runs on every instruction set this machine has, one with `team` on every backend."""
 
+import signal
 import sys
 
 import pytest
@@ -48,6 +49,12 @@ def threads():
     before = nb.num_threads()
     yield nb.set_num_threads
     nb.set_num_threads(before)
+
+
+def pytest_configure():
+    """A shell that starts a command in the background has it ignore Ctrl-C, and so all of its processes; tests send it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -84,3 +85,17 @@ except KeyboardInterrupt:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_tests_in_the_background_get_ctrl_c():
+    """A shell has what it starts in the background ignore it."""
+    code = """
+import signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+import conftest
+conftest.pytest_configure()
+signal.raise_signal(signal.SIGINT)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, stderr=subprocess.PIPE)  # fmt: skip
+    assert done.stderr.rstrip().endswith(b"KeyboardInterrupt")

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CHECK = runpy.run_path(str(ROOT / "tests/wheels/__main__.py"))
+ZIG = runpy.run_path(str(ROOT / "tests/wheels/zig.py"))
 GOOD = {
     "nablas/__init__.py": b"",
     "nablas/_core.pyi": b"",
@@ -63,6 +64,23 @@ def test_wheels_that_differ(tmp_path, capsys):
     assert "nablas/more.py is in one only" in found
 
 
+@pytest.mark.parametrize(
+    ("tags", "fits"),
+    [
+        ("manylinux_2_28_aarch64", True),
+        ("manylinux_2_24_aarch64", True),
+        ("manylinux_2_31_aarch64", False),
+        ("manylinux_2_24_x86_64", False),
+        ("musllinux_1_2_aarch64", False),
+        ("linux_aarch64", False),
+        ("manylinux_2_31_aarch64.manylinux_2_28_aarch64", True),
+        ("manylinux2014_aarch64.manylinux_2_17_aarch64", True),
+    ],
+)
+def test_the_platform_of_a_wheel(tags, fits):
+    assert ZIG["fits"](f"nablas-0.1.0-cp311-cp311-{tags}.whl", "manylinux_2_28_aarch64") == fits
+
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 only_in_a_checkout = pytest.mark.skipif(not (ROOT / ".ci").exists(), reason="not in this tree")
 
@@ -86,6 +104,14 @@ def test_pythons_are_those_of_the_classifiers():
     tested = set(re.findall(r'"(3\.\d+)"', (ROOT / ".github/workflows/ci.yml").read_text()))
     assert said == built == tested
     assert "cp314t-*" in PROJECT["tool"]["cibuildwheel"]["build"]
+
+
+def test_what_git_ignores_is_in_no_archive():
+    """A list of what to include would take extensions and caches that lie in the tree, with it."""
+    settings = PROJECT["tool"]["scikit-build"]
+    assert "include" not in settings["sdist"]
+    ignored = (ROOT / ".gitignore").read_text().split()
+    assert {"*.so", "*.pyd", "__pycache__/", "build/"} <= {*ignored}
 
 
 @only_in_a_checkout

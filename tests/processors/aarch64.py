@@ -1,4 +1,4 @@
-"""What a run on an emulated aarch64 needs, all of it in one folder: Debian's Python, wheels, the extension.
+"""What a run on an emulated aarch64 needs, all of it in one folder: Debian's Python, wheels, the extension or a wheel of the package.
 
 The packages are fetched with a state of apt's own; nothing is installed into the system.
 """
@@ -9,11 +9,18 @@ import sys
 
 import isolated
 
-TOOLS = ["qemu-aarch64", "aarch64-linux-gnu-g++", "apt-get", "dpkg-deb", "cmake", "ninja"]
+TOOLS = ["qemu-aarch64", "apt-get", "dpkg-deb"]
+COMPILER = ["aarch64-linux-gnu-g++", "cmake", "ninja"]
 PACKAGES = ["python3", "libpython3-dev", "libstdc++6", "libgomp1"]
 WHEELS = ["numpy", "pytest", "hypothesis", "mpmath"]
 # the C libraries (glibc's versions) that the wheels may need; each older one is in Debian's too
-PLATFORMS = ["manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014"]
+PLATFORMS = [
+    "manylinux_2_28",
+    "manylinux_2_27",
+    "manylinux_2_24",
+    "manylinux_2_17",
+    "manylinux2014",
+]
 
 
 def run(command, **settings):
@@ -47,16 +54,15 @@ def unpack_debian(folder):
     return unfinished.rename(root)
 
 
-def install_wheels(folder, version):
-    """NumPy and what the tests need, in folder/site; `version` is as 3.11."""
-    site = folder / "site"
-    if site.exists():
-        return site
+def install_wheels(folder, version, *wheels):
+    """Wheels by name or path, in the folder; `version` is as 3.11. What is there already stays."""
+    if folder.exists():
+        return folder
     options = [f"--platform={platform}_aarch64" for platform in PLATFORMS]
     options += ["--only-binary=:all:", f"--python-version={version}", "--no-compile"]
-    unfinished = folder / "site.unfinished"
-    run([sys.executable, "-m", "pip", "install", "--target", unfinished, *options, *WHEELS])
-    return unfinished.rename(site)
+    unfinished = folder.with_suffix(".unfinished")
+    run([sys.executable, "-m", "pip", "install", "--target", unfinished, *options, *wheels])
+    return unfinished.rename(folder)
 
 
 def build(folder, root, version):
@@ -72,14 +78,21 @@ def build(folder, root, version):
     )
 
 
-def prepare(folder):
-    """The package to import, the command of Python and its environment. Raises RuntimeError with the reason."""
-    if missing := [tool for tool in TOOLS if not shutil.which(tool)]:
+def prepare(folder, wheel=None):
+    """The package to import, the command of Python and its environment. Raises RuntimeError with the reason.
+
+    wheel: one of the package; else the extension is built here
+    """
+    if missing := [tool for tool in TOOLS + COMPILER * (not wheel) if not shutil.which(tool)]:
         raise RuntimeError(f"needs {', '.join(missing)}")
     root = unpack_debian(folder)
     python = sorted((root / "usr/bin").glob("python3.[0-9]*[0-9]"))[-1]  # python3.11 in Debian 12
     version = python.name.removeprefix("python")
-    site = install_wheels(folder, version)
+    site = install_wheels(folder / "site", version, *WHEELS)
+    command = ["qemu-aarch64", "-L", str(root), str(python)], {"PYTHONPATH": str(site)}
+    if wheel:
+        shutil.rmtree(folder / "wheel", ignore_errors=True)
+        return install_wheels(folder / "wheel", version, "--no-deps", wheel.resolve()), *command
     # pybind11 names it for this machine's Python; any Python takes a name without one
     package = isolated.package(folder / "package", build(folder, root, version), "_core.so")
-    return package, ["qemu-aarch64", "-L", str(root), str(python)], {"PYTHONPATH": str(site)}
+    return package, *command

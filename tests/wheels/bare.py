@@ -9,6 +9,12 @@ import venv
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TESTS = ["kernels", "kernel_edges", "matmul", "engine", "losses", "mlp", "io", "many_threads", "sklearn"]  # fmt: skip
+EXPORT = """
+import nablas as nb
+net = nb.MLP.load("m.safetensors")
+net.save("again.safetensors")
+net.to_onnx("m.onnx")
+"""
 
 
 def timed(what, command, environment):
@@ -38,6 +44,8 @@ def try_out(wheel, folder, tests):
     timed("install", [*pip, f"nablas[cli,sklearn] @ {wheel.resolve().as_uri()}"], environment)
     timed("nablas train digits", [bin_folder / "nablas", "train", "digits", "--out", "m.safetensors"], environment)  # fmt: skip
     timed("nablas predict", [bin_folder / "nablas", "predict", "m.safetensors", "digits", "--out", "p.csv"], environment)  # fmt: skip
+    timed("install for export", [*pip, f"nablas[io] @ {wheel.resolve().as_uri()}"], environment)
+    timed("load, save and export", [bin_folder / "python", "-c", EXPORT], environment)
     timed("install for tests", [*pip, f"nablas[test] @ {wheel.resolve().as_uri()}"], environment)
     python = str(bin_folder / "python")
     subprocess.run([python, ROOT / "tests/wheels", "--installed"], env=environment, check=True)

