@@ -27,7 +27,10 @@ def _binarizer(y: Any) -> LabelBinarizer:
     made = LabelBinarizer()
     if kind not in SINGLE:
         return made.fit(y)
-    made.y_type_, made.sparse_input_, made.classes_ = kind, False, np.unique(y)
+    classes = np.unique(y)
+    if classes.dtype.kind in "OU":  # as long as its longest word
+        classes = np.array(classes.tolist())
+    made.y_type_, made.sparse_input_, made.classes_ = kind, False, classes
     return made
 
 
@@ -151,8 +154,9 @@ class Labels(HasNetwork):
         """Class indices, or 0 and 1 of each label, of outputs."""
         if self._heads is not None:
             return self._heads.best(outputs)
-        best: Array = outputs.argmax(axis=1) if self.out_activation_ == "softmax" else outputs > 0.5
-        return best
+        if self.out_activation_ == "softmax":
+            return np.asarray(outputs.argmax(axis=1))
+        return outputs > (0.5 if len(self.classes_) > 1 else np.inf)
 
     def _labels(self, codes: Any) -> Any:
         """Labels of class indices, or of 0 and 1."""
@@ -161,8 +165,6 @@ class Labels(HasNetwork):
         if codes.ndim == 1:
             return self.classes_[codes]
         if codes.shape[1] == 1:
-            if len(self.classes_) == 1:
-                return np.full(len(codes), self.classes_[0])
             return self.classes_[codes[:, 0].astype(int)]
         labels = codes.astype(int)
         return csr_matrix(labels) if self._label_binarizer.sparse_input_ else labels
