@@ -6,7 +6,7 @@ import joblib
 import numpy as np
 import pytest
 from scipy import sparse
-from sklearn import neural_network
+from sklearn import linear_model, neural_network
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from test_sklearn_superset import SMALL, fitted, weights
 
 import nablas as nb
-from nablas.sklearn import MLPClassifier, MLPRegressor
+from nablas.sklearn import LogisticRegression, MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, Y = load_iris(return_X_y=True)
@@ -149,6 +149,21 @@ def test_labels_are_scikit_learns(kind, way):
     if len(classes) < 3 or way != "early_stopping":  # which is stratified for three, too
         np.testing.assert_array_equal(found, expected)
         assert scores == wanted_scores
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
+@pytest.mark.parametrize("solver", ["lbfgs", "sgd"])
+@pytest.mark.parametrize("kind", [*LABELS, *COLUMNS])
+def test_labels_of_linear_models_are_scikit_learns(kind, solver):
+    y, both = labels(kind), []
+    for model in (LogisticRegression(solver=solver), linear_model.LogisticRegression()):
+        try:
+            both.append(model.fit(X, y).classes_)
+        except ValueError as error:  # a single class; several labels a row
+            both.append(str(error))
+    found, wanted = both
+    assert type(found) is type(wanted)
+    np.testing.assert_array_equal(found, wanted, strict=not isinstance(wanted, str))
 
 
 def test_threads_of_all_processors():
