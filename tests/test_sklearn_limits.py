@@ -6,6 +6,7 @@ import joblib
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn import linear_model, neural_network
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
@@ -13,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from test_sklearn_superset import SMALL, fitted, weights
 
 import nablas as nb
-from nablas.sklearn import MLPClassifier, MLPRegressor
+from nablas.sklearn import LogisticRegression, MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, Y = load_iris(return_X_y=True)
@@ -96,6 +97,73 @@ def test_targets_of_strings_beside_numbers():
     assert model.score(X, both) > 0.9
     with pytest.raises(ValueError, match=r"expected classes \[0, 1\] in column 1, got 'x'"):
         model.partial_fit(X, np.column_stack([words, ["x"] * 150]).astype(object))
+
+
+LABELS = {
+    "words": np.array(["a", "b", "longer"])[Y],
+    "words, longer than needed": np.array(["a", "b", "c"], "U20")[Y],
+    "objects": np.array(["a", "b", "longer"], object)[Y],
+    "list": np.array(["a", "b", "longer"])[Y].tolist(),
+    "two": np.array(["no", "yes"], object)[Y // 2],
+    "one": np.array(["only"] * len(Y), object),
+    "the number one": np.ones(len(Y), int),
+    "numbers": Y.astype(np.float32),
+    "small": Y.astype(np.uint8) + 250,
+    "large": Y * 10**15,
+    "truth": Y > 1,
+    "days": np.datetime64("2026-01-01") + Y,
+    "column": Y[:, None],
+    "sets": np.stack([Y > 0, Y > 1], axis=1),
+}
+COLUMNS = {
+    "strings of pandas": ("pandas", {"dtype": "string"}),
+    "categories of pandas": ("pandas", {"dtype": "category"}),
+    "strings of polars": ("polars", {}),
+}
+
+
+def labels(kind):
+    if kind not in COLUMNS:
+        return LABELS[kind]
+    module, settings = COLUMNS[kind]
+    return pytest.importorskip(module).Series(LABELS["list"], **settings)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
+@pytest.mark.parametrize("way", ["fit", "partial_fit", "early_stopping"])
+@pytest.mark.parametrize("kind", [*LABELS, *COLUMNS])
+def test_labels_are_scikit_learns(kind, way):
+    """The type of classes and predictions, and the score of a held-out share."""
+    y, both = labels(kind), []
+    for cls in (MLPClassifier, neural_network.MLPClassifier):
+        model = cls((4,), solver="sgd", shuffle=False, max_iter=2, random_state=0)
+        if way == "partial_fit":
+            flat = np.unique(np.asarray(y))
+            model.partial_fit(X, y, classes=flat)
+        else:
+            model.set_params(early_stopping=way == "early_stopping").fit(X, y)
+        both.append((model.classes_, model.predict(X), getattr(model, "validation_scores_", None)))
+    (classes, found, scores), (wanted, expected, wanted_scores) = both
+    assert (classes.dtype, found.dtype) == (wanted.dtype, expected.dtype)
+    np.testing.assert_array_equal(classes, wanted)
+    if len(classes) < 3 or way != "early_stopping":  # which is stratified for three, too
+        np.testing.assert_array_equal(found, expected)
+        assert scores == wanted_scores
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
+@pytest.mark.parametrize("solver", ["lbfgs", "sgd"])
+@pytest.mark.parametrize("kind", [*LABELS, *COLUMNS])
+def test_labels_of_linear_models_are_scikit_learns(kind, solver):
+    y, both = labels(kind), []
+    for model in (LogisticRegression(solver=solver), linear_model.LogisticRegression()):
+        try:
+            both.append(model.fit(X, y).classes_)
+        except ValueError as error:  # a single class; several labels a row
+            both.append(str(error))
+    found, wanted = both
+    assert type(found) is type(wanted)
+    np.testing.assert_array_equal(found, wanted, strict=not isinstance(wanted, str))
 
 
 def test_threads_of_all_processors():

@@ -94,8 +94,12 @@ def test_parameters_are_a_superset_and_can_be_set(mine, other):
     changed = {"solver": "adam", "batch_size": 7, "fit_intercept": False, "tol": 0.5}
     model = mine().set_params(**changed)
     assert clone(model).get_params() == model.get_params() == ours | changed
-    with pytest.raises(TypeError, match="unexpected keyword argument 'batchsize'"):
-        mine(batchsize=3)
+    for wrong, given, named in (
+        ("an unexpected keyword argument 'batchsize'", (), {"batchsize": 3}),
+        ("too many positional arguments", range(99), {}),
+    ):
+        with pytest.raises(TypeError, match=f"{mine.__name__}: .*{wrong}"):
+            mine(*given, **named)
 
 
 # ---- the engine's solvers: the same objective --------------------------------------------------

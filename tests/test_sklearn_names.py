@@ -95,6 +95,18 @@ def test_every_change_of_either_side_is_seen(docs, names, cls, side):
             assert seen(change) or not in_both, (name, other)
 
 
+@pytest.mark.parametrize("cls", CLASSES)
+def test_what_is_ours_alone_is_named_in_words(docs, names, cls):
+    """Every solver and loss that scikit-learn lacks, in the docstring and above the tables."""
+    ours, theirs = names[cls]
+    page = docs[1].estimators_page()[0].read_text().partition(HEADING)[0]
+    own = {c for name in ("solver", "loss") for c in ours.choices(name) - theirs.choices(name)}
+    assert {"adamw", "nadam"} < own
+    for choice in sorted(own - {"log_loss"}):
+        assert f'"{choice}"' in ours.cls.__doc__
+        assert f'"{choice}"' in page
+
+
 @pytest.mark.parametrize("kind", ["alone", "different", "absent"])
 def test_every_explanation_is_of_a_name(docs, names, kind):
     given = getattr(docs[0], kind.upper())

@@ -18,24 +18,28 @@ from ._network import Array, HasNetwork
 SINGLE = ("binary", "multiclass")  # types of targets with one label a row
 
 
-def _binarizer(y: Any) -> LabelBinarizer:
-    """A fitted `LabelBinarizer`.
-
-    Of one label a row its attributes are set here: its `fit` looks at every label twice more.
-    """
-    kind = type_of_target(y, input_name="y") if y.ndim == 1 else ""
-    made = LabelBinarizer()
-    if kind not in SINGLE:
-        return made.fit(y)
-    made.y_type_, made.sparse_input_, made.classes_ = kind, False, np.unique(y)
-    return made
-
-
 class Labels(HasNetwork):
     """Binary, multiclass, multilabel and multiclass-multioutput labels."""
 
     _heads: Heads | None = None
     _checked: Any  # of BaseMLP
+
+    def _unique(self, y: Any) -> Any:
+        """The classes among labels (n,), words in the type that scikit-learn gives them."""
+        classes = np.unique(y)
+        return np.array(classes.tolist()) if classes.dtype.kind in "OU" else classes
+
+    def _binarizer(self, y: Any) -> LabelBinarizer:
+        """A fitted `LabelBinarizer`.
+
+        Of one label a row its attributes are set here: its `fit` looks at every label twice more.
+        """
+        kind = type_of_target(y, input_name="y") if y.ndim == 1 else ""
+        made = LabelBinarizer()
+        if kind not in SINGLE:
+            return made.fit(y)
+        made.y_type_, made.sparse_input_, made.classes_ = kind, False, self._unique(y)
+        return made
 
     def _validate_input(
         self, X: Any, y: Any, incremental: bool, reset: bool, held_out: bool = False
@@ -51,7 +55,7 @@ class Labels(HasNetwork):
         if self._heads is not None:
             return X, self._codes_of_heads(self._heads, y)
         if fresh:
-            self._label_binarizer = _binarizer(y)
+            self._label_binarizer = self._binarizer(y)
             self.classes_ = self._label_binarizer.classes_
         else:
             self._check_classes(unique_labels(y), all_of_them=self.warm_start and not held_out)
@@ -151,8 +155,9 @@ class Labels(HasNetwork):
         """Class indices, or 0 and 1 of each label, of outputs."""
         if self._heads is not None:
             return self._heads.best(outputs)
-        best: Array = outputs.argmax(axis=1) if self.out_activation_ == "softmax" else outputs > 0.5
-        return best
+        if self.out_activation_ == "softmax":
+            return np.asarray(outputs.argmax(axis=1))
+        return outputs > (0.5 if len(self.classes_) > 1 else np.inf)
 
     def _labels(self, codes: Any) -> Any:
         """Labels of class indices, or of 0 and 1."""
@@ -161,8 +166,6 @@ class Labels(HasNetwork):
         if codes.ndim == 1:
             return self.classes_[codes]
         if codes.shape[1] == 1:
-            if len(self.classes_) == 1:
-                return np.full(len(codes), self.classes_[0])
             return self.classes_[codes[:, 0].astype(int)]
         labels = codes.astype(int)
         return csr_matrix(labels) if self._label_binarizer.sparse_input_ else labels

@@ -61,7 +61,10 @@ def with_parameters(theirs: type, own: dict[str, Any]) -> Callable[..., None]:
     def initialise(self: Any, *arguments: Any, **named: Any) -> None:
         given = named
         if arguments or not named.keys() <= defaults.keys():  # slower: checks them as a call does
-            given = signature.bind(self, *arguments, **named).arguments
+            try:
+                given = signature.bind(self, *arguments, **named).arguments
+            except TypeError as error:
+                raise TypeError(f"{type(self).__name__}: {error}") from None
         keep(self, defaults | given)
 
     initialise.__signature__ = signature  # type: ignore[attr-defined]

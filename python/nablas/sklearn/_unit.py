@@ -45,6 +45,9 @@ class Unit:
 class UnitClassifier(Unit, MLPClassifier):
     """Sigmoid for two classes, softmax for more."""
 
+    def _unique(self, y: Any) -> Any:
+        return np.unique(y)
+
     def take_over(self, classes: Any, coef: Any, intercept: Any) -> None:
         """Go on from a linear classifier that was fitted by another solver."""
         several = len(classes) > 2

@@ -36,7 +36,7 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
         "identity", "logistic", "tanh", "relu" or any of ``nablas.activations()``; one for each
         hidden layer if a list.
     solver : str
-        "lbfgs", "sgd", "adam"; also "adamw", "rmsprop", "adagrad".
+        "lbfgs", "sgd", "adam"; also "adamw", "nadam", "rmsprop", "adagrad".
     alpha : float
         L2 penalty: ``alpha / 2`` times the sum of squared weights, divided by the batch's weight.
     batch_size : int or "auto"

@@ -35,7 +35,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ----------
     loss : str, Loss or function
         "squared_error" (half of it, summed over outputs), "poisson" (half the deviance, exponential
-        output); also "absolute_error" or "mae", "huber", "quantile", an object such as
+        output); also "absolute_error" or "mae", "huber", "log_cosh", "quantile", an object such as
         ``nablas.Huber(delta=2.0)``, or a function ``(outputs, targets) -> (value, gradient)``, with
         a keyword `sample_weight` if weights are used.
     hidden_layer_sizes : int or sequence of int
@@ -43,7 +43,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         "identity", "logistic", "tanh", "relu" or any of ``nablas.activations()``; one for each
         hidden layer if a list.
     solver : str
-        "lbfgs", "sgd", "adam"; also "adamw", "rmsprop", "adagrad".
+        "lbfgs", "sgd", "adam"; also "adamw", "nadam", "rmsprop", "adagrad".
     alpha : float
         L2 penalty: ``alpha / 2`` times the sum of squared weights, divided by the batch's weight.
     batch_size : int or "auto"
