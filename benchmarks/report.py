@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -30,6 +31,15 @@ def processor():
     return ", ".join([known["model name"].strip(), *which])
 
 
+def compiler():
+    """The first line that the C++ compiler on the path prints of itself; "" without one."""
+    command = shutil.which("c++")
+    if command is None:
+        return ""
+    done = subprocess.run([command, "--version"], capture_output=True, text=True, check=False)
+    return done.stdout.split("\n")[0]
+
+
 def machine(threads):
     """Processor, instruction set, load and versions, on which the times depend."""
     versions = {"libxsmm-dnn": programs.version()} if programs.find() else {}
@@ -38,7 +48,6 @@ def machine(threads):
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    compiler = subprocess.run(["c++", "--version"], capture_output=True, text=True, check=False)
     return {
         "processor": processor(),
         "processors": len(os.sched_getaffinity(0))
@@ -50,7 +59,7 @@ def machine(threads):
         "load_before": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "python": platform.python_version(),
         "system": platform.platform(),
-        "compiler_here": compiler.stdout.split("\n")[0],
+        "compiler_here": compiler(),
         "versions": versions,
     }
 

@@ -12,7 +12,8 @@ from sanitizers import memory, threads
 from nablas import _core
 
 ROOT = Path(__file__).parents[1]
-COMPILER = os.environ.get("CXX") or shutil.which("c++") or shutil.which("clang++")
+NAMES = [os.environ.get("CXX") or "c++", "clang++"]
+COMPILER = next(filter(None, map(shutil.which, NAMES)), None)
 pytestmark = pytest.mark.skipif(not COMPILER, reason="needs a C++ compiler")
 
 PROGRAMS = {  # tests/native: what they link
