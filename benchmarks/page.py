@@ -1,9 +1,9 @@
 """Writes the tables of docs/performance.md, docs/scale.md and README.md: ``python -m benchmarks.page``.
 
 They are made from the runs in benchmarks/results, each written by ``python -m benchmarks … --json
-FILE`` or ``python -m benchmarks.scale --json FILE``. A page has a pair of comments, ``<!-- NAME -->`` and ``<!-- end NAME -->``, for each of
-`TABLES`; what stands between them is replaced. Of runs of a section with one number of threads on
-one processor the newest counts.
+FILE`` or ``python -m benchmarks.scale --json FILE``. A page has a pair of comments,
+``<!-- NAME -->`` and ``<!-- end NAME -->``, for each of `TABLES`; what stands between them is
+replaced. Of runs of a section with one number of threads on one processor the newest counts.
 """
 
 import json

@@ -101,6 +101,15 @@ def test_only_the_array_itself_is_a_reference():
         assert np.array_equal(twin, part)
 
 
+def test_ray_is_not_started_by_the_way():
+    """With another address than that of the user's cluster; the name has `ray`, as `.ci/run` asks."""
+    ray = pytest.importorskip("ray")
+    assert not ray.is_initialized()
+    with pytest.raises(RuntimeError, match=r"^ray_put: expected ray.init\(\) before"):
+        ray_put(np.ones(3))
+    assert not ray.is_initialized()
+
+
 @pytest.mark.parametrize("data", [[1.0], sparse.eye(3).tocsr(), np.float64(1.0)], ids=type)
 def test_what_is_no_array_is_refused(data):
     with pytest.raises(TypeError, match=r"array: expected a NumPy array, got \w+"):

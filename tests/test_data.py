@@ -113,6 +113,20 @@ def test_rows_are_those_in_memory(kind, tmp_path):
             np.testing.assert_array_equal(values, WEIGHT[begin:end])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_that_are_no_range_of_the_source(kind, tmp_path):
+    source = KINDS[kind](tmp_path)
+    for wrong in (None, 3, [0, 1], np.arange(3), (0, 1), "x"):
+        with pytest.raises(TypeError, match="^rows: expected a slice, got "):
+            source.read(wrong)
+    for wrong in ((0, 0), (5, 3), (-3, None), (0, 1004), (1003, 2000), (0, 10, 2), (0, 10, -1)):
+        with pytest.raises(ValueError, match="^rows: expected "):
+            source.read(slice(*wrong))
+    with pytest.raises(TypeError, match="^rows: expected an integer, got float"):
+        source.read(slice(0.0, 3))
+    np.testing.assert_array_equal(source.read(slice(None))[1], source.read(slice(0, 1003))[1])
+
+
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "images"])
 def test_a_fit_has_the_bits_of_one_in_memory(kind, tmp_path):
     def parameters(*given, **more):

@@ -16,7 +16,7 @@ ELSEWHERE = {
     "schedules": {cls.__name__ for cls, _ in of_library.CONSTRUCTORS},
     "optimizers": {cls.__name__ for cls, _ in of_library.CONSTRUCTORS},
     "callbacks": {cls.__name__ for cls, _ in of_library.CONSTRUCTORS},
-    "sklearn": {cls.__name__ for cls in of_library.ESTIMATORS},
+    "sklearn": {cls.__name__ for cls in of_library.ESTIMATORS} | {"ray_put"},  # test_clusters.py
     "data": {"Source"},  # a protocol: it has no objects of its own
     # NumPy formulas that check nothing: the kernels' names and signatures, for tests
     "reference": set(of_public.public()),

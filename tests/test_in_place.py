@@ -1,14 +1,17 @@
 """Rows of arrays and memory maps are trained on where they lie: the bits of rows that are copied."""
 
 import mmap
+import re
 
 import numpy as np
 import pytest
-from resuming import PLAIN, cases, make, outcome
+from resuming import PLAIN, cases, make, outcome, resumed, written
 from streaming import as_source
+from test_streams_stopped import streamed
 
 import nablas as nb
 from nablas import _streams
+from nablas.data import _arrays
 
 BLOCK = 100
 CASES = list(cases())
@@ -80,11 +83,12 @@ def test_the_bits_of_copied_rows(case, tmp_path, copies, room):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_every_kind_of_array(kind, shuffle, tmp_path, copies, room):
+@pytest.mark.parametrize("shards", [1, 4])
+def test_every_kind_of_array(kind, shuffle, shards, tmp_path, copies, room):
     case = {**PLAIN, "shuffle": int(not shuffle)}
-    want = fitted(case)
+    want = fitted(case, shards=shards)
     del copies[:]
-    assert fitted(case, lambda rows: KINDS[kind](rows.arrays, tmp_path)) == want
+    assert fitted(case, lambda rows: KINDS[kind](rows.arrays, tmp_path), shards=shards) == want
     assert not copies
 
 
@@ -143,33 +147,50 @@ def test_rows_that_are_not_finite(kind, row, bad, tmp_path, room):
         net.fit(KINDS[kind]((x, y), tmp_path), epochs=1, block_rows=BLOCK)
 
 
-@pytest.mark.skipif(not hasattr(mmap.mmap, "madvise"), reason="the system has none")
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_names_the_rows_that_were_looked_at(kind, tmp_path, room):
+    """Of X those of a chunk or of several neighbours, of labels all."""
+    places = []
+    for wrong in ("X", "y"):
+        x, y = np.ones((300, 2)), np.arange(300) % 2
+        if wrong == "X":
+            x[150] = np.nan
+        else:
+            y[150] = 7
+        net = nb.MLP([2, 2], output="softmax", seed=0)
+        with pytest.raises(ValueError, match=f"^{wrong}: .*, of the source's rows") as error:
+            net.fit(KINDS[kind]((x, y), tmp_path), epochs=1, block_rows=BLOCK)
+        places.append(
+            tuple(map(int, re.search(r"rows (\d+) to (\d+)$", str(error.value)).groups()))
+        )
+    (begin, end), labels = places
+    assert begin <= 150 < end <= begin + BLOCK
+    assert labels == (0, 300)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_resumed_after_every_batch(kind, tmp_path, room, copies):
+    given = streamed(PLAIN)
+    (tmp_path / "files").mkdir()
+    given["X"] = KINDS[kind](given["X"].arrays, tmp_path)
+    net, settings = make(PLAIN, epochs=4, **given)
+    net.fit(**settings)
+    got, files = written(PLAIN, tmp_path / "files", **given)
+    assert got == outcome(net)
+    del copies[:]
+    for path in files:
+        assert resumed(PLAIN, path, **given) == got, path.name
+    assert not [ranges for ranges in copies if len(ranges) > 1]  # but the fingerprint's rows
+
+
 @pytest.mark.parametrize("first", [0, 5])
-def test_pages_are_asked_for(first, tmp_path, monkeypatch):
-    """Those of the rows, and no others than on the same pages."""
+def test_the_bytes_of_rows(first, tmp_path):
     x = mapped(np.zeros((4096, 100), np.float32), tmp_path)[first:]
-    asked = []
-
-    class Map:
-        def __init__(self, base):
-            self.base = base
-
-        def madvise(self, option, start, length):
-            asked.append((start, start + length))
-
-        def __len__(self):
-            return len(self.base)
-
-        def __buffer__(self, flags):
-            return memoryview(self.base)
-
-    source = nb.data.ArraySource(x, np.zeros(len(x)))
-    base = x._mmap
-    monkeypatch.setattr(np, "frombuffer", lambda given, dtype: np.ndarray(len(base), dtype, base))
-    x._mmap = Map(base)
-    source.prefetch([(10, 500), (4000, 4096 - first)])
-    begin, row = 8 + 400 * first, 400
-    for (low, high), (one, two) in zip(asked, [(10, 500), (4000, 4096 - first)], strict=True):
+    ranges = [(0, 1), (10, 500), (4000, 4096 - first)]
+    found = _arrays.spans(x, np.frombuffer(x._mmap, np.uint8), ranges)
+    for (low, high), (begin, end) in zip(found, ranges, strict=True):
+        start = 8 + 400 * (first + begin)
         assert low % mmap.PAGESIZE == 0
-        assert low <= begin + one * row < low + mmap.PAGESIZE
-        assert high == begin + two * row
+        assert low <= start < low + mmap.PAGESIZE
+        assert high == 8 + 400 * (first + end) <= len(x._mmap)
+    nb.data.ArraySource(x, np.zeros(len(x))).prefetch(ranges)

@@ -302,22 +302,44 @@ def test_what_is_saved_can_be_loaded(tmp_path, name, odd):
             path.unlink()
         assert refused is None or refused.startswith("specification")
         assert not list(tmp_path.iterdir())
-    refused = _refusal(net.save, path, extra=odd)
-    if refused is None:
-        assert nb.MLP.load(path).extra == (net.extra if odd is None else odd)
-    assert refused is None or refused.startswith("extra")
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_an_extra_comes_back_or_is_refused(tmp_path, odd):
+    net, path = nb.MLP([3, 2], seed=1), tmp_path / "m.safetensors"
+    for extra in (odd, {"a": [odd]}):
+        refused = _refusal(net.save, path, extra=extra)
+        if refused is None:
+            wanted = {"a": [list(odd) if isinstance(odd, tuple) else odd]}
+            assert nb.MLP.load(path).extra == (wanted if extra is not odd else odd or {})
+            path.unlink()
+        assert refused is None or refused.startswith("extra")
+        assert not list(tmp_path.iterdir())
+
+
+def test_layers_of_other_sizes_are_refused(tmp_path):
+    net = nb.MLP([3, 2])
+    weights, bias = net.weights[0], net.biases[0]
     for wrong in (
         [],
-        layers * 2,
-        [(net.biases[0], net.biases[0])],
-        [(net.weights[0].T, net.biases[0])],
+        [(weights, bias)] * 2,
+        [(bias, bias)],
+        [(weights.T, bias)],
+        [(bias, weights)],
     ):
         with pytest.raises(ValueError, match="^layers"):
-            nb.io.save(path, net._specification(), wrong)
+            nb.io.save(tmp_path / "m", net._specification(), wrong)
+    assert not list(tmp_path.iterdir())
 
 
-def test_an_extra_that_is_nested_too_deeply(tmp_path):
-    extra = {}
-    extra["itself"] = extra
-    with pytest.raises(ValueError, match="^extra: expected values that are nested less deeply"):
-        nb.MLP([3, 2]).save(tmp_path / "m", extra=extra)
+def test_values_that_are_nested_too_deeply(tmp_path):
+    net, endless = nb.MLP([3, 2]), {}
+    endless["itself"] = endless
+    layers = list(zip(net.weights, net.biases, strict=True))
+    for name, call in {
+        "extra": lambda: net.save(tmp_path / "m", extra=endless),
+        "specification": lambda: nb.io.save(tmp_path / "m", endless, layers),
+        "training": lambda: nb.io.save(tmp_path / "m", net._specification(), layers, endless),
+    }.items():
+        with pytest.raises(ValueError, match=f"^{name}: expected values that are nested less"):
+            call()

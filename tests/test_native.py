@@ -12,7 +12,7 @@ from sanitizers import memory, threads
 from nablas import _core
 
 ROOT = Path(__file__).parents[1]
-NAMES = [os.environ.get("CXX") or "c++", "clang++"]
+NAMES = [os.environ.get("CXX", ""), "c++", "clang++"]
 COMPILER = next(filter(None, map(shutil.which, NAMES)), None)
 pytestmark = pytest.mark.skipif(not COMPILER, reason="needs a C++ compiler")
 

@@ -285,3 +285,11 @@ def test_labels_that_a_network_cannot_name():
         from_sklearn(linear_model.LogisticRegression().fit(X[Y < 2], Y[Y < 2] + 3))
     with pytest.raises(ValueError, match="not fitted"):
         from_sklearn(linear_model.LinearRegression())
+
+
+@pytest.mark.parametrize("name", ["", "X", "W0", "b1", "z0", "a1", 3, None, b"Y", ["Y"]])
+def test_an_output_of_onnx_has_a_name_of_its_own(tmp_path, name):
+    pytest.importorskip("onnx")
+    with pytest.raises((TypeError, ValueError), match="^output: expected a "):
+        convert.to_onnx(nb.MLP([2, 3, 1], seed=0), tmp_path / "model.onnx", output=name)
+    assert not list(tmp_path.iterdir())

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from . import _data, io, kernels
 from ._epochs import Epoch, OnRows, Rates, Sums, Task
 from ._losses import Loss, LossFunction
-from ._streams import Stream
+from ._streams import Stream, prepare_rows
 from ._threads import isa
 from ._version import __version__
 from .callbacks import AnyCallback, Checkpoint
@@ -112,7 +112,8 @@ def data_of(prepared: Any, prefix: str = "") -> Tree:
     taken, found = _taken(rows), Tree()
     if isinstance(prepared, Stream):
         found |= {f"{prefix}{k}": v for k, v in vars(prepared.blocks).items() if k != "rows"}
-        prepared = prepared.prepared(prepared.source.sample(taken))
+        sample = prepared.source.sample(taken)
+        prepared = prepare_rows(prepared.net, sample, prepared.content)
         taken = np.arange(len(taken))
     if prepared.classes is not None:
         found[f"{prefix}y.classes"] = prepared.classes

@@ -75,6 +75,17 @@ def choice(name: str, value: Any, choices: Iterable[str], other: str = "") -> st
     return value
 
 
+def rows(name: str, value: Any, count: int) -> slice:
+    """A slice of at least one of so many rows, with its bounds, or TypeError, or ValueError."""
+    if not isinstance(value, slice):
+        raise TypeError(f"{name}: expected a slice, got {type(value).__name__}")
+    begin = 0 if value.start is None else integer(name, value.start, 0)
+    end = count if value.stop is None else integer(name, value.stop, 0)
+    if value.step not in (None, 1) or not begin < end <= count:
+        raise ValueError(f"{name}: expected a range of rows within 0 to {count}, got {value}")
+    return slice(begin, end)
+
+
 def text(name: str, value: Any) -> str:
     """`value` as a str, or TypeError."""
     if not isinstance(value, str):

@@ -126,10 +126,10 @@ class Checked:
         """The rows from `begin` to `end`, converted as arrays in memory are."""
         if (shape := self._shape()) != self.shape:
             raise ValueError(f"source: expected shape {self.shape} as before, got {shape}")
-        return self.checked(begin, end, self.source.read(slice(begin, end)))
+        return self.converted(begin, end, self.source.read(slice(begin, end)))
 
-    def checked(self, begin: int, end: int, given: Any) -> Rows:
-        """What a source gave as the rows from `begin` to `end`, converted."""
+    def converted(self, begin: int, end: int, given: Any) -> Rows:
+        """What the source gave as the rows from `begin` to `end`, checked and converted."""
         if not (isinstance(given, (tuple, list)) and len(given) in (2, 3)):
             raise TypeError(
                 "source: expected (X, y) or (X, y, sample_weight) from read, got "
@@ -188,7 +188,7 @@ def rows_in_place(source: Checked, most: int) -> Rows | None:
     if given is None:
         return None
     x = np.asarray(given[0])
-    found = source.checked(0, source.rows, (x, *given[1:]))
+    found = source.converted(0, source.rows, (x, *given[1:]))
     return found._replace(x=x) if found.x is x else None
 
 

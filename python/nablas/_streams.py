@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,18 @@ from numpy.typing import NDArray
 from . import _checks, _data
 from ._losses import Loss, LossFunction, call, resolve
 from ._prepare import AnyLoss, Prepared, check_rows_to_train, prepare
-from ._sources import Blocks, Checked, Loading, Part, Rows, divide, gather, row_bytes, rows_in_place
+from ._sources import (
+    Blocks,
+    Checked,
+    Loading,
+    Part,
+    Range,
+    Rows,
+    divide,
+    gather,
+    row_bytes,
+    rows_in_place,
+)
 from .network import Network
 
 if TYPE_CHECKING:
@@ -124,25 +135,26 @@ class Stream:
 
     def _load(self, part: Part) -> Visit:
         every = self._every if part.seed is None or isinstance(self.content.loss, Loss) else None
-        try:
-            return self._load_copy(part) if every is None else self._load_in_place(part, every)
-        except (TypeError, ValueError) as error:
-            places = ", ".join(f"{begin} to {end}" for begin, end in part.ranges)
-            text = f"{error}, of the source's rows {places}"
-            raise type(error)(text if len(text) < 400 else f"{text[:397]}...") from error
+        if every is not None:
+            return self._load_in_place(part, every)
+        with _errors_of_rows(part.ranges):
+            return self._load_copy(part)
 
     def _load_in_place(self, part: Part, every: Rows) -> Visit:
         self.source.source.prefetch(part.ranges)
         if not self._checked:
             for begin, end in part.ranges:
-                check_rows_to_train(self.net, every.x[begin:end])
+                with _errors_of_rows([(begin, end)]):
+                    check_rows_to_train(self.net, every.x[begin:end])
         if part.seed is None:
             [(begin, end)] = part.ranges
             weight = None if every.weight is None else every.weight[begin:end]
             read = Rows(every.x[begin:end], every.y[begin:end], weight)
-            return _visit(part, self.prepared(read), None, read)
+            with _errors_of_rows(part.ranges):
+                return _visit(part, prepare_rows(self.net, read, self.content), None, read)
         if self._prepared is None:
-            self._prepared = self.prepared(every)
+            with _errors_of_rows([(0, self.rows)]):
+                self._prepared = prepare_rows(self.net, every, self.content)
         numbers = np.concatenate([np.arange(begin, end) for begin, end in part.ranges])
         return _visit(part, self._prepared, numbers[part.order()], None)
 
@@ -158,7 +170,7 @@ class Stream:
         read = gather(self.source, part.ranges, self.blocks.chunk_rows, buffer)
         if not self._checked:
             check_rows_to_train(self.net, read.x)
-        visit = _visit(part, self.prepared(read), part.order(), read)
+        visit = _visit(part, prepare_rows(self.net, read, self.content), part.order(), read)
         visit.buffer = buffer
         if self.blocks.count == 1:
             self._kept = visit
@@ -172,10 +184,21 @@ class Stream:
         if buffer is not None:
             self._buffers.append(buffer)
 
-    def prepared(self, rows: Rows) -> Prepared:
-        """Rows as arrays in memory are prepared."""
-        content = self.content
-        return prepare(self.net, *rows, content.loss, content.classes, content.each)
+
+@contextmanager
+def _errors_of_rows(ranges: Sequence[Range]) -> Iterator[None]:
+    """Errors that name the source's rows."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        places = ", ".join(f"{begin} to {end}" for begin, end in ranges)
+        text = f"{error}, of the source's rows {places}"
+        raise type(error)(text if len(text) < 400 else f"{text[:397]}...") from error
+
+
+def prepare_rows(net: Network, rows: Rows, content: Content) -> Prepared:
+    """Rows of a source as arrays in memory are prepared."""
+    return prepare(net, *rows, content.loss, content.classes, content.each)
 
 
 def _visit(
@@ -221,7 +244,7 @@ def _content(
         for begin, end in ranges:
             found.update(np.unique(source.read(begin, end).y.astype(str)).tolist())
         content.classes = sorted(found)
-    one = Stream(net, source, blocks, content).prepared(first)  # refuses what fits no row
+    one = prepare_rows(net, first, content)  # refuses what fits no row
     if class_weight is None:
         return content
     count = max(net.sizes[-1], 2)
@@ -232,7 +255,7 @@ def _content(
         return content
     mass: Array = np.zeros(count)
     for begin, end in ranges:
-        rows = Stream(net, source, blocks, content).prepared(source.read(begin, end))
+        rows = prepare_rows(net, source.read(begin, end), content)
         codes = _data.class_codes(rows.targets, count)
         weight = np.ones(len(codes)) if rows.weight is None else rows.weight
         given = np.concatenate([mass, weight])  # the order of the sums is that of one call
@@ -315,9 +338,8 @@ class _R2:
 
     def add(self, net: Network, x: Any, truth: Array) -> None:
         net.score(x[:1], truth[:1])  # refuses what fits no row
-        y = truth.reshape(len(truth), -1).astype(
-            float, order="C"
-        )  # sums in the order of the memory
+        # C: sums are in the order of the memory
+        y = truth.reshape(len(truth), -1).astype(float, order="C")
         wrong = y - net.predict(x).reshape(y.shape)
         self.unexplained = self.unexplained + np.square(wrong).sum(axis=0)
         rows, step = self.rows + len(y), y.mean(axis=0) - self.mean
@@ -345,7 +367,6 @@ def open_validation(
     """A source's rows for `evaluate`, in blocks of half the size of those to train on."""
     checked = Checked(source, net.dtype)
     blocks = divide(checked, EVALUATED, None if block_rows is None else max(block_rows // 2, 1), 2)
-    stream = Stream(net, checked, blocks, content)
     assert checked.first is not None
-    stream.prepared(checked.first)
-    return stream
+    prepare_rows(net, checked.first, content)  # refuses what fits no row
+    return Stream(net, checked, blocks, content)

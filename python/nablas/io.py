@@ -79,7 +79,7 @@ def save(
     path = _checks.path("path", path)
     if not isinstance(specification, dict):
         raise TypeError(f"specification: expected a dict, got {type(specification).__name__}")
-    specification = plain("specification", specification)
+    specification = packed(specification, None, "specification")
     try:
         check_specification(specification)
     except (ValueError, TypeError) as error:
@@ -118,17 +118,15 @@ def save(
     _files.write(path, write_to)
 
 
-def plain(name: str, value: dict[str, Any]) -> dict[str, Any]:
-    """The dict as it is after it was written as JSON and read, or an error if it cannot be."""
+def packed(value: Any, tensors: dict[str, NDArray[Any]] | None, name: str) -> Any:
+    """`value` as JSON can hold it; its arrays go to `tensors`, if given; an error for all else."""
     try:
-        found: dict[str, Any] = packed(value, None, name)
+        return _packed(value, tensors, name)
     except RecursionError:
         raise ValueError(f"{name}: expected values that are nested less deeply") from None
-    return found
 
 
-def packed(value: Any, tensors: dict[str, NDArray[Any]] | None, name: str) -> Any:
-    """`value` as JSON can hold it; its arrays go to `tensors`, if given; TypeError for all else."""
+def _packed(value: Any, tensors: dict[str, NDArray[Any]] | None, name: str) -> Any:
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, (np.bool_, np.integer, int)):
@@ -142,9 +140,9 @@ def packed(value: Any, tensors: dict[str, NDArray[Any]] | None, name: str) -> An
         return {TENSOR: tensor}
     taken = isinstance(value, dict) and all(isinstance(k, str) for k in value)
     if taken and not (arrays and TENSOR in value):
-        return {k: packed(inner, tensors, f"{name}.{k}") for k, inner in value.items()}
+        return {k: _packed(inner, tensors, f"{name}.{k}") for k, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [packed(inner, tensors, f"{name}[{i}]") for i, inner in enumerate(value)]
+        return [_packed(inner, tensors, f"{name}[{i}]") for i, inner in enumerate(value)]
     expected = "JSON values and arrays of numbers" if arrays else "JSON values"
     raise TypeError(f"{name}: expected {expected}, got {value!r:.60}")
 
@@ -283,7 +281,7 @@ def check_specification(specification: Any) -> None:
     missing = {"sizes", "activations", "dtype", "seed", "classes", "epochs", "updates"}
     missing -= set(specification)
     if missing:
-        raise ValueError(f"its header has no {', '.join(sorted(missing))}")
+        raise ValueError(f"it has no {', '.join(sorted(missing))}")
     for name in ("sizes", "activations"):
         if not isinstance(specification[name], list):
             raise TypeError(f"{name}: expected a list, got {specification[name]!r:.60}")

@@ -334,7 +334,7 @@ def recall_at_k(
     y_true, y_score, k, sample_weight
         As for `precision_at_k`, ties included.
     zero_division : float
-        Value for a sample without true labels.
+        Value for a sample without true labels, finite.
 
     Returns
     -------

@@ -314,7 +314,7 @@ class Network:
     ) -> None:
         if not isinstance(extra, dict):
             raise TypeError(f"extra: expected a dict, got {type(extra).__name__}")
-        specification = {**self._specification(), "extra": io.plain("extra", extra)}
+        specification = {**self._specification(), "extra": io.packed(extra, None, "extra")}
         io.save(path, specification, list(zip(self.weights, self.biases, strict=True)), training)
 
     @classmethod

@@ -226,6 +226,17 @@ def differentiation(choice):
 ESTIMATORS = [getattr(estimators, n) for n in estimators.__all__ if n[0].isupper()]
 
 
+ESTIMATOR_METHODS = (
+    "fit",
+    "partial_fit",
+    "predict",
+    "predict_proba",
+    "predict_log_proba",
+    "decision_function",
+    "score",
+)
+
+
 def estimator(choice):
     """An odd parameter, or odd data; messages about data are scikit-learn's."""
     cls = _pick(choice, ESTIMATORS)
@@ -244,15 +255,25 @@ def estimator(choice):
             value, int
         ):
             value = min(value, 5)
-        told, data = f"{cls.__name__}({parameter}: {kind})", X
+        told = f"{cls.__name__}({parameter}: {kind})"
         model.set_params(**{parameter: value})
+        act = lambda: model.fit(X, y).predict(X)  # noqa: E731
     else:
-        kind, data = odd_array(choice, X)
+        if choice.random() < 0.5:
+            model.set_params(solver="sgd")
+        name = _pick(choice, [n for n in ESTIMATOR_METHODS if hasattr(model, n)])
+        function = getattr(model if "fit" in name else model.fit(X, y), name)
+        accepted = inspect.signature(function).parameters
+        given = {"X": X, "y": y, "sample_weight": WEIGHTS, "classes": np.unique(y)}
+        given = {k: v for k, v in given.items() if k in accepted}
+        target = _pick(choice, list(given))
+        kind, value = odd_array(choice, given[target])
         if kind.startswith("too"):  # scikit-learn's check reads all of it
-            kind, data = "None", None
-        told = f"{cls.__name__}.fit X: {kind}"
+            kind, value = "None", None
+        told = f"{cls.__name__}.{name} {target}: {kind}"
+        act = lambda: function(**{**given, target: value})  # noqa: E731
     try:
-        model.fit(data, y).predict(X)
+        act()
     except Exception as error:
         text = complaint(error, set(model.get_params()))
         return told, text if text and "names no argument" not in text else None

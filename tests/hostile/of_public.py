@@ -135,7 +135,9 @@ def odd_argument(choice, name, target, valid):
         "count",
     ) and isinstance(value, int):
         value = min(value, 5)  # a large one is a long call, not an odd one
-    if callable(value) and callable(valid):  # errors of a caller's function are his own
+    if callable(value) and (
+        callable(valid) or target == "callback"
+    ):  # errors of a caller's function are his own
         kind, value = "None", None
     return kind, value
 

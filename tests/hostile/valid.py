@@ -178,7 +178,10 @@ def _table():
 
 
 def _of_data():
-    return {
+    source = nb.data.ArraySource(X, LABELS)
+    made = {"ArraySource": source, "CachedSource": nb.data.CachedSource(source)}
+    reads = {name: lambda of=of: {"self": of, "rows": slice(0, 3)} for name, of in made.items()}
+    return {f"data.{name}.read": given for name, given in reads.items()} | {
         "data.ArraySource": lambda: {"X": X, "y": LABELS, "sample_weight": WEIGHTS},
         "data.ArrowSource": lambda: {"data": _table(), "target": "y", "features": ["a"], "sample_weight": "b",
                                      "dtype": "float32", "format": "csv"},
@@ -217,7 +220,6 @@ def _of_the_rest():
         "convert.TorchLayers": lambda: {"arrays": [], "activations": [], "output": None},
         "sklearn.from_sklearn": lambda: {"fitted": _theirs()},
         "sklearn.from_torch": lambda: {"model": _state(), "classes": ["a", "b", "c"], "activation": "relu"},
-        "sklearn.ray_put": lambda: {"array": X},
         "sklearn.register_skl2onnx": dict,
         "sklearn.to_onnx": lambda: {"estimator": _estimator(), "path": path, "dtype": "float32"},
         "sklearn.to_sklearn": lambda: {"estimator": _estimator()},
@@ -236,7 +238,7 @@ def _of_the_rest():
 NEEDS = {
     "plots": ("matplotlib",), "convert.to_torch": ("torch",), "sklearn.to_torch": ("torch",), "convert.to_onnx": ("onnx",),
     "sklearn.to_onnx": ("onnx",), "MLP.to_onnx": ("onnx",),
-    "sklearn.register_skl2onnx": ("skl2onnx",), "sklearn.ray_put": ("ray",), "data.ArrowSource": ("pyarrow",),
+    "sklearn.register_skl2onnx": ("skl2onnx",), "data.ArrowSource": ("pyarrow",),
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._checks import plain_array
+from .._checks import flag, plain_array
 from .operators import Operators
 from .recording import edits, kept, next_number, recording
 from .rules import RULES, Operation
@@ -134,6 +134,7 @@ class Tensor(Operators):
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Set `requires_grad`; returns the Tensor."""
+        requires_grad = flag("requires_grad", requires_grad)
         if requires_grad and self.data.dtype.kind != "f":
             raise TypeError(
                 f"data: expected a floating dtype where a gradient is wanted, got "
@@ -141,7 +142,7 @@ class Tensor(Operators):
             )
         if self._node is not None and not requires_grad:
             raise RuntimeError("requires_grad: expected a leaf; use detach() for computed Tensors")
-        self.requires_grad = bool(requires_grad)
+        self.requires_grad = requires_grad
         return self
 
     def retain_grad(self) -> None:

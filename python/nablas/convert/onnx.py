@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _files
-from .._checks import choice, having, text
-from .._checks import path as checked_path
+from .. import _checks, _files
 from .._optional import require
 from .._version import __version__
 from ..network import Network
@@ -79,14 +77,14 @@ def to_onnx(
     --------
     >>> nb.convert.to_onnx(nb.MLP([2, 3, 1], seed=0), "model.onnx", dtype="float64")
     """
-    having("net", net, "activations", "an MLP")
-    path = checked_path("path", path)
+    _checks.having("net", net, "activations", "an MLP")
+    path = _checks.path("path", path)
     onnx = require("onnx", "io")
-    dtype = choice("dtype", net.dtype if dtype is None else dtype, ("float32", "float64"))
+    dtype = _checks.choice("dtype", net.dtype if dtype is None else dtype, ("float32", "float64"))
     helper = onnx.helper
     number = onnx.TensorProto.FLOAT if dtype == "float32" else onnx.TensorProto.DOUBLE
     if not isinstance(output, Head):
-        text("output", output)
+        _checks.text("output", output)
     nodes, constants, outputs = onnx_parts(net, number, output)
     graph = helper.make_graph(
         nodes,
@@ -102,7 +100,11 @@ def to_onnx(
         opset_imports=[helper.make_opsetid("", _OPSET)],
         ir_version=9,
     )
-    onnx.checker.check_model(model)
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError:  # all other names are right
+        text = f"output: expected a name that the graph does not use, got {output!r:.60}"
+        raise ValueError(text) from None
     _files.write(path, model.SerializeToString())
 
 

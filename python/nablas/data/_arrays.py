@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import accumulate
 from typing import Any
 
@@ -68,6 +69,7 @@ class ArraySource(InPlace):
 
     def read(self, rows: slice) -> tuple[Array, ...]:
         """X, y and the weights, if there are any, of some rows."""
+        rows = _checks.rows("rows", rows, self.shape[0])
         x = self._x.read(rows)
         found = x.reshape(len(x), self.shape[1]), self._y.read(rows)
         return found if self._weight is None else (*found, self._weight.read(rows))
@@ -78,7 +80,7 @@ class ArraySource(InPlace):
             len(s.parts) == 1 and isinstance(s.parts[0], np.ndarray) for s in stacks
         ):
             return None
-        return self.read(slice(0, self.shape[0]))
+        return self.read(slice(None))
 
     def prefetch(self, ranges: Sequence[Range]) -> None:
         if len(self._x.parts) == 1:
@@ -93,11 +95,16 @@ def prefetch(x: Any, ranges: Sequence[Range]) -> None:
     mapped: Any = getattr(x, "_mmap", None)
     if not isinstance(x, np.memmap) or not hasattr(mapped, "madvise") or not x.flags.c_contiguous:
         return
-    row = x.strides[0]
-    start = x.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
-    for begin, end in ranges:
-        low = (start + begin * row) // mmap.PAGESIZE * mmap.PAGESIZE
-        mapped.madvise(mmap.MADV_WILLNEED, low, min(start + end * row, len(mapped)) - low)
+    with suppress(OSError):  # it is advice
+        for begin, end in spans(x, np.frombuffer(mapped, np.uint8), ranges):
+            mapped.madvise(mmap.MADV_WILLNEED, begin, end - begin)
+
+
+def spans(x: Array, mapped: Array, ranges: Sequence[Range]) -> list[Range]:
+    """The bytes of a mapping, from whole pages on, in which ranges of C-contiguous rows lie."""
+    row, start = x.strides[0], x.ctypes.data - mapped.ctypes.data
+    page = mmap.PAGESIZE
+    return [((start + begin * row) // page * page, start + end * row) for begin, end in ranges]
 
 
 class _Stack:

@@ -133,6 +133,7 @@ class ArrowSource:
 
     def read(self, rows: slice) -> tuple[Array, ...]:
         """X, y and the weights, if there are any, of some rows."""
+        rows = _checks.rows("rows", rows, self.shape[0])
         x = np.empty((rows.stop - rows.start, self.shape[1]), self._dtype)
         y, weight = [], []
         done, begin = rows.start, 0

@@ -76,6 +76,7 @@ class Cache(InPlace):
         """X, y and the weights, if there are any, of some rows."""
         if self._arrays is None:
             raise ValueError("cache: expected an open one, got one that was closed")
+        rows = _checks.rows("rows", rows, self.shape[0])
         x, y, *weight = (array[rows] for array in self._arrays)
         return (x, np.array(list(self._names))[y] if self._text else y, *weight)
 

@@ -157,7 +157,10 @@ class Labels(HasNetwork):
             return self._heads.best(outputs)
         if self.out_activation_ == "softmax":
             return np.asarray(outputs.argmax(axis=1))
-        return outputs > (0.5 if len(self.classes_) > 1 else np.inf)
+        best: Array = outputs > 0.5
+        return (
+            best if len(self.classes_) > 1 else np.zeros_like(best)
+        )  # a class alone is the answer
 
     def _labels(self, codes: Any) -> Any:
         """Labels of class indices, or of 0 and 1."""

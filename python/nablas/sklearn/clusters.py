@@ -44,6 +44,8 @@ def ray_put(array: Any) -> np.ndarray:
         If `array` is no NumPy array.
     ImportError
         If ray is not installed.
+    RuntimeError
+        If it was not initialised.
 
     Examples
     --------
@@ -58,6 +60,8 @@ def ray_put(array: Any) -> np.ndarray:
     if not isinstance(array, np.ndarray):
         raise TypeError(f"array: expected a NumPy array, got {type(array).__name__}")
     ray = require("ray", "ray")
+    if not ray.is_initialized():  # ray.put would start a cluster of its own
+        raise RuntimeError("ray_put: expected ray.init() before, got none")
     sent = array.view(RayArray)
     sent.flags.writeable = False
     sent._reference = ray.put(np.asarray(array))
