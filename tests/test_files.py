@@ -262,3 +262,39 @@ def test_an_interruption_is_no_error(tmp_path, monkeypatch, name, times):
     assert not left[0]
     assert path.read_bytes() == b"new"
     assert [p.name for p in tmp_path.iterdir()] == ["f"]
+
+
+def resume(path):
+    network().fit(np.ones((4, 3)), [0, 1, 1, 0], epochs=1, resume=path)
+
+
+def arrow(path):
+    pytest.importorskip("pyarrow")
+    nb.data.ArrowSource(path, target="y")
+
+
+PATHS = {
+    **{name: write for name, write in WRITERS.items() if write not in (train, predict)},
+    "load": nb.MLP.load,
+    "resume": resume,
+    "data": arrow,
+    "data, several": lambda path: arrow([path]),
+    "folder": lambda path: nb.data.CachedSource(nb.data.ArraySource(np.ones((4, 2)), np.ones(4)), path),
+    "explain": lambda path: network().explain(np.ones(3), 1).to_html(path),
+    "scikit-learn's": lambda path: estimator_to_onnx(path),
+}  # fmt: skip
+
+
+def estimator_to_onnx(path):
+    pytest.importorskip("onnx")
+    sklearn = pytest.importorskip("nablas.sklearn")
+    sklearn.to_onnx(sklearn.LinearRegression().fit(np.eye(2), np.ones(2)), path)
+
+
+@pytest.mark.parametrize("wrong", ["a\0b", "a\ud800b", 3, 1.5, len], ids=ascii)
+@pytest.mark.parametrize("name", PATHS)
+def test_what_is_no_path(name, wrong, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((TypeError, ValueError), match=r"^(path|resume|data|folder): expected a "):
+        PATHS[name](wrong)
+    assert not list(tmp_path.iterdir())

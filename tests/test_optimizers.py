@@ -101,18 +101,33 @@ def read_only(a):
     return made
 
 
-@pytest.mark.parametrize(("layout", "message"), [(strided, "a contiguous"), (misaligned, "an aligned"), (read_only, "a writeable")])  # fmt: skip
+def longer(a):
+    return np.zeros(len(a) + 1, a.dtype)
+
+
+def integers(a):
+    return a.astype(np.int64)
+
+
+IN_PLACE = [(strided, "a contiguous array"), (misaligned, "an aligned array"), (read_only, "a writeable array"),
+            (longer, "shape"), (integers, "float")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("layout", "message"), IN_PLACE)
 @pytest.mark.parametrize("rule", RULES)
 def test_what_cannot_be_updated_in_place_is_refused(rule, layout, message, dtype):
     entry = RULES[rule]
     arrays = [np.ones(3, dtype), *(np.zeros(3, dtype) for _ in entry.states)]
     arrays += [np.ones(1)] if entry.scalar else []
-    names = ["parameters", *entry.states, *([entry.scalar] if entry.scalar else [])]
+    names = [*entry.states, *([entry.scalar] if entry.scalar else [])]
+    names = ["parameters", *(f"states, {name}" for name in names)]
     for i, name in enumerate(names):
         if layout is strided and arrays[i].size == 1:
             continue
+        if layout is longer and name == "parameters":  # then it is the gradient that does not fit
+            continue
         changed = [layout(a) if k == i else a.copy() for k, a in enumerate(arrays)]
-        with pytest.raises(ValueError, match=f"^{name}: expected {message} array"):
+        with pytest.raises((TypeError, ValueError), match=f"^{name}: expected {message}"):
             kernels.optimizer_update(
                 rule, changed[0], np.ones(3, dtype), changed[1:], step=1, learning_rate=0.1
             )

@@ -287,7 +287,9 @@ def test_labels_that_a_network_cannot_name():
         from_sklearn(linear_model.LinearRegression())
 
 
-@pytest.mark.parametrize("name", ["", "X", "W0", "b1", "z0", "a1", 3, None, b"Y", ["Y"]])
+@pytest.mark.parametrize(
+    "name", ["", "X", "W0", "b1", "z0", "a1", "\ud800", 3, None, b"Y", ["Y"]], ids=ascii
+)
 def test_an_output_of_onnx_has_a_name_of_its_own(tmp_path, name):
     pytest.importorskip("onnx")
     with pytest.raises((TypeError, ValueError), match="^output: expected a "):

@@ -73,11 +73,13 @@ void optimizer_update(py::handle optimizer_object, py::handle parameters_object,
     const std::size_t given = count + (entry.scalar != nullptr ? 1 : 0);
     if (states.size() != given)
       value_error("states", std::to_string(given) + " arrays for " + optimizer, std::to_string(states.size()));
+    const auto in_states = [](const char* name) { return std::string("states, ") + name; };
     for (std::size_t i = 0; i < count; ++i) {
-      arguments.states[i] = in_place<T>(states[i], size, entry.states[i]);
+      arguments.states[i] = in_place<T>(states[i], size, in_states(entry.states[i]).c_str());
       if (overlap(states[i], parameters)) value_error("states", "memory apart from parameters", "an overlap");
     }
-    double* const scalar_state = entry.scalar != nullptr ? in_place<double>(states[count], 1, entry.scalar) : nullptr;
+    double* const scalar_state =
+        entry.scalar != nullptr ? in_place<double>(states[count], 1, in_states(entry.scalar).c_str()) : nullptr;
     if (scalar_state != nullptr) arguments.step.scalar = *scalar_state;
     entry.begin_step(arguments.step);
     if (scalar_state != nullptr) *scalar_state = arguments.step.scalar;

@@ -87,9 +87,13 @@ def rows(name: str, value: Any, count: int) -> slice:
 
 
 def text(name: str, value: Any) -> str:
-    """`value` as a str, or TypeError."""
+    """`value` as a str that UTF-8 can encode, or TypeError, or ValueError."""
     if not isinstance(value, str):
         raise TypeError(f"{name}: expected a string, got {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name}: expected a string, got {value!r:.60}: {error.reason}") from None
     return str(value)
 
 
@@ -148,7 +152,7 @@ def float_dtype(name: str, value: Any) -> str:
 
 
 def path(name: str, value: Any) -> str:
-    """A file's path as a str, or TypeError."""
+    """A file's path as a str that the system can encode, or TypeError, or ValueError."""
     try:
         found = os.fspath(value)
     except TypeError:
@@ -156,6 +160,10 @@ def path(name: str, value: Any) -> str:
     text = os.fsdecode(found)
     if "\0" in text:
         raise ValueError(f"{name}: expected a path, got one with a null character")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name}: expected a path, got {text!r:.60}: {error.reason}") from None
     return text
 
 

@@ -114,6 +114,7 @@ def odd_argument(choice, name, target, valid):
             None,
             bytes(FOLDER) + b"/\xff",
             str(FOLDER / "a\0b"),
+            str(FOLDER / "a\ud800b"),
             [],
             "",
             FOLDER / ("n" * 300),
