@@ -150,6 +150,22 @@ def test_errors_of_functions():
         Function.apply(leaf(1.0))
 
 
+@pytest.mark.parametrize("check", [ag.gradcheck, ag.gradgradcheck])
+@pytest.mark.parametrize(
+    "inputs",
+    [[], [1.0], np.array(["x"]), Tensor([1.0]), [Tensor([1.0]), 2.0], None, "x", 3, leaf([1.0], dtype="float32")],
+    ids=repr,
+)  # fmt: skip
+def test_a_check_of_nothing_is_refused(check, inputs):
+    """Before the function is called: with such inputs it would find no fault, whatever the function."""
+
+    def called(*_):
+        raise AssertionError("called")
+
+    with pytest.raises((TypeError, ValueError), match="^inputs: expected "):
+        check(called, inputs)
+
+
 def test_gradcheck_names_the_worst_entry():
     class Bad(Exp):
         @staticmethod

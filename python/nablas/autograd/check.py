@@ -28,6 +28,18 @@ def _given(inputs: Any, name: str = "inputs") -> list[Any]:
     return _checks.items(name, inputs, "a Tensor or several of them")
 
 
+def _to_check(inputs: Any) -> tuple[list[Any], list[int]]:
+    """A list of the inputs, and the places of those that require a gradient."""
+    given = _given(inputs)
+    checked = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
+    if not checked:
+        raise ValueError("inputs: expected at least one Tensor that requires a gradient, got none")
+    for i in checked:
+        if given[i].dtype != np.float64:
+            raise ValueError(f"inputs: expected float64 to check, got {given[i].dtype} at {i}")
+    return given, checked
+
+
 def _numerical(
     function: Callable[..., Any], inputs: Sequence[Any], place: int, eps: float
 ) -> list[np.ndarray[Any, Any]]:
@@ -106,15 +118,9 @@ def gradcheck(
     >>> gradcheck(lambda x: (x**3).sum(), Tensor([1.0, 2.0], requires_grad=True))
     True
     """
-    given = _given(inputs)
+    given, checked = _to_check(inputs)
     eps = _checks.number("eps", eps, above=0)
     atol, rtol = (_checks.number(n, v, least=0) for n, v in (("atol", atol), ("rtol", rtol)))
-    checked = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
-    if not checked:
-        raise ValueError("inputs: expected at least one Tensor that requires a gradient, got none")
-    for i in checked:
-        if given[i].dtype != np.float64:
-            raise ValueError(f"inputs: expected float64 to check, got {given[i].dtype} at {i}")
     outputs = _outputs(function, given)
     for i in checked:
         for k, numerical in enumerate(_numerical(function, given, i, eps)):
@@ -171,9 +177,7 @@ def gradgradcheck(
     >>> gradgradcheck(lambda x: (x**3).sum(), Tensor([1.0, 2.0], requires_grad=True))
     True
     """
-    given = _given(inputs)
-    if not given:
-        raise ValueError("inputs: expected at least one Tensor that requires a gradient, got none")
+    given, checked = _to_check(inputs)
     outputs = _outputs(function, given)
     if grad_outputs is None:
         rng = np.random.default_rng(0)
@@ -206,7 +210,7 @@ def gradgradcheck(
             wrap(np.zeros_like(x.data)) if g is None else g for x, g in zip(wrt, found, strict=True)
         )
 
-    needed = [isinstance(x, Tensor) and x.requires_grad for x in given]
+    needed = [i in checked for i in range(len(given))]
     return gradcheck(
         gradients, [*given, *seeds], eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception
     )
