@@ -14,7 +14,12 @@ import subprocess
 
 VARIABLE, NAMES = "LIBXSMM_DNN", ("xsmm_dnn_mlp", "mlp_example")
 LONGEST = 120  # seconds of one run of the program
-BIAS_RELU, ALL_PASSES, FLOAT32, PACKED = "5", "A", "0", "1"  # words of its command line
+ALL_PASSES, FLOAT32, PACKED = "A", "0", "1"  # words of its command line
+BIAS_RELU = (
+    "5",
+    "3",
+)  # with the slopes of relu as bits, or by the activations: some versions fail at the first
+TRIED = (32, 32), 32, (32, 32, 32), 1  # sizes, batch, blocks and steps that any version can do
 ROW_BLOCKS, OUTPUT_BLOCKS, INPUT_BLOCKS = (16, 32, 64), (16, 32, 64), (16, 28, 32, 64)
 NUMBER = r"([-+.\deE]+)"
 
@@ -54,7 +59,7 @@ def version():
     if find() is None:
         return None
     try:
-        return LibxsmmDnn(1).run((16, 16), 16, (16, 16, 16), 1)["version"]
+        return LibxsmmDnn(1).run(*TRIED)["version"]
     except (ValueError, OSError, subprocess.SubprocessError):
         return "unknown"
 
@@ -67,6 +72,15 @@ class LibxsmmDnn:
         self.environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         usage = self._output("-h")
         self.layout = [PACKED] if "layout" in usage else []  # older versions have one layout
+        self.fused = next(filter(self._runs, BIAS_RELU), BIAS_RELU[0])
+
+    def _runs(self, fused):
+        """Whether this version can train with layers that are fused so."""
+        self.fused = fused
+        try:
+            return bool(self.run(*TRIED))
+        except (ValueError, subprocess.SubprocessError):
+            return False
 
     def _output(self, *arguments):
         done = subprocess.run(
@@ -81,7 +95,7 @@ class LibxsmmDnn:
 
     def run(self, sizes, batch, blocks, steps):
         """What `steps` steps printed; `blocks` of rows, outputs and inputs."""
-        words = [steps, batch, BIAS_RELU, ALL_PASSES, *blocks, FLOAT32, *self.layout, *sizes]
+        words = [steps, batch, self.fused, ALL_PASSES, *blocks, FLOAT32, *self.layout, *sizes]
         return read(self._output(*words))
 
     def train(self, case):
