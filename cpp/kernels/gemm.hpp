@@ -128,7 +128,8 @@ NABLAS_INLINE void multiply_block(const Gemm<T>& g, const BlockOfC& block) {
     const int64 width = at_most(block.columns.end - j, tile_columns), vectors = width > lanes ? 2 : 1;
     const int64 lanes_used = width - (vectors - 1) * lanes;
     const bool packed = block.packed_b != nullptr;
-    const T* const b = packed ? block.packed_b + (j - block.columns.begin) * block_depth : g.b + block.p0 * g.b_rs + j;
+    const T* const b = packed ? block.packed_b + (j - block.columns.begin) / tile_columns * panel_of_b(block.depth)
+                              : g.b + block.p0 * g.b_rs + j;
     const int64 b_rs = packed ? padded_width(width) : g.b_rs;
     const Edge edge = lanes_used == lanes ? whole : packed ? ragged_padded : ragged_unpadded;
     const bool from_c = !block.first || g.accumulate;
@@ -168,11 +169,7 @@ NABLAS_INLINE void gemm_in_order(const Gemm<T>& g, Range rows, Range columns, T*
       if (use_packed_b) pack_b(g, p0, depth, j0, j1, packed_b);
       for (int64 i0 = rows.begin; i0 < rows.end; i0 += block_rows) {
         const int64 i1 = at_most(i0 + block_rows, rows.end);
-        if (use_packed_a)
-          for (int64 i = i0, height; i < i1; i += height) {
-            height = tile_height(i1 - i);
-            pack_a(g.a + p0 * g.a_cs + i * g.a_rs, g.a_rs, g.a_cs, height, depth, packed_a + (i - i0) * depth);
-          }
+        if (use_packed_a) pack_block_of_a(g.a + p0 * g.a_cs + i0 * g.a_rs, g.a_rs, g.a_cs, i1 - i0, depth, packed_a);
         multiply_block(g, {{i0, i1},
                            {j0, j1},
                            p0,

@@ -8,7 +8,11 @@
 namespace nablas {
 namespace {
 
-constexpr int64 workspace_b = block_depth * block_columns;
+// Elements from one panel of B to the next. A cache line more than a panel has: panels at a distance of a power of two
+// would share few sets of a cache.
+constexpr int64 panel_of_b(int64 depth) { return depth * tile_columns + lanes; }
+
+constexpr int64 workspace_b = panel_of_b(block_depth) * (block_columns / tile_columns);
 constexpr int64 in_order_workspace = workspace_b + block_rows * block_depth + lanes;
 // A rectangle of C whose sums are longer than longest_sum: at most tree_rows rows and tree_elements elements; the
 // blocks' sums not yet added to others, at most tree_levels of them.
@@ -28,11 +32,13 @@ constexpr int64 tile_height(int64 rows_left) {
 
 // Packs `used` (at most lanes) rows of A, for every step of the depth, with stride `rows` in `out`. Whole vectors are
 // stored: lanes past the last row overwrite the next step, which is written later, or the slack at the workspace's end.
+// With side_by_side the last step is stored exactly, since what follows it may be there already.
 template <bool side_by_side>
 NABLAS_INLINE void pack_a_lanes(const T* a, int64 a_rs, int64 a_cs, int64 used, int64 depth, int64 rows, T* out) {
   if constexpr (side_by_side) {
-    for (int64 p = 0; p < depth; ++p)
+    for (int64 p = 0; p + 1 < depth; ++p)
       store(out + p * rows, used == lanes ? load(a + p * a_cs) : load_part(a + p * a_cs, used));
+    store_part(out + (depth - 1) * rows, load_part(a + (depth - 1) * a_cs, used), used);
   } else {
     for (int64 p = 0; p < depth; p += lanes) {
       const int64 steps = at_most(depth - p, lanes);
@@ -68,8 +74,22 @@ void pack_a(const T* a, int64 a_rs, int64 a_cs, int64 rows, int64 depth, T* out)
   }
 }
 
+// Panels of A for `rows` rows and `depth` steps; the panel of row i begins at i depth. Where the rows of a step are
+// contiguous (a_rs == 1), some steps of all panels are copied together, so that memory is read in order.
+void pack_block_of_a(const T* a, int64 a_rs, int64 a_cs, int64 rows, int64 depth, T* out) {
+  constexpr int64 steps_together = 8;
+  const int64 together = a_rs == 1 ? steps_together : depth;
+  for (int64 p = 0; p < depth; p += together) {
+    const int64 steps = at_most(depth - p, together);
+    for (int64 i = 0, height; i < rows; i += height) {
+      height = tile_height(rows - i);
+      pack_a(a + i * a_rs + p * a_cs, a_rs, a_cs, height, steps, out + i * depth + p * height);
+    }
+  }
+}
+
 // Panels of B for columns j0 to j1 of `depth` rows: panel (j - j0) / tile_columns begins at
-// (j - j0) block_depth and has rows of its padded width.
+// panel_of_b(depth) times that and has rows of its padded width.
 constexpr int64 padded_width(int64 width) { return width > lanes ? tile_columns : int64{lanes}; }
 
 // Rows of B are contiguous (b_cs == 1): each row is read once and divided over the panels.
@@ -78,7 +98,7 @@ void pack_rows(const T* b, int64 b_rs, int64 depth, int64 columns, T* out) {
     for (int64 j = 0; j < columns; j += tile_columns) {
       const int64 width = at_most(columns - j, tile_columns), padded = padded_width(width);
       const T* from = b + p * b_rs + j;
-      T* to = out + j * block_depth + p * padded;
+      T* to = out + j / tile_columns * panel_of_b(depth) + p * padded;
       if (width == tile_columns) {
         repeat<tile_vectors>([&](auto v) NABLAS_LAMBDA { store(to + v * lanes, load(from + v * lanes)); });
         continue;
@@ -126,10 +146,11 @@ void pack_b(const Gemm<T>& g, int64 p0, int64 depth, int64 j0, int64 j1, T* out)
   for (int64 j = 0; j < j1 - j0; j += tile_columns) {
     const int64 width = at_most(j1 - j0 - j, tile_columns);
     const T* const panel = b + j * g.b_cs;
+    T* const to = out + j / tile_columns * panel_of_b(depth);
     if (g.b_rs == 1)
-      pack_transposed(panel, g.b_cs, depth, width, padded_width(width), out + j * block_depth);
+      pack_transposed(panel, g.b_cs, depth, width, padded_width(width), to);
     else
-      pack_strided(panel, g.b_rs, g.b_cs, depth, width, padded_width(width), out + j * block_depth);
+      pack_strided(panel, g.b_rs, g.b_cs, depth, width, padded_width(width), to);
   }
 }
 

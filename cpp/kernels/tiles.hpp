@@ -1,8 +1,9 @@
 // Tile and block sizes by instruction set: the only kernel header that depends on the instruction set.
 //
 // The micro-kernel keeps tile_rows x tile_vectors vectors of sums in registers; two more hold a row of B and
-// one the broadcast element of A. A panel of B, block_depth x tile_columns, takes 36 KiB with 64-byte vectors and
-// 18 KiB with 32-byte ones; block_rows x block_depth of A fit in a quarter of a 1 MiB L2.
+// one the broadcast element of A. Each block of the depth loads and stores C once, which waits for memory where C is
+// large, so blocks are deep: a panel of B, up to 128 KiB, and block_rows x block_depth of A, up to 352 KiB, are read
+// from L2 ahead of their use.
 #pragma once
 
 #include "kernels/simd.hpp"
@@ -36,9 +37,9 @@ constexpr int64 panels_to_pack_a = 6, panels_to_pack_columns = 3, panels_to_pack
 constexpr bool has_masked_loads = NABLAS_VECTOR_BYTES >= 32;
 
 constexpr int64 tile_columns = tile_vectors * lanes;
-constexpr int64 block_depth = 288;
-constexpr int64 block_rows = tile_rows * (is_double ? 8 : 16);
-constexpr int64 block_columns = tile_columns * ((is_double ? 256 : 512) / tile_columns);
+constexpr int64 block_depth = 1024;
+constexpr int64 block_rows = tile_rows * ((352 << 10) / (tile_rows * block_depth * int64{sizeof(T)}));
+constexpr int64 block_columns = tile_columns * ((is_double ? 512 : 1024) / tile_columns);
 
 }  // namespace
 }  // namespace nablas
