@@ -43,7 +43,7 @@ int startable(int threads) noexcept {
   return started = threads;
 }
 
-Effort run(int threads, int parts_each, Phases& phases) {
+Effort run_openmp(int threads, int parts_each, Phases& phases) {
   static thread_local const std::unique_ptr<Claims> claims = [] {
     try {
       return std::make_unique<Claims>(most_threads(), allowed_processors());
@@ -69,7 +69,7 @@ Effort run(int threads, int parts_each, Phases& phases) {
 
 }  // namespace
 
-const TeamBackend openmp_team{"openmp", run, [] { return omp_in_parallel() != 0; }};
+const TeamBackend openmp_team{"openmp", run_openmp, [] { return omp_in_parallel() != 0; }};
 
 }  // namespace nablas
 #endif

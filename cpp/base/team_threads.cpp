@@ -73,13 +73,13 @@ class Leader {
   bool short_ = false;
 };
 
-Effort run(int threads, int parts_each, Phases& phases) {
+Effort run_threads(int threads, int parts_each, Phases& phases) {
   static thread_local Leader leader;
   return leader.run(threads, parts_each, phases);
 }
 
 }  // namespace
 
-const TeamBackend thread_team{"threads", run, [] { return within; }};
+const TeamBackend thread_team{"threads", run_threads, [] { return within; }};
 
 }  // namespace nablas

@@ -113,7 +113,7 @@ py::tuple evaluate_part(const Network<T>& network, const Dataset<T>& set, int64 
 }
 
 template <class T>
-void bind(py::module_& m, const std::string& suffix) {
+void bind_network_of(py::module_& m, const std::string& suffix) {
   using Net = Network<T>;
   using Set = Dataset<T>;
   py::class_<Net>(m, ("Network_" + suffix).c_str())
@@ -173,8 +173,8 @@ void bind(py::module_& m, const std::string& suffix) {
 
 void bind_network(py::module_& m) {
   py::class_<Claim>(m, "Claim").def(py::init<>()).def("take", &Claim::take).def("release", &Claim::release);
-  bind<float>(m, "float32");
-  bind<double>(m, "float64");
+  bind_network_of<float>(m, "float32");
+  bind_network_of<double>(m, "float64");
 }
 
 }  // namespace nablas

@@ -14,15 +14,15 @@ namespace nablas {
 namespace {
 
 // Multiply-adds of a part, between two checks for signals: 50 ms on one thread where rows of W come from memory.
-constexpr double operations_of_part = 1e8;
+constexpr double sparse_operations_of_part = 1e8;
 // Entries of a gradient that are summed at a time over all blocks of rows: bounds the memory of the blocks' sums.
 constexpr int64 entries_of_strip = 1 << 22;
 
-// work(part) for parts of the rows [begin, end), each of about operations_of_part multiply-adds, at least one row;
-// signals are checked after each.
+// work(part) for parts of the rows [begin, end), each of about sparse_operations_of_part multiply-adds, at least one
+// row; signals are checked after each.
 template <class T, class Work>
 void in_row_parts(const SparseMatrix<T>& x, int64 begin, int64 end, int64 outputs, Work work) {
-  const double terms = operations_of_part / static_cast<double>(std::max<int64>(outputs, 1));
+  const double terms = sparse_operations_of_part / static_cast<double>(std::max<int64>(outputs, 1));
   while (begin < end) {
     const auto heavier = [&](int64 row, double most) {
       return static_cast<double>(x.offsets[row] - x.offsets[begin] + row - begin) > most;

@@ -214,7 +214,7 @@ Samples<T> batch_data(const Dataset<T>& set, int64 begin, int64 end, py::handle 
 }
 
 template <class T>
-void bind(py::module_& m, const std::string& suffix) {
+void bind_trainer_of(py::module_& m, const std::string& suffix) {
   using Net = Network<T>;
   using Set = Dataset<T>;
   using Train = PyTrainer<T>;
@@ -297,8 +297,8 @@ void bind(py::module_& m, const std::string& suffix) {
 }  // namespace
 
 void bind_trainer(py::module_& m) {
-  bind<float>(m, "float32");
-  bind<double>(m, "float64");
+  bind_trainer_of<float>(m, "float32");
+  bind_trainer_of<double>(m, "float64");
 }
 
 }  // namespace nablas

@@ -39,41 +39,53 @@ void tile(int64 depth, const T* a, int64 a_rs, int64 a_cs, const T* b, int64 b_r
   }
   constexpr auto is_part = [](int v) NABLAS_LAMBDA { return ragged && v == C - 1; };
   V sum[R][C];
-  repeat<R>([&](auto r) NABLAS_LAMBDA {
-    repeat<C>([&](auto v) NABLAS_LAMBDA {
-      const T* from = start + r * start_rs + v * lanes;
+  NABLAS_UNROLL
+  for (int r = 0; r < R; ++r) {
+    NABLAS_UNROLL
+    for (int v = 0; v < C; ++v) {
+      const T* const from = start + r * start_rs + v * lanes;
       sum[r][v] = is_part(v) ? load_part(from, last) : load(from);
-    });
-  });
+    }
+  }
   do {  // do-while keeps the sums in registers
     V row[C];
-    repeat<C>([&](auto v) NABLAS_LAMBDA {
-      row[v] = is_part(v) && !padded ? load_part(b + v * lanes, last) : load(b + v * lanes);
-    });
-    repeat<R>([&](auto r)
-                  NABLAS_LAMBDA { repeat<C>([&](auto v) NABLAS_LAMBDA { sum[r][v] += a[r * a_rs] * row[v]; }); });
+    NABLAS_UNROLL
+    for (int v = 0; v < C; ++v) row[v] = is_part(v) && !padded ? load_part(b + v * lanes, last) : load(b + v * lanes);
+    NABLAS_UNROLL
+    for (int r = 0; r < R; ++r) {
+      NABLAS_UNROLL
+      for (int v = 0; v < C; ++v) sum[r][v] += a[r * a_rs] * row[v];
+    }
     a += a_cs;
     b += b_rs;
   } while (--depth > 0);
-  if (finish.kind == InTile::relu)
-    repeat<R>([&](auto r)
-                  NABLAS_LAMBDA { repeat<C>([&](auto v) NABLAS_LAMBDA { sum[r][v] = Relu::value(sum[r][v]); }); });
-  else if (finish.kind == InTile::relu_slope)
-    repeat<R>([&](auto r) NABLAS_LAMBDA {
-      repeat<C>([&](auto v) NABLAS_LAMBDA {
-        const T* kept = finish.kept + r * finish.kept_rs + v * lanes;
+  if (finish.kind == InTile::relu) {
+    NABLAS_UNROLL
+    for (int r = 0; r < R; ++r) {
+      NABLAS_UNROLL
+      for (int v = 0; v < C; ++v) sum[r][v] = Relu::value(sum[r][v]);
+    }
+  } else if (finish.kind == InTile::relu_slope) {
+    NABLAS_UNROLL
+    for (int r = 0; r < R; ++r) {
+      NABLAS_UNROLL
+      for (int v = 0; v < C; ++v) {
+        const T* const kept = finish.kept + r * finish.kept_rs + v * lanes;
         sum[r][v] *= Relu::slope(is_part(v) ? load_part(kept, last) : load(kept));
-      });
-    });
-  repeat<R>([&](auto r) NABLAS_LAMBDA {
-    repeat<C>([&](auto v) NABLAS_LAMBDA {
-      T* to = c + r * c_rs + v * lanes;
+      }
+    }
+  }
+  NABLAS_UNROLL
+  for (int r = 0; r < R; ++r) {
+    NABLAS_UNROLL
+    for (int v = 0; v < C; ++v) {
+      T* const to = c + r * c_rs + v * lanes;
       if (is_part(v))
         store_part(to, sum[r][v], last);
       else
         store(to, sum[r][v]);
-    });
-  });
+    }
+  }
 }
 
 using TileFunction = void (*)(int64, const T*, int64, int64, const T*, int64, const T*, int64, T*, int64, int64,
@@ -86,11 +98,13 @@ constexpr TileTable tile_table(std::index_sequence<r...>) {
   return {{tile<static_cast<int>(r) + 1, C, packed, ragged, padded>...}};
 }
 using TileRows = std::make_index_sequence<tile_rows>;
+// A load with AVX-512's mask costs as much as a whole one: B is read as if it were not padded, by fewer functions.
+constexpr bool masks_are_free = NABLAS_VECTOR_BYTES == 64;
 enum Edge { whole, ragged_unpadded, ragged_padded, edge_count };
 template <int C, bool packed>
 constexpr TileTable tile_edges[edge_count] = {tile_table<C, packed, false, true>(TileRows{}),
                                               tile_table<C, packed, true, false>(TileRows{}),
-                                              tile_table<C, packed, true, true>(TileRows{})};
+                                              tile_table<C, packed, true, !masks_are_free>(TileRows{})};
 // The tile function for `rows` (1 to tile_rows) rows and `vectors` (1 or 2) vectors.
 TileFunction tile_function(int64 rows, int64 vectors, bool packed, Edge edge) {
   const TileTable* tables = vectors == 1 ? (packed ? tile_edges<1, true> : tile_edges<1, false>)

@@ -142,7 +142,7 @@ class Project:
         (self.folder / "cpp/CMakeLists.txt").write_text(text)
         options = {
             "pybind11_DIR": pybind11.get_cmake_dir(), "NABLAS_ONLY": _asked("nablas.available_isas()[-1]"), "CMAKE_BUILD_TYPE": "Release",
-            "CMAKE_CXX_FLAGS_RELEASE": "-O0", "CMAKE_INTERPROCEDURAL_OPTIMIZATION": "OFF", "Python_EXECUTABLE": sys.executable,
+            "CMAKE_CXX_FLAGS_RELEASE": "-O0", "CMAKE_UNITY_BUILD": "OFF", "Python_EXECUTABLE": sys.executable,
         }  # fmt: skip
         given = [f"-D{name}={value}" for name, value in options.items()]
         command = ["cmake", "-G", "Ninja", "-S", self.folder, "-B", self.folder / "build", *given]

@@ -50,7 +50,12 @@ def build(folder, *changes):
     """
     source = isolated.copy_with(folder / "source", *changes)
     sets = ";".join(nablas.available_isas())
-    options = ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=", "-DCMAKE_CXX_COMPILER=g++"]
+    options = [
+        "-DCMAKE_BUILD_TYPE=Debug",
+        "-DCMAKE_CXX_FLAGS_DEBUG=",
+        "-DCMAKE_CXX_COMPILER=g++",
+        "-DCMAKE_UNITY_BUILD=OFF",
+    ]
     options += ["-DNABLAS_SANITIZE=memory", f"-DNABLAS_ONLY={sets}"]
     extension = isolated.configure_and_build(folder / "build", *options, source=source)
     return isolated.package(folder / "package", extension)

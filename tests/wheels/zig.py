@@ -62,7 +62,6 @@ def build(platform, folder):
     suffix = f".cpython-{sys.version_info.major}{sys.version_info.minor}-{machine}-linux-{libc}.so"
     options = {
         "NABLAS_OPENMP": "OFF",
-        "CMAKE_INTERPROCEDURAL_OPTIMIZATION": "OFF",
         "CMAKE_SYSTEM_NAME": "Linux",
         "CMAKE_SYSTEM_PROCESSOR": machine,
         "PYTHON_MODULE_EXTENSION": suffix,
