@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from ._base import NO_VALIDATION
-from ._linear import OPTIONS, OnEngine, is_stochastic, on_engine, solvers, with_parameters
+from ._linear import OPTIONS, OnEngine, of_the_engine, on_engine, solvers, with_parameters
 from ._parameters import CONSTRAINTS, SOLVERS, refuse_balanced
 from ._unit import UnitClassifier, UnitRegressor
 
@@ -80,7 +80,7 @@ n_iter_no_change, callbacks, progress, n_threads
     _unit = UnitClassifier
     __init__ = with_parameters(linear_model.LogisticRegression, OPTIONS)
 
-    @available_if(is_stochastic)
+    @of_the_engine
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Train for one more epoch, with a solver of the engine.
 
@@ -203,7 +203,7 @@ n_iter_no_change, callbacks, progress, n_threads
     __init__ = with_parameters(linear_model.LinearRegression, _REGRESSION | OPTIONS)
     _validation = MappingProxyType({"y_numeric": True, "multi_output": True})
 
-    @available_if(is_stochastic)
+    @of_the_engine
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one more epoch, with a solver of the engine; arguments as for `fit`."""
         self._trained(X, y, sample_weight, True, NO_VALIDATION)
