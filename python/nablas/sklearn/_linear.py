@@ -139,8 +139,8 @@ class OnEngine(Parameters):
     def _after_own(self) -> None:
         """What a fit by scikit-learn's solver leaves undone."""
 
-    def _check_targets(self, y: Any, incremental: bool) -> Any:
-        """Targets of this kind, or ValueError."""
+    def _check_targets(self, y: Any, incremental: bool, classes: Any) -> Any:
+        """Targets of this kind, or ValueError; `classes` as `partial_fit` was given them."""
         return y
 
     def _unit_settings(self) -> dict[str, Any]:
@@ -232,7 +232,7 @@ class OnEngine(Parameters):
         classes: Any,
     ) -> None:
         X, y = self._validated(X, y, not going_on)
-        y = self._check_targets(y, incremental)
+        y = self._check_targets(y, incremental, classes)
         settings = self._settings()
         if unit is None:
             unit = self._unit(**settings)

@@ -112,9 +112,16 @@ n_iter_no_change, callbacks, progress, n_threads
         if several not in ("auto", "deprecated", "multinomial"):
             raise ValueError(f"multi_class: expected 'multinomial' with it, got {several!r}")
 
-    def _check_targets(self, y: Any, incremental: bool) -> Any:
+    def _check_targets(self, y: Any, incremental: bool, classes: Any) -> Any:
         check_classification_targets(y)
-        if not incremental and len(found := np.unique(y)) < 2:
+        known = getattr(self, "classes_", classes) if incremental else None
+        found = np.unique(y if known is None else known)
+        if len(found) == 2 and getattr(self, "multi_class", "auto") == "multinomial":
+            raise ValueError(
+                f"multi_class: expected 'auto' with two classes and solver={self.solver!r}, as "
+                "scikit-learn's are a softmax of -z and z then, got 'multinomial'"
+            )
+        if not incremental and len(found) < 2:
             raise ValueError(
                 "This solver needs samples of at least 2 classes in the data, but the data "
                 f"contains only one class: {found[0]!r}"
