@@ -1,12 +1,15 @@
 """scikit-learn's checks of estimators: every class, every solver, every parameter at another value.
 
-What must fail is listed with its reason, and a check listed in vain fails.
+What must fail is listed with its reason, and a check listed in vain fails. scikit-learn's classes
+fail the same checks, where they have the parameter.
 """
 
 import inspect
 
 import numpy as np
 import pytest
+from sklearn import clone, linear_model, neural_network
+from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import nablas as nb
@@ -85,7 +88,8 @@ OF_SOLVERS = {  # of scikit-learn's own solvers
 
 def expected_to_fail(model):
     """Checks and reasons."""
-    found = dict.fromkeys(OF_SOLVERS.get(model.solver, []), "scikit-learn's solver")
+    solver, kind = getattr(model, "solver", None), type(model).__name__
+    found = dict.fromkeys(OF_SOLVERS.get(solver, []), "scikit-learn's solver")
     if getattr(model, "dual", False):
         found |= dict.fromkeys(REPEATED, "scikit-learn's solver, random without a seed")
     if getattr(model, "early_stopping", False):
@@ -103,7 +107,7 @@ def expected_to_fail(model):
         found |= dict.fromkeys(TWICE, "the second fit goes on from the first")
     if not getattr(model, "copy_X", True):
         found |= dict.fromkeys(IN_PLACE, "X is overwritten")
-    if isinstance(model, LogisticRegression) and not model.fit_intercept:
+    if kind == "LogisticRegression" and not model.fit_intercept:
         found["check_class_weight_classifiers"] = "a line through the origin"
     return found
 
@@ -115,6 +119,40 @@ STRICT = {"xfail_strict": True} if "xfail_strict" in inspect.signature(parametri
 @parametrize_with_checks(CONFIGURATIONS, expected_failed_checks=expected_to_fail, **STRICT)
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
+
+
+LIKEWISE = [
+    neural_network.MLPRegressor(batch_size=16, solver="sgd", random_state=0),
+    neural_network.MLPClassifier(early_stopping=True, random_state=0, max_iter=50),
+    neural_network.MLPRegressor(early_stopping=True, random_state=0, max_iter=50),
+    neural_network.MLPClassifier(warm_start=True, max_iter=50),
+    neural_network.MLPRegressor(warm_start=True, max_iter=50),
+    *(linear_model.LogisticRegression(solver=solver) for solver in OF_SOLVERS),
+    linear_model.LogisticRegression(solver="liblinear", dual=True),
+    linear_model.LogisticRegression(fit_intercept=False),
+    linear_model.LinearRegression(copy_X=False),
+]
+
+
+def run_by(model):
+    """Names of the checks that scikit-learn has for an estimator."""
+    made = estimator_checks.estimator_checks_generator(model, legacy=True)
+    return {getattr(check, "func", check).__name__ for _, check in made}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("model", "check"),
+    [
+        (one, name)
+        for one in LIKEWISE
+        for name in sorted(expected_to_fail(one).keys() & run_by(one))
+    ],
+)
+def test_scikit_learns_classes_fail_the_same_checks(model, check):
+    """A reason given above is none of ours."""
+    with pytest.raises((AssertionError, ValueError)):
+        getattr(estimator_checks, check)(type(model).__name__, clone(model))
 
 
 CLASSES = sorted({type(one) for one in CONFIGURATIONS}, key=lambda cls: cls.__name__)

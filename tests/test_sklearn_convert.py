@@ -1,5 +1,7 @@
 """Conversions keep the predictions: scikit-learn, PyTorch, ONNX."""
 
+import copy
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -267,6 +269,29 @@ def test_linear_models_are_networks(module, names, fit_intercept, dtype):
     several = linear_model.Perceptron(fit_intercept=fit_intercept).fit(x, y)
     z = from_sklearn(several).layers(x)[-1][0]
     np.testing.assert_allclose(z, several.decision_function(x), rtol=1e-4, atol=1e-4)
+
+
+def test_other_models_of_several_classes_than_a_softmax():
+    """`multi_class`, which scikit-learn had until 1.7, and liblinear, which until then took them."""
+    fitted = linear_model.LogisticRegression().fit(X, Y)
+    for name, value in (("multi_class", "ovr"), ("solver", "liblinear")):
+        other = copy.deepcopy(fitted)
+        setattr(other, name, value)
+        with pytest.raises(ValueError, match="multi_class: expected a multinomial model"):
+            from_sklearn(other)
+    two = linear_model.LogisticRegression().fit(X[Y < 2], Y[Y < 2])
+    two.multi_class = "multinomial"
+    z = two.decision_function(X)
+    want = nb.kernels.softmax(np.column_stack([-z, z]))[:, 1:]
+    np.testing.assert_allclose(from_sklearn(two).forward(X), want, rtol=1e-12)
+    ours = nb.sklearn.LogisticRegression(solver="sgd", max_iter=2)
+    ours.multi_class = "multinomial"
+    ours.fit(X, Y).partial_fit(X[Y < 2], Y[Y < 2])
+    for method, classes in (("fit", {}), ("partial_fit", {"classes": [0, 1]})):
+        new = nb.sklearn.LogisticRegression(solver="sgd")
+        new.multi_class = "multinomial"
+        with pytest.raises(ValueError, match="multi_class: expected 'auto' with two classes"):
+            getattr(new, method)(X[Y < 2], Y[Y < 2], **classes)
 
 
 def test_linear_models_in_other_formats(tmp_path):

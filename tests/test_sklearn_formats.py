@@ -25,6 +25,9 @@ LABELS = {
     "two integers": ((Y > 0) * 7, None),
     "two strings": (np.array(["no", "yes"])[(Y > 0) * 1], None),
     "booleans": (Y > 0, None),
+    "floats": (Y * 2.0, None),
+    "floats of another width": ((Y > 0).astype(np.float32), None),
+    "unsigned": (Y.astype(np.uint8), None),
     "multilabel": (np.eye(3, dtype=int)[Y], None),
 }
 
@@ -59,6 +62,47 @@ def test_onnx_carries_labels(labels, dtype, tmp_path):
     )
     (got,) = session.run(["variable"], {"X": x})
     np.testing.assert_allclose(got, values.predict(x), rtol=1e-5, atol=1e-6)
+
+
+def session_of(written):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    return onnxruntime.InferenceSession(written, providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("label", [7, "owl", 2.0])
+def test_a_class_alone_in_onnx(label, tmp_path):
+    """It is the answer whatever the output says, which may be on either side of a half."""
+    skl2onnx = pytest.importorskip("skl2onnx")
+    x = X.astype(np.float32)
+    model = MLPClassifier(**SMALL).fit(x, np.full(len(x), label))
+    assert (model.predict_proba(x) > 0.5).any(axis=0).all()
+    to_onnx(model, tmp_path / "model.onnx")
+    nb.sklearn.register_skl2onnx()
+    other = skl2onnx.to_onnx(model, x[:1], target_opset=20, options={"zipmap": False})
+    for written in ((tmp_path / "model.onnx").read_bytes(), other.SerializeToString()):
+        labels, probabilities = session_of(written).run(None, {"X": x})
+        assert labels.tolist() == model.predict(x).tolist() == [label] * len(x)
+        np.testing.assert_allclose(probabilities, model.predict_proba(x), rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="expected zipmap=False with a class alone"):
+        skl2onnx.to_onnx(model, x[:1], target_opset=20)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", [MLPClassifier, nb.sklearn.LogisticRegression])
+@pytest.mark.parametrize(
+    "classes",
+    [
+        np.array([1, 2**63 + 1, 2**63 + 2], np.uint64),
+        np.array(["2020-01-01", "2021-01-01", "2022-01-01"], "datetime64[D]"),
+    ],
+)
+def test_labels_that_onnx_lacks_are_refused(kind, classes, tmp_path):
+    pytest.importorskip("onnx")
+    model = kind(max_iter=3).fit(X, classes[Y])
+    with pytest.raises(ValueError, match="classes: expected text, integers of 64 bits with a sign"):
+        to_onnx(model, tmp_path / "model.onnx")
+    assert not (tmp_path / "model.onnx").exists()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

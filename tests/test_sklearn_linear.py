@@ -241,6 +241,25 @@ def test_the_nets_options(kind, tmp_path):
     assert np.isfinite(kind(solver="adam", clip_norm=0.1).fit(DATA, BINARY).loss_)
 
 
+def message_of(error, call):
+    with pytest.raises(error) as raised:
+        call()
+    return str(raised.value), str(raised.value.__cause__)
+
+
+@pytest.mark.parametrize(("mine", "other"), PAIRS)
+def test_without_the_engine_partial_fit_is_as_absent_as_in_scikit_learn(mine, other):
+    """`SelectFromModel` and others show the message of the attribute."""
+    text, _ = message_of(AttributeError, lambda: getattr(other(), "partial_fit"))  # noqa: B009
+    for call in (
+        lambda: getattr(mine(), "partial_fit"),  # noqa: B009
+        lambda: mine.partial_fit(mine(), DATA, BINARY),
+    ):
+        ours, cause = message_of(AttributeError, call)
+        assert ours == text
+        assert cause.startswith("partial_fit: expected a solver of adagrad, ")
+
+
 def test_what_cannot_be_had_is_refused():
     wrong = {"callbacks": [print], "progress": True, "clip_norm": 1.0, "early_stopping": True}
     for kind in (LogisticRegression, LinearRegression):

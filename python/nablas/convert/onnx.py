@@ -38,8 +38,8 @@ class Head:
     Attributes
     ----------
     classes : array or None
-        Labels of the classes: one label a row, of two classes with one output or of as many classes
-        as outputs. None: each output is a label of its own, 0 or 1.
+        Labels of the classes: one label a row, of one or two classes with one output or of as many
+        classes as outputs. None: each output is a label of its own, 0 or 1.
     """
 
     classes: Any = None
@@ -69,7 +69,7 @@ def to_onnx(
     Raises
     ------
     ValueError
-        For an activation that ONNX lacks.
+        For an activation or a type of labels that ONNX lacks.
     ImportError
         Without onnx.
 
@@ -158,12 +158,7 @@ def _labels(
         constants = [constant("half", real.type(0.5))]
         kind, shape = onnx.TensorProto.INT64, ["n", outputs]
     else:
-        classes = np.asarray(head.classes)
-        if classes.dtype.kind in "OU":
-            classes = classes.astype(object)
-        elif classes.dtype.kind in "iub":
-            classes = classes.astype(np.int64)
-        constants = [constant("classes", classes)]
+        constants = [constant("classes", _written(np.asarray(head.classes)))]
         kind, shape = constants[0].data_type, ["n"]
         nodes = [node("Identity", [at], ["probabilities"])]
         if outputs == 1:
@@ -183,6 +178,21 @@ def _labels(
         constants,
         [info("label", kind, shape), info("probabilities", number, ["n", outputs])],
     )
+
+
+def _written(classes: Any) -> Any:
+    """Labels in a type that ONNX has, two at least; ValueError for others."""
+    if len(classes) == 1:  # the other probability of the one output has the same label
+        classes = np.repeat(classes, 2)
+    if classes.dtype.kind in "OU":
+        return classes.astype(object)
+    wide = np.float64 if classes.dtype.kind == "f" else np.int64
+    if classes.dtype.kind not in "iubf" or (classes.astype(wide) != classes).any():
+        raise ValueError(
+            "classes: expected text, integers of 64 bits with a sign or float64, got "
+            f"{classes.tolist()!r:.60}"
+        )
+    return classes if classes.dtype == np.float32 else classes.astype(wide)
 
 
 def _activation(helper: Any, name: str, z: str, a: str, layer: int) -> list[Any]:

@@ -146,9 +146,11 @@ class BaseMLP(HasNetwork, ABC):
         output = core_activation(self.out_activation_)
         net = MLP(sizes, names, output, dtype=dtype, seed=0, init="zeros")
         self._adopt(net)
+        # Without hidden layers scikit-learn, too, goes by the parameter.
+        alone = self.activation if isinstance(self.activation, str) else "identity"
+        rules = names or (core_activation(alone),)
         for i, (weights, bias) in enumerate(zip(self.coefs_, self.intercepts_, strict=True)):
-            after = names[min(i, len(names) - 1)] if names else "identity"
-            factor = 2.0 if after == "sigmoid" else 6.0
+            factor = 2.0 if rules[min(i, len(rules) - 1)] == "sigmoid" else 6.0
             bound = np.sqrt(factor / sum(weights.shape))
             weights[:] = rng.uniform(-bound, bound, weights.shape)
             bias[:] = rng.uniform(-bound, bound, bias.shape)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from types import MappingProxyType
+from functools import update_wrapper, wraps
+from types import MappingProxyType, MethodType
 from typing import Any, ClassVar, Self
 
 from sklearn.base import _fit_context
@@ -82,14 +83,36 @@ def on_engine(estimator: Any) -> bool:
     return isinstance(estimator.solver, str) and estimator.solver in SOLVERS
 
 
-def is_stochastic(estimator: Any) -> bool:
-    """True, or AttributeError for a solver that has no partial_fit."""
-    if not on_engine(estimator):
-        raise AttributeError(
-            f"partial_fit: expected a solver of {', '.join(sorted(SOLVERS))}, got "
-            f"{estimator.solver!r}"
-        )
-    return True
+class of_the_engine:  # noqa: N801  a decorator
+    """A method that a model has with the engine's solvers alone.
+
+    With other solvers it is as absent as in scikit-learn's class: AttributeError with the same
+    message, caused by one that names the solvers.
+    """
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self.method = method
+        update_wrapper(self, method)  # type: ignore[arg-type]
+
+    def _check(self, estimator: Any) -> None:
+        if not on_engine(estimator):
+            kind, name = type(estimator).__name__, self.method.__name__
+            raise AttributeError(f"{kind!r} object has no attribute {name!r}") from AttributeError(
+                f"{name}: expected a solver of {', '.join(sorted(SOLVERS))}, got "
+                f"{estimator.solver!r}"
+            )
+
+    def __get__(self, estimator: Any, owner: type) -> Callable[..., Any]:
+        if estimator is not None:
+            self._check(estimator)
+            return MethodType(self.method, estimator)
+
+        @wraps(self.method)
+        def unbound(estimator: Any, *arguments: Any, **named: Any) -> Any:
+            self._check(estimator)
+            return self.method(estimator, *arguments, **named)
+
+        return unbound
 
 
 class OnEngine(Parameters):
@@ -116,8 +139,8 @@ class OnEngine(Parameters):
     def _after_own(self) -> None:
         """What a fit by scikit-learn's solver leaves undone."""
 
-    def _check_targets(self, y: Any, incremental: bool) -> Any:
-        """Targets of this kind, or ValueError."""
+    def _check_targets(self, y: Any, incremental: bool, classes: Any) -> Any:
+        """Targets of this kind, or ValueError; `classes` as `partial_fit` was given them."""
         return y
 
     def _unit_settings(self) -> dict[str, Any]:
@@ -209,7 +232,7 @@ class OnEngine(Parameters):
         classes: Any,
     ) -> None:
         X, y = self._validated(X, y, not going_on)
-        y = self._check_targets(y, incremental)
+        y = self._check_targets(y, incremental, classes)
         settings = self._settings()
         if unit is None:
             unit = self._unit(**settings)

@@ -34,22 +34,33 @@ def _network_of_units(fitted: Any, named: bool = True) -> MLP:
     check_is_fitted(fitted)
     coef = fitted.coef_
     coef = np.atleast_2d(coef.toarray() if hasattr(coef, "toarray") else np.asarray(coef))
-    outputs, features = coef.shape
+    (outputs, features), factor = coef.shape, 1
     if isinstance(fitted, linear_model.LinearRegression):
         output = "identity"
     elif isinstance(fitted, linear_model.Perceptron):
         output = "step"
     else:
-        output = "softmax" if outputs > 1 else "sigmoid"
-        if outputs > 1 and getattr(fitted, "multi_class", None) == "ovr":  # until 1.7
+        output, several = "softmax" if outputs > 1 else "sigmoid", _several(fitted)
+        if outputs > 1 and several == "ovr":
             raise ValueError("multi_class: expected a multinomial model, got 'ovr'")
+        if outputs == 1 and several == "multinomial":  # a softmax of -z and z
+            factor = 2
     net = MLP([features, outputs], output=output, dtype=coef.dtype.name, seed=0, init="zeros")
-    net.weights[0], net.biases[0] = coef.T, np.broadcast_to(fitted.intercept_, outputs)
+    net.weights[0] = factor * coef.T
+    net.biases[0] = factor * np.broadcast_to(fitted.intercept_, outputs)
     if named and is_classifier(fitted):
         net.classes = _named(fitted.classes_)
         if output == "step" and outputs > 1:
             net.classes = None  # each unit says yes or no
     return net
+
+
+def _several(fitted: Any) -> str:
+    """How a LogisticRegression sees several classes: scikit-learn had a parameter until 1.7."""
+    given: str = getattr(fitted, "multi_class", "deprecated")
+    if given in ("auto", "deprecated"):
+        return "ovr" if fitted.solver == "liblinear" else "auto"
+    return given
 
 
 def _named(classes: Any) -> list[str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import numpy as np
 from sklearn.base import is_classifier
 
 from .. import convert
@@ -91,15 +92,22 @@ def _floats(operator: Any) -> tuple[Any, Any]:
     return types.DoubleTensorType if double else types.FloatTensorType, given.get_first_dimension()
 
 
+def _head_of(operator: Any) -> Head:
+    """Its classes, floats as integers: skl2onnx takes no others."""
+    head = _head(operator.raw_operator)
+    floats = head.classes is not None and head.classes.dtype.kind == "f"
+    return Head(head.classes.astype(np.int64)) if floats else head
+
+
 def _shapes_of_classifier(operator: Any) -> None:
     types = require("skl2onnx.common.data_types", "skl2onnx")
-    (number, rows), head = _floats(operator), _head(operator.raw_operator)
+    (number, rows), head = _floats(operator), _head_of(operator)
     outputs = fitted_network(operator.raw_operator, named=False).sizes[-1]
     words = head.classes is not None and head.classes.dtype.kind in "OU"
     label = types.StringTensorType if words else types.Int64TensorType
     several = head.classes is None
     operator.outputs[0].type = label([rows, outputs] if several else [rows])
-    operator.outputs[1].type = number([rows, outputs if several else len(head.classes)])
+    operator.outputs[1].type = number([rows, outputs if several else max(len(head.classes), 2)])
 
 
 def _shapes_of_regressor(operator: Any) -> None:
@@ -109,9 +117,15 @@ def _shapes_of_regressor(operator: Any) -> None:
 
 
 def _write_classifier(scope: Any, operator: Any, container: Any) -> None:
-    if scope.get_options(operator.raw_operator, {"nocl": False})["nocl"]:
+    asked = scope.get_options(operator.raw_operator, {"nocl": False, "zipmap": True})
+    if asked["nocl"]:
         raise ValueError("options: expected nocl=False, as the labels are written, got nocl=True")
-    head = _head(operator.raw_operator)
+    head, zipmap = _head_of(operator), asked["zipmap"]
+    if zipmap is not False and head.classes is not None and len(head.classes) == 1:
+        raise ValueError(
+            "options: expected zipmap=False with a class alone, which has the two probabilities of "
+            f"`predict_proba`, got zipmap={zipmap!r}"
+        )
     _write(scope, operator, container, head, ["label", "probabilities"])
 
 

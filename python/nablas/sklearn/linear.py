@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from ._base import NO_VALIDATION
-from ._linear import OPTIONS, OnEngine, is_stochastic, on_engine, solvers, with_parameters
+from ._linear import OPTIONS, OnEngine, of_the_engine, on_engine, solvers, with_parameters
 from ._parameters import CONSTRAINTS, SOLVERS, refuse_balanced
 from ._unit import UnitClassifier, UnitRegressor
 
@@ -80,7 +80,7 @@ n_iter_no_change, callbacks, progress, n_threads
     _unit = UnitClassifier
     __init__ = with_parameters(linear_model.LogisticRegression, OPTIONS)
 
-    @available_if(is_stochastic)
+    @of_the_engine
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Train for one more epoch, with a solver of the engine.
 
@@ -112,9 +112,16 @@ n_iter_no_change, callbacks, progress, n_threads
         if several not in ("auto", "deprecated", "multinomial"):
             raise ValueError(f"multi_class: expected 'multinomial' with it, got {several!r}")
 
-    def _check_targets(self, y: Any, incremental: bool) -> Any:
+    def _check_targets(self, y: Any, incremental: bool, classes: Any) -> Any:
         check_classification_targets(y)
-        if not incremental and len(found := np.unique(y)) < 2:
+        known = getattr(self, "classes_", classes) if incremental else None
+        found = np.unique(y if known is None else known)
+        if len(found) == 2 and getattr(self, "multi_class", "auto") == "multinomial":
+            raise ValueError(
+                f"multi_class: expected 'auto' with two classes and solver={self.solver!r}, as "
+                "scikit-learn's are a softmax of -z and z then, got 'multinomial'"
+            )
+        if not incremental and len(found) < 2:
             raise ValueError(
                 "This solver needs samples of at least 2 classes in the data, but the data "
                 f"contains only one class: {found[0]!r}"
@@ -203,7 +210,7 @@ n_iter_no_change, callbacks, progress, n_threads
     __init__ = with_parameters(linear_model.LinearRegression, _REGRESSION | OPTIONS)
     _validation = MappingProxyType({"y_numeric": True, "multi_output": True})
 
-    @available_if(is_stochastic)
+    @of_the_engine
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one more epoch, with a solver of the engine; arguments as for `fit`."""
         self._trained(X, y, sample_weight, True, NO_VALIDATION)
