@@ -44,7 +44,7 @@ TESTS = [
     ("cpp/network/random", "random"),
     ("cpp/network", f"random mlp_data mlp engine {SAME_BITS} long_sums sparse shards stepper"),
     ("cpp/base/philox", "random"),
-    ("cpp/base/long_sum cpp/base/types", "random mlp_data long_sums engine"),
+    ("cpp/base/long_sum cpp/base/types", "random mlp_data long_sums engine resume::test_batches_of_many_blocks"),
     ("cpp/base/buffer", "kernels dense random mlp_data engine"),
     ("cpp/base/lock", "mlp_data concurrency"),
     ("cpp/base", f"mlp_data {SAME_BITS} native {PROCESS}"),
