@@ -64,6 +64,7 @@ TESTS = [
     ("python/nablas/sklearn", "sklearn sklearn_details sklearn_failures sklearn_superset"),
     ("python/nablas/metrics", "metrics"),
     ("python/nablas/descent", "descent"),
+    ("python/nablas/_training", "mlp callbacks mlp_errors mlp_data penalties losses_python mpi::test_process_0_calls_the_callbacks_and_decides"),
     ("python/nablas/_data", "penalties mlp_data sparse mlp_errors arguments mlp callbacks losses_python trust"),
     ("python/nablas", "penalties mlp_data mlp_errors arguments mlp callbacks losses_python optimizers trust"),
 ]  # fmt: skip
