@@ -13,6 +13,7 @@ import pytest
 from cases import iris, small
 
 import nablas as nb
+from nablas._optional import require
 from nablas.cli import _commands, _parser
 from nablas.sklearn import LinearRegression, LogisticRegression, MLPClassifier, MLPRegressor
 
@@ -54,6 +55,29 @@ def test_frames_of_other_libraries_are_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match="pandas is needed for this: pip install pandas "):
         nb.History().to_frame("pandas")
+
+
+@pytest.mark.parametrize("error", [RuntimeError, OSError, AttributeError, ImportError])
+def test_a_library_that_is_installed_but_cannot_be_loaded(tmp_path, monkeypatch, error):
+    (tmp_path / "broken_library.py").write_text(
+        f"raise {error.__name__}('cannot load\\nlibbroken.so')"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    found = "cannot load libbroken.so"
+    found = found if error is ImportError else f"{error.__name__}: {found}"
+    needed = (
+        rf'broken_library is needed for this: pip install "nablas\[io\]" \({found}\); see docs/'
+    )
+    with pytest.raises(ImportError, match=needed):
+        require("broken_library", "io")
+
+
+def test_what_is_no_communicator_is_refused_without_mpi(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    monkeypatch.delitem(sys.modules, "mpi4py.MPI", raising=False)
+    for comm in ("all", [None], math.nan, 0):
+        with pytest.raises(TypeError, match="comm: expected an intracommunicator of mpi4py"):
+            nb.MLP([1, 1]).fit([[1.0]], [1.0], epochs=1, comm=comm, progress=False)
 
 
 # ---- notebooks --------------------------------------------------------------------------------

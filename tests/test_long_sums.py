@@ -1,5 +1,8 @@
 """Sums of more than longest_sum terms: blocks in a fixed binary tree, everywhere the same (docs/accuracy.md)."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from cases import gamma, rng, thresholds
@@ -18,6 +21,12 @@ LENGTHS = [
     5 * BLOCK + 1,
     7 * BLOCK + 100,
 ]
+
+
+def test_the_length_of_a_block_is_what_the_page_says(isa, dtype):
+    page = (Path(__file__).parents[1] / "docs/accuracy.md").read_text()
+    (length,) = re.findall(r"B = (\d+) terms", page)
+    assert thresholds(dtype)["longest_sum"] == int(length)
 
 
 def tree(terms):

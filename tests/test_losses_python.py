@@ -49,6 +49,28 @@ def by_hand(scale=1.0, weighted=1.0):
     return loss
 
 
+@pytest.mark.parametrize(
+    ("errors", "worst", "count"),
+    [
+        ({(2, 1): 1e-3}, (2, 1), 1),
+        ({(1, 0): 1e-3, (3, 2): -2e-3, (4, 1): 1e-3}, (3, 2), 3),
+        ({(0, 0): 1e3, (4, 2): np.nan}, (4, 2), 2),
+        ({(0, 0): 1e3, (1, 1): -np.inf}, (1, 1), 2),
+    ],
+)
+def test_check_loss_names_the_entry_that_differs_most(errors, worst, count):
+    def loss(z, y):
+        value, gradient = by_hand()(z, y)
+        for at, error in errors.items():
+            gradient[at] += error
+        return value, gradient
+
+    with pytest.raises(RuntimeError) as caught:
+        nb.check_loss(loss)
+    assert str(caught.value).startswith(f"gradient by output {worst}: expected ")
+    assert str(caught.value).endswith(f"; {count} of 15 entries differ")
+
+
 def test_check_loss():
     assert nb.check_loss(by_hand())
     assert nb.check_loss(as_loss(squares))

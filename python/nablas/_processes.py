@@ -17,7 +17,6 @@ from typing import Any
 from . import _checks
 from ._checkpoints import Tree, checksum, differences
 from ._exchange import Exchange, own_shards, wait
-from ._optional import require
 from ._threads import isa
 from ._version import __version__
 from .network import Network
@@ -46,8 +45,8 @@ class Processes:
         self.comm, self.rank, self.size, self.together = None, 0, 1, True
         self.agreed = self._met = self._led = False
         if comm is not None:
-            mpi = require("mpi4py.MPI", "mpi")
-            if not isinstance(comm, mpi.Intracomm) or comm == mpi.COMM_NULL:
+            mpi: Any = sys.modules.get("mpi4py.MPI")  # else there are no communicators
+            if mpi is None or not isinstance(comm, mpi.Intracomm) or comm == mpi.COMM_NULL:
                 raise TypeError(
                     "comm: expected an intracommunicator of mpi4py such as MPI.COMM_WORLD, got "
                     f"{type(comm).__name__}"

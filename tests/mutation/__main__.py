@@ -8,6 +8,7 @@ import argparse
 import functools
 import json
 import math
+import re
 import signal
 import sys
 import tempfile
@@ -71,7 +72,7 @@ def to_do(options, results):
     waiting = [
         change
         for change in chosen(options.kind, options.seed)
-        if options.only in change.key and not speed(change)
+        if re.search(options.only, change.key) and not speed(change)
     ]
     if options.again:
         survived = [change for change in waiting if results.get(change.key, [""])[0] == "survived"]
@@ -124,7 +125,9 @@ def main():
     parser.add_argument(
         "--again", action="store_true", help="try again what survived and is not in equivalent.json"
     )
-    parser.add_argument("--only", default="", help="only changes whose text or path has this in it")
+    parser.add_argument(
+        "--only", default="", help='regular expression for "path: before  ->  after", as printed'
+    )
     options = parser.parse_args()
     out = Path(options.out)
     results = json.loads(out.read_text()) if out.exists() else {}

@@ -44,7 +44,7 @@ TESTS = [
     ("cpp/network/random", "random"),
     ("cpp/network", f"random mlp_data mlp engine {SAME_BITS} long_sums sparse shards stepper"),
     ("cpp/base/philox", "random"),
-    ("cpp/base/long_sum cpp/base/types", "random mlp_data long_sums engine"),
+    ("cpp/base/long_sum cpp/base/types", "random mlp_data long_sums engine resume::test_batches_of_many_blocks"),
     ("cpp/base/buffer", "kernels dense random mlp_data engine"),
     ("cpp/base/lock", "mlp_data concurrency"),
     ("cpp/base", f"mlp_data {SAME_BITS} native {PROCESS}"),
@@ -64,6 +64,8 @@ TESTS = [
     ("python/nablas/sklearn", "sklearn sklearn_details sklearn_failures sklearn_superset"),
     ("python/nablas/metrics", "metrics"),
     ("python/nablas/descent", "descent"),
+    ("python/nablas/_training", "mlp callbacks mlp_errors mlp_data penalties losses_python mpi::test_process_0_calls_the_callbacks_and_decides"),
+    ("python/nablas/_data", "penalties mlp_data sparse mlp_errors arguments mlp callbacks losses_python trust"),
     ("python/nablas", "penalties mlp_data mlp_errors arguments mlp callbacks losses_python optimizers trust"),
 ]  # fmt: skip
 

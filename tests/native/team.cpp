@@ -1,10 +1,12 @@
-// The parts of a phase run side by side: on each backend, every part waits until all have begun.
+// The parts of a phase run side by side: on each backend, every part waits until all have begun. `parallel` gives each
+// thread the parts it was asked for, one without a word.
 #include "base/team.hpp"
 
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <thread>
+#include <vector>
 
 namespace {
 
@@ -49,6 +51,29 @@ bool meets(const TeamBackend& backend) {
   return true;
 }
 
+// Every part of one phase is done once, and there are `each` for a thread; 0: as many as there are without a word.
+bool divides(int each) {
+  constexpr int threads = 2;
+  const int parts = threads * (each > 0 ? each : 1);
+  std::vector<std::atomic<int>> done(parts);
+  std::atomic<bool> right{true};
+  const auto body = [&](const Team& team) {
+    if (team.size != parts || team.rank < 0 || team.rank >= parts) {
+      right = false;
+    } else {
+      done[team.rank].fetch_add(1);
+    }
+  };
+  if (each > 0) {
+    parallel(threads, body, Use::network, each);
+  } else {
+    parallel(threads, body, Use::network);
+  }
+  for (int i = 0; i < parts; ++i) right = right && done[i].load() == 1;
+  if (!right) std::fprintf(stderr, "failed: parallel with %d parts a thread\n", each);
+  return right;
+}
+
 }  // namespace
 
 int main() {
@@ -56,6 +81,7 @@ int main() {
 #ifdef _OPENMP
   all = meets(openmp_team) && all;
 #endif
+  for (int each = 0; each <= 3; ++each) all = divides(each) && all;
   if (all) std::puts("done");
   return all ? 0 : 1;
 }
