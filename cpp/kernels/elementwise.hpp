@@ -76,7 +76,8 @@ NABLAS_INLINE void copy_row(const char* row, const char* next, int64 columns, T*
     return;
   }
   const int64 bytes = columns * sizeof(T);
-  for (int64 at = 0; at < bytes; at += line) __builtin_prefetch(next + at, 0, 2);  // to L2: more requests at a time than L1 takes
+  for (int64 at = 0; at < bytes; at += line)
+    __builtin_prefetch(next + at, 0, 2);  // to L2: more requests at a time than L1 takes
   __builtin_memcpy(to, row, bytes);
 }
 
