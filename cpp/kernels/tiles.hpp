@@ -23,8 +23,8 @@ constexpr int tile_rows = 4;  // 8 + 3 of 16 registers, and one for the product 
 #endif
 
 // Panels of B from which packing A is faster: A with contiguous rows; with contiguous columns; the same with a depth of
-// up to shallow_depth, whose rows lie on no more pages than a first-level TLB holds. With contiguous columns a step of 14
-// rows takes most of a cache line and repays packing late. Rows from which packing a large B is faster.
+// up to shallow_depth, whose rows lie on no more pages than a first-level TLB holds. With contiguous columns a step of
+// 14 rows takes most of a cache line and repays packing late. Rows from which packing a large B is faster.
 constexpr int64 shallow_depth = 64;
 #if NABLAS_VECTOR_BYTES == 64
 constexpr int64 panels_to_pack_a = 6, panels_to_pack_columns = 17, panels_to_pack_shallow = 17;
