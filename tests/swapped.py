@@ -5,6 +5,8 @@
     python -m pytest -c swapped.ini -p swapped --pyargs sklearn.linear_model.tests.test_logistic
     python -m pytest -c swapped.ini -p swapped --pyargs sklearn.neural_network.tests.test_mlp
 
+and so for every module of tests that names one of the classes; docs/from-scikit-learn.md has the
+counts.
 Before the tests are imported, every module of scikit-learn gets our class under the name of its own.
 All pass but those that reach for what is private: the five cases of
 `test_logistic_cv_multinomial_score`, which give every parameter of the estimator to a function that
