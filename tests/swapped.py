@@ -5,10 +5,13 @@
     python -m pytest -c swapped.ini -p swapped --pyargs sklearn.linear_model.tests.test_logistic
     python -m pytest -c swapped.ini -p swapped --pyargs sklearn.neural_network.tests.test_mlp
 
+and so for every module of tests that names one of the classes; docs/from-scikit-learn.md has the
+counts.
 Before the tests are imported, every module of scikit-learn gets our class under the name of its own.
-All pass but those that reach for what is private: the five cases of
+All that were run pass but those that reach for what is private: the five cases of
 `test_logistic_cv_multinomial_score`, which give every parameter of the estimator to a function that
-does not have ours, and two of test_mlp (`_loss_grad_lbfgs`, `_optimizer.learning_rate`).
+does not have ours, and two of test_mlp (`_loss_grad_lbfgs`, `_optimizer.learning_rate`); and
+`test_pipeline_raise_set_params_error`, whose message lists the estimator's parameters.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """The estimators against scikit-learn's: its estimator checks, its results, its behaviour."""
 
+import itertools
 import pickle
 import warnings
 
@@ -18,6 +19,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import nablas as nb
 from nablas.sklearn import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -101,6 +103,25 @@ def test_descent_without_shuffling_takes_scikit_learns_path(solver, weighted):
     # scikit-learn's curve has each batch's penalty before its step, ours that of the epoch's end
     np.testing.assert_allclose(ours.loss_curve_, other.loss_curve_, rtol=0.03)
     assert (ours.n_iter_, ours.t_) == (other.n_iter_, other.t_)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("kind", TARGETS)
+def test_with_the_same_orders_of_rows_shuffled_descent_is_scikit_learns(
+    kind, momentum, monkeypatch
+):
+    settings = dict(hidden_layer_sizes=(5,), solver="sgd", momentum=momentum, alpha=0.0, batch_size=32, learning_rate_init=0.1, max_iter=8, random_state=0)  # fmt: skip
+    ours = MLPClassifier(**settings).fit(X, TARGETS[kind])
+    epochs = itertools.count()
+
+    def shuffle(rows, random_state):
+        return nb.kernels.permutation(len(rows), seed=ours._seed, epoch=next(epochs))
+
+    monkeypatch.setattr("sklearn.neural_network._multilayer_perceptron.shuffle", shuffle)
+    other = theirs.MLPClassifier(**settings).fit(X, TARGETS[kind])
+    np.testing.assert_allclose(ours.loss_curve_, other.loss_curve_, rtol=1e-9)
+    for a, b in zip(ours.coefs_ + ours.intercepts_, other.coefs_ + other.intercepts_, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-10)
 
 
 @pytest.mark.parametrize(("momentum", "nesterov"), [(0, False), (0.9, False), (0.9, True)])
