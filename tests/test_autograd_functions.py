@@ -186,6 +186,40 @@ def test_gradcheck_names_the_worst_entry():
 # ---- derivatives of functions ----------------------------------------------------------------
 
 
+def test_every_function_is_listed():
+    """All but those that would hide Python's own from whoever imports all."""
+    functions = {
+        name
+        for name, value in vars(ag).items()
+        if callable(value)
+        and not name.startswith("_")
+        and str(getattr(value, "__module__", "")).startswith("nablas.autograd")
+    }
+    assert set(ag.__all__) == functions - {"max", "min", "sum"}
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_the_point_of_a_jacobian(create_graph):
+    """Any array; the function is given the Tensor itself only where its graph is wanted."""
+    given = []
+
+    def cubes(t):
+        given.append(t)
+        return t**3
+
+    leaf = ag.Tensor([1.0, 2.0], requires_grad=True)
+    for x in ([1.0, 2.0], [1, 2], np.array([1, 2]), ag.Tensor([1.0, 2.0]), leaf, leaf * 1):
+        found = ag.jacobian(cubes, x, create_graph=create_graph)
+        np.testing.assert_array_equal(found.data, [[3, 0], [0, 12]])
+        by_x = create_graph and isinstance(x, ag.Tensor) and x.requires_grad
+        assert (given[-1] is x) == by_x
+        assert not (isinstance(x, ag.Tensor) and found.requires_grad and not create_graph)
+        if by_x:
+            (second,) = ag.grad(found.sum(), x)
+            np.testing.assert_array_equal(second.data, [6, 12])
+    assert leaf.grad is None
+
+
 def test_jacobian_hessian_and_products():
     rng = np.random.default_rng(0)
     A, x, v = rng.normal(size=(3, 4)), rng.normal(size=4), rng.normal(size=4)

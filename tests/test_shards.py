@@ -102,6 +102,22 @@ def test_any_number_of_threads(shards, batch):
     assert len(found) == 1
 
 
+@pytest.mark.parametrize("rows", [3, 7])
+def test_shards_without_rows_on_any_number_of_threads(rows):
+    """Layers so large that a step of few rows is worth a team, whose threads divide the parameters."""
+    x, y = rng(1).normal(size=(rows, 2000)), np.arange(rows) % 2
+    before, found = nb.num_threads(), set()
+    try:
+        for threads in (1, 2, 3):
+            nb.set_num_threads(threads)
+            net = nb.MLP([2000, 1500, 2], "tanh", "softmax", seed=1)
+            net.fit(x, y, batch_size=rows, epochs=2, seed=0, shards=8, optimizer=nb.SGD(0.1))
+            found.add(net.parameters.tobytes())
+    finally:
+        nb.set_num_threads(before)
+    assert len(found) == 1
+
+
 def test_a_loss_that_is_not_finite_ends_the_epoch():
     x, y = rng(1).normal(size=(40, 6)), np.full((40, 3), 1e200)
     net = nb.MLP(SIZES, dtype="float64", seed=0)
