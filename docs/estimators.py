@@ -98,7 +98,7 @@ ALONE = {
 DIFFERENT = {
     "activation": "or a list, one for each hidden layer; `sigmoid` is `logistic`",
     "MLPClassifier.early_stopping": "the share is stratified for several classes, too",
-    "epsilon": "added after the correction of Adam's moments, as in its paper",
+    "epsilon": "added before the correction of Adam's moments: `nb.Adam(eps_hat=True)`",
     "MLPClassifier.learning_rate": "or a schedule of `nablas.schedules`",
     "MLPRegressor.learning_rate": "or a schedule of `nablas.schedules`",
     "MLPRegressor.loss": "or a `nablas.Loss`, or a function as for `MLPClassifier`",

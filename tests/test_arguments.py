@@ -71,7 +71,7 @@ CALLS = {
         dict(path="{epoch}", monitor=None, every=1, every_seconds=1.0, keep=2),
     ),
     "SGD": (nb.SGD, dict(learning_rate=0.1, momentum=0.9, nesterov=True)),
-    "Adam": (nb.Adam, dict(learning_rate=0.1, beta1=0.9, beta2=0.99, eps=1e-8)),
+    "Adam": (nb.Adam, dict(learning_rate=0.1, beta1=0.9, beta2=0.99, eps=1e-8, eps_hat=True)),
     "AdamW": (nb.AdamW, dict(learning_rate=0.1, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.1)),
     "NAdam": (
         nb.NAdam,

@@ -73,7 +73,8 @@ def test_a_hundred_steps_follow_the_reference(isa, loss, name):
 
 
 def _settings(optimizer):
-    return {k: bool(v) if k == "nesterov" else v for k, v in optimizer.hyperparameters.items()}
+    flags = ("nesterov", "eps_hat")
+    return {k: bool(v) if k in flags else v for k, v in optimizer.hyperparameters.items()}
 
 
 @pytest.mark.parametrize("loss", NETWORKS)

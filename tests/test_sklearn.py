@@ -105,12 +105,19 @@ def test_descent_without_shuffling_takes_scikit_learns_path(solver, weighted):
     assert (ours.n_iter_, ours.t_) == (other.n_iter_, other.t_)
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
+RULES = [
+    {"solver": "sgd", "momentum": 0.0},
+    {"solver": "sgd", "momentum": 0.9},
+    {"solver": "sgd", "momentum": 0.9, "nesterovs_momentum": False},
+    {"solver": "adam"},
+    {"solver": "adam", "epsilon": 0.1, "beta_1": 0.5, "beta_2": 0.99},
+]
+
+
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("kind", TARGETS)
-def test_with_the_same_orders_of_rows_shuffled_descent_is_scikit_learns(
-    kind, momentum, monkeypatch
-):
-    settings = dict(hidden_layer_sizes=(5,), solver="sgd", momentum=momentum, alpha=0.0, batch_size=32, learning_rate_init=0.1, max_iter=8, random_state=0)  # fmt: skip
+def test_with_the_same_orders_of_rows_shuffled_descent_is_scikit_learns(kind, rule, monkeypatch):
+    settings = dict(hidden_layer_sizes=(5,), alpha=0.0, batch_size=32, learning_rate_init=0.1, max_iter=8, random_state=0, **rule)  # fmt: skip
     ours = MLPClassifier(**settings).fit(X, TARGETS[kind])
     epochs = itertools.count()
 

@@ -65,6 +65,7 @@ struct AdamMoments : OptimizerDefaults {  // Kingma and Ba 2015
     const double n = static_cast<double>(s.number);
     s.constants[0] = s.learning_rate / (1 - power(s.hyperparameters[0], n));
     s.constants[1] = 1 / __builtin_sqrt(1 - power(s.hyperparameters[1], n));
+    s.constants[2] = s.hyperparameters[2];
   }
   T rate, beta1, beta2, rest1, rest2, eps, root_correction;
   explicit AdamMoments(const OptimizerStep& s)
@@ -73,7 +74,7 @@ struct AdamMoments : OptimizerDefaults {  // Kingma and Ba 2015
         beta2(s.hyperparameters[1]),
         rest1(1 - s.hyperparameters[0]),
         rest2(1 - s.hyperparameters[1]),
-        eps(s.hyperparameters[2]),
+        eps(s.constants[2]),
         root_correction(s.constants[1]) {}
   template <class Size>
   NABLAS_INLINE V change(V g, V& m, V& v, Size size) const {
@@ -89,9 +90,14 @@ struct AdamMoments : OptimizerDefaults {  // Kingma and Ba 2015
 };
 
 struct Adam : AdamMoments {
-  static constexpr const char *name = "adam", *formula = "w -= rate m / (sqrt(v) + eps), m and v bias-corrected";
+  static constexpr const char *name = "adam",
+                              *formula = "w -= rate m / (sqrt(v) + eps), m and v bias-corrected, with eps_hat eps, too";
   static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {
-      {"beta1", 0.9, 0, 1}, {"beta2", 0.999, 0, 1}, {"eps", 1e-8, 0, unbounded}};
+      {"beta1", 0.9, 0, 1}, {"beta2", 0.999, 0, 1}, {"eps", 1e-8, 0, unbounded}, {"eps_hat", 0, 0, 2}};  // 0 or 1
+  static void begin_step(OptimizerStep& s) {
+    AdamMoments::begin_step(s);
+    if (s.hyperparameters[3] != 0) s.constants[2] *= s.constants[1];
+  }
   using AdamMoments::AdamMoments;
   template <class Size>
   NABLAS_INLINE V step(V w, V g, V& m, V& v, Size size) const {

@@ -253,6 +253,9 @@ class Adam(Optimizer):
         Decay of the first and second moment, from 0 to less than 1.
     eps : float
         Added to the root of the second moment.
+    eps_hat : bool
+        True: `eps` is the paper's epsilon hat, added before the root's correction, as in
+        scikit-learn and Keras. In step n it counts ``1 / sqrt(1 - beta2^n)`` times as much.
     """
 
     name = "adam"
@@ -263,8 +266,10 @@ class Adam(Optimizer):
         beta1: float = 0.9,
         beta2: float = 0.999,
         eps: float = 1e-8,
+        eps_hat: bool = False,
     ) -> None:
-        super().__init__(learning_rate, beta1=beta1, beta2=beta2, eps=eps)
+        hat = float(flag("eps_hat", eps_hat))
+        super().__init__(learning_rate, beta1=beta1, beta2=beta2, eps=eps, eps_hat=hat)
 
 
 class AdamW(Optimizer):
@@ -378,7 +383,7 @@ def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
     Examples
     --------
     >>> nb.optimizers.as_optimizer("adam")
-    Adam(0.001, beta1=0.9, beta2=0.999, eps=1e-08)
+    Adam(0.001, beta1=0.9, beta2=0.999, eps=1e-08, eps_hat=0)
     """
     if isinstance(optimizer, Optimizer):
         return optimizer

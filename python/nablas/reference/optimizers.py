@@ -37,11 +37,21 @@ def _adam(
     beta1: float = 0.9,
     beta2: float = 0.999,
     eps: float = 1e-8,
+    eps_hat: float = 0,
 ) -> Array:
     s[0][:] = beta1 * s[0] + (1 - beta1) * g
     s[1][:] = beta2 * s[1] + (1 - beta2) * g**2
-    first, second = s[0] / (1 - beta1**t), s[1] / (1 - beta2**t)
-    return w - rate * first / np.maximum(np.sqrt(second) + eps, l1)
+    first = s[0] / (1 - beta1**t)
+    return w - rate * first / np.maximum(_corrected_root(s[1], t, beta2, eps, eps_hat), l1)
+
+
+def _corrected_root(
+    v: Array, t: int, beta2: float = 0.999, eps: float = 1e-8, eps_hat: float = 0
+) -> Array:
+    """The root of Adam's second moment, plus eps after its correction or (`eps_hat`) before."""
+    correction = np.sqrt(1 - beta2**t)
+    root: Array = (np.sqrt(v) + eps) / correction if eps_hat else np.sqrt(v) / correction + eps
+    return root
 
 
 def _adamw(
@@ -137,7 +147,8 @@ def _threshold(
     if rule in ("rmsprop", "adagrad"):
         size = np.sqrt(s[0]) + eps
     else:
-        size = np.sqrt(s[1] / (1 - settings.get("beta2", 0.999) ** t)) + eps
+        named = {name: settings[name] for name in ("beta2", "eps_hat") if name in settings}
+        size = _corrected_root(s[1], t, eps=eps, **named)
     return reach * np.asarray(l1) / np.maximum(size, l1)
 
 

@@ -75,6 +75,7 @@ class Options:
             "beta1": float(self.beta_1),
             "beta2": float(self.beta_2),
             "eps": float(self.epsilon),
+            "eps_hat": True,
             "weight_decay": float(self.weight_decay),
         }
         if self.solver == "sgd":
