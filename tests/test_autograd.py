@@ -354,3 +354,15 @@ def test_edits_that_would_falsify_the_graph_are_refused():
     integers = Tensor([1, 2])
     with pytest.raises(TypeError, match=r"[Cc]annot cast"):
         integers += 0.5
+
+
+def test_every_function_is_listed():
+    """All but those that would hide Python's own from whoever imports all."""
+    functions = {
+        name
+        for name, value in vars(ag).items()
+        if callable(value)
+        and not name.startswith("_")
+        and str(getattr(value, "__module__", "")).startswith("nablas.autograd")
+    }
+    assert set(ag.__all__) == functions - {"max", "min", "sum"}

@@ -73,8 +73,7 @@ class Optimizer:
     @property
     def learning_rate(self) -> float | Schedule:
         """A number or a schedule; may be set between epochs, by a callback for example."""
-        constant = type(self.schedule) is Constant
-        return self.schedule.initial if constant else self.schedule
+        return self.schedule.initial if type(self.schedule) is Constant else self.schedule
 
     @learning_rate.setter
     def learning_rate(self, value: float | Schedule) -> None:
@@ -387,13 +386,9 @@ def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
     """
     if isinstance(optimizer, Optimizer):
         return optimizer
-    if optimizer is None:
-        return Adam()
-    if isinstance(optimizer, str):
-        if optimizer.lower() in _CLASSES:
-            return _CLASSES[optimizer.lower()]()
-        choices = ", ".join(_CLASSES)
-        raise ValueError(f"optimizer: expected one of {choices}, got {optimizer!r}")
+    if optimizer is None or isinstance(optimizer, str):
+        name = "adam" if optimizer is None else optimizer.lower()
+        return _CLASSES[choice("optimizer", name, _CLASSES)]()
     raise TypeError(f"optimizer: expected an optimizer or its name, got {type(optimizer).__name__}")
 
 
