@@ -15,10 +15,8 @@ import subprocess
 VARIABLE, NAMES = "LIBXSMM_DNN", ("xsmm_dnn_mlp", "mlp_example")
 LONGEST = 120  # seconds of one run of the program
 ALL_PASSES, FLOAT32, PACKED = "A", "0", "1"  # words of its command line
-BIAS_RELU = (
-    "5",
-    "3",
-)  # with the slopes of relu as bits, or by the activations: some versions fail at the first
+# Bias and relu fused, relu's slopes kept as bits or found by the activations: some versions fail at the first.
+BIAS_RELU = ("5", "3")
 TRIED = (32, 32), 32, (32, 32, 32), 1  # sizes, batch, blocks and steps that any version can do
 ROW_BLOCKS, OUTPUT_BLOCKS, INPUT_BLOCKS = (16, 32, 64), (16, 32, 64), (16, 28, 32, 64)
 NUMBER = r"([-+.\deE]+)"

@@ -90,8 +90,9 @@ struct AdamMoments : OptimizerDefaults {  // Kingma and Ba 2015
 };
 
 struct Adam : AdamMoments {
-  static constexpr const char *name = "adam",
-                              *formula = "w -= rate m / (sqrt(v) + eps), m and v bias-corrected, with eps_hat eps, too";
+  static constexpr const char
+      *name = "adam",
+      *formula = "w -= rate m / (sqrt(v) + eps), m and v bias-corrected; eps_hat: eps added before that";
   static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {
       {"beta1", 0.9, 0, 1}, {"beta2", 0.999, 0, 1}, {"eps", 1e-8, 0, unbounded}, {"eps_hat", 0, 0, 2}};  // 0 or 1
   static void begin_step(OptimizerStep& s) {

@@ -388,7 +388,7 @@ def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
         return optimizer
     if optimizer is None or isinstance(optimizer, str):
         name = "adam" if optimizer is None else optimizer.lower()
-        return _CLASSES[choice("optimizer", name, _CLASSES)]()
+        return _CLASSES[name if name in _CLASSES else choice("optimizer", optimizer, _CLASSES)]()
     raise TypeError(f"optimizer: expected an optimizer or its name, got {type(optimizer).__name__}")
 
 
