@@ -134,7 +134,7 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const PlainAr
     GilReleased release;
     {
       const std::lock_guard<Lock> lock(self.network.lock);
-      self.trainer->prepare(data, batch, dropout, false, shards);
+      self.trainer->prepare_epoch(data, batch, dropout, adjustment, shards);
     }
     if (shuffle && part.is_none()) {
       self.order.reserve(rows);
@@ -143,6 +143,12 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const PlainAr
     }
   }
   slice = std::min(slice, seconds_between_signals);
+  const bool calls = !on_rows.is_none() || !on_batch.is_none();
+  const auto leave_panels = [&] {
+    const GilReleased release;
+    const std::lock_guard<Lock> lock(self.network.lock);
+    self.trainer->leave_panels();
+  };
   bool within_batch = false;
   for (bool done = false; !done;) {
     {
@@ -150,6 +156,7 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const PlainAr
       const std::lock_guard<Lock> lock(self.network.lock);
       const double seconds = within_batch ? 0.0 : slice;
       done = self.trainer->run_epoch(data, objective, adjustment, batch, rate_data, dropout, seconds, state, shards);
+      if (done || calls) self.trainer->leave_panels();
     }
     if (state.waits) {
       const double loss = reduce_batch(self, state, reduce);
@@ -160,7 +167,10 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const PlainAr
                                  state);
       done = !state.finite || state.next_row == rows;
     }
-    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    if (PyErr_CheckSignals() != 0) {
+      leave_panels();
+      throw py::error_already_set();
+    }
     if (!on_rows.is_none()) on_rows(visits.before + state.next_row);
     if (done || on_batch.is_none()) continue;
     within_batch = state.shard >= 0;

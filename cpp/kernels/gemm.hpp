@@ -121,6 +121,7 @@ bool repays_packing_a(const Gemm<T>& g, int64 panels) {
 // from a row stride of half a page on, the rows of a panel lie on many pages.
 bool repays_packing_b(const Gemm<T>& g, int64 rows, int64 columns) {
   constexpr int64 page = 4096 / sizeof(T), small = (1 << 18) / sizeof(T);
+  if (g.b_panels != Panels::none) return g.b_panels == Panels::transposed;
   return g.b_cs != 1 || (!has_masked_loads && columns % lanes != 0) ||
          (rows > rows_to_pack_b && g.depth * columns > small) || (g.b_rs >= page / 2 && columns > 2 * tile_columns);
 }
@@ -142,21 +143,24 @@ NABLAS_INLINE void multiply_block(const Gemm<T>& g, const BlockOfC& block) {
     const int64 width = at_most(block.columns.end - j, tile_columns), vectors = width > lanes ? 2 : 1;
     const int64 lanes_used = width - (vectors - 1) * lanes;
     const bool packed = block.packed_b != nullptr;
+    const bool b_panels = g.b_panels == Panels::columns;
+    const int64 b_rs = packed ? padded_width(width) : b_panels ? width : g.b_rs;
     const T* const b = packed ? block.packed_b + (j - block.columns.begin) / tile_columns * panel_of_b(block.depth)
-                              : g.b + block.p0 * g.b_rs + j;
-    const int64 b_rs = packed ? padded_width(width) : g.b_rs;
+                              : g.b + block.p0 * b_rs + (b_panels ? j * g.depth : j);
+    T* const c_column = g.c + (g.c_panels ? j * g.c_rs : j);
+    const int64 c_rs = g.c_panels ? width : g.c_rs;
     const Edge edge = lanes_used == lanes ? whole : packed ? ragged_padded : ragged_unpadded;
     const bool from_c = !block.first || g.accumulate;
     const T* const fresh = g.bias != nullptr ? g.bias + j : zeros;
     for (int64 i = block.rows.begin, height; i < block.rows.end; i += height) {
       height = tile_height(block.rows.end - i);
-      T* const c = g.c + i * g.c_rs + j;
+      T* const c = c_column + i * c_rs;
       if (finish.kind == InTile::relu_slope) finish.kept = g.kept + i * g.kept_rs + j;
       const T* const rows =
           block.packed_a != nullptr ? block.packed_a + (i - block.rows.begin) * block.depth : a + i * g.a_rs;
       tile_function(height, vectors, block.packed_a != nullptr, edge)(block.depth, rows, g.a_rs, g.a_cs, b, b_rs,
-                                                                      from_c ? c : fresh, from_c ? g.c_rs : 0, c,
-                                                                      g.c_rs, lanes_used, finish);
+                                                                      from_c ? c : fresh, from_c ? c_rs : 0, c, c_rs,
+                                                                      lanes_used, finish);
       if (finishing && finish.kind == InTile::nothing) finish_tile(g, i, j, height, width);
     }
   }
@@ -170,9 +174,10 @@ NABLAS_INLINE void gemm_in_order(const Gemm<T>& g, Range rows, Range columns, T*
   }
   T* const packed_b = workspace;
   T* const packed_a = workspace + workspace_b;
-  // Blocks of equal depth: a short last block would read and write C for little arithmetic.
+  // Blocks of about equal depth: a short last block would read and write C for little arithmetic. Whole panels.
+  const int64 panels = (g.depth + tile_columns - 1) / tile_columns;
   const int64 blocks = (g.depth + block_depth - 1) / block_depth;
-  const int64 equal_depth = (g.depth + blocks - 1) / blocks;
+  const int64 equal_depth = blocks > 1 ? (panels + blocks - 1) / blocks * tile_columns : g.depth;
   for (int64 j0 = columns.begin; j0 < columns.end; j0 += block_columns) {
     const int64 j1 = at_most(j0 + block_columns, columns.end);
     const bool use_packed_a = repays_packing_a(g, (j1 - j0 + tile_columns - 1) / tile_columns);

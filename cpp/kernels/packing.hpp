@@ -137,7 +137,22 @@ void pack_strided(const T* b, int64 b_rs, int64 b_cs, int64 depth, int64 columns
     for (int64 p = 0; p < depth; ++p) out[p * width + j] = b[p * b_rs + j * b_cs];
 }
 
+// B's transpose is in panels: p0 is a multiple of their width.
+void pack_transposed_panels(const Gemm<T>& g, int64 p0, int64 depth, int64 j, int64 columns, T* out) {
+  const int64 width = padded_width(columns);
+  for (int64 p = 0; p < depth; p += tile_columns) {
+    const int64 steps = at_most(g.depth - p0 - p, tile_columns);
+    pack_transposed(g.b + (p0 + p) * g.columns + j * steps, steps, steps, columns, width, out + p * width);
+  }
+}
+
 void pack_b(const Gemm<T>& g, int64 p0, int64 depth, int64 j0, int64 j1, T* out) {
+  if (g.b_panels == Panels::transposed) {
+    for (int64 j = j0; j < j1; j += tile_columns)
+      pack_transposed_panels(g, p0, depth, j, at_most(j1 - j, tile_columns),
+                             out + (j - j0) / tile_columns * panel_of_b(depth));
+    return;
+  }
   const T* const b = g.b + p0 * g.b_rs + j0 * g.b_cs;
   if (g.b_cs == 1) {
     pack_rows(b, g.b_rs, depth, j1 - j0, out);

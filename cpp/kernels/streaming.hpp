@@ -29,6 +29,7 @@ constexpr int64 few_rows = 2, least_depth = 2, little_depth = 16, stream_columns
 constexpr int64 streamed_elements = 1 << 14, uncached_elements = (1 << 21) / sizeof(T);
 constexpr int stream_rows = 2, stream_depth = 8;
 bool repays_streaming(const Gemm<T>& g, int64 rows, int64 columns) {
+  if (g.b_panels != Panels::none || g.c_panels) return false;
   if (g.depth == 0) return true;
   if (g.b_cs == 1 && g.depth <= little_depth &&
       rows * columns >= (g.depth <= least_depth ? streamed_elements : uncached_elements))

@@ -11,6 +11,10 @@
 
 namespace nablas {
 
+// A matrix in panels: its columns in groups of `tile_columns`, the last perhaps narrower; each group is contiguous, row
+// by row. `columns` says that B is kept so; `transposed`, that B's transpose is. Their depth is at most longest_sum.
+enum class Panels { none, columns, transposed };
+
 // C = slope(kept) ⊙ activation(start + A B), A (rows, depth), B (depth, columns), C (rows, columns).
 // Every element is summed over the depth in the order of longest_sum (base/types.hpp); its start value is the first
 // term.
@@ -30,6 +34,8 @@ struct Gemm {
   int slope_activation = 0;    // multiply by this activation's slope at `kept`; 0: none
   const T* kept = nullptr;     // (rows, columns): a or z, whichever the slope is a function of
   int64 kept_rs = 0;
+  Panels b_panels = Panels::none;  // otherwise b_rs and b_cs are not read
+  bool c_panels = false;           // C is in panels of c_rs rows; then only `accumulate` of the above may be given
 };
 
 template <class T>
@@ -149,7 +155,7 @@ struct Threshold {
 template <class T>
 struct Kernels {
   const char* instruction_set;
-  int64 tile_rows, tile_columns;  // threads' parts begin at multiples of these
+  int64 tile_rows, tile_columns;  // threads' parts begin at multiples of these; columns of a panel
   int64 gemm_workspace;           // elements of scratch one gemm call needs
   const Threshold* thresholds;
   int threshold_count;

@@ -150,9 +150,18 @@ bool Pass<T>::by_layers(int parts, const Network<T>& network, int64 rows) const 
 }
 
 template <class T>
-Section<T> Pass<T>::section(const Team& team, bool by_layers, int64 rows) {
+bool Pass<T>::by_columns(const Stage& stage, int parts, const Network<T>& network, int64 rows) const {
+  if (parts == 1 || stage.kind != Stage::layer || !in_panels(stage.l)) return false;
+  const Layer& layer = network.layers[stage.l];
+  static const double c = getenv("COLC") ? atof(getenv("COLC")) : 0.1;
+  return layer.outputs >= parts * kernel_->tile_columns &&
+         layer.inputs * layer.outputs >= c * rows * (layer.inputs + layer.outputs);
+}
+
+template <class T>
+Section<T> Pass<T>::section(const Team& team, bool alone, int64 rows) {
   T* const workspace = workspaces_.of(team);
-  if (by_layers) return {team, {0, rows}, workspace};
+  if (alone) return {team, {0, rows}, workspace};
   return {{0, 1, team.worker}, team.share(rows, loss_rows), workspace};
 }
 
@@ -197,10 +206,11 @@ void Pass<T>::forward(const Section<T>& section, const Network<T>& network, cons
     sparse_forward(section, network, arguments, last && arguments.out != nullptr ? arguments.out : activations_[0]);
     return;
   }
-  product(section, forward_gemm<T>(input(network, arguments.block, l, arguments.dropout),
-                                   network.parameters.data() + layer.offset, layer.outputs,
-                                   last && arguments.out != nullptr ? arguments.out : activations_[l],
-                                   preactivations_[l], plain ? 0 : layer.activation));
+  Gemm<T> g = forward_gemm<T>(input(network, arguments.block, l, arguments.dropout), parameters(network, l),
+                              layer.outputs, last && arguments.out != nullptr ? arguments.out : activations_[l],
+                              preactivations_[l], plain ? 0 : layer.activation);
+  if (in_panels(l)) g.b_panels = Panels::columns;
+  product(section, g);
 }
 
 template <class T>
@@ -210,7 +220,7 @@ void Pass<T>::sparse_forward(const Section<T>& section, const Network<T>& networ
   const Samples<T>& data = *arguments.block.data;
   const Range own = section.own_rows(loss_rows);
   const int64 n = layer.outputs, at = own.begin * n, count = own.end - own.begin;
-  const T* const bias = network.parameters.data() + layer.offset;
+  const T* const bias = parameters(network, 0);
   kernel_->sparse_product(*data.sparse, data.order, arguments.block.rows.begin, own, bias, bias + n, n, out);
   if (preactivations_.front() != nullptr) std::copy_n(out + at, count * n, preactivations_.front() + at);
   const bool last = network.layers.size() == 1;
@@ -285,8 +295,10 @@ void Pass<T>::delta(const Section<T>& section, const Network<T>& network, int64 
   const int below = network.layers[l - 1].activation;
   const T* const kept =
       kernel_->activations[below].slope_needs_preactivation ? preactivations_[l - 1] : activations_[l - 1];
-  product(section, delta_gemm<T>(deltas_[l], rows, network.parameters.data() + layer.offset, layer.inputs,
-                                 layer.outputs, deltas_[l - 1], below, kept, layer.inputs));
+  Gemm<T> g = delta_gemm<T>(deltas_[l], rows, parameters(network, l), layer.inputs, layer.outputs, deltas_[l - 1],
+                            below, kept, layer.inputs);
+  if (in_panels(l)) g.b_panels = Panels::transposed;
+  product(section, g);
 }
 
 template <class T>

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "network/network.hpp"
+#include "network/panels.hpp"
 #include "network/team_kernels.hpp"
 
 namespace nablas {
@@ -63,6 +64,10 @@ struct Section {
 
 // Columns of a layer's gradient that are computed and passed to `ready` at a time.
 constexpr int64 part_columns = 512;
+
+// Elements of a layer's inputs up to which they stay in a cache: then the gradient is computed and passed to `ready` by
+// single panels, which stay in a nearer one.
+constexpr int64 inputs_kept = 1 << 17;
 
 struct Objective {
   int loss;     // index into the losses
@@ -122,9 +127,22 @@ class Pass {
   void list_backward_stages(const Network<T>&, const Dropout&, std::vector<Stage>&) const;
   void run(const Stage&, const Section<T>&, const Network<T>&, const PassArguments<T>&);
 
+  // Weights are read from `parameters`, which are in this order; until `leave_panels`, the network's are not.
+  void use_panels(const PanelOrder<T>& order, const T* parameters) {
+    order_ = &order;
+    parameters_ = parameters;
+  }
+  bool in_panels() const { return order_ != nullptr; }
+  void leave_panels() {
+    order_ = nullptr;
+    parameters_ = nullptr;
+  }
+
   // By layers if there are fewer than loss_rows rows a part or at least operations_by_layers multiply-adds per layer.
   bool by_layers(int parts, const Network<T>&, int64 rows) const;
-  Section<T> section(const Team&, bool by_layers, int64 rows);
+  // Whether a stage is divided so although the pass is not: where a thread's own weights outweigh all inputs.
+  bool by_columns(const Stage&, int parts, const Network<T>&, int64 rows) const;
+  Section<T> section(const Team&, bool alone, int64 rows);
 
   // The flat gradient over all rows, after every delta. Each layer's parameters are divided by rows or columns of W
   // (share_gradient), and ready(layer, patch) is called for each patch that this part has finished. If `gradient` is
@@ -143,6 +161,15 @@ class Pass {
   }
 
  private:
+  // Layer l's parameters, and whether its weights are in panels.
+  const T* parameters(const Network<T>& network, std::size_t l) const {
+    return (parameters_ != nullptr ? parameters_ : network.parameters.data()) + network.layers[l].offset;
+  }
+  bool in_panels(std::size_t l) const { return order_ != nullptr && order_->of(l); }
+  // The gradient of some columns of a layer in panels, from column j on.
+  template <class Ready>
+  void panel_gradient(const Team&, const Layer&, const Matrix<const T>& x, const Matrix<const T>& delta, int64 j,
+                      Range rows, T* gradient, bool accumulate, Ready ready);
   // Inputs of layer l, before and after dropout.
   Matrix<const T> undropped_input(const Network<T>&, const Block<T>&, std::size_t l) const;
   Matrix<const T> input(const Network<T>&, const Block<T>&, std::size_t l, const Dropout&) const;
@@ -162,6 +189,8 @@ class Pass {
   const Kernels<T>* kernel_ = nullptr;
   double operations_ = 0;                                     // multiply-adds of one forward pass of one sample
   bool sparse_ = false;                                       // the first layer takes sparse rows
+  const PanelOrder<T>* order_ = nullptr;                      // null: as in the network
+  const T* parameters_ = nullptr;                             // in that order
   Buffer<T> arena_;                                           // memory of the T* below
   std::vector<std::pair<T**, int64>> places_;                 // their offsets, while `prepare` sets them
   T *x_ = nullptr, *targets_ = nullptr, *weights_ = nullptr;  // gathered
@@ -184,24 +213,35 @@ class PassPhases {
   void begin(Pass<T>& pass, const Network<T>& network, int parts) {
     pass_ = &pass;
     network_ = &network;
+    parts_ = parts;
     by_layers_ = pass.by_layers(parts, network, arguments.block.x.rows);
-    first_ = 0;
-    end_ = by_layers_ ? 1 : stages.size();
+    begin_phase(0);
   }
   void part(const Team& team) {
-    const Section<T> section = pass_->section(team, by_layers_, arguments.block.x.rows);
+    const Section<T> section = pass_->section(team, alone_, arguments.block.x.rows);
     for (std::size_t i = first_; i < end_; ++i) pass_->run(stages[i], section, *network_, arguments);
   }
   bool advance() {
-    first_ = end_;
-    end_ = std::min(end_ + 1, stages.size());
+    begin_phase(end_);
     return first_ < stages.size();
   }
 
  private:
+  bool alone(std::size_t i) const {
+    return by_layers_ || pass_->by_columns(stages[i], parts_, *network_, arguments.block.x.rows);
+  }
+  void begin_phase(std::size_t first) {
+    first_ = first;
+    end_ = std::min(first + 1, stages.size());
+    alone_ = first_ < end_ && alone(first_);
+    while (!alone_ && end_ < stages.size() && !alone(end_)) ++end_;
+  }
+
   Pass<T>* pass_ = nullptr;
   const Network<T>* network_ = nullptr;
+  int parts_ = 1;
   bool by_layers_ = false;
+  bool alone_ = false;               // the present phase is one stage, divided over the parts
   std::size_t first_ = 0, end_ = 0;  // the present phase's stages
 };
 
@@ -211,16 +251,23 @@ template <class T>
 template <class Ready>
 void Pass<T>::gradient(const Team& team, const Network<T>& network, const Block<T>& block, T* gradient, bool accumulate,
                        const Dropout& dropout, Ready ready) {
-  const bool columns_first = by_layers(team.size, network, block.x.rows);
+  const bool by_columns = by_layers(team.size, network, block.x.rows);
   for (int l = static_cast<int>(network.layers.size()) - 1; l >= 0; --l) {
     const Layer& layer = network.layers[l];
     const Matrix<const T> x = input(network, block, l, dropout);
-    const Rectangle own = share_gradient(team, columns_first, layer.inputs, layer.outputs, kernel_->tile_columns);
+    const bool panels = in_panels(l);
+    const Rectangle own =
+        share_gradient(team, by_columns || panels, layer.inputs, layer.outputs, kernel_->tile_columns);
     if (own.rows.begin == own.rows.end) continue;
     const int64 first = own.rows.begin == 0 ? 0 : own.rows.begin + 1;  // row 0 of the layer is the bias
-    for (int64 j = own.columns.begin; j < own.columns.end; j += part_columns) {
-      const int64 width = std::min(own.columns.end - j, part_columns);
+    const int64 most = panels && x.rows * layer.inputs <= inputs_kept ? kernel_->tile_columns : part_columns;
+    for (int64 j = own.columns.begin; j < own.columns.end; j += most) {
+      const int64 width = std::min(own.columns.end - j, most);
       const Matrix<const T> delta{deltas_[l] + j, x.rows, width, layer.outputs};
+      if (panels) {
+        panel_gradient(team, layer, x, delta, j, own.rows, gradient, accumulate, ready);
+        continue;
+      }
       const int64 begin = layer.offset + first * layer.outputs + j;
       T* const to = gradient != nullptr ? gradient + begin : gradient_parts_.of(team);
       const int64 to_rs = gradient != nullptr ? layer.outputs : width;
@@ -237,6 +284,34 @@ void Pass<T>::gradient(const Team& team, const Network<T>& network, const Block<
       }
       ready(layer, Patch<T>{begin, own.rows.end + 1 - first, width, layer.outputs, to, to_rs});
     }
+  }
+}
+
+template <class T>
+template <class Ready>
+void Pass<T>::panel_gradient(const Team& team, const Layer& layer, const Matrix<const T>& x,
+                             const Matrix<const T>& delta, int64 j, Range rows, T* gradient, bool accumulate,
+                             Ready ready) {
+  const int64 count = rows.end - rows.begin, width = delta.columns, inputs = layer.inputs;
+  T* const scratch = gradient_parts_.of(team);
+  if (rows.begin == 0) {
+    T* const bias = gradient != nullptr ? gradient + layer.offset + j : scratch;
+    kernel_->column_sums(delta, {0, width}, bias, accumulate);
+    ready(layer, Patch<T>{layer.offset + j, 1, width, width, bias, width});
+  }
+  const int64 begin = layer.offset + layer.outputs + j * inputs;  // of the first panel
+  const bool in_place = gradient != nullptr;
+  const Matrix<const T> own_x{x.data + (in_place ? 0 : rows.begin), x.rows, in_place ? inputs : count, x.rs};
+  T* const to = in_place ? gradient + begin : scratch;
+  Gemm<T> g = gradient_gemm(own_x, delta, to, own_x.columns);
+  g.c_panels = true;
+  g.accumulate = accumulate;
+  kernel_->gemm(g, in_place ? rows : Range{0, count}, {0, width}, workspaces_.of(team));
+  const int64 together = count == inputs ? width : kernel_->tile_columns;  // whole panels are contiguous
+  for (int64 k = 0; k < width; k += together) {
+    const int64 columns = std::min(together, width - k), skipped = rows.begin * columns;
+    const T* const from = to + k * own_x.columns + (in_place ? skipped : 0);
+    ready(layer, Patch<T>{begin + k * inputs + skipped, 1, count * columns, count * columns, from, count * columns});
   }
 }
 

@@ -101,6 +101,45 @@ void Trainer<T>::prepare(const Samples<T>& data, int64 batch, const Dropout& dro
   pass_.prepare(network_, data, Purpose::gradient, dropout, block_, most_threads_, whole);
 }
 
+// A few hundred rows repay packing the parameters and states. The norm of a gradient is summed in the network's order,
+// and sums of shards are exchanged in it. Very small batches stream the weights, row by row.
+template <class T>
+void Trainer<T>::prepare_epoch(const Samples<T>& data, int64 batch, const Dropout& dropout,
+                               const Adjustment& adjustment, const Shards& shards) {
+  constexpr int64 least_rows = 512, least_batch = 8;
+  prepare(data, batch, dropout, false, shards);
+  order_.choose_none();
+  if (data.x.rows < least_rows || batch < least_batch || adjustment.clip_norm > 0 || !shards.all()) return;
+  order_.choose(network_, kernels<T>().tile_columns, data.sparse != nullptr);
+  if (order_.any()) panels_.reserve(network_.parameter_count);
+}
+
+template <class T>
+void Trainer<T>::enter_panels() {
+  if (!in_panels_) {
+    for (Buffer<T>& state : states_) {
+      if (state.size() == 0) continue;
+      order_.pack(network_, state.data(), panels_.data());
+      std::copy_n(panels_.data(), network_.parameter_count, state.data());
+    }
+  }
+  if (!in_panels_ || network_.updates != updates_in_panels_)
+    order_.pack(network_, network_.parameters.data(), panels_.data());
+  in_panels_ = true;
+  pass_.use_panels(order_, panels_.data());
+}
+
+template <class T>
+void Trainer<T>::leave_panels() {
+  if (!in_panels_) return;
+  in_panels_ = false;
+  for (Buffer<T>& state : states_) {
+    if (state.size() == 0) continue;
+    order_.unpack(network_, state.data(), panels_.data());
+    std::copy_n(panels_.data(), network_.parameter_count, state.data());
+  }
+}
+
 template <class T>
 void Trainer<T>::keep_block(const Team& team, int64 number) {
   const Range own = team.share(network_.parameter_count, element_grain);
@@ -150,6 +189,19 @@ bool Trainer<T>::run_epoch(const Samples<T>& data, const Objective& objective, c
                            int64 batch, const double* rates, const Dropout& dropout, double seconds, EpochState& state,
                            const Shards& shards) {
   const Pace::Time deadline = Pace::Clock::now() + Pace::Seconds(seconds);
+  if (!order_.any()) return run_slice(data, objective, adjustment, batch, rates, dropout, deadline, state, shards);
+  enter_panels();
+  const bool ended = run_slice(data, objective, adjustment, batch, rates, dropout, deadline, state, shards);
+  pass_.leave_panels();
+  order_.unpack(network_, panels_.data(), network_.parameters.data());
+  updates_in_panels_ = network_.updates;
+  return ended;
+}
+
+template <class T>
+bool Trainer<T>::run_slice(const Samples<T>& data, const Objective& objective, const Adjustment& adjustment,
+                           int64 batch, const double* rates, const Dropout& dropout, Pace::Time deadline,
+                           EpochState& state, const Shards& shards) {
   const int most = threads(batch);
   EpochPhases phases(*this, data, objective, adjustment, batch, rates, dropout, state, shards);
   if (most == 1 || step_operations(batch) > Pace::operations_of_large_step) {
@@ -169,8 +221,9 @@ bool Trainer<T>::run_epoch(const Samples<T>& data, const Objective& objective, c
 
 template <class T>
 UpdateArguments<T> Trainer<T>::update_arguments(double rate) {
-  UpdateArguments<T> arguments{
-      network_.parameters.data(), {}, {setting_.hyperparameters, rate, steps_ + 1, scalar_, {}}};
+  UpdateArguments<T> arguments{pass_.in_panels() ? panels_.data() : network_.parameters.data(),
+                               {},
+                               {setting_.hyperparameters, rate, steps_ + 1, scalar_, {}}};
   for (int i = 0; i < max_optimizer_states; ++i) arguments.states[i] = states_[i].data();
   kernels<T>().optimizers[setting_.rule].begin_step(arguments.step);
   scalar_ = arguments.step.scalar;

@@ -96,11 +96,17 @@ class Trainer {
   // Allocates for batches of up to `batch` rows of the data; large ones are processed in blocks unless `whole`.
   void prepare(const Samples<T>&, int64 batch, const Dropout&, bool whole = false, const Shards& = {});
 
+  // The same for epochs. Weights are in panels during `run_epoch` where the epoch repays packing them.
+  void prepare_epoch(const Samples<T>&, int64 batch, const Dropout&, const Adjustment&, const Shards&);
+
   // Runs batches of `batch` rows until the epoch ends, a loss is not finite, `seconds` have passed (at least one block)
   // or the state waits; returns true in the first two cases. `rates` (batches,): each batch's learning rate. Does not
   // allocate.
   bool run_epoch(const Samples<T>&, const Objective&, const Adjustment&, int64 batch, const double* rates,
                  const Dropout&, double seconds, EpochState& state, const Shards& = {});
+  // The network's parameters are current after every `run_epoch`; the states of the optimizer after this, which is
+  // called before anyone may read or write either.
+  void leave_panels();
 
   // While `state` waits: the gradient of its i-th sum of own shards; the last is gradient().
   T* shard_sum(const EpochState& state, int i) { return i < state.kept ? shards_[i].data() : gradient(); }
@@ -148,6 +154,9 @@ class Trainer {
   void run_batch(bool gradient);  // the pass in `phases_`
   // Arguments of the next update; advances the optimizer's scalar state.
   UpdateArguments<T> update_arguments(double rate);
+  void enter_panels();
+  bool run_slice(const Samples<T>&, const Objective&, const Adjustment&, int64 batch, const double* rates,
+                 const Dropout&, Pace::Time deadline, EpochState&, const Shards&);
   // Updates a part of one layer's parameters; `share` multiplies the penalties.
   void update_part(UpdateArguments<T>&, const Layer&, Patch<T>, const Adjustment&, double share) const;
 
@@ -169,6 +178,10 @@ class Trainer {
   Pass<T> pass_;
   PassPhases<T> phases_;
   Pace pace_;
+  PanelOrder<T> order_;
+  Buffer<T> panels_;        // the parameters in that order, or workspace
+  bool in_panels_ = false;  // the states, and `panels_` as it was after update `updates_in_panels_`
+  int64 updates_in_panels_ = 0;
   Block<T> batch_{};  // of the last forward_batch
   Buffer<T> gradient_, states_[max_optimizer_states];
   Buffer<double> squares_;  // sums of squares_grain squares of gradient_

@@ -1,0 +1,63 @@
+#include "network/panels.hpp"
+
+#include <algorithm>
+
+#include "base/parallel.hpp"
+
+namespace nablas {
+
+template <class T>
+void PanelOrder<T>::choose(const Network<T>& network, int64 panel_columns, bool sparse) {
+  panel_columns_ = panel_columns;
+  in_panels_.clear();
+  for (const Layer& layer : network.layers) {
+    const bool reads_rows = sparse && in_panels_.empty();
+    in_panels_.push_back(!reads_rows && layer.outputs > panel_columns && layer.inputs > 0 &&
+                         std::max(layer.inputs, layer.outputs) <= longest_sum);
+  }
+  if (std::find(in_panels_.begin(), in_panels_.end(), 1) == in_panels_.end()) choose_none();
+}
+
+// copy(first element, rows, width, row stride, elements from the first element to the panel) for this part's panels.
+template <class T>
+template <class Copy>
+void PanelOrder<T>::for_each_panel(const Network<T>& network, Copy copy) const {
+  const int threads = threads_for(static_cast<double>(network.parameter_count));
+  parallel(
+      threads,
+      [&](const Team& team) {
+        for (std::size_t l = 0; l < network.layers.size(); ++l) {
+          const Layer& layer = network.layers[l];
+          const int64 n = layer.outputs, weights = layer.offset + n;
+          if (team.rank == 0) copy(layer.offset, 1, n, n, layer.offset);
+          if (!of(l)) {
+            const Range own = team.share(layer.inputs);
+            copy(weights + own.begin * n, own.end - own.begin, n, n, weights + own.begin * n);
+            continue;
+          }
+          const Range own = team.share(n, panel_columns_);
+          for (int64 j = own.begin; j < own.end; j += panel_columns_)
+            copy(weights + j, layer.inputs, std::min(panel_columns_, n - j), n, weights + j * layer.inputs);
+        }
+      },
+      Use::network);
+}
+
+template <class T>
+void PanelOrder<T>::pack(const Network<T>& network, const T* from, T* to) const {
+  for_each_panel(network, [&](int64 flat, int64 rows, int64 width, int64 stride, int64 panel) {
+    for (int64 i = 0; i < rows; ++i) std::copy_n(from + flat + i * stride, width, to + panel + i * width);
+  });
+}
+
+template <class T>
+void PanelOrder<T>::unpack(const Network<T>& network, const T* from, T* to) const {
+  for_each_panel(network, [&](int64 flat, int64 rows, int64 width, int64 stride, int64 panel) {
+    for (int64 i = 0; i < rows; ++i) std::copy_n(from + panel + i * width, width, to + flat + i * stride);
+  });
+}
+
+template class PanelOrder<float>;
+template class PanelOrder<double>;
+
+}  // namespace nablas

@@ -1,0 +1,32 @@
+// A network's parameters, and an optimizer's states, in the order in which the products of an epoch read them.
+#pragma once
+
+#include <vector>
+
+#include "network/network.hpp"
+
+namespace nablas {
+
+// The weights of some layers are in panels (kernels/table.hpp), at their place among the parameters; biases and other
+// layers are as in the network. Products then read weights in order, and each thread's weights are on no cache line of
+// another's.
+template <class T>
+class PanelOrder {
+ public:
+  // Takes the layers of more than one panel. `sparse`: the first layer's inputs are sparse rows, which read rows of W.
+  void choose(const Network<T>&, int64 panel_columns, bool sparse);
+  void choose_none() { in_panels_.clear(); }
+  bool any() const { return !in_panels_.empty(); }
+  bool of(std::size_t l) const { return any() && in_panels_[l] != 0; }
+  // Both (parameter_count,), without overlap.
+  void pack(const Network<T>&, const T* from, T* to) const;
+  void unpack(const Network<T>&, const T* from, T* to) const;
+
+ private:
+  template <class Copy>
+  void for_each_panel(const Network<T>&, Copy) const;
+  std::vector<char> in_panels_;  // of each layer; empty: none
+  int64 panel_columns_ = 1;
+};
+
+}  // namespace nablas
