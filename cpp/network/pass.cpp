@@ -35,7 +35,9 @@ void Pass<T>::prepare(const Network<T>& network, const Samples<T>& data, Purpose
   preactivations_.assign(count, nullptr);
   dropped_.assign(count, nullptr);
   deltas_.assign(count, nullptr);
-  if (!sparse_) place(x_, network.inputs());
+  copies_ = data.sparse == nullptr && rows * network.inputs() <= largest_copy ? std::min(threads, most_copies) : 1;
+  copy_elements_ = rows * network.inputs();
+  if (!sparse_) place(x_, network.inputs() * copies_);
   if (purpose != Purpose::gradient) {
     int64 widest = 0;
     for (const Layer& layer : network.layers) widest = std::max(widest, layer.outputs);
@@ -125,7 +127,7 @@ void Pass<T>::run(const Stage& stage, const Section<T>& section, const Network<T
     case Stage::gather:
       return gather(section, network, block);
     case Stage::drop:
-      return drop(section, arguments.dropout, l, undropped_input(network, block, l), dropped_[l]);
+      return drop(section, arguments.dropout, l, undropped_input(network, block, l, 0), dropped_[l]);
     case Stage::layer:
       return forward(section, network, arguments, l);
     case Stage::softmax:
@@ -151,11 +153,20 @@ bool Pass<T>::by_layers(int parts, const Network<T>& network, int64 rows) const 
 
 template <class T>
 bool Pass<T>::by_columns(const Stage& stage, int parts, const Network<T>& network, int64 rows) const {
-  if (parts == 1 || stage.kind != Stage::layer || !in_panels(stage.l)) return false;
-  const Layer& layer = network.layers[stage.l];
-  static const double c = getenv("COLC") ? atof(getenv("COLC")) : 0.1;
-  return layer.outputs >= parts * kernel_->tile_columns &&
-         layer.inputs * layer.outputs >= c * rows * (layer.inputs + layer.outputs);
+  if (parts == 1 || stage.kind != Stage::layer || stage.l > 0 || !in_panels(0)) return false;
+  const Layer& first = network.layers.front();
+  return first.outputs >= parts * kernel_->tile_columns &&
+         first.inputs * first.outputs * 5 >= rows * (first.inputs + first.outputs) * 3;
+}
+
+template <class T>
+bool Pass<T>::own_inputs(int parts, const Network<T>& network, const Block<T>& block, const Dropout& dropout) const {
+  if (parts == 1 || parts > copies_ || !block.gathers_x || dropout.rate(0) > 0 || !in_panels(0)) return false;
+  const Layer& first = network.layers.front();
+  const int64 rows = block.x.rows;
+  if (!by_layers(parts, network, rows) && !by_columns({Stage::layer, 0}, parts, network, rows)) return false;
+  const Rectangle part = share_rectangle({0, parts, 0}, rows, first.outputs, kernel_->tile_rows, kernel_->tile_columns);
+  return part.rows.end == rows;
 }
 
 template <class T>
@@ -168,14 +179,14 @@ Section<T> Pass<T>::section(const Team& team, bool alone, int64 rows) {
 template <class T>
 void Pass<T>::gather(const Section<T>& section, const Network<T>& network, const Block<T>& block) {
   const Samples<T>& data = *block.data;
-  const Range own = section.own_rows(1);
+  const Range own = section.own_rows(1), own_x = block.own_x ? section.rows : own;
   const int64 inputs = network.inputs(), outputs = network.outputs();
+  T* const x = x_ + (block.own_x ? section.team.rank * copy_elements_ : 0) + own_x.begin * inputs;
   if (block.gathers_x && data.sparse != nullptr)
-    kernel_->sparse_gather(*data.sparse, data.order, block.rows.begin + own.begin, own.end - own.begin,
-                           x_ + own.begin * inputs);
+    kernel_->sparse_gather(*data.sparse, data.order, block.rows.begin + own_x.begin, own_x.end - own_x.begin, x);
   else if (block.gathers_x)
-    kernel_->gather[static_cast<int>(data.x.type)](data.x, data.order, block.rows.begin + own.begin,
-                                                   own.end - own.begin, x_ + own.begin * inputs, inputs);
+    kernel_->gather[static_cast<int>(data.x.type)](data.x, data.order, block.rows.begin + own_x.begin,
+                                                   own_x.end - own_x.begin, x, inputs);
   if (!block.gathers_rest) return;
   for (int64 i = own.begin; i < own.end; ++i) {
     const int64 from = data.row(block.rows.begin + i);
@@ -206,7 +217,7 @@ void Pass<T>::forward(const Section<T>& section, const Network<T>& network, cons
     sparse_forward(section, network, arguments, last && arguments.out != nullptr ? arguments.out : activations_[0]);
     return;
   }
-  Gemm<T> g = forward_gemm<T>(input(network, arguments.block, l, arguments.dropout), parameters(network, l),
+  Gemm<T> g = forward_gemm<T>(input(network, arguments.block, l, arguments.dropout, section.team.rank), parameters(network, l),
                               layer.outputs, last && arguments.out != nullptr ? arguments.out : activations_[l],
                               preactivations_[l], plain ? 0 : layer.activation);
   if (in_panels(l)) g.b_panels = Panels::columns;
@@ -302,7 +313,9 @@ void Pass<T>::delta(const Section<T>& section, const Network<T>& network, int64 
 }
 
 template <class T>
-Matrix<const T> Pass<T>::undropped_input(const Network<T>& network, const Block<T>& block, std::size_t l) const {
+Matrix<const T> Pass<T>::undropped_input(const Network<T>& network, const Block<T>& block, std::size_t l,
+                                         int part) const {
+  if (l == 0 && block.own_x) return {x_ + part * copy_elements_, block.x.rows, block.x.columns, block.x.rs};
   if (l == 0) return block.x;
   const int64 inputs = network.layers[l].inputs;
   return {activations_[l - 1], block.x.rows, inputs, inputs};
@@ -310,8 +323,8 @@ Matrix<const T> Pass<T>::undropped_input(const Network<T>& network, const Block<
 
 template <class T>
 Matrix<const T> Pass<T>::input(const Network<T>& network, const Block<T>& block, std::size_t l,
-                               const Dropout& dropout) const {
-  const Matrix<const T> x = undropped_input(network, block, l);
+                               const Dropout& dropout, int part) const {
+  const Matrix<const T> x = undropped_input(network, block, l, part);
   if (dropout.rate(l) == 0) return x;
   return {dropped_[l], x.rows, x.columns, x.columns};
 }

@@ -48,6 +48,7 @@ struct Block {
   const T* weights;
   bool gathers_x, gathers_rest;
   bool sparse;  // x is data->sparse; else of a sparse matrix a dense copy is gathered
+  bool own_x = false;  // every part gathers a copy of all rows for itself
 };
 
 // Some rows of a block, and the part of a stage's outputs on these rows that a thread computes.
@@ -65,9 +66,9 @@ struct Section {
 // Columns of a layer's gradient that are computed and passed to `ready` at a time.
 constexpr int64 part_columns = 512;
 
-// Elements of a layer's inputs up to which they stay in a cache: then the gradient is computed and passed to `ready` by
-// single panels, which stay in a nearer one.
-constexpr int64 inputs_kept = 1 << 17;
+// Copies of a block's inputs, and the elements of one, up to which each part has one of its own.
+constexpr int most_copies = 4;
+constexpr int64 largest_copy = 1 << 18;
 
 struct Objective {
   int loss;     // index into the losses
@@ -142,6 +143,9 @@ class Pass {
   bool by_layers(int parts, const Network<T>&, int64 rows) const;
   // Whether a stage is divided so although the pass is not: where a thread's own weights outweigh all inputs.
   bool by_columns(const Stage&, int parts, const Network<T>&, int64 rows) const;
+  // Whether each part gathers all rows for itself: where the first layer is divided by columns, so that all parts read
+  // all rows, and lines that one processor writes and others read cost more than reading the data again.
+  bool own_inputs(int parts, const Network<T>&, const Block<T>&, const Dropout&) const;
   Section<T> section(const Team&, bool alone, int64 rows);
 
   // The flat gradient over all rows, after every delta. Each layer's parameters are divided by rows or columns of W
@@ -171,8 +175,8 @@ class Pass {
   void panel_gradient(const Team&, const Layer&, const Matrix<const T>& x, const Matrix<const T>& delta, int64 j,
                       Range rows, T* gradient, bool accumulate, Ready ready);
   // Inputs of layer l, before and after dropout.
-  Matrix<const T> undropped_input(const Network<T>&, const Block<T>&, std::size_t l) const;
-  Matrix<const T> input(const Network<T>&, const Block<T>&, std::size_t l, const Dropout&) const;
+  Matrix<const T> undropped_input(const Network<T>&, const Block<T>&, std::size_t l, int part) const;
+  Matrix<const T> input(const Network<T>&, const Block<T>&, std::size_t l, const Dropout&, int part) const;
   // A stage's share, by kind.
   void gather(const Section<T>&, const Network<T>&, const Block<T>&);
   void forward(const Section<T>&, const Network<T>&, const PassArguments<T>&, std::size_t l);
@@ -194,6 +198,8 @@ class Pass {
   Buffer<T> arena_;                                           // memory of the T* below
   std::vector<std::pair<T**, int64>> places_;                 // their offsets, while `prepare` sets them
   T *x_ = nullptr, *targets_ = nullptr, *weights_ = nullptr;  // gathered
+  int copies_ = 1;                                            // of x_
+  int64 copy_elements_ = 0;                                   // from one to the next
   std::vector<T*> activations_;     // a of each layer; two alternating buffers unless Purpose::gradient
   std::vector<T*> preactivations_;  // z of the layers whose slope needs it
   std::vector<T*> dropped_;         // each layer's inputs after dropout
@@ -215,6 +221,7 @@ class PassPhases {
     network_ = &network;
     parts_ = parts;
     by_layers_ = pass.by_layers(parts, network, arguments.block.x.rows);
+    arguments.block.own_x = pass.own_inputs(parts, network, arguments.block, arguments.dropout);
     begin_phase(0);
   }
   void part(const Team& team) {
@@ -231,9 +238,10 @@ class PassPhases {
     return by_layers_ || pass_->by_columns(stages[i], parts_, *network_, arguments.block.x.rows);
   }
   void begin_phase(std::size_t first) {
+    const bool gathers = first == 0 && arguments.block.own_x;  // with the first layer in the same phase
     first_ = first;
-    end_ = std::min(first + 1, stages.size());
-    alone_ = first_ < end_ && alone(first_);
+    end_ = std::min(first + (gathers ? 2 : 1), stages.size());
+    alone_ = gathers || (first_ < end_ && alone(first_));
     while (!alone_ && end_ < stages.size() && !alone(end_)) ++end_;
   }
 
@@ -254,15 +262,14 @@ void Pass<T>::gradient(const Team& team, const Network<T>& network, const Block<
   const bool by_columns = by_layers(team.size, network, block.x.rows);
   for (int l = static_cast<int>(network.layers.size()) - 1; l >= 0; --l) {
     const Layer& layer = network.layers[l];
-    const Matrix<const T> x = input(network, block, l, dropout);
+    const Matrix<const T> x = input(network, block, l, dropout, team.rank);
     const bool panels = in_panels(l);
     const Rectangle own =
         share_gradient(team, by_columns || panels, layer.inputs, layer.outputs, kernel_->tile_columns);
     if (own.rows.begin == own.rows.end) continue;
     const int64 first = own.rows.begin == 0 ? 0 : own.rows.begin + 1;  // row 0 of the layer is the bias
-    const int64 most = panels && x.rows * layer.inputs <= inputs_kept ? kernel_->tile_columns : part_columns;
-    for (int64 j = own.columns.begin; j < own.columns.end; j += most) {
-      const int64 width = std::min(own.columns.end - j, most);
+    for (int64 j = own.columns.begin; j < own.columns.end; j += part_columns) {
+      const int64 width = std::min(own.columns.end - j, part_columns);
       const Matrix<const T> delta{deltas_[l] + j, x.rows, width, layer.outputs};
       if (panels) {
         panel_gradient(team, layer, x, delta, j, own.rows, gradient, accumulate, ready);
