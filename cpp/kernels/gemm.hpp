@@ -47,6 +47,13 @@ void tile(int64 depth, const T* a, int64 a_rs, int64 a_cs, const T* b, int64 b_r
       sum[r][v] = is_part(v) ? load_part(from, last) : load(from);
     }
   }
+  constexpr int group = 4, groups = (R + group - 1) / group;
+  const T* rows[groups];
+  NABLAS_UNROLL
+  for (int q = 0; q < groups; ++q) {
+    rows[q] = a + q * group * a_rs;
+    if constexpr (!packed) __asm__("" : "+r"(rows[q]));
+  }
   do {  // do-while keeps the sums in registers
     V row[C];
     NABLAS_UNROLL
@@ -54,9 +61,10 @@ void tile(int64 depth, const T* a, int64 a_rs, int64 a_cs, const T* b, int64 b_r
     NABLAS_UNROLL
     for (int r = 0; r < R; ++r) {
       NABLAS_UNROLL
-      for (int v = 0; v < C; ++v) sum[r][v] += a[r * a_rs] * row[v];
+      for (int v = 0; v < C; ++v) sum[r][v] += rows[r / group][r % group * a_rs] * row[v];
     }
-    a += a_cs;
+    NABLAS_UNROLL
+    for (int q = 0; q < groups; ++q) rows[q] += a_cs;
     b += b_rs;
   } while (--depth > 0);
   if (finish.kind == InTile::relu) {
