@@ -217,9 +217,10 @@ void Pass<T>::forward(const Section<T>& section, const Network<T>& network, cons
     sparse_forward(section, network, arguments, last && arguments.out != nullptr ? arguments.out : activations_[0]);
     return;
   }
-  Gemm<T> g = forward_gemm<T>(input(network, arguments.block, l, arguments.dropout, section.team.rank), parameters(network, l),
-                              layer.outputs, last && arguments.out != nullptr ? arguments.out : activations_[l],
-                              preactivations_[l], plain ? 0 : layer.activation);
+  Gemm<T> g =
+      forward_gemm<T>(input(network, arguments.block, l, arguments.dropout, section.team.rank), parameters(network, l),
+                      layer.outputs, last && arguments.out != nullptr ? arguments.out : activations_[l],
+                      preactivations_[l], plain ? 0 : layer.activation);
   if (in_panels(l)) g.b_panels = Panels::columns;
   product(section, g);
 }
@@ -322,8 +323,8 @@ Matrix<const T> Pass<T>::undropped_input(const Network<T>& network, const Block<
 }
 
 template <class T>
-Matrix<const T> Pass<T>::input(const Network<T>& network, const Block<T>& block, std::size_t l,
-                               const Dropout& dropout, int part) const {
+Matrix<const T> Pass<T>::input(const Network<T>& network, const Block<T>& block, std::size_t l, const Dropout& dropout,
+                               int part) const {
   const Matrix<const T> x = undropped_input(network, block, l, part);
   if (dropout.rate(l) == 0) return x;
   return {dropped_[l], x.rows, x.columns, x.columns};

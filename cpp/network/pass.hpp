@@ -47,7 +47,7 @@ struct Block {
   const int64* labels;
   const T* weights;
   bool gathers_x, gathers_rest;
-  bool sparse;  // x is data->sparse; else of a sparse matrix a dense copy is gathered
+  bool sparse;         // x is data->sparse; else of a sparse matrix a dense copy is gathered
   bool own_x = false;  // every part gathers a copy of all rows for itself
 };
 
@@ -68,7 +68,7 @@ constexpr int64 part_columns = 512;
 
 // Copies of a block's inputs, and the elements of one, up to which each part has one of its own.
 constexpr int most_copies = 4;
-constexpr int64 largest_copy = 1 << 18;
+constexpr int64 largest_copy = 1 << 19;
 
 struct Objective {
   int loss;     // index into the losses

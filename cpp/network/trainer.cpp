@@ -15,10 +15,17 @@ constexpr double block_bytes = 64e6;
 // Parameters whose squared gradients one thread sums: fixed, so that the norm does not depend on the threads.
 constexpr int64 squares_grain = 4096;
 
+// Trainers may live for a few steps, so the calling thread remembers what pays.
+Pace& pace_of_thread() {
+  static thread_local Pace pace;
+  return pace;
+}
+
 // run(stretch, effort) on the number of threads that pays at present, up to `most`; it returns the multiply-adds that
 // it did. `step`: those of a step. Returns the time.
 template <class Run>
-Pace::Time with_pace(Pace& pace, int most, double step, Pace::Time now, Run run) {
+Pace::Time with_pace(int most, double step, Pace::Time now, Run run) {
+  Pace& pace = pace_of_thread();
   const Pace::Stretch stretch = pace.next(most, step, now);
   Effort effort;
   const double begin = thread_seconds();
@@ -210,7 +217,7 @@ bool Trainer<T>::run_slice(const Samples<T>& data, const Objective& objective, c
   }
   Pace::Time now = Pace::Clock::now();
   do {  // at least one block, also if no time is left
-    now = with_pace(pace_, most, step_operations(batch), now, [&](const Pace::Stretch& stretch, Effort& effort) {
+    now = with_pace(most, step_operations(batch), now, [&](const Pace::Stretch& stretch, Effort& effort) {
       const int64 row = state.next_row;
       effort = phases.run(stretch.threads, std::min(deadline, stretch.end));
       return 3 * operations_ * static_cast<double>(state.next_row - row);
@@ -252,18 +259,17 @@ void Trainer<T>::update_part(UpdateArguments<T>& arguments, const Layer& layer, 
 }
 
 // run(threads), which returns its Effort, on the number of threads that pays for `rows` rows; it does `share` of a
-// step's multiply-adds. Trainers of single gradients live short, so that their thread remembers what pays.
+// step's multiply-adds.
 template <class T>
 template <class Run>
 void Trainer<T>::paced(int64 rows, double share, Run run) {
-  static thread_local Pace pace;
   const int most = threads(rows);
   const double step = step_operations(rows);
   if (most == 1 || step > Pace::operations_of_large_step) {
     run(most);
     return;
   }
-  with_pace(pace, most, step, Pace::Clock::now(), [&](const Pace::Stretch& stretch, Effort& effort) {
+  with_pace(most, step, Pace::Clock::now(), [&](const Pace::Stretch& stretch, Effort& effort) {
     effort = run(stretch.threads);
     return share * 3 * operations_ * static_cast<double>(rows);
   });

@@ -177,7 +177,6 @@ class Trainer {
   OptimizerSetting setting_;
   Pass<T> pass_;
   PassPhases<T> phases_;
-  Pace pace_;
   PanelOrder<T> order_;
   Buffer<T> panels_;        // the parameters in that order, or workspace
   bool in_panels_ = false;  // the states, and `panels_` as it was after update `updates_in_panels_`
