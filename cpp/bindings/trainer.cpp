@@ -35,11 +35,17 @@ struct PyTrainer {
     const bool any = std::any_of(rates.begin(), rates.end(), [](double rate) { return rate > 0; });
     return {any ? rates.data() : nullptr, seed, static_cast<std::uint64_t>(network.updates)};
   }
+  void leave_panels() {
+    const GilReleased release;
+    const std::lock_guard<Lock> lock(network.lock);
+    trainer->leave_panels();
+  }
   Network<T>& network;
   OptimizerSetting setting;
   std::unique_ptr<Trainer<T>> trainer;
   Buffer<int64> order;
-  EpochState ended;  // of the last run_epoch, which followed so many steps of its epoch
+  bool states_seen = false;  // views of the states may be kept
+  EpochState ended;          // of the last run_epoch, which followed so many steps of its epoch
   int64 steps_before = 0;
 };
 
@@ -143,12 +149,6 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const PlainAr
     }
   }
   slice = std::min(slice, seconds_between_signals);
-  const bool calls = !on_rows.is_none() || !on_batch.is_none();
-  const auto leave_panels = [&] {
-    const GilReleased release;
-    const std::lock_guard<Lock> lock(self.network.lock);
-    self.trainer->leave_panels();
-  };
   bool within_batch = false;
   for (bool done = false; !done;) {
     {
@@ -156,7 +156,6 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const PlainAr
       const std::lock_guard<Lock> lock(self.network.lock);
       const double seconds = within_batch ? 0.0 : slice;
       done = self.trainer->run_epoch(data, objective, adjustment, batch, rate_data, dropout, seconds, state, shards);
-      if (done || calls) self.trainer->leave_panels();
     }
     if (state.waits) {
       const double loss = reduce_batch(self, state, reduce);
@@ -167,16 +166,15 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const PlainAr
                                  state);
       done = !state.finite || state.next_row == rows;
     }
-    if (PyErr_CheckSignals() != 0) {
-      leave_panels();
-      throw py::error_already_set();
-    }
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    if (!on_rows.is_none() || !on_batch.is_none()) self.trainer->parameters_changed();
     if (!on_rows.is_none()) on_rows(visits.before + state.next_row);
     if (done || on_batch.is_none()) continue;
     within_batch = state.shard >= 0;
     if (!within_batch) on_batch(visits.before + state.next_row, sums_of(state, visits.before / batch));
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (self.states_seen) self.leave_panels();
   self.ended = state, self.steps_before = visits.before / batch;
   if (!state.finite) return py::make_tuple(state.batch_loss, 0.0, false, seconds);
   const double count = state.count > 0 ? state.count : 1;
@@ -284,6 +282,8 @@ void bind_trainer_of(py::module_& m, const std::string& suffix) {
       .def_property_readonly(
           "states",
           [](Train& self) {
+            self.leave_panels();
+            self.states_seen = true;
             py::list views;
             for (int i = 0; i < max_optimizer_states; ++i)
               if (self.trainer->has_state(i))

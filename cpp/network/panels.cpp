@@ -15,7 +15,7 @@ void PanelOrder<T>::choose(const Network<T>& network, int64 panel_columns, bool 
     in_panels_.push_back(!reads_rows && layer.outputs > panel_columns && layer.inputs > 0 &&
                          std::max(layer.inputs, layer.outputs) <= longest_sum);
   }
-  if (std::find(in_panels_.begin(), in_panels_.end(), 1) == in_panels_.end()) choose_none();
+  if (std::find(in_panels_.begin(), in_panels_.end(), 1) == in_panels_.end()) *this = PanelOrder();
 }
 
 // copy(first element, rows, width, row stride, elements from the first element to the panel) for this part's panels.

@@ -15,7 +15,9 @@ class PanelOrder {
  public:
   // Takes the layers of more than one panel. `sparse`: the first layer's inputs are sparse rows, which read rows of W.
   void choose(const Network<T>&, int64 panel_columns, bool sparse);
-  void choose_none() { in_panels_.clear(); }
+  bool operator==(const PanelOrder& other) const {
+    return in_panels_ == other.in_panels_ && panel_columns_ == other.panel_columns_;
+  }
   bool any() const { return !in_panels_.empty(); }
   bool of(std::size_t l) const { return any() && in_panels_[l] != 0; }
   // Both (parameter_count,), without overlap.

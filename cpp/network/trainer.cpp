@@ -108,41 +108,45 @@ void Trainer<T>::prepare(const Samples<T>& data, int64 batch, const Dropout& dro
   pass_.prepare(network_, data, Purpose::gradient, dropout, block_, most_threads_, whole);
 }
 
-// A few hundred rows repay packing the parameters and states. The norm of a gradient is summed in the network's order,
-// and sums of shards are exchanged in it. Very small batches stream the weights, row by row.
+// Several threads repay packing the parameters, which a single one reads as fast as they lie. The norm of a gradient is
+// summed in the network's order, and sums of shards are exchanged in it. Very small batches stream the weights.
 template <class T>
 void Trainer<T>::prepare_epoch(const Samples<T>& data, int64 batch, const Dropout& dropout,
                                const Adjustment& adjustment, const Shards& shards) {
   constexpr int64 least_rows = 512, least_batch = 8;
   prepare(data, batch, dropout, false, shards);
-  order_.choose_none();
-  if (data.x.rows < least_rows || batch < least_batch || adjustment.clip_norm > 0 || !shards.all()) return;
-  order_.choose(network_, kernels<T>().tile_columns, data.sparse != nullptr);
-  if (order_.any()) panels_.reserve(network_.parameter_count);
+  PanelOrder<T> order;
+  if (threads(batch) > 1 && data.x.rows >= least_rows && batch >= least_batch && adjustment.clip_norm == 0 &&
+      shards.all())
+    order.choose(network_, kernels<T>().tile_columns, data.sparse != nullptr);
+  if (order.any()) panels_.reserve(network_.parameter_count);
+  if (!(order == order_)) leave_panels();
+  order_ = order;
+  parameters_changed();
 }
 
 template <class T>
 void Trainer<T>::enter_panels() {
-  if (!in_panels_) {
-    for (Buffer<T>& state : states_) {
-      if (state.size() == 0) continue;
-      order_.pack(network_, state.data(), panels_.data());
-      std::copy_n(panels_.data(), network_.parameter_count, state.data());
-    }
-  }
-  if (!in_panels_ || network_.updates != updates_in_panels_)
-    order_.pack(network_, network_.parameters.data(), panels_.data());
+  if (!in_panels_) reorder_states(&PanelOrder<T>::pack);
   in_panels_ = true;
+  if (packed_after_ != network_.updates) order_.pack(network_, network_.parameters.data(), panels_.data());
   pass_.use_panels(order_, panels_.data());
 }
 
 template <class T>
 void Trainer<T>::leave_panels() {
   if (!in_panels_) return;
+  reorder_states(&PanelOrder<T>::unpack);
   in_panels_ = false;
+}
+
+// Overwrites `panels_`.
+template <class T>
+void Trainer<T>::reorder_states(void (PanelOrder<T>::*reorder)(const Network<T>&, const T*, T*) const) {
+  parameters_changed();
   for (Buffer<T>& state : states_) {
     if (state.size() == 0) continue;
-    order_.unpack(network_, state.data(), panels_.data());
+    (order_.*reorder)(network_, state.data(), panels_.data());
     std::copy_n(panels_.data(), network_.parameter_count, state.data());
   }
 }
@@ -201,7 +205,7 @@ bool Trainer<T>::run_epoch(const Samples<T>& data, const Objective& objective, c
   const bool ended = run_slice(data, objective, adjustment, batch, rates, dropout, deadline, state, shards);
   pass_.leave_panels();
   order_.unpack(network_, panels_.data(), network_.parameters.data());
-  updates_in_panels_ = network_.updates;
+  packed_after_ = network_.updates;
   return ended;
 }
 
@@ -376,6 +380,7 @@ void Trainer<T>::finish_batch(const Adjustment& adjustment, double rate, double 
 
 template <class T>
 void Trainer<T>::update(double rate, const Adjustment& adjustment, double share) {
+  leave_panels();
   UpdateArguments<T> arguments = update_arguments(rate);
   const int threads = threads_for(static_cast<double>(network_.parameter_count));
   if (adjustment.clip_norm > 0) {

@@ -104,9 +104,10 @@ class Trainer {
   // allocate.
   bool run_epoch(const Samples<T>&, const Objective&, const Adjustment&, int64 batch, const double* rates,
                  const Dropout&, double seconds, EpochState& state, const Shards& = {});
-  // The network's parameters are current after every `run_epoch`; the states of the optimizer after this, which is
-  // called before anyone may read or write either.
+  // The network's parameters are current after every `run_epoch`. Before the states are read or written, leave_panels()
+  // brings them into the network's order; after others may have written parameters, parameters_changed() is called.
   void leave_panels();
+  void parameters_changed() { packed_after_ = -1; }
 
   // While `state` waits: the gradient of its i-th sum of own shards; the last is gradient().
   T* shard_sum(const EpochState& state, int i) { return i < state.kept ? shards_[i].data() : gradient(); }
@@ -155,6 +156,7 @@ class Trainer {
   // Arguments of the next update; advances the optimizer's scalar state.
   UpdateArguments<T> update_arguments(double rate);
   void enter_panels();
+  void reorder_states(void (PanelOrder<T>::*reorder)(const Network<T>&, const T*, T*) const);
   bool run_slice(const Samples<T>&, const Objective&, const Adjustment&, int64 batch, const double* rates,
                  const Dropout&, Pace::Time deadline, EpochState&, const Shards&);
   // Updates a part of one layer's parameters; `share` multiplies the penalties.
@@ -178,10 +180,10 @@ class Trainer {
   Pass<T> pass_;
   PassPhases<T> phases_;
   PanelOrder<T> order_;
-  Buffer<T> panels_;        // the parameters in that order, or workspace
-  bool in_panels_ = false;  // the states, and `panels_` as it was after update `updates_in_panels_`
-  int64 updates_in_panels_ = 0;
-  Block<T> batch_{};  // of the last forward_batch
+  Buffer<T> panels_;         // the parameters in that order, during run_epoch
+  bool in_panels_ = false;   // whether the states are in that order
+  int64 packed_after_ = -1;  // panels_ are the parameters after so many updates of the network
+  Block<T> batch_{};         // of the last forward_batch
   Buffer<T> gradient_, states_[max_optimizer_states];
   Buffer<double> squares_;  // sums of squares_grain squares of gradient_
   std::vector<Buffer<T>> partial_;
