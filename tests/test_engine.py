@@ -295,7 +295,6 @@ USERS = {  # what refers to a network or a trainer
     "trainer": lambda network, trainer: (network, trainer),
     "parameters": lambda network, trainer: (network, network.parameters),
     "gradient": lambda network, trainer: (trainer, trainer.backward_batch(BY_OUTPUTS, [0.0], 0)),
-    "states": lambda network, trainer: (trainer, trainer.states),
 }
 
 

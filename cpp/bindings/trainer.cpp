@@ -35,17 +35,11 @@ struct PyTrainer {
     const bool any = std::any_of(rates.begin(), rates.end(), [](double rate) { return rate > 0; });
     return {any ? rates.data() : nullptr, seed, static_cast<std::uint64_t>(network.updates)};
   }
-  void leave_panels() {
-    const GilReleased release;
-    const std::lock_guard<Lock> lock(network.lock);
-    trainer->leave_panels();
-  }
   Network<T>& network;
   OptimizerSetting setting;
   std::unique_ptr<Trainer<T>> trainer;
   Buffer<int64> order;
-  bool states_seen = false;  // views of the states may be kept
-  EpochState ended;          // of the last run_epoch, which followed so many steps of its epoch
+  EpochState ended;  // of the last run_epoch, which followed so many steps of its epoch
   int64 steps_before = 0;
 };
 
@@ -174,7 +168,6 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const PlainAr
     if (!within_batch) on_batch(visits.before + state.next_row, sums_of(state, visits.before / batch));
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (self.states_seen) self.leave_panels();
   self.ended = state, self.steps_before = visits.before / batch;
   if (!state.finite) return py::make_tuple(state.batch_loss, 0.0, false, seconds);
   const double count = state.count > 0 ? state.count : 1;
@@ -219,6 +212,40 @@ Samples<T> batch_data(const Dataset<T>& set, int64 begin, int64 end, py::handle 
     data.order = held.data();
   }
   return data;
+}
+
+// The optimizer's states, copies; and new values for them.
+template <class T>
+py::list read_states(PyTrainer<T>& self) {
+  py::list copies;
+  std::vector<std::pair<const T*, T*>> pairs;
+  for (int i = 0; i < max_optimizer_states; ++i) {
+    if (!self.trainer->has_state(i)) continue;
+    py::array_t<T> copy(self.network.parameter_count);
+    pairs.emplace_back(self.trainer->state(i), copy.mutable_data());
+    copies.append(copy);
+  }
+  const GilReleased release;
+  const std::lock_guard<Lock> lock(self.network.lock);
+  self.trainer->leave_panels();
+  for (const auto& [from, to] : pairs) std::copy_n(from, self.network.parameter_count, to);
+  return copies;
+}
+
+template <class T>
+void write_states(PyTrainer<T>& self, const std::vector<py::array>& given) {
+  std::vector<Input<T>> states;
+  std::vector<T*> places;
+  for (int i = 0; i < max_optimizer_states; ++i)
+    if (self.trainer->has_state(i)) places.push_back(self.trainer->state(i));
+  if (given.size() != places.size()) value_error("states", std::to_string(places.size()), std::to_string(given.size()));
+  for (const py::array& state : given)
+    states.push_back(Input<T>(state, "states").expect({self.network.parameter_count}, "states"));
+  const GilReleased release;
+  const std::lock_guard<Lock> lock(self.network.lock);
+  self.trainer->leave_panels();
+  for (std::size_t i = 0; i < places.size(); ++i)
+    std::copy_n(states[i].data(), self.network.parameter_count, places[i]);
 }
 
 template <class T>
@@ -279,17 +306,7 @@ void bind_trainer_of(py::module_& m, const std::string& suffix) {
             self.trainer->update(rate, adjustment);
           },
           py::arg("learning_rate"), py::arg("l1"), py::arg("l2"), py::arg("clip_norm"), py::arg("bias"))
-      .def_property_readonly(
-          "states",
-          [](Train& self) {
-            self.leave_panels();
-            self.states_seen = true;
-            py::list views;
-            for (int i = 0; i < max_optimizer_states; ++i)
-              if (self.trainer->has_state(i))
-                views.append(py::array_t<T>(self.network.parameter_count, self.trainer->state(i), py::cast(&self)));
-            return views;
-          })
+      .def_property("states", &read_states<T>, &write_states<T>)
       .def_property_readonly("sums", [](const Train& self) { return sums_of(self.ended, self.steps_before); })
       .def_property_readonly("scalar", [](const Train& self) { return self.trainer->scalar(); })
       .def(

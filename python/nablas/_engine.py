@@ -203,8 +203,9 @@ class Engine:
 
     def scale_states(self, factor: float) -> None:
         """Multiply the last optimizer's states."""
-        for values in [] if self._last is None else self._last.trainer.states:
-            values *= factor
+        if self._last is not None:
+            trainer = self._last.trainer
+            trainer.states = [float(factor) * values for values in trainer.states]
 
     def training_state(self) -> dict[str, Any]:
         """All that training goes on from beside the parameters: a copy, which can be pickled."""
@@ -212,7 +213,7 @@ class Engine:
         if (last := self._last) is not None:  # which another thread may replace
             optimizer, trainer = last.optimizer, last.trainer
             state["optimizer"], state["schedule"] = optimizer, deepcopy(optimizer.schedule)
-            state["states"] = [np.array(values) for values in trainer.states]
+            state["states"] = trainer.states
             state["steps"], state["scalar"] = trainer.steps, trainer.scalar
             state["optimizer_epochs"] = last.epochs
         return state
@@ -225,8 +226,7 @@ class Engine:
             optimizer = state["optimizer"]
             trainer = self.trainer(optimizer)
             optimizer.schedule = deepcopy(state["schedule"])
-            for view, values in zip(trainer.states, state["states"], strict=True):
-                view[:] = values
+            trainer.states = state["states"]
             trainer.resume(state["steps"], state["scalar"])
             assert self._last is not None
             self._last.epochs = state["optimizer_epochs"]

@@ -1,0 +1,137 @@
+"""Weights in panels during an epoch (network/panels.hpp), which one thread does not use: the same bits with both."""
+
+import itertools
+import threading
+
+import numpy as np
+import pytest
+import resuming
+from cases import rng, thresholds
+
+import nablas as nb
+from nablas.optimizers import as_optimizer
+
+ROWS = 600  # of an epoch that repays packing
+CASES = list(resuming.cases())
+
+
+def data(inputs, outputs, dtype="float32"):
+    return rng(1).normal(size=(ROWS, inputs)).astype(dtype), rng(2).integers(0, outputs, ROWS)
+
+
+def state_of(net):
+    state = net.engine.training_state()
+    return [net.parameters.copy(), *state["states"], np.array([state["scalar"], state["steps"]])]
+
+
+def assert_same(found, expected):
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("case", CASES, ids=map(str, range(len(CASES))))
+def test_every_kind_of_fit(case, threads):
+    outcomes = []
+    for count in (1, 2):
+        threads(count)
+        net, settings = resuming.make(case, rows=ROWS, epochs=2)
+        net.fit(**settings)
+        outcomes.append([*resuming.outcome(net), *(s.tobytes() for s in state_of(net))])
+    assert outcomes[0] == outcomes[1]
+
+
+def edge_widths(dtype):
+    """Outputs of a layer: a panel, several, and the last one of every kind."""
+    width = thresholds(dtype)["tile_columns"]
+    lanes = thresholds(dtype)["lanes"]
+    return [width + 1, 2 * width, 2 * width + lanes, 3 * width - 1, 5 * width + lanes + 1]
+
+
+@pytest.mark.parametrize("inputs", [1, 5, 33, 300])
+def test_every_edge_of_a_panel(isa, dtype, inputs, threads):
+    for first, second in itertools.pairwise([*edge_widths(dtype), 40, 9]):
+        x, y = data(inputs, 3, dtype)
+        batch = max(8, 500_000 // (3 * (inputs * first + first * second)))  # enough for two threads
+        outcomes = []
+        for count in (1, 2, 3):
+            threads(count)
+            net = nb.MLP([inputs, first, second, 3], "relu", "softmax", dtype=dtype, seed=1)
+            net.fit(x, y, optimizer=nb.Adam(1e-3), batch_size=batch, epochs=2, seed=1)
+            outcomes.append(state_of(net))
+        assert_same(outcomes[1], outcomes[0])
+        assert_same(outcomes[2], outcomes[0])
+
+
+def test_layers_deeper_and_wider_than_a_block(isa, threads):
+    """Products whose depth is cut into blocks, which end with whole panels."""
+    depth = int(thresholds("float32")["block_depth"])
+    x, y = data(depth + 5, 3)
+    outcomes = []
+    for count in (1, 2):
+        threads(count)
+        net = nb.MLP([depth + 5, 2 * depth + 7, 70, 3], "relu", "softmax", seed=1)
+        net.fit(x, y, optimizer=nb.SGD(1e-3), batch_size=300, epochs=1, seed=1)
+        outcomes.append(state_of(net))
+    assert_same(outcomes[1], outcomes[0])
+
+
+@pytest.mark.parametrize("name", nb.optimizers.names())
+def test_states_of_every_optimizer_between_fits_of_every_kind(name, threads):
+    """Fits in panels, fits that are not, and what others read and write between them and within."""
+    x, y = data(40, 5)
+
+    def half(state):
+        state.net.parameters *= np.float32(0.5)
+        state.net.engine.scale_states(0.5)
+
+    def fail(state):
+        raise LookupError
+
+    def train():
+        net, optimizer = nb.MLP([40, 100, 40, 5], "tanh", "softmax", seed=1), as_optimizer(name)
+        settings = {"optimizer": optimizer, "batch_size": 50, "seed": 1, "epochs": 2}
+        net.fit(x, y, **settings)
+        net.fit(x, y, **settings, clip_norm=0.5)
+        net.fit(x, y, **settings, callbacks=[half])
+        with pytest.raises(LookupError):
+            net.fit(x, y, **settings, callbacks=[fail])
+        net.fit(x, y, **settings, loss=lambda p, t: (0.0, (p - np.eye(5, dtype=p.dtype)[t]) / len(p)))
+        net.fit(x, y, **settings, shards=4)
+        net.fit(x[:50], y[:50], **settings)
+        net.fit(x, y, **settings, l1=1e-4, l2=1e-3)
+        return state_of(net)
+
+    outcomes = []
+    for count in (1, 2):
+        threads(count)
+        outcomes.append(train())
+    assert_same(outcomes[1], outcomes[0])
+
+
+def test_others_read_states_and_weights_during_an_epoch(threads):
+    x, y = data(40, 5)
+    x, y = np.tile(x, (100, 1)), np.tile(y, 100)
+
+    def fitted(watched):
+        threads(2 if watched else 1)
+        net = nb.MLP([40, 100, 40, 5], "tanh", "softmax", seed=1)
+        optimizer, done, seen = nb.Adam(1e-3), threading.Event(), []
+        net.fit(x[:ROWS], y[:ROWS], optimizer=optimizer, batch_size=50, epochs=1, seed=1)
+
+        def watch():
+            while not done.is_set():
+                seen.append(state_of(net))
+
+        watcher = threading.Thread(target=watch)
+        if watched:
+            watcher.start()
+        try:
+            net.fit(x, y, optimizer=optimizer, batch_size=50, epochs=2, seed=1)
+        finally:
+            done.set()
+        if watched:
+            watcher.join()
+            assert len(seen) > 1
+        return state_of(net)
+
+    assert_same(fitted(True), fitted(False))
