@@ -62,17 +62,19 @@ def test_every_edge_of_a_panel(isa, dtype, inputs, threads):
         assert_same(outcomes[2], outcomes[0])
 
 
-def test_layers_deeper_and_wider_than_a_block(isa, threads):
-    """Products whose depth is cut into blocks, which end with whole panels."""
-    depth = int(thresholds("float32")["block_depth"])
-    x, y = data(depth + 5, 3)
-    outcomes = []
-    for count in (1, 2):
-        threads(count)
-        net = nb.MLP([depth + 5, 2 * depth + 7, 70, 3], "relu", "softmax", seed=1)
-        net.fit(x, y, optimizer=nb.SGD(1e-3), batch_size=300, epochs=1, seed=1)
-        outcomes.append(state_of(net))
-    assert_same(outcomes[1], outcomes[0])
+def test_sizes_beyond_a_block_of_the_depth_a_copy_of_the_inputs_and_a_sum(isa, threads):
+    limits = thresholds("float32")
+    depth, longest = int(limits["block_depth"]), int(limits["longest_sum"])
+    for sizes in ([depth + 5, 40, 2 * depth + 7, 70, 3], [10, longest + 4, 40, 3]):
+        x, y = data(sizes[0], 3)
+        for batch in (100, ROWS - 1):  # the last one of one row
+            outcomes = []
+            for count in (1, 2):
+                threads(count)
+                net = nb.MLP(sizes, "relu", "softmax", seed=1)
+                net.fit(x, y, optimizer=nb.SGD(1e-3), batch_size=batch, epochs=1, seed=1)
+                outcomes.append(state_of(net))
+            assert_same(outcomes[1], outcomes[0])
 
 
 @pytest.mark.parametrize("name", nb.optimizers.names())
@@ -95,7 +97,9 @@ def test_states_of_every_optimizer_between_fits_of_every_kind(name, threads):
         net.fit(x, y, **settings, callbacks=[half])
         with pytest.raises(LookupError):
             net.fit(x, y, **settings, callbacks=[fail])
-        net.fit(x, y, **settings, loss=lambda p, t: (0.0, (p - np.eye(5, dtype=p.dtype)[t]) / len(p)))
+        net.fit(
+            x, y, **settings, loss=lambda p, t: (0.0, (p - np.eye(5, dtype=p.dtype)[t]) / len(p))
+        )
         net.fit(x, y, **settings, shards=4)
         net.fit(x[:50], y[:50], **settings)
         net.fit(x, y, **settings, l1=1e-4, l2=1e-3)
@@ -105,6 +109,23 @@ def test_states_of_every_optimizer_between_fits_of_every_kind(name, threads):
     for count in (1, 2):
         threads(count)
         outcomes.append(train())
+    assert_same(outcomes[1], outcomes[0])
+
+
+def test_weights_written_within_an_epoch(threads, tmp_path):
+    x, y = data(40, 5)
+
+    class Halving(nb.Checkpoint):
+        def write(self, save, epoch):
+            net.parameters *= np.float32(0.5)
+
+    outcomes = []
+    for count in (1, 2):
+        threads(count)
+        net = nb.MLP([40, 100, 40, 5], "tanh", "softmax", seed=1)
+        halving = Halving(tmp_path / "x", every_seconds=resuming.ALWAYS)
+        net.fit(x, y, batch_size=50, epochs=1, seed=1, callbacks=[halving])
+        outcomes.append(state_of(net))
     assert_same(outcomes[1], outcomes[0])
 
 
