@@ -120,9 +120,10 @@ TileFunction tile_function(int64 rows, int64 vectors, bool packed, Edge edge) {
   return tables[edge].rows[rows - 1];
 }
 // Whether packing A is faster: a panel of A is read once for every panel of B. With unit row stride (a_rs == 1) A is
-// packed by whole vectors, so fewer panels suffice.
+// packed by whole vectors, so fewer panels suffice. Rows a multiple of a page apart share a few sets of a cache.
 bool repays_packing_a(const Gemm<T>& g, int64 panels) {
-  if (g.a_rs != 1) return panels >= panels_to_pack_a;
+  constexpr int64 page = 4096 / sizeof(T);
+  if (g.a_rs != 1) return panels >= panels_to_pack_a && (packs_any_rows || g.a_rs % page == 0);
   return panels >= (g.depth <= shallow_depth ? panels_to_pack_shallow : panels_to_pack_columns);
 }
 // Whether packing B is faster: a panel of B is read once for every tile of rows. A small B stays in cache unpacked;

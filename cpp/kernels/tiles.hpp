@@ -24,15 +24,19 @@ constexpr int tile_rows = 4;  // 8 + 3 of 16 registers, and one for the product 
 
 // Panels of B from which packing A is faster: A with contiguous rows; with contiguous columns; the same with a depth of
 // up to shallow_depth, whose rows lie on no more pages than a first-level TLB holds. With contiguous columns a step of
-// 14 rows takes most of a cache line and repays packing late. Rows from which packing a large B is faster.
+// 14 rows takes most of a cache line and repays packing late. Rows from which packing a large B is faster. Whether A
+// with contiguous rows repays packing at any distance of its rows, or only where few sets of a cache hold them.
 constexpr int64 shallow_depth = 64;
 #if NABLAS_VECTOR_BYTES == 64
 constexpr int64 panels_to_pack_a = 6, panels_to_pack_columns = 17, panels_to_pack_shallow = 17;
 constexpr int64 rows_to_pack_b = 4 * tile_rows;
+constexpr bool packs_any_rows = false;
 #elif NABLAS_VECTOR_BYTES == 32
+constexpr bool packs_any_rows = true;
 constexpr int64 panels_to_pack_a = 9, panels_to_pack_columns = 5, panels_to_pack_shallow = 9;
 constexpr int64 rows_to_pack_b = 8 * tile_rows;
 #else
+constexpr bool packs_any_rows = true;
 constexpr int64 panels_to_pack_a = 6, panels_to_pack_columns = 3, panels_to_pack_shallow = 3;
 constexpr int64 rows_to_pack_b = 4 * tile_rows;
 #endif
