@@ -47,24 +47,6 @@ int64 rows_of_block(const Network<T>& network, const Samples<T>& data, int64 bat
 }  // namespace
 
 template <class T>
-double sum_of_weights(const Samples<T>& data, Range rows, const Shards& shards) {
-  const int64 count = rows.end - rows.begin;
-  if (data.weights == nullptr) return static_cast<double>(count);
-  double kept[most_shard_levels + 1];
-  const Shards every{shards.levels, {0, shards.count()}};
-  int top = 0;
-  for (int64 shard = 0; shard < every.count(); ++shard) {
-    LongSum sum;
-    for (int64 i = every.begin(shard, count); i < every.begin(shard + 1, count); ++i)
-      sum.add(data.weights[data.row(rows.begin + i)]);
-    double total = sum.total();
-    for (int merges = every.merges(shard); merges > 0; --merges) total += kept[--top];
-    kept[top++] = total;
-  }
-  return kept[0];
-}
-
-template <class T>
 Trainer<T>::Trainer(Network<T>& network, OptimizerSetting setting) : network_(network), setting_(setting) {
   const OptimizerEntry<T>& rule = any_kernels<T>().optimizers[setting.rule];
   for (int i = 0; i < max_optimizer_states && rule.states[i] != nullptr; ++i) {
@@ -406,8 +388,6 @@ double penalty(const Network<T>& network, double l1, double l2) {
 
 template class Trainer<float>;
 template class Trainer<double>;
-template double sum_of_weights(const Samples<float>&, Range, const Shards&);
-template double sum_of_weights(const Samples<double>&, Range, const Shards&);
 template double penalty(const Network<float>&, double, double);
 template double penalty(const Network<double>&, double, double);
 

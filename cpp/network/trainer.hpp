@@ -4,6 +4,7 @@
 #include "base/long_sum.hpp"
 #include "network/pace.hpp"
 #include "network/pass.hpp"
+#include "network/shards.hpp"
 
 namespace nablas {
 
@@ -24,27 +25,6 @@ struct Adjustment {
   // this, so that an epoch goes down the weighted mean over all rows, however the batches share the weights.
   double mean_weight = 0;
 };
-
-// A batch is cut into 2^levels shards of rows. The gradient, the losses and the weights of a shard are sums by
-// longest_sum's rule; those of the shards are added as its tree. A trainer computes the shards `own`.
-struct Shards {
-  int levels = 0;
-  Range own{0, 1};
-  int64 count() const { return int64{1} << levels; }
-  bool all() const { return own.end - own.begin == count(); }
-  // First row of shard i in a batch of `rows`.
-  int64 begin(int64 i, int64 rows) const { return (i * rows) >> levels; }
-  int64 largest(int64 rows) const { return (rows + count() - 1) >> levels; }
-  // Once shard i is computed: how many of the sums before it, each of twice as many shards as the last, are added to
-  // it.
-  int merges(int64 i) const {
-    int found = 0;
-    for (int64 size = 2; ((i + 1) & (size - 1)) == 0 && i + 1 - size >= own.begin; size *= 2) ++found;
-    return found;
-  }
-};
-
-constexpr int most_shard_levels = 20;
 
 // Progress of one epoch. The mean loss is loss_sum.total() / count, without the penalty, which is the penalty of
 // `Adjustment`; with `by_batch`, times penalties / count.
@@ -194,10 +174,6 @@ class Trainer {
   int64 steps_ = 0;    // updates made
   double scalar_ = 1;  // the optimizer's scalar state
 };
-
-// The sum of the rows' weights, by shards; without weights, their number.
-template <class T>
-double sum_of_weights(const Samples<T>&, Range rows, const Shards& = {});
 
 // l1 Σ|W| + l2 ΣW² over the weights, biases excluded.
 template <class T>
