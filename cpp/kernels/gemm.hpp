@@ -47,6 +47,8 @@ void tile(int64 depth, const T* a, int64 a_rs, int64 a_cs, const T* b, int64 b_r
       sum[r][v] = is_part(v) ? load_part(from, last) : load(from);
     }
   }
+  // One address for each four rows, which the compiler may not merge: with one base and R offsets it has too few
+  // registers.
   constexpr int group = 4, groups = (R + group - 1) / group;
   const T* rows[groups];
   NABLAS_UNROLL

@@ -8,8 +8,8 @@
 namespace nablas {
 
 // The weights of some layers are in panels (kernels/table.hpp), at their place among the parameters; biases and other
-// layers are as in the network. Products then read weights in order, and each thread's weights are on no cache line of
-// another's.
+// layers are as in the network. Products then read weights in order, and the weights of different threads share no
+// cache line but those where their panels meet.
 template <class T>
 class PanelOrder {
  public:
