@@ -33,7 +33,8 @@ class Pace {
   // For steps of `operations` multiply-adds, for which a team of `most` (2 or more) suits the amount of work. The
   // stretch may end before its end, and lasts for at least one step.
   Stretch next(int most, double operations, Time now) {
-    if (most != most_ || operations > 2 * operations_ || operations < operations_ / 2) begin(most, operations, now);
+    const bool other_work = most != most_ || operations > 2 * operations_ || operations < operations_ / 2;
+    if (other_work || now > last_ + longest_pause) begin(most, operations, now);
     if (stage_ == Stage::choice && cost_[team_] > 0 && now >= trial_at_) {
       const bool contended = now < off_processor_ + calm_time && now < trial_at_ + longest_delay;
       if (team_ || !contended) enter(Stage::warm_up, now);
@@ -44,6 +45,7 @@ class Pace {
 
   // `operations` multiply-adds were done in a stretch, and cost `seconds`.
   void record(const Stretch& stretch, double operations, double seconds, Time now) {
+    last_ = now;
     if (operations <= 0) return;
     if (Seconds(now - stretch.begin) > Seconds(seconds) + least_off_processor) off_processor_ = now;
     if (stage_ == Stage::choice) {
@@ -75,11 +77,15 @@ class Pace {
   // which contention delays a trial.
   static constexpr Seconds least_off_processor{0.2e-3}, calm_time{40e-3}, longest_delay{1};
 
+  // Without work for longer, what was measured is forgotten: other processes may have come or gone.
+  static constexpr Seconds longest_pause{50e-3};
+
   void begin(int most, double operations, Time now) {
     *this = Pace();
     most_ = most;
     operations_ = operations;
     team_ = operations >= operations_of_first_team;
+    last_ = now;
     enter(Stage::choice, now);
     stage_end_ = now + trial_time;
     trial_at_ = now;
@@ -124,7 +130,7 @@ class Pace {
   Stage stage_ = Stage::choice;
   double trial_operations_ = 0, trial_seconds_ = 0;
   double trial_loss_ = 0;  // seconds, with the warm-up, over what the work would have cost by the choice
-  Time stage_end_{}, trial_at_{}, last_trial_{}, off_processor_{Seconds(-1)};
+  Time stage_end_{}, trial_at_{}, last_trial_{}, last_{}, off_processor_{Seconds(-1)};
 };
 
 }  // namespace nablas

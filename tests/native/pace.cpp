@@ -156,6 +156,21 @@ void a_stretch_without_work_says_nothing() {
   require(machine.with_team > 0.08, "the team goes on");
 }
 
+void a_pause_forgets_what_was_measured() {
+  Machine machine;
+  machine.step = 2e-3;  // the team is the first choice
+  machine.team = [](double) { return 5.0; };
+  machine.run(0.9);
+  require(machine.with_team < 0.2 * 0.9, "alone while the team costs more");
+  while (!machine.last_was_team) machine.stretch();
+  while (machine.last_was_team) machine.stretch();
+  machine.stretch();
+  require(!machine.last_was_team, "alone after a trial");
+  machine.now += 0.06;
+  machine.stretch();
+  require(machine.last_was_team, "the first choice after a pause");
+}
+
 }  // namespace
 
 int main() {
@@ -166,5 +181,6 @@ int main() {
   few_trials_where_the_leader_loses_its_processor();
   other_steps_are_judged_anew();
   a_stretch_without_work_says_nothing();
+  a_pause_forgets_what_was_measured();
   std::puts("done");
 }
