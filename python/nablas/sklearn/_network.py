@@ -118,7 +118,10 @@ class HasNetwork(Parameters, Support, BaseEstimator):
         check_is_fitted(self)
         accepted = self._accept_sparse
         X = validate_data(self, X, accept_sparse=accepted, dtype=FLOATS, reset=False)
-        return rows_of(X, self._network())
+        net = self._network()
+        if X.dtype != net.dtype:
+            _data.check_finite(X, net.dtype)
+        return _data.as_rows(X, net.dtype)
 
     def _dense(self, X: Any) -> Array:
         """X, checked, without sparse matrices."""
@@ -130,7 +133,7 @@ class HasNetwork(Parameters, Support, BaseEstimator):
         """The outputs, (n, outputs)."""
         rows = self._rows(X)
         with threads(self.n_threads):
-            return self._network().engine.forward(rows)
+            return self._net.engine.forward(rows)
 
     def activations(self, X: Any) -> list[Array]:
         """The activations of every layer for X, the outputs last.
