@@ -127,6 +127,7 @@ def test_public_modules_say_what_is_public(module):
             home = thing.__module__
             assert home.startswith("nablas"), f"{module.__name__}.{name}"
             assert "._" not in home, f"{module.__name__}.{name} says it is from {home}"
+            assert thing.__name__ == name
 
 
 def test_every_public_module_is_in_the_list():
