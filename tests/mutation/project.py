@@ -61,7 +61,7 @@ TESTS = [
     ("python/nablas/cli", "cli_tables cli"),
     ("python/nablas/sklearn/linear python/nablas/sklearn/_linear python/nablas/sklearn/_unit", "sklearn_linear sklearn_failures"),
     ("python/nablas/sklearn/clusters", "clusters"),
-    ("python/nablas/sklearn", "sklearn sklearn_details sklearn_failures sklearn_superset"),
+    ("python/nablas/sklearn", "sklearn sklearn_details sklearn_failures sklearn_superset sklearn_limits"),
     ("python/nablas/metrics", "metrics"),
     ("python/nablas/descent", "descent"),
     ("python/nablas/_training", "mlp callbacks mlp_errors mlp_data penalties losses_python mpi::test_process_0_calls_the_callbacks_and_decides"),
