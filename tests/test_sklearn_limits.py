@@ -9,12 +9,13 @@ from scipy import sparse
 from sklearn import linear_model, neural_network
 from sklearn.base import clone
 from sklearn.datasets import load_iris
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import Interval
 from test_sklearn_superset import SMALL, fitted, weights
 
 import nablas as nb
+import nablas.sklearn
 from nablas.sklearn import LinearRegression, LogisticRegression, MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -240,6 +241,21 @@ def test_every_number_that_its_constraint_allows_is_taken(cls):
 def test_an_error_names_the_parameter(cls, solver, name, value):
     with pytest.raises((TypeError, ValueError), match=f"^{name}: "):
         cls(solver=solver).set_params(**{name: value}).fit(X, Y)
+
+
+@pytest.mark.parametrize("way", ["fit", "partial_fit"])
+@pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
+def test_a_column_of_targets_warns_as_in_scikit_learn(name, way):
+    found = []
+    for package in (nablas.sklearn, neural_network):
+        model = getattr(package, name)(hidden_layer_sizes=(3,), max_iter=1)
+        classes = {"classes": [0, 1, 2]} if (name, way) == ("MLPClassifier", "partial_fit") else {}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            getattr(model, way)(X, Y[:, None], **classes)
+        found.append([(w.category, str(w.message)) for w in caught])
+    assert found[0] == found[1]
+    assert DataConversionWarning in [category for category, _ in found[0]]
 
 
 def test_threads_of_all_processors():
