@@ -40,9 +40,10 @@ def as_matrix(x: Any, dtype: str, name: str = "X") -> Array:
 def as_rows(x: Any, dtype: str, name: str = "X") -> Array:
     """As `as_matrix`, for a call that only hands the rows to the core.
 
-    CSR rows of its dtype are returned as they are: the core checks and sorts them itself.
+    CSR rows are returned as they are: the engine converts their values, the core checks and sorts
+    their structure itself.
     """
-    if getattr(x, "format", None) == "csr" and x.dtype == dtype and x.ndim == 2:
+    if getattr(x, "format", None) == "csr" and x.dtype.kind in "fiub" and x.ndim == 2:
         rows: Array = x
         return rows
     return as_matrix(x, dtype, name)

@@ -38,9 +38,14 @@ def rows_of(X: Any, net: MLP) -> Any:
 
     ValueError for values that the network's dtype cannot hold.
     """
-    if X.dtype != net.dtype:
-        _data.check_finite(X, net.dtype)
+    _check_range(X, net)
     return _data.as_matrix(X, net.dtype)
+
+
+def _check_range(X: Any, net: MLP) -> None:
+    """ValueError for values of validated X that the network's dtype cannot hold."""
+    if X.dtype == np.float64 and net.dtype == "float32":
+        _data.check_finite(X, net.dtype)
 
 
 class HasNetwork(Parameters, Support, BaseEstimator):
@@ -119,8 +124,7 @@ class HasNetwork(Parameters, Support, BaseEstimator):
         accepted = self._accept_sparse
         X = validate_data(self, X, accept_sparse=accepted, dtype=FLOATS, reset=False)
         net = self._network()
-        if X.dtype != net.dtype:
-            _data.check_finite(X, net.dtype)
+        _check_range(X, net)
         return _data.as_rows(X, net.dtype)
 
     def _dense(self, X: Any) -> Array:
