@@ -1,4 +1,4 @@
-"""scikit-learn's own tests with our classes in place of theirs.
+r"""scikit-learn's own tests with our classes in place of theirs.
 
     cd tests
     python -m pytest -c swapped.ini -p swapped --pyargs sklearn.linear_model.tests.test_base
@@ -8,10 +8,16 @@
 and so for every module of tests that names one of the classes; docs/from-scikit-learn.md has the
 counts.
 Before the tests are imported, every module of scikit-learn gets our class under the name of its own.
-All that were run pass but those that reach for what is private: the five cases of
+All pass but those that reach for what is private: the five cases of
 `test_logistic_cv_multinomial_score`, which give every parameter of the estimator to a function that
-does not have ours, and two of test_mlp (`_loss_grad_lbfgs`, `_optimizer.learning_rate`); and
-`test_pipeline_raise_set_params_error`, whose message lists the estimator's parameters.
+does not have ours, and two of test_mlp (`_loss_grad_lbfgs`, `_optimizer.learning_rate`);
+`test_pipeline_raise_set_params_error`, whose message lists the estimator's parameters; and of
+test_common and test_estimator_checks two cases of `test_pandas_column_name_consistency`, which set
+`early_stopping` wherever there is one, and `test_check_dataframe_column_names_consistency`, which
+wants an error for classes in scikit-learn's own modules. Of test_common, which tests every class:
+
+    python -m pytest -c swapped.ini -p swapped --pyargs sklearn.tests.test_common \
+        -k "LinearRegression or LogisticRegression or MLP"
 """
 
 import sys

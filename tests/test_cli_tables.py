@@ -215,6 +215,14 @@ def test_damaged_preprocessing_is_refused():
             kept = place.pop(name)
             with pytest.raises(ValueError, match="expected a model made by `nablas train`"):
                 Preprocessor.from_json(good)
+            for wrong in (None, {"a": 1}, 3j, "no such", [None], -1.5):
+                if isinstance(wrong, str) and name == "name":
+                    continue
+                if isinstance(wrong, float) and name == "mean":
+                    continue
+                place[name] = wrong
+                with pytest.raises(ValueError, match="expected a model made by `nablas train`"):
+                    Preprocessor.from_json(good)
             place[name] = kept
     for wrong in (None, [], {}, {"columns": 3, "target": {}}, {"columns": [], "target": []}):
         with pytest.raises(ValueError, match="expected a model made by `nablas train`"):

@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -108,6 +109,19 @@ def test_ray_is_not_started_by_the_way():
     with pytest.raises(RuntimeError, match=r"^ray_put: expected ray.init\(\) before"):
         ray_put(np.ones(3))
     assert not ray.is_initialized()
+
+
+def test_what_is_sent_cannot_be_changed_afterwards(monkeypatch):
+    kept = []
+    store = SimpleNamespace(is_initialized=lambda: True, put=kept.append)
+    monkeypatch.setitem(sys.modules, "ray", store)
+    array = np.arange(6.0).reshape(2, 3)
+    sent = ray_put(array)
+    assert np.shares_memory(sent, array)
+    np.testing.assert_array_equal(kept[0], array)
+    with pytest.raises(ValueError, match="read-only"):
+        sent[0, 0] = 1
+    array[0, 0] = 1  # the user's array is not
 
 
 @pytest.mark.parametrize("data", [[1.0], sparse.eye(3).tocsr(), np.float64(1.0)], ids=type)

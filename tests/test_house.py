@@ -1,5 +1,6 @@
 """Rules for the source tree: include order, exports, file lengths, names, documentation."""
 
+import builtins
 import inspect
 import re
 import shutil
@@ -127,6 +128,22 @@ def test_public_modules_say_what_is_public(module):
             home = thing.__module__
             assert home.startswith("nablas"), f"{module.__name__}.{name}"
             assert "._" not in home, f"{module.__name__}.{name} says it is from {home}"
+            assert thing.__name__ == name
+
+
+@pytest.mark.parametrize(
+    "module", [m for m in PUBLIC if hasattr(m, "__path__")], ids=lambda module: module.__name__
+)
+def test_what_a_public_package_has_is_public(module):
+    """But for names of Python's own, which `import *` would replace."""
+    own = {
+        name
+        for name, thing in vars(module).items()
+        if not name.startswith("_")
+        and (inspect.isclass(thing) or inspect.isroutine(thing))
+        and str(thing.__module__).startswith(module.__name__)
+    }
+    assert own - {*module.__all__} <= {*dir(builtins)}
 
 
 def test_every_public_module_is_in_the_list():

@@ -1,5 +1,7 @@
 """Loss functions in Python: made of Tensors, and checked against differences."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from cases import rng
@@ -69,6 +71,12 @@ def test_check_loss_names_the_entry_that_differs_most(errors, worst, count):
         nb.check_loss(loss)
     assert str(caught.value).startswith(f"gradient by output {worst}: expected ")
     assert str(caught.value).endswith(f"; {count} of 15 entries differ")
+
+
+def test_a_loss_has_the_name_and_the_text_of_its_function():
+    made = as_loss(ag.cross_entropy)
+    assert (made.__name__, made.__doc__) == ("cross_entropy", ag.cross_entropy.__doc__)
+    assert as_loss(partial(squares, sample_weight=None)).__name__ == "loss"  # it has no name
 
 
 def test_check_loss():

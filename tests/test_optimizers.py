@@ -169,6 +169,34 @@ def test_bad_settings(make, message):
         make()
 
 
+SCHEDULES = [
+    lambda: schedules.Constant(0.1),
+    lambda: schedules.StepDecay(0.1, every=2),
+    lambda: schedules.ExponentialDecay(0.1, factor=0.5),
+    lambda: schedules.Cosine(0.1),
+    lambda: schedules.OneCycle(0.1),
+    lambda: schedules.ReduceOnPlateau(0.1),
+    lambda: schedules.WarmUp(0.1, steps=3),
+]
+
+
+class OtherConstant(schedules.Constant):
+    """With the same attributes, of another meaning."""
+
+
+@pytest.mark.parametrize("make", [*SCHEDULES, lambda: OtherConstant(0.1)])
+def test_a_schedule_takes_the_state_of_its_own_class_alone(make):
+    for of in [*SCHEDULES, lambda: OtherConstant(0.1)]:
+        state = of().get_state()
+        if type(of()) is type(make()):
+            made = make()
+            made.set_state(state | {"initial": 0.3})
+            assert made.get_state() == state | {"initial": 0.3}
+        else:
+            with pytest.raises(ValueError, match="schedule: expected"):
+                make().set_state(state)
+
+
 def rates(schedule, steps_per_epoch=10, epochs=10):
     plan = schedules.Plan(steps_per_epoch, steps_per_epoch * epochs)
     return schedule.rates(np.arange(plan.total_steps), plan)

@@ -161,6 +161,15 @@ def test_early_stopping_keeps_the_best_weights():
         assert model.set_params(max_iter=2, random_state=0).fit(X, Y).validation_scores_ is None
 
 
+def test_of_equal_validation_scores_the_first_counts():
+    settings = {"early_stopping": True, "max_iter": 9, "random_state": 0, "shuffle": False}
+    settings |= {"learning_rate_init": 1e-6, "alpha": 0.0, "hidden_layer_sizes": (5,)}
+    both = [cls(**settings).fit(X[:100], Y[:100]) for cls in (MLPClassifier, theirs.MLPClassifier)]
+    assert len(set(both[0].validation_scores_)) == 1
+    for one, other in zip(both[0].coefs_, both[1].coefs_, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-9)
+
+
 def test_validation_shares_of_few_or_rare_classes():
     rare = np.r_[:100, 149]  # one row of class 2
     model = MLPClassifier((4,), early_stopping=True, max_iter=3, random_state=0).fit(

@@ -121,6 +121,14 @@ def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("check", ["check_param_validation", "check_inplace_ensure_writeable"])
+@pytest.mark.parametrize("model", CONFIGURATIONS, ids=str)
+def test_scikit_learns_checks_of_its_own_classes(model, check):
+    """Those that its list for others lacks."""
+    getattr(estimator_checks, check)(type(model).__name__, clone(model))
+
+
 LIKEWISE = [
     neural_network.MLPRegressor(batch_size=16, solver="sgd", random_state=0),
     neural_network.MLPClassifier(early_stopping=True, random_state=0, max_iter=50),

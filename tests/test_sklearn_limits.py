@@ -9,12 +9,14 @@ from scipy import sparse
 from sklearn import linear_model, neural_network
 from sklearn.base import clone
 from sklearn.datasets import load_iris
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils._param_validation import Interval
 from test_sklearn_superset import SMALL, fitted, weights
 
 import nablas as nb
-from nablas.sklearn import LogisticRegression, MLPClassifier, MLPRegressor
+import nablas.sklearn
+from nablas.sklearn import LinearRegression, LogisticRegression, MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, Y = load_iris(return_X_y=True)
@@ -110,6 +112,7 @@ LABELS = {
     "numbers": Y.astype(np.float32),
     "small": Y.astype(np.uint8) + 250,
     "large": Y * 10**15,
+    "of another byte order": Y.astype(Y.dtype.newbyteorder()),
     "truth": Y > 1,
     "days": np.datetime64("2026-01-01") + Y,
     "column": Y[:, None],
@@ -164,6 +167,95 @@ def test_labels_of_linear_models_are_scikit_learns(kind, solver):
     found, wanted = both
     assert type(found) is type(wanted)
     np.testing.assert_array_equal(found, wanted, strict=not isinstance(wanted, str))
+
+
+CLASSES_GIVEN = [
+    3,
+    "abc",
+    np.array(3),
+    {0, 1, 2},
+    {0: 1},
+    [],
+    [0, 1, 1, 2],
+    [[0, 1, 2]],
+    [[0, 1, 2]] * 2,
+]
+
+
+@pytest.mark.parametrize("classes", CLASSES_GIVEN, ids=str)
+def test_classes_of_a_partial_fit_are_what_they_are_in_scikit_learn(classes):
+    found = []
+    for cls in (MLPClassifier, neural_network.MLPClassifier):
+        try:
+            found.append(cls((3,)).partial_fit(X, Y, classes=classes).classes_.tolist())
+        except ValueError as error:
+            found.append(str(error))
+    assert found[0] == found[1]
+
+
+def test_a_class_alone_is_refused_by_logistic_regression():
+    with pytest.raises(ValueError, match="greater than one; got 1 class"):
+        LogisticRegression(solver="sgd").partial_fit(X, Y * 0, classes=[0])
+
+
+def test_sparse_targets():
+    sets = np.stack([Y > 0, Y > 1], axis=1).astype(int)
+    with pytest.raises(TypeError, match="y: expected a dense array, got csr_matrix"):
+        MLPRegressor().fit(X, sparse.csr_matrix(sets))
+    several = MLPClassifier(**SMALL).fit(X, np.stack([Y, Y > 1], axis=1))
+    y = sparse.csr_matrix(sets)
+    assert several.score(X, y) == several.score(X, sets)
+
+
+@pytest.mark.filterwarnings("ignore:Got `batch_size`")
+@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor, LogisticRegression, LinearRegression])
+def test_every_number_that_its_constraint_allows_is_taken(cls):
+    """Truth values count as 0 and 1, and no number of epochs is too large."""
+    taken = 0
+    for name, value in cls().get_params().items():
+        numbers = [c for c in cls._parameter_constraints[name] if isinstance(c, Interval)]
+        for one in (True, np.float32(0.5), np.int16(1), 10**20, np.float64(1e-3)):
+            if not any(c.is_satisfied_by(one) for c in numbers) or value is None:
+                continue
+            if name == "hidden_layer_sizes" and one == 10**20:  # as many units
+                continue
+            model = cls(solver="sgd", tol=1e9, n_iter_no_change=1)
+            if name != "max_iter":
+                model.set_params(max_iter=2)
+            model.set_params(**{name: one}).fit(X / 1e3, Y)
+            taken += 1
+    assert taken > 25
+
+
+@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("dropout", ["a"]),
+        ("dropout", [0.1, 2]),
+        ("dropout", [None]),
+        ("hidden_layer_sizes", 10**20),
+    ],
+)
+def test_an_error_names_the_parameter(cls, solver, name, value):
+    with pytest.raises((TypeError, ValueError), match=f"^{name}: "):
+        cls(solver=solver).set_params(**{name: value}).fit(X, Y)
+
+
+@pytest.mark.parametrize("way", ["fit", "partial_fit"])
+@pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
+def test_a_column_of_targets_warns_as_in_scikit_learn(name, way):
+    found = []
+    for package in (nablas.sklearn, neural_network):
+        model = getattr(package, name)(hidden_layer_sizes=(3,), max_iter=1)
+        classes = {"classes": [0, 1, 2]} if (name, way) == ("MLPClassifier", "partial_fit") else {}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            getattr(model, way)(X, Y[:, None], **classes)
+        found.append([(w.category, str(w.message)) for w in caught])
+    assert found[0] == found[1]
+    assert DataConversionWarning in [category for category, _ in found[0]]
 
 
 def test_threads_of_all_processors():

@@ -158,14 +158,18 @@ DAMAGE = [("indices", 3, 20), ("indices", 3, -1), ("indptr", 2, 10**6), ("indptr
 
 
 @pytest.mark.parametrize(("part", "at", "value"), DAMAGE)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("form", ["csr_array", "csc_array"])
-def test_a_damaged_matrix_is_refused(part, at, value, form):
-    X = getattr(scipy.sparse, form)(rows_of(60, 20))
+def test_a_damaged_matrix_is_refused(part, at, value, form, dtype):
+    """By every call: SciPy's functions would read beyond its arrays."""
+    X = getattr(scipy.sparse, form)(rows_of(60, 20, dtype))
     getattr(X, part)[at] = value if form == "csr_array" or abs(value) != 20 else 60
     X.has_sorted_indices = True
     net = nb.MLP([20, 4, 2], output=SOFTMAX, seed=0)
-    with pytest.raises(ValueError, match="^X: expected a valid sparse matrix, got: "):
-        net.forward(X)
+    y = np.zeros(60, int)
+    for call in (net.forward, net.predict, net.layers, lambda X: net.loss(X, y), lambda X: net.fit(X, y)):  # fmt: skip
+        with pytest.raises(ValueError, match=f"^X: expected a valid sparse|^X, {part}: expected"):
+            call(X)
     csr = rows_of(60, 20, "float32")
     getattr(csr, part)[at] = value
     with pytest.raises(ValueError, match=f"^{part}: expected"):

@@ -118,8 +118,12 @@ class Engine:
         """X as the core reads it; the structure of a CSR matrix is copied and checked."""
         if not hasattr(X, "indptr"):
             return X
+        values = X.data
+        if values.dtype != self.dtype:
+            with np.errstate(over="ignore"):  # overflows become infinities, which are found later
+                values = values.astype(self.dtype)
         try:
-            return self._sparse(X.data, X.indices, X.indptr, X.shape[1])
+            return self._sparse(values, X.indices, X.indptr, X.shape[1])
         except (TypeError, ValueError) as error:
             raise type(error)(f"X, {error}") from error
 

@@ -158,7 +158,7 @@ class Network:
         >>> net.forward([[1.0, 2.0]])
         array([[0.5, 0.5]], dtype=float32)
         """
-        return self.engine.forward(_data.as_matrix(X, self.dtype), out)
+        return self.engine.forward(_data.as_rows(X, self.dtype), out)
 
     def layers(self, X: ArrayLike) -> list[tuple[Array, Array]]:
         """Every layer's preactivation z and activation a, each (n, units), by the kernels.
@@ -169,7 +169,7 @@ class Network:
         >>> [(z.shape, a.shape) for z, a in net.layers(np.ones((4, 2)))]
         [((4, 3), (4, 3)), ((4, 1), (4, 1))]
         """
-        a = _data.as_matrix(X, self.dtype)
+        a = _data.as_rows(X, self.dtype)
         made = []
         if a.shape[1] != self.sizes[0]:
             raise ValueError(f"X: expected shape (n, {self.sizes[0]}), got {a.shape}")
@@ -215,7 +215,7 @@ class Network:
         >>> net.predict([[-2.0], [3.0]])
         array(['low', 'high'], dtype='<U4')
         """
-        x = _data.as_matrix(X, self.dtype)
+        x = _data.as_rows(X, self.dtype)
         outputs = self.engine.forward(x)
         if self.metric != "accuracy":
             if not np.isfinite(outputs).all():

@@ -61,11 +61,13 @@ TESTS = [
     ("python/nablas/cli", "cli_tables cli"),
     ("python/nablas/sklearn/linear python/nablas/sklearn/_linear python/nablas/sklearn/_unit", "sklearn_linear sklearn_failures"),
     ("python/nablas/sklearn/clusters", "clusters"),
-    ("python/nablas/sklearn", "sklearn sklearn_details sklearn_failures sklearn_superset"),
+    ("python/nablas/sklearn", "sklearn sklearn_details sklearn_failures sklearn_superset sklearn_limits"),
     ("python/nablas/metrics", "metrics"),
     ("python/nablas/descent", "descent"),
     ("python/nablas/_training", "mlp callbacks mlp_errors mlp_data penalties losses_python mpi::test_process_0_calls_the_callbacks_and_decides"),
     ("python/nablas/_data", "penalties mlp_data sparse mlp_errors arguments mlp callbacks losses_python trust"),
+    ("python/nablas/_checks", "arguments data mlp_data mlp_errors mlp callbacks losses_python optimizers trust penalties"),
+    ("python/nablas/_epochs", "penalties mlp_data mlp_errors mlp callbacks losses_python streams"),
     ("python/nablas", "penalties mlp_data mlp_errors arguments mlp callbacks losses_python optimizers trust"),
 ]  # fmt: skip
 

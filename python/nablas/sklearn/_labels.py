@@ -25,8 +25,11 @@ class Labels(HasNetwork):
     _checked: Any  # of BaseMLP
 
     def _unique(self, y: Any) -> Any:
-        """The classes among labels (n,), words in the type that scikit-learn gives them."""
+        """The classes among labels (n,), in the type that scikit-learn gives them: words as short
+        as they can be, numbers in the machine's byte order.
+        """
         classes = np.unique(y)
+        classes = classes.astype(classes.dtype.newbyteorder("="), copy=False)
         return np.array(classes.tolist()) if classes.dtype.kind in "OU" else classes
 
     def _binarizer(self, y: Any) -> LabelBinarizer:

@@ -200,6 +200,7 @@ class OnEngine(Parameters):
         named |= {name: getattr(self, name) for name in names}
         for name, value in named.items():
             if value is not None and value is not False:
+                self._validate_params()  # a value of no valid type is told so first
                 raise ValueError(f"{name}: expected none with solver={self.solver!r}")
 
     @_fit_context(prefer_skip_nested_validation=True)

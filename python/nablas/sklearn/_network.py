@@ -38,9 +38,14 @@ def rows_of(X: Any, net: MLP) -> Any:
 
     ValueError for values that the network's dtype cannot hold.
     """
-    if X.dtype != net.dtype:
-        _data.check_finite(X, net.dtype)
+    _check_range(X, net)
     return _data.as_matrix(X, net.dtype)
+
+
+def _check_range(X: Any, net: MLP) -> None:
+    """ValueError for values of validated X that the network's dtype cannot hold."""
+    if X.dtype == np.float64 and net.dtype == "float32":
+        _data.check_finite(X, net.dtype)
 
 
 class HasNetwork(Parameters, Support, BaseEstimator):
@@ -118,7 +123,9 @@ class HasNetwork(Parameters, Support, BaseEstimator):
         check_is_fitted(self)
         accepted = self._accept_sparse
         X = validate_data(self, X, accept_sparse=accepted, dtype=FLOATS, reset=False)
-        return rows_of(X, self._network())
+        net = self._network()
+        _check_range(X, net)
+        return _data.as_rows(X, net.dtype)
 
     def _dense(self, X: Any) -> Array:
         """X, checked, without sparse matrices."""
@@ -130,7 +137,7 @@ class HasNetwork(Parameters, Support, BaseEstimator):
         """The outputs, (n, outputs)."""
         rows = self._rows(X)
         with threads(self.n_threads):
-            return self._network().engine.forward(rows)
+            return self._net.engine.forward(rows)
 
     def activations(self, X: Any) -> list[Array]:
         """The activations of every layer for X, the outputs last.

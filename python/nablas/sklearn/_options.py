@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from .. import schedules
+from .._checks import MOST_EPOCHS
 from .._losses import Loss, LossFunction
 from .._registry import OPTIMIZERS
 from .._threads import Claim, claimed
+from .._training import dropout_rates
 from ..optimizers import Optimizer, make_optimizer
 from ._parameters import SOLVERS, hidden_activations, hidden_sizes
 
@@ -44,7 +46,7 @@ class Options:
     epsilon: float
     n_iter_no_change: Any
     max_fun: int
-    dropout: Any
+    dropout: tuple[float, ...]
     l1: float
     clip_norm: float | None
     weight_decay: float
@@ -61,6 +63,9 @@ class Options:
         read: dict[str, Any] = {
             "hidden": hidden,
             "activations": tuple(hidden_activations(estimator.activation, len(hidden))),
+            "dropout": tuple(dropout_rates(estimator.dropout, len(hidden))[1:]),
+            "max_iter": min(int(estimator.max_iter), MOST_EPOCHS),
+            "learning_rate_init": float(estimator.learning_rate_init),
             "callbacks": tuple(estimator.callbacks or ()),
             "by_batch": estimator._by_batch,
             "bias": estimator._bias,
@@ -116,11 +121,11 @@ class Options:
         return bool(self.solver == "sgd" and self.learning_rate == "adaptive")
 
 
-_SAME_NAME = [
-    field.name
-    for field in fields(Options)
-    if field.name not in ("hidden", "activations", "callbacks", "by_batch", "bias")
-]
+_READ = (  # by `Options.of` itself
+    *("hidden", "activations", "dropout", "max_iter", "learning_rate_init"),
+    *("callbacks", "by_batch", "bias"),
+)
+_SAME_NAME = [field.name for field in fields(Options) if field.name not in _READ]
 
 
 class InverseScaling(schedules.Schedule):

@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import (
 )
 
 from .. import schedules
+from .._checks import integer
 from .._registry import ACTIVATIONS as CORE_ACTIVATIONS
 from .._registry import OPTIMIZERS
 
@@ -121,6 +122,8 @@ def hidden_sizes(given: Any) -> tuple[int, ...]:
             raise TypeError(f"hidden_layer_sizes: expected integers, got {size!r}")
     if any(size <= 0 for size in sizes):
         raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+    for size in sizes:
+        integer("hidden_layer_sizes", int(size), 1)
     return tuple(int(size) for size in sizes)
 
 

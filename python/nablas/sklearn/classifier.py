@@ -6,6 +6,7 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -22,6 +23,15 @@ from ._network import Array
 from ._options import unchanged_on_error
 from ._parameters import CONSTRAINTS, keep, refuse_balanced
 from ._threads import threads
+
+
+def _one_for_each_target(y: Any, classes: Any) -> bool:
+    """Whether `classes` is a sequence of classes, one for each of several targets."""
+    shape = getattr(y, "shape", None) or np.shape(y)
+    if len(shape) != 2 or shape[1] < 2:
+        return False
+    listed = isinstance(classes, (list, tuple)) and len(classes) > 0
+    return np.ndim(classes[0]) == 1 if listed else getattr(classes, "ndim", 0) == 2
 
 
 class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
@@ -169,8 +179,7 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
             return self._fit(X, y, sample_weight, True, NO_VALIDATION)
 
     def _learn_classes(self, y: Any, classes: Any) -> None:
-        several = classes is not None and len(classes) > 0 and np.ndim(classes[0]) == 1
-        if several:
+        if _one_for_each_target(y, classes):
             if not hasattr(self, "classes_"):
                 self._heads = Heads([np.unique(one) for one in classes])
                 self.classes_ = self._heads.classes
@@ -215,6 +224,7 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
         """
         if self._heads is None:
             return float(super().score(X, y, sample_weight))
+        y = y.toarray() if issparse(y) else y
         return metrics.accuracy(np.asarray(y), self.predict(X), sample_weight=sample_weight)
 
     def _outputs(self, y: Any) -> tuple[int, str]:

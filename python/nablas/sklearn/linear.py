@@ -95,7 +95,6 @@ n_iter_no_change, callbacks, progress, n_threads
         -------
         self
         """
-        refuse_balanced(self.class_weight)
         self._trained(X, y, sample_weight, True, NO_VALIDATION, classes)
         return self
 
@@ -113,6 +112,8 @@ n_iter_no_change, callbacks, progress, n_threads
             raise ValueError(f"multi_class: expected 'multinomial' with it, got {several!r}")
 
     def _check_targets(self, y: Any, incremental: bool, classes: Any) -> Any:
+        if incremental:
+            refuse_balanced(self.class_weight)
         check_classification_targets(y)
         known = getattr(self, "classes_", classes) if incremental else None
         found = np.unique(y if known is None else known)
@@ -121,6 +122,8 @@ n_iter_no_change, callbacks, progress, n_threads
                 f"multi_class: expected 'auto' with two classes and solver={self.solver!r}, as "
                 "scikit-learn's are a softmax of -z and z then, got 'multinomial'"
             )
+        if incremental and known is not None and len(found) < 2:
+            raise ValueError("The number of classes has to be greater than one; got 1 class")
         if not incremental and len(found) < 2:
             raise ValueError(
                 "This solver needs samples of at least 2 classes in the data, but the data "

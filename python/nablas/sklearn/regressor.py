@@ -6,6 +6,7 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import RegressorMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -146,6 +147,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self, X: Any, y: Any, incremental: bool, reset: bool, held_out: bool = False
     ) -> tuple[Any, Any]:
         X, y = self._checked(X, y, reset, y_numeric=True)
+        if issparse(y):
+            raise TypeError(f"y: expected a dense array, got {type(y).__name__}")
         if y.dtype.kind in "USOM":
             raise ValueError(f"y: expected numbers, got dtype {y.dtype}")
         y = y.astype(X.dtype, copy=False)
