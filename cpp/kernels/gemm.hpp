@@ -93,9 +93,14 @@ using TileFunction = void (*)(int64, const T*, int64, int64, const T*, int64, co
 struct TileTable {
   TileFunction rows[tile_rows];
 };
+// Constant strides for packed A are worth functions of their own for whole tiles, and where the rows' addresses need
+// more registers than there are: the others' are as fast with strides in registers, and half the functions to compile.
+constexpr int most_addresses = 11;
+template <int R, int C, bool packed, bool ragged, bool padded>
+constexpr TileFunction tile_of = tile<R, C, packed && (R == tile_rows || R > most_addresses), ragged, padded>;
 template <int C, bool packed, bool ragged, bool padded, std::size_t... r>
 constexpr TileTable tile_table(std::index_sequence<r...>) {
-  return {{tile<static_cast<int>(r) + 1, C, packed, ragged, padded>...}};
+  return {{tile_of<static_cast<int>(r) + 1, C, packed, ragged, padded>...}};
 }
 using TileRows = std::make_index_sequence<tile_rows>;
 // A load with AVX-512's mask costs as much as a whole one: B is read as if it were not padded, by fewer functions.
@@ -154,9 +159,10 @@ NABLAS_INLINE void multiply_block(const Gemm<T>& g, const BlockOfC& block) {
       if (finish.kind == InTile::relu_slope) finish.kept = g.kept + i * g.kept_rs + j;
       const T* const rows =
           block.packed_a != nullptr ? block.packed_a + (i - block.rows.begin) * block.depth : a + i * g.a_rs;
-      tile_function(height, vectors, block.packed_a != nullptr, edge)(block.depth, rows, g.a_rs, g.a_cs, b, b_rs,
-                                                                      from_c ? c : fresh, from_c ? g.c_rs : 0, c,
-                                                                      g.c_rs, lanes_used, finish);
+      const bool packed_a = block.packed_a != nullptr;
+      tile_function(height, vectors, packed_a, edge)(block.depth, rows, packed_a ? 1 : g.a_rs,
+                                                     packed_a ? height : g.a_cs, b, b_rs, from_c ? c : fresh,
+                                                     from_c ? g.c_rs : 0, c, g.c_rs, lanes_used, finish);
       if (finishing && finish.kind == InTile::nothing) finish_tile(g, i, j, height, width);
     }
   }
