@@ -30,6 +30,7 @@ myst_heading_anchors = 4
 autodoc_typehints = "none"  # the docstrings say types and shapes
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False  # the pages of `public_names` list them
+toc_object_entries_show_parents = "hide"  # "fit()" in the contents of the page of MLP
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples/gallery",

@@ -1,5 +1,6 @@
 """The engine of nablas.autograd: graphs, gradients, recording, edits in place."""
 
+import contextvars
 import gc
 import threading
 import weakref
@@ -227,10 +228,22 @@ def test_no_grad_detach_and_threads():
         with ag.enable_grad():
             assert (x * 2).requires_grad
         seen = []
-        thread = threading.Thread(target=lambda: seen.append((x * 2).requires_grad))
-        thread.start()
-        thread.join()
-    assert seen == [True]
+
+        def see(next_one=None):
+            seen.append((x * 2).requires_grad)
+            with no_grad():
+                assert not (x * 2).requires_grad
+            if next_one is not None:
+                in_thread(next_one)
+
+        def in_thread(function):
+            # a free-threaded Python begins a thread with a copy of the context, others with an empty one
+            thread = threading.Thread(target=contextvars.copy_context().run, args=(function,))
+            thread.start()
+            thread.join()
+
+        in_thread(lambda: see(see))
+    assert seen == [True, True]
     assert (x * 2).requires_grad
 
     @no_grad()

@@ -46,7 +46,7 @@ for call in sys.argv[1:]:
         times[:] = [time.perf_counter()]
         while len(times) < 6:
             eval(call)
-        least = min(least, np.diff(times).max())
+        least = min(least, np.diff(tuple(times)).max())  # a copy: the handler goes on
         if least < 0.1:
             break
     print(least)

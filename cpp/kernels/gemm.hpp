@@ -29,14 +29,10 @@ InTile in_tile(const Gemm<T>& g) {
 }
 
 // One tile: c = start + a b over `depth` (at least 1), in R rows and C vectors, of which the last has `last` lanes (all
-// of them unless `ragged`). With packed A the strides are constants; `padded` B has whole vectors where C's is partial.
-template <int R, int C, bool packed, bool ragged, bool padded>
+// of them unless `ragged`). `padded` B has whole vectors where C's is partial.
+template <int R, int C, bool ragged, bool padded>
 void tile(int64 depth, const T* a, int64 a_rs, int64 a_cs, const T* b, int64 b_rs, const T* start, int64 start_rs, T* c,
           int64 c_rs, int64 last, const InTile& finish) {
-  if constexpr (packed) {
-    a_rs = 1;
-    a_cs = R;
-  }
   constexpr auto is_part = [](int v) NABLAS_LAMBDA { return ragged && v == C - 1; };
   V sum[R][C];
   NABLAS_UNROLL
@@ -54,7 +50,7 @@ void tile(int64 depth, const T* a, int64 a_rs, int64 a_cs, const T* b, int64 b_r
   NABLAS_UNROLL
   for (int q = 0; q < groups; ++q) {
     rows[q] = a + q * group * a_rs;
-    if constexpr (!packed) __asm__("" : "+r"(rows[q]));
+    __asm__("" : "+r"(rows[q]));
   }
   do {  // do-while keeps the sums in registers
     V row[C];
@@ -103,23 +99,21 @@ using TileFunction = void (*)(int64, const T*, int64, int64, const T*, int64, co
 struct TileTable {
   TileFunction rows[tile_rows];
 };
-template <int C, bool packed, bool ragged, bool padded, std::size_t... r>
+template <int C, bool ragged, bool padded, std::size_t... r>
 constexpr TileTable tile_table(std::index_sequence<r...>) {
-  return {{tile<static_cast<int>(r) + 1, C, packed, ragged, padded>...}};
+  return {{tile<static_cast<int>(r) + 1, C, ragged, padded>...}};
 }
 using TileRows = std::make_index_sequence<tile_rows>;
 // A load with AVX-512's mask costs as much as a whole one: B is read as if it were not padded, by fewer functions.
 constexpr bool masks_are_free = NABLAS_VECTOR_BYTES == 64;
 enum Edge { whole, ragged_unpadded, ragged_padded, edge_count };
-template <int C, bool packed>
-constexpr TileTable tile_edges[edge_count] = {tile_table<C, packed, false, true>(TileRows{}),
-                                              tile_table<C, packed, true, false>(TileRows{}),
-                                              tile_table<C, packed, true, !masks_are_free>(TileRows{})};
+template <int C>
+constexpr TileTable tile_edges[edge_count] = {tile_table<C, false, true>(TileRows{}),
+                                              tile_table<C, true, false>(TileRows{}),
+                                              tile_table<C, true, !masks_are_free>(TileRows{})};
 // The tile function for `rows` (1 to tile_rows) rows and `vectors` (1 or 2) vectors.
-TileFunction tile_function(int64 rows, int64 vectors, bool packed, Edge edge) {
-  const TileTable* tables = vectors == 1 ? (packed ? tile_edges<1, true> : tile_edges<1, false>)
-                                         : (packed ? tile_edges<2, true> : tile_edges<2, false>);
-  return tables[edge].rows[rows - 1];
+TileFunction tile_function(int64 rows, int64 vectors, Edge edge) {
+  return (vectors == 1 ? tile_edges<1> : tile_edges<2>)[edge].rows[rows - 1];
 }
 // Whether packing A is faster: a panel of A is read once for every panel of B. With unit row stride (a_rs == 1) A is
 // packed by whole vectors, so fewer panels suffice. Rows a multiple of a page apart share a few sets of a cache.
@@ -167,11 +161,10 @@ NABLAS_INLINE void multiply_block(const Gemm<T>& g, const BlockOfC& block) {
       height = tile_height(block.rows.end - i);
       T* const c = c_column + i * c_rs;
       if (finish.kind == InTile::relu_slope) finish.kept = g.kept + i * g.kept_rs + j;
-      const T* const rows =
-          block.packed_a != nullptr ? block.packed_a + (i - block.rows.begin) * block.depth : a + i * g.a_rs;
-      tile_function(height, vectors, block.packed_a != nullptr, edge)(block.depth, rows, g.a_rs, g.a_cs, b, b_rs,
-                                                                      from_c ? c : fresh, from_c ? c_rs : 0, c, c_rs,
-                                                                      lanes_used, finish);
+      const bool packed_a = block.packed_a != nullptr;
+      const T* const rows = packed_a ? block.packed_a + (i - block.rows.begin) * block.depth : a + i * g.a_rs;
+      tile_function(height, vectors, edge)(block.depth, rows, packed_a ? 1 : g.a_rs, packed_a ? height : g.a_cs, b,
+                                           b_rs, from_c ? c : fresh, from_c ? c_rs : 0, c, c_rs, lanes_used, finish);
       if (finishing && finish.kind == InTile::nothing) finish_tile(g, i, j, height, width);
     }
   }

@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -17,9 +17,34 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
-_mode: ContextVar[bool] = ContextVar("recording", default=True)
-recording, set_recording, reset_recording = _mode.get, _mode.set, _mode.reset
+
+class _Off:
+    """False in its own thread, true in others.
+
+    A thread of a free-threaded Python begins with a copy of the context in which it was started.
+    """
+
+    def __bool__(self) -> bool:
+        return _here.off is not self
+
+
+class _Here(threading.local):
+    def __init__(self) -> None:
+        self.off = _Off()
+
+
+_here = _Here()
+_mode: ContextVar[bool | _Off] = ContextVar("recording", default=True)
+recording, reset_recording = (
+    _mode.get,
+    _mode.reset,
+)  # recording(): what is true if operations are recorded
 next_number = itertools.count(1).__next__  # one sequence for operations and edits
+
+
+def set_recording(on: bool) -> Token[bool | _Off]:
+    """Record operations of this thread, or of this task of asyncio, or do not."""
+    return _mode.set(on or _here.off)
 
 
 @contextmanager
@@ -32,7 +57,7 @@ def _set_recording(on: bool) -> Iterator[None]:
 
 
 def no_grad(function: F | None = None) -> Any:
-    """Do not record operations: ``with no_grad():`` or ``@no_grad``.
+    """Do not record operations of this thread: ``with no_grad():`` or ``@no_grad``.
 
     Examples
     --------
