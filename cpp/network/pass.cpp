@@ -155,7 +155,7 @@ template <class T>
 bool Pass<T>::by_columns(const Stage& stage, int parts, const Network<T>& network, int64 rows) const {
   if (parts == 1 || stage.kind != Stage::layer || stage.l > 0 || !in_panels(0)) return false;
   const Layer& first = network.layers.front();
-  return first.outputs >= parts * kernel_->tile_columns &&
+  return even(parts, first) && first.outputs >= parts * kernel_->tile_columns &&
          first.inputs * first.outputs * 5 >= rows * (first.inputs + first.outputs) * 3;
 }
 

@@ -169,6 +169,11 @@ class Pass {
   const T* parameters(const Network<T>& network, std::size_t l) const {
     return (parameters_ != nullptr ? parameters_ : network.parameters.data()) + network.layers[l].offset;
   }
+  // Whether a layer's panels divide about evenly over the parts.
+  bool even(int parts, const Layer& layer) const {
+    const int64 panels = (layer.outputs + kernel_->tile_columns - 1) / kernel_->tile_columns;
+    return panels % parts == 0 || panels >= 4 * parts;
+  }
   bool in_panels(std::size_t l) const { return order_ != nullptr && order_->of(l); }
   // The gradient of some columns of a layer in panels, from column j on.
   template <class Ready>
@@ -264,8 +269,8 @@ void Pass<T>::gradient(const Team& team, const Network<T>& network, const Block<
     const Layer& layer = network.layers[l];
     const Matrix<const T> x = input(network, block, l, dropout, team.rank);
     const bool panels = in_panels(l);
-    const Rectangle own =
-        share_gradient(team, by_columns || panels, layer.inputs, layer.outputs, kernel_->tile_columns);
+    const Rectangle own = share_gradient(team, by_columns || (panels && even(team.size, layer)), layer.inputs,
+                                         layer.outputs, kernel_->tile_columns);
     if (own.rows.begin == own.rows.end) continue;
     const int64 first = own.rows.begin == 0 ? 0 : own.rows.begin + 1;  // row 0 of the layer is the bias
     for (int64 j = own.columns.begin; j < own.columns.end; j += part_columns) {
