@@ -62,13 +62,26 @@ double sum_of(const T* x, int64 count) {
   return total;
 }
 
+// Copies fewer than 2 size elements, by powers of two.
+template <int size>
+NABLAS_INLINE void copy_halves(const T* from, T* to, int64 count) {
+  if constexpr (size > 0) {
+    if (count & size) {
+      __builtin_memcpy(to, from, size * sizeof(T));
+      from += size;
+      to += size;
+    }
+    copy_halves<size / 2>(from, to, count);
+  }
+}
+
 // Copies a row whose type is T. A long row prefetches `next`: shuffled rows are not adjacent in memory.
 NABLAS_INLINE void copy_row(const char* row, const char* next, int64 columns, T* to) {
   constexpr int64 line = 64, few_vectors = 8;
   if (columns <= few_vectors * lanes) {
     const T* const from = reinterpret_cast<const T*>(row);  // `load` needs no alignment
     if (columns < lanes) {
-      for (int64 j = 0; j < columns; ++j) __builtin_memcpy(to + j, row + j * sizeof(T), sizeof(T));
+      copy_halves<lanes / 2>(from, to, columns);
       return;
     }
     for (int64 j = 0; j < columns - lanes; j += lanes) store(to + j, load(from + j));

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "kernels/activations.hpp"
-#include "kernels/transpose.hpp"
+#include "kernels/columns.hpp"
 
 namespace nablas {
 namespace {
@@ -39,52 +39,9 @@ T shifted_exponentials(const T* z, int64 columns, T m, T* out) {
 // across lanes.
 constexpr int64 narrow_columns = 64;
 
-// Up to this many columns are transposed entry by entry, with fewer moves than a block of lanes x lanes.
-constexpr int64 scalar_columns = 4;
-
-// x[j] = column j of `rows` (at most lanes) rows beginning at `from`; unused lanes hold zeros.
-NABLAS_INLINE void load_columns(const T* from, int64 rs, int64 rows, int64 columns, V* x) {
-  if (columns <= scalar_columns) {
-    T transposed[scalar_columns][lanes] = {};
-    for (int64 r = 0; r < rows; ++r)
-      for (int64 j = 0; j < columns; ++j) transposed[j][r] = from[r * rs + j];
-    for (int64 j = 0; j < columns; ++j) x[j] = load(transposed[j]);
-    return;
-  }
-  for (int64 j = 0; j < columns; j += lanes) {
-    const int64 width = columns - j < lanes ? columns - j : lanes;
-    V block[lanes];
-    if (rows == lanes)
-      repeat<lanes>([&](auto r) NABLAS_LAMBDA { block[r] = load_part(from + r * rs + j, width); });
-    else
-      for (int64 r = 0; r < lanes; ++r) block[r] = r < rows ? load_part(from + r * rs + j, width) : V{};
-    transpose(block);
-    for (int64 q = 0; q < width; ++q) x[j + q] = block[q];
-  }
-}
-NABLAS_INLINE void store_columns(T* to, int64 rs, int64 rows, int64 columns, const V* x) {
-  if (columns <= scalar_columns) {
-    T transposed[scalar_columns][lanes];
-    for (int64 j = 0; j < columns; ++j) store(transposed[j], x[j]);
-    for (int64 r = 0; r < rows; ++r)
-      for (int64 j = 0; j < columns; ++j) to[r * rs + j] = transposed[j][r];
-    return;
-  }
-  for (int64 j = 0; j < columns; j += lanes) {
-    const int64 width = columns - j < lanes ? columns - j : lanes;
-    V block[lanes];
-    for (int64 q = 0; q < lanes; ++q) block[q] = q < width ? x[j + q] : V{};
-    transpose(block);
-    if (rows == lanes)
-      repeat<lanes>([&](auto r) NABLAS_LAMBDA { store_part(to + r * rs + j, block[r], width); });
-    else
-      for (int64 r = 0; r < rows; ++r) store_part(to + r * rs + j, block[r], width);
-  }
-}
-
 NABLAS_INLINE V max_of_columns(const V* x, int64 columns) {
   V m = broadcast(-infinity);
-  for (int64 j = 0; j < columns; ++j) m = larger(x[j], m);
+  for (int64 j = 0; j < columns; ++j) m = x[j] > m ? x[j] : m;
   return m;
 }
 // x = e^(x - m) in place; returns the sum over the columns, lane by lane.

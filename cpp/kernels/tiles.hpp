@@ -41,6 +41,10 @@ constexpr int64 panels_to_pack_a = 6, panels_to_pack_columns = 3, panels_to_pack
 constexpr int64 rows_to_pack_b = 4 * tile_rows;
 #endif
 
+// Columns of C up to which its rows are in the lanes of vectors where A has contiguous rows; blocks of A are
+// transposed, which repays only with vectors this wide.
+constexpr int64 lane_columns = NABLAS_VECTOR_BYTES == 64 ? 4 : 0;
+
 // From AVX2 on, a masked load costs as much as a whole one.
 constexpr bool has_masked_loads = NABLAS_VECTOR_BYTES >= 32;
 

@@ -188,14 +188,16 @@ void Pass<T>::gather(const Section<T>& section, const Network<T>& network, const
     kernel_->gather[static_cast<int>(data.x.type)](data.x, data.order, block.rows.begin + own_x.begin,
                                                    own_x.end - own_x.begin, x, inputs);
   if (!block.gathers_rest) return;
-  for (int64 i = own.begin; i < own.end; ++i) {
-    const int64 from = data.row(block.rows.begin + i);
-    if (data.labels != nullptr)
-      for (int64 g = 0; g < data.label_columns; ++g)
-        labels_.data()[i * data.label_columns + g] = data.labels[from * data.label_columns + g];
-    if (data.weights != nullptr) weights_[i] = data.weights[from];
-    if (data.targets != nullptr) std::copy_n(data.targets + from * outputs, outputs, targets_ + i * outputs);
-  }
+  const auto copy = [&](const auto* from, auto* to, int64 columns) {
+    if (from == nullptr) return;
+    for (int64 i = own.begin; i < own.end; ++i) {
+      const int64 row = data.row(block.rows.begin + i);
+      for (int64 j = 0; j < columns; ++j) to[i * columns + j] = from[row * columns + j];
+    }
+  };
+  copy(data.labels, labels_.data(), data.label_columns);
+  copy(data.weights, weights_, 1);
+  copy(data.targets, targets_, outputs);
 }
 
 template <class T>

@@ -34,8 +34,9 @@ PROCESS = (
 )
 # The quick tests of a folder's or a file's code, the fastest first; the first entry that fits.
 TESTS = [
-    ("cpp/kernels/gemm cpp/kernels/packing cpp/kernels/streaming cpp/kernels/tiles", "kernel_edges dense matmul long_sums"),
-    ("cpp/kernels/losses cpp/kernels/softmax", "kernels losses kernel_edges trust engine"),
+    ("cpp/kernels/gemm cpp/kernels/micro_kernel cpp/kernels/narrow cpp/kernels/packing cpp/kernels/streaming cpp/kernels/tiles",
+     "kernel_edges narrow dense matmul long_sums"),
+    ("cpp/kernels/losses cpp/kernels/softmax cpp/kernels/columns", "narrow kernels losses kernel_edges trust engine"),
     ("cpp/kernels/optimizers", "kernels kernel_edges optimizers engine"),
     ("cpp/kernels/math cpp/kernels/activations cpp/kernels/elementwise cpp/kernels/simd",
      "kernels math elementwise random kernel_edges"),
