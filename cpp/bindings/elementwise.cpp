@@ -113,7 +113,7 @@ py::array gather_rows(py::handle x_object, py::handle indices_object, py::handle
       parallel(threads_for(static_cast<double>(length) * columns), [&](const Team& team) {
         const Range own = team.share(length);
         const int64 begin = part.begin + own.begin;
-        kernels<T>().gather[static_cast<int>(x.view.type)](x.view, indices.data(), begin, own.end - own.begin,
+        kernels<T>().gather[static_cast<int>(x.view.type)](x.view, indices.data(), begin, own.end - own.begin, 0,
                                                            data + begin * columns, columns);
       });
     });

@@ -109,13 +109,19 @@ NABLAS_INLINE void convert_row(const char* row, int64 step, int64 columns, T* to
 }
 
 template <class S>
-void gather(const AnyMatrix& x, const int64* indices, int64 first, int64 count, T* out, int64 out_rs) {
+void gather(const AnyMatrix& x, const int64* indices, int64 first, int64 count, int64 ahead, T* out, int64 out_rs) {
   const auto row = [&](int64 i) NABLAS_LAMBDA {
     return static_cast<const char*>(x.data) + (indices != nullptr ? indices[first + i] : first + i) * x.row_bytes;
   };
   constexpr bool same_type = sizeof(S) == sizeof(T) && S(0.5) != S(0);
+  constexpr int64 line = 64, short_row = 8 * line;
+  const int64 bytes = x.columns * sizeof(S);
+  const int64 asked =  // for these rows
+      ahead > 0 && indices != nullptr && x.column_bytes == sizeof(S) && bytes <= short_row ? x.rows - first - ahead : 0;
   for (int64 i = 0; i < count; ++i) {
     T* const to = out + i * out_rs;
+    if (i < asked)
+      for (int64 at = 0; at < bytes; at += line) __builtin_prefetch(row(i + ahead) + at, 0, 2);
     if (same_type && x.column_bytes == sizeof(S))
       copy_row(row(i), row(i + 1 < count ? i + 1 : i), x.columns, to);
     else if (x.column_bytes == sizeof(S))

@@ -181,9 +181,10 @@ struct Kernels {
   double (*sum_of_magnitudes)(const T* x, int64 count);
   // At least `count` multiply-adds in registers; returns how many. *sink: in, a factor below 1; out, a sum.
   double (*multiply_adds)(int64 count, T* sink);
-  // out[i] = row indices[first + i] of x (row first + i if `indices` is null), converted to T.
-  void (*gather[element_type_count])(const AnyMatrix& x, const int64* indices, int64 first, int64 count, T* out,
-                                     int64 out_rs);
+  // out[i] = row indices[first + i] of x (row first + i if `indices` is null), converted to T. Short rows
+  // indices[first + i + ahead] are asked for, which a later call reads.
+  void (*gather[element_type_count])(const AnyMatrix& x, const int64* indices, int64 first, int64 count, int64 ahead,
+                                     T* out, int64 out_rs);
   // Products with the rows indices[first + i] of a sparse x (rows first + i if `indices` is null), in the order of sums
   // of the dense product. out (rows, columns) = bias + x W for the given i, W (x.columns, columns):
   void (*sparse_product)(const SparseMatrix<T>& x, const int64* indices, int64 first, Range rows, const T* bias,

@@ -181,17 +181,19 @@ void Pass<T>::gather(const Section<T>& section, const Network<T>& network, const
   const Samples<T>& data = *block.data;
   const Range own = section.own_rows(1), own_x = block.own_x ? section.rows : own;
   const int64 inputs = network.inputs(), outputs = network.outputs();
+  const int64 ahead = block.rows.end - block.rows.begin;  // to the next block's
   T* const x = x_ + (block.own_x ? section.team.rank * copy_elements_ : 0) + own_x.begin * inputs;
   if (block.gathers_x && data.sparse != nullptr)
     kernel_->sparse_gather(*data.sparse, data.order, block.rows.begin + own_x.begin, own_x.end - own_x.begin, x);
   else if (block.gathers_x)
     kernel_->gather[static_cast<int>(data.x.type)](data.x, data.order, block.rows.begin + own_x.begin,
-                                                   own_x.end - own_x.begin, x, inputs);
+                                                   own_x.end - own_x.begin, ahead, x, inputs);
   if (!block.gathers_rest) return;
   const auto copy = [&](const auto* from, auto* to, int64 columns) {
     if (from == nullptr) return;
     for (int64 i = own.begin; i < own.end; ++i) {
-      const int64 row = data.row(block.rows.begin + i);
+      const int64 at = block.rows.begin + i, row = data.row(at);
+      if (at + ahead < data.x.rows) __builtin_prefetch(from + data.row(at + ahead) * columns, 0, 2);
       for (int64 j = 0; j < columns; ++j) to[i * columns + j] = from[row * columns + j];
     }
   };
