@@ -1,6 +1,13 @@
 import numpy as np
 import pytest
-from cases import assert_product, product_error, product_shapes, rng, strange_layouts
+from cases import (
+    assert_product,
+    product_error,
+    product_shapes,
+    rng,
+    strange_layouts,
+    thresholds,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,6 +56,20 @@ def test_every_layout_gives_the_same_bits(isa, dtype):
         np.testing.assert_array_equal(kernels.matmul(a, other), want, err_msg=name)
     row = np.broadcast_to(a[:1], a.shape)
     np.testing.assert_array_equal(kernels.matmul(row, b), kernels.matmul(row.copy(), b))
+
+
+def test_every_alignment_gives_the_same_bits(isa, dtype):
+    """Columns of B that are streamed begin anywhere in a cache line, at a page's distance too."""
+    lanes = int(thresholds(dtype)["lanes"])
+    for rows, depth, columns in [(1, 300, 60), (2, 300, 60), (2, 1024, 40), (1, lanes - 1, 5000)]:
+        a, b = operands(rows, depth, columns, dtype, False, True)
+        want = kernels.matmul(a, b, transpose_b=True)
+        assert_product(want, a, b.T)
+        for offset in range(lanes + 1):
+            raw = np.zeros(b.size + lanes + 1, dtype)
+            moved = raw[offset : offset + b.size].reshape(b.shape)
+            moved[...] = b
+            np.testing.assert_array_equal(kernels.matmul(a, moved, transpose_b=True), want)
 
 
 def test_inputs_are_not_modified(dtype):

@@ -53,7 +53,7 @@ NABLAS_INLINE void multiply_block(const Gemm<T>& g, const BlockOfC& block) {
     const int64 c_rs = g.c_panels ? width : g.c_rs;
     const Edge edge = lanes_used == lanes ? whole : packed ? ragged_padded : ragged_unpadded;
     const bool from_c = !block.first || g.accumulate;
-    const T* const fresh = g.bias != nullptr ? g.bias + j : zeros;
+    const T* const fresh = g.bias != nullptr ? g.bias + j : nullptr;
     for (int64 i = block.rows.begin, height; i < block.rows.end; i += height) {
       height = tile_height(block.rows.end - i);
       T* const c = c_column + i * c_rs;

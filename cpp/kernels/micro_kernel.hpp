@@ -24,19 +24,21 @@ InTile in_tile(const Gemm<T>& g) {
   return {};
 }
 
-// One tile: c = start + a b over `depth` (at least 1), in R rows and C vectors, of which the last has `last` lanes (all
-// of them unless `ragged`). `padded` B has whole vectors where C's is partial.
+// One tile: c = start (null: zero) + a b over `depth` (at least 1), in R rows and C vectors, of which the last has
+// `last` lanes (all of them unless `ragged`). `padded` B has whole vectors where C's is partial.
 template <int R, int C, bool ragged, bool padded>
 void tile(int64 depth, const T* a, int64 a_rs, int64 a_cs, const T* b, int64 b_rs, const T* start, int64 start_rs, T* c,
           int64 c_rs, int64 last, const InTile& finish) {
   constexpr auto is_part = [](int v) NABLAS_LAMBDA { return ragged && v == C - 1; };
-  V sum[R][C];
-  NABLAS_UNROLL
-  for (int r = 0; r < R; ++r) {
+  V sum[R][C] = {};
+  if (start != nullptr) {
     NABLAS_UNROLL
-    for (int v = 0; v < C; ++v) {
-      const T* const from = start + r * start_rs + v * lanes;
-      sum[r][v] = is_part(v) ? load_part(from, last) : load(from);
+    for (int r = 0; r < R; ++r) {
+      NABLAS_UNROLL
+      for (int v = 0; v < C; ++v) {
+        const T* const from = start + r * start_rs + v * lanes;
+        sum[r][v] = is_part(v) ? load_part(from, last) : load(from);
+      }
     }
   }
   // One address for each four rows, which the compiler may not merge: with one base and R offsets it has too few

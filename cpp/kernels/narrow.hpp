@@ -40,8 +40,8 @@ void multiply_transposed(const Gemm<T>& g, Range rows, Range columns) {
       height = tile_height(n - j);
       T* const c = reinterpret_cast<T*>(sums[j]);
       tile_function(height, vectors, last == lanes ? whole : ragged_unpadded)(
-          g.depth, g.b + (columns.begin + j) * g.b_cs, g.b_cs, g.b_rs, g.a + i, g.a_cs, g.accumulate ? c : zeros,
-          g.accumulate ? tile_columns : 0, c, tile_columns, last, InTile{});
+          g.depth, g.b + (columns.begin + j) * g.b_cs, g.b_cs, g.b_rs, g.a + i, g.a_cs, g.accumulate ? c : nullptr,
+          tile_columns, c, tile_columns, last, InTile{});
     }
     for (int64 v = 0; v < vectors; ++v) {
       for (int64 j = 0; j < n; ++j) x[j] = sums[j][v];

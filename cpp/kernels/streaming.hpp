@@ -40,38 +40,51 @@ bool repays_streaming(const Gemm<T>& g, int64 rows, int64 columns) {
 // Blocks of `lanes` columns whose sums grow side by side: the sum of one waits for the latency of each addition.
 constexpr int stream_blocks = 2;
 
-// c += a B for contiguous columns of B (b_rs == 1), `width` of them in Q blocks (only the last may be partial); blocks
-// of lanes x lanes are transposed in registers.
-template <int Q>
-NABLAS_INLINE void stream_columns_of_b(const T* a, int64 a_cs, const T* b, int64 b_cs, int64 depth, int64 width, T* c) {
+// R rows of c += a B for contiguous columns of B (b_rs == 1), `width` of them in Q blocks (only the last may be
+// partial); blocks of lanes x lanes are transposed in registers. The first one ends where B's first column has a cache
+// line's end: at column distances of a page few sets of a cache hold all columns, and a line read twice would be
+// fetched twice.
+template <int Q, int R>
+NABLAS_INLINE void stream_columns_of_b(const Gemm<T>& g, const T* a, const T* b, int64 width, T* c) {
+  constexpr int64 line = 64 / sizeof(T);
   const int64 last = width - (Q - 1) * lanes;
-  V sum[Q];
-  repeat<Q>([&](auto q) NABLAS_LAMBDA { sum[q] = load_part(c + q * lanes, q == Q - 1 ? last : lanes); });
-  for (int64 p = 0; p < depth; p += lanes) {
-    const int64 steps = at_most(depth - p, lanes);
+  const auto width_of = [&](auto q) NABLAS_LAMBDA { return q == Q - 1 ? last : lanes; };
+  V sum[R][Q];
+  repeat<R>([&](auto i) NABLAS_LAMBDA {
+    repeat<Q>([&](auto q) NABLAS_LAMBDA { sum[i][q] = load_part(c + i * g.c_rs + q * lanes, width_of(q)); });
+  });
+  const int64 beyond = static_cast<int64>(reinterpret_cast<std::uintptr_t>(b) / sizeof(T) % line);
+  for (int64 p = 0, steps; p < g.depth; p += steps) {
+    steps = at_most(g.depth - p, p == 0 ? lanes - beyond % lanes : lanes);
     repeat<Q>([&](auto q) NABLAS_LAMBDA {
-      const T* const from = b + p + q * lanes * b_cs;
+      const T* const from = b + p + q * lanes * g.b_cs;
+      const T* const factors = a + p * g.a_cs;
       V x[lanes];
+      const auto add = [&](auto k) NABLAS_LAMBDA {
+        repeat<R>([&](auto i) NABLAS_LAMBDA { sum[i][q] += factors[i * g.a_rs + k * g.a_cs] * x[k]; });
+      };
       if (steps == lanes && (q < Q - 1 || last == lanes)) {
-        repeat<lanes>([&](auto r) NABLAS_LAMBDA { x[r] = load(from + r * b_cs); });
+        repeat<lanes>([&](auto r) NABLAS_LAMBDA { x[r] = load(from + r * g.b_cs); });
         transpose(x);
-        repeat<lanes>([&](auto k) NABLAS_LAMBDA { sum[q] += a[(p + k) * a_cs] * x[k]; });
+        repeat<lanes>(add);
       } else {
-        const int64 used = q < Q - 1 ? lanes : last;
-        for (int64 r = 0; r < lanes; ++r) x[r] = r < used ? load_part(from + r * b_cs, steps) : V{};
+        const int64 used = width_of(q);
+        for (int64 r = 0; r < lanes; ++r) x[r] = r < used ? load_part(from + r * g.b_cs, steps) : V{};
         transpose(x);
-        for (int64 k = 0; k < steps; ++k) sum[q] += a[(p + k) * a_cs] * x[k];
+        for (int64 k = 0; k < steps; ++k) add(k);
       }
     });
   }
-  repeat<Q>([&](auto q) NABLAS_LAMBDA { store_part(c + q * lanes, sum[q], q == Q - 1 ? last : lanes); });
+  repeat<R>([&](auto i) NABLAS_LAMBDA {
+    repeat<Q>([&](auto q) NABLAS_LAMBDA { store_part(c + i * g.c_rs + q * lanes, sum[i][q], width_of(q)); });
+  });
 }
-void stream_columns_of_b(const T* a, int64 a_cs, const T* b, int64 b_cs, int64 depth, int64 columns, T* c) {
+template <int R>
+void stream_columns_of_b(const Gemm<T>& g, const T* a, const T* b, int64 columns, T* c) {
   int64 j = 0;
   for (; j + stream_blocks * lanes <= columns; j += stream_blocks * lanes)
-    stream_columns_of_b<stream_blocks>(a, a_cs, b + j * b_cs, b_cs, depth, stream_blocks * lanes, c + j);
-  for (; j < columns; j += lanes)
-    stream_columns_of_b<1>(a, a_cs, b + j * b_cs, b_cs, depth, at_most(columns - j, lanes), c + j);
+    stream_columns_of_b<stream_blocks, R>(g, a, b + j * g.b_cs, stream_blocks * lanes, c + j);
+  for (; j < columns; j += lanes) stream_columns_of_b<1, R>(g, a, b + j * g.b_cs, at_most(columns - j, lanes), c + j);
 }
 // R rows of C over D steps of the depth: c = start + a b, or c += a b if `start` is null.
 template <int R, int D>
@@ -126,10 +139,12 @@ void stream(const Gemm<T>& g, Range rows, Range columns) {
         else
           stream_rows_of_c<1>(g, a, b, width, start, c);
       } else {
-        for (int64 r = 0; r < height; ++r) {
-          if (start != nullptr) stream_steps<1, 0>(g, a, b, width, start, c + r * g.c_rs);
-          stream_columns_of_b(a + r * g.a_rs, g.a_cs, b, g.b_cs, g.depth, width, c + r * g.c_rs);
-        }
+        for (int64 r = 0; start != nullptr && r < height; ++r)
+          stream_steps<1, 0>(g, a, b, width, start, c + r * g.c_rs);
+        if (height == stream_rows)
+          stream_columns_of_b<stream_rows>(g, a, b, width, c);
+        else
+          stream_columns_of_b<1>(g, a, b, width, c);
       }
       if (finishing) finish_tile(g, i, j, height, width);
     }
