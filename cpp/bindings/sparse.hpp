@@ -115,7 +115,7 @@ template <class T>
 class RowsInput {
  public:
   RowsInput(py::handle x, const char* name) : object_(py::reinterpret_borrow<py::object>(x)) {
-    if (py::isinstance<PySparse<T>>(x)) {
+    if (!py::isinstance<py::array>(x) && py::isinstance<PySparse<T>>(x)) {  // the cheap check first
       sparse = &x.cast<const PySparse<T>&>().matrix;
       view = {nullptr, sizeof(T) == 4 ? ElementType::float32 : ElementType::float64, sparse->rows, sparse->columns, 0,
               0};

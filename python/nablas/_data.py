@@ -43,6 +43,8 @@ def as_rows(x: Any, dtype: str, name: str = "X") -> Array:
     CSR rows are returned as they are: the engine converts their values, the core checks and sorts
     their structure itself.
     """
+    if type(x) is np.ndarray:
+        return as_matrix(x, dtype, name)
     if getattr(x, "format", None) == "csr" and x.dtype.kind in "fiub" and x.ndim == 2:
         rows: Array = x
         return rows

@@ -112,7 +112,7 @@ class Engine:
 
     def forward(self, X: Array, out: Array | None = None) -> Array:
         """The output layer's activations, (n, outputs), of an array or a CSR matrix."""
-        return self._network.forward(self._rows(X), out)
+        return self._network.forward(X if type(X) is np.ndarray else self._rows(X), out)
 
     def _rows(self, X: Any) -> Any:
         """X as the core reads it; the structure of a CSR matrix is copied and checked."""
