@@ -57,8 +57,8 @@ NABLAS_INLINE void store_few_columns(T* to, int64 count, const V* x) {
   });
 }
 
-// x[j] = column j of `rows` (at most lanes) rows beginning at `from`; unused lanes hold zeros, and so do columns up to
-// a multiple of lanes, or none if there are at most few_columns.
+// x[j] = column j of `rows` (at most lanes) rows beginning at `from`; unused lanes hold zeros. x has room for
+// few_columns or a multiple of lanes, whichever is more: columns beyond the last may be written.
 __attribute__((noinline)) void load_columns(const T* from, int64 rs, int64 rows, int64 columns, V* x) {
   if (rs == columns && columns <= few_columns) {
     with_columns(columns, [&](auto n) NABLAS_LAMBDA {
@@ -80,7 +80,7 @@ __attribute__((noinline)) void load_columns(const T* from, int64 rs, int64 rows,
     repeat<lanes>([&](auto q) NABLAS_LAMBDA { x[j + q] = block[q]; });
   }
 }
-// The reverse, from as many columns.
+// The reverse; columns beyond the last are not read.
 __attribute__((noinline)) void store_columns(T* to, int64 rs, int64 rows, int64 columns, const V* x) {
   if (rs == columns && columns <= few_columns) {
     with_columns(columns, [&](auto n) NABLAS_LAMBDA {

@@ -59,7 +59,7 @@ bool repays_rows_in_lanes(const Gemm<T>& g, int64 rows, int64 columns) {
 }
 
 template <int n>
-void multiply_rows_in_lanes(const Gemm<T>& g, Range rows, int64 j) {
+void multiply_in_lanes(const Gemm<T>& g, Range rows, int64 j) {
   const bool finishing = finishes(g), few = g.depth <= few_columns && g.depth == g.a_rs;
   for (int64 i = rows.begin; i < rows.end; i += lanes) {
     const int64 height = at_most(rows.end - i, lanes);
@@ -96,10 +96,11 @@ void multiply_rows_in_lanes(const Gemm<T>& g, Range rows, int64 j) {
     if (finishing) finish_tile(g, i, j, height, n);
   }
 }
+
+template <int64 most = lane_columns>  // a template, so that nothing is compiled where it is 0
 void multiply_rows_in_lanes(const Gemm<T>& g, Range rows, Range columns) {
-  if constexpr (lane_columns > 0)
-    with_columns<lane_columns>(columns.end - columns.begin,
-                               [&](auto n) { multiply_rows_in_lanes<n>(g, rows, columns.begin); });
+  if constexpr (most > 0)
+    with_columns<most>(columns.end - columns.begin, [&](auto n) { multiply_in_lanes<n>(g, rows, columns.begin); });
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ import isolated
 from processors import aarch64
 
 # The files of tests, and one of how many cases of each test function is run.
-TESTS = {"kernels": 1, "losses": 4, "matmul": 1, "engine": 8, "elementwise": 6, "random": 1, "kernel_edges": 6, "long_sums": 1}  # fmt: skip
+TESTS = {"kernels": 1, "losses": 4, "matmul": 1, "narrow": 2, "engine": 8, "elementwise": 6, "random": 1, "kernel_edges": 6, "long_sums": 1}  # fmt: skip
 SLOW = "not batches_larger_than_a_block"  # minutes for one case
 ISA = {"nehalem": "x86_64", "haswell": "x86_64_v3", "aarch64": "arm64"}
 
