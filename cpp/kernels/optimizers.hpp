@@ -250,7 +250,11 @@ void update_patch(const UpdateArguments<T>& u, const Patch<T>& patch) {
 }
 
 template <class Rule>
-void update_rule(const UpdateArguments<T>& u, const Patch<T>& patch) {
+void update_rule(const UpdateArguments<T>& u, Patch<T> patch) {
+  if (patch.rs == patch.columns && patch.gradient_rs == patch.columns) {  // contiguous: as one row
+    patch.columns *= patch.rows;
+    patch.rows = 1;
+  }
   if (u.l1 != T(0) || u.gradient_scale != T(1))
     update_patch<Rule, true>(u, patch);
   else

@@ -129,7 +129,7 @@ struct OptimizerEntry {
   bool (*uses_state)(int state, const double* hyperparameters);
   void (*begin_step)(OptimizerStep&);  // once a step
   // One pass. A parameter whose new value would not be finite is kept; its states are updated all the same.
-  void (*update)(const UpdateArguments<T>&, const Patch<T>&);
+  void (*update)(const UpdateArguments<T>&, Patch<T>);
 };
 
 template <class T>
