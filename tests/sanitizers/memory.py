@@ -14,7 +14,7 @@ import nablas
 
 # fmt: off
 TESTS = [
-    "kernels", "kernel_edges", "kernel_arguments", "matmul", "dense", "elementwise", "losses", "long_sums", "random", "optimizers",
+    "kernels", "kernel_edges", "kernel_arguments", "matmul", "narrow", "dense", "elementwise", "losses", "long_sums", "random", "optimizers",
     "engine", "mlp_data", "witnesses", "math", "sparse_kernels", "sparse", "shards", "penalties",
 ]
 # fmt: on
