@@ -19,6 +19,17 @@ NABLAS_INLINE void with_columns(int64 columns, F f) {
     with_columns<count - 1>(columns, f);
 }
 
+// The same with the number of entries of `rows` rows, a constant expression too where they fill the lanes.
+template <class F>
+NABLAS_INLINE void with_entries(int64 rows, int64 columns, F f) {
+  with_columns(columns, [&](auto n) NABLAS_LAMBDA {
+    if (rows == lanes)
+      f(n, n * lanes);
+    else
+      f(n, n * rows);
+  });
+}
+
 // Entry (i, j) of contiguous rows of n entries is lane i of column j, and lane (i n + j) % lanes of vector
 // (i n + j) / lanes. Here `to`'s lanes that come from vector or column `next` and later, for `from` of n vectors:
 template <int n, int j, int next, std::size_t... i>
@@ -61,12 +72,7 @@ NABLAS_INLINE void store_few_columns(T* to, int64 count, const V* x) {
 // few_columns or a multiple of lanes, whichever is more: columns beyond the last may be written.
 __attribute__((noinline)) void load_columns(const T* from, int64 rs, int64 rows, int64 columns, V* x) {
   if (rs == columns && columns <= few_columns) {
-    with_columns(columns, [&](auto n) NABLAS_LAMBDA {
-      if (rows == lanes)
-        load_few_columns<n>(from, n * lanes, x);
-      else
-        load_few_columns<n>(from, n * rows, x);
-    });
+    with_entries(rows, columns, [&](auto n, int64 count) NABLAS_LAMBDA { load_few_columns<n>(from, count, x); });
     return;
   }
   for (int64 j = 0; j < columns; j += lanes) {
@@ -83,12 +89,7 @@ __attribute__((noinline)) void load_columns(const T* from, int64 rs, int64 rows,
 // The reverse; columns beyond the last are not read.
 __attribute__((noinline)) void store_columns(T* to, int64 rs, int64 rows, int64 columns, const V* x) {
   if (rs == columns && columns <= few_columns) {
-    with_columns(columns, [&](auto n) NABLAS_LAMBDA {
-      if (rows == lanes)
-        store_few_columns<n>(to, n * lanes, x);
-      else
-        store_few_columns<n>(to, n * rows, x);
-    });
+    with_entries(rows, columns, [&](auto n, int64 count) NABLAS_LAMBDA { store_few_columns<n>(to, count, x); });
     return;
   }
   for (int64 j = 0; j < columns; j += lanes) {

@@ -73,8 +73,8 @@ void multiply_in_lanes(const Gemm<T>& g, Range rows, int64 j) {
     };
     const T* const a = g.a + i * g.a_rs;
     if (few) {
-      with_columns(g.depth, [&](auto depth) NABLAS_LAMBDA {
-        load_few_columns<depth>(a, height == lanes ? depth * lanes : depth * height, x);
+      with_entries(height, g.depth, [&](auto depth, int64 count) NABLAS_LAMBDA {
+        load_few_columns<depth>(a, count, x);
         repeat<depth>(add);
       });
     } else {

@@ -41,21 +41,20 @@ bool repays_streaming(const Gemm<T>& g, int64 rows, int64 columns) {
 constexpr int stream_blocks = 2;
 
 // R rows of c += a B for contiguous columns of B (b_rs == 1), `width` of them in Q blocks (only the last may be
-// partial); blocks of lanes x lanes are transposed in registers. The first one ends where B's first column has a cache
-// line's end: at column distances of a page few sets of a cache hold all columns, and a line read twice would be
-// fetched twice.
+// partial); blocks of lanes x lanes are transposed in registers. The first block ends where B's first column is aligned
+// to a vector, so that no load crosses a cache line's end: at column distances of a page, few sets of a cache hold all
+// columns, and a line would be gone before its second half is read.
 template <int Q, int R>
 NABLAS_INLINE void stream_columns_of_b(const Gemm<T>& g, const T* a, const T* b, int64 width, T* c) {
-  constexpr int64 line = 64 / sizeof(T);
   const int64 last = width - (Q - 1) * lanes;
   const auto width_of = [&](auto q) NABLAS_LAMBDA { return q == Q - 1 ? last : lanes; };
   V sum[R][Q];
   repeat<R>([&](auto i) NABLAS_LAMBDA {
     repeat<Q>([&](auto q) NABLAS_LAMBDA { sum[i][q] = load_part(c + i * g.c_rs + q * lanes, width_of(q)); });
   });
-  const int64 beyond = static_cast<int64>(reinterpret_cast<std::uintptr_t>(b) / sizeof(T) % line);
+  const int64 misaligned = static_cast<int64>(reinterpret_cast<std::uintptr_t>(b) / sizeof(T) % lanes);
   for (int64 p = 0, steps; p < g.depth; p += steps) {
-    steps = at_most(g.depth - p, p == 0 ? lanes - beyond % lanes : lanes);
+    steps = at_most(g.depth - p, p == 0 ? lanes - misaligned : lanes);
     repeat<Q>([&](auto q) NABLAS_LAMBDA {
       const T* const from = b + p + q * lanes * g.b_cs;
       const T* const factors = a + p * g.a_cs;
