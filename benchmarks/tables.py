@@ -185,9 +185,11 @@ def stuck(run):
         str(found["fits"]),
         number(found["microseconds"]),
         f"{found['slowest']:.2f}",
+        str(found.get("full_speed", "-")),
+        f"{found['slowest_at_full_speed']:.2f}" if "full_speed" in found else "-",
     ]
     head = ["network / batch", "fits", "µs a step, median of fits", "slowest fit over the median"]
-    return table(head, [row])
+    return table([*head, "fits at full speed", "slowest of them"], [row])
 
 
 def whole(run):

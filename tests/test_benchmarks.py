@@ -51,7 +51,7 @@ def test_a_quick_run(tmp_path):
     assert "| 4-3 / 32 |" in (tmp_path / "results.md").read_text()
 
 
-def test_fits_beside_busy_processes(threads):
+def test_fits_beside_busy_processes(threads, monkeypatch):
     sys.path.insert(0, str(ROOT))
     try:
         from benchmarks import busy
@@ -63,7 +63,15 @@ def test_fits_beside_busy_processes(threads):
     assert [(row["neighbours"], row["nice"]) for row in rows] == [(0, 0), (2, 0), (2, 10)]
     assert all(row["same_bits"] and 0 < row["ratio"] <= row["worst"] for row in rows)
     assert busy.recovery([net], load=1, rounds=1, longest=0.1)[0]["milliseconds"] > 0
-    assert busy.stuck(net, fits=3)["slowest"] >= 1
+    found = busy.stuck(net, fits=3)
+    assert found["slowest"] >= 1 and 0 <= found["full_speed"] <= 3
+    peaks = iter([100.0, 100.0, 50.0, 95.0, 100.0])  # the second and third fit are beside a halved peak
+    steps = iter([1.0] * 5 + [7.0] * 5 + [9.0] * 5 + [2.0] * 5)
+    monkeypatch.setattr(busy._core, "peak_gflops", lambda: next(peaks))
+    monkeypatch.setattr(busy.Case, "step", lambda case, threads: next(steps))
+    found = busy.stuck(net, fits=4)
+    assert found["slowest"] == 9 / 4.5
+    assert found["full_speed"] == 2 and found["slowest_at_full_speed"] == 2 / 4.5
     assert nb.num_threads() == 2
 
 

@@ -64,7 +64,8 @@ def a_run(**changes):
         "mnist": {"seeds": 3, "levels": [{"level": 97.5, "recipe": "a net", "contenders": contenders}]},
         "busy": [{"net": "a", "neighbours": 2, "nice": 10, "ratio": 1.5, "worst": 2.5, "same_bits": False}],
         "recovery": [{"net": "a", "milliseconds": 12.3}],
-        "stuck": {"net": "a", "fits": 4, "microseconds": 8.5, "slowest": 1.125},
+        "stuck": {"net": "a", "fits": 4, "microseconds": 8.5, "slowest": 1.125, "full_speed": 3,
+                  "slowest_at_full_speed": 1.0625},
         "memory": [{"optimizer": "nb.SGD(1e-4)", "multiple": 0.75}],
         "growth": {"width": {"at": [1, 2], "slope": 1.75}},
         "import": {"numpy": {"seconds": 0.5, "megabytes": 3}, "jax": None},
@@ -110,7 +111,7 @@ def test_what_the_tables_say(page):
     assert "| 4-3 / 32 | 2.00 | 3.00 (1.50) | 1.00 (0.50) | 50 | 99 | 50% |" in block("steps")
     assert "| 97.5 % | a net | JAX | 0.50 ± 0.10 | 97.50 ± 0.20, not reached |" in block("mnist")
     assert "| a | 2 | 10 | 1.50 | 2.50 | NO |" in block("busy")
-    assert "| a | 4 | 8.50 | 1.12 |" in block("stuck")
+    assert "| a | 4 | 8.50 | 1.12 | 3 | 1.06 |" in block("stuck")
     assert "| iris | 1,000 | 2,000 | 2.00 | 1.000 ± 1.000 | 2.000 ± 2.000 |" in block("scores")
     assert "| iris | scaled | MLP | all | 1,000 | 2,000 | 2.00 | 1.000 | 2.000 |" in block("tables")
     assert "| exp | 1.25 | - | 1.25 | - |" in block("autograd")
