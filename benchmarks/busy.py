@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import itertools
 import math
 import statistics
 import subprocess
@@ -62,10 +63,10 @@ class Case:
         self.fit(self.net, threads, epochs)
         return time.perf_counter() - start
 
-    def step(self, threads):
-        """Seconds of a step within a fit."""
+    def step(self, threads, epochs):
+        """Seconds of a step of a fit, by the median of its epochs."""
         steps = -(-len(self.x) // self.batch)
-        return self.fit(self.net, threads).seconds[0] / steps
+        return statistics.median(self.fit(self.net, threads, epochs).seconds) / steps
 
     def bits(self, threads):
         net = nb.MLP(self.sizes, output="softmax", seed=1)
@@ -116,7 +117,7 @@ def recovery(nets=NETS, load=4, rounds=5, longest=2.0):
     return rows
 
 
-def stuck(net=NETS[2], fits=50):
+def stuck(net=NETS[2], fits=50, epochs=20):
     """The median step of each of many fits; the slowest of these over the median of all.
 
     A virtual machine can put two of its processors on one core for a while: each then does half of its
@@ -126,9 +127,10 @@ def stuck(net=NETS[2], fits=50):
     most, case = nb.num_threads(), Case(*net)
     medians, peaks = [], [_core.peak_gflops()]
     for _ in range(fits):
-        medians.append(statistics.median(case.step(most) for _ in range(5)))
+        medians.append(case.step(most, epochs))
         peaks.append(_core.peak_gflops())
     middle, least = statistics.median(medians), 0.9 * max(peaks)
-    full = [median for median, *around in zip(medians, peaks, peaks[1:]) if min(around) >= least]
+    around = zip(medians, itertools.pairwise(peaks), strict=True)
+    full = [median for median, peaks in around if min(peaks) >= least]
     return {"net": case.name, "fits": fits, "microseconds": 1e6 * middle, "slowest": max(medians) / middle,
-            "full_speed": len(full), "slowest_at_full_speed": max(full, default=math.nan) / middle}  # fmt: skip
+            "full_speed": len(full), "slowest_at_full_speed": max(full) / middle if full else None}  # fmt: skip

@@ -186,7 +186,7 @@ def stuck(run):
         number(found["microseconds"]),
         f"{found['slowest']:.2f}",
         str(found.get("full_speed", "-")),
-        f"{found['slowest_at_full_speed']:.2f}" if "full_speed" in found else "-",
+        f"{found['slowest_at_full_speed']:.2f}" if found.get("full_speed") else "-",
     ]
     head = ["network / batch", "fits", "µs a step, median of fits", "slowest fit over the median"]
     return table([*head, "fits at full speed", "slowest of them"], [row])

@@ -68,11 +68,14 @@ class Pace {
 
   static constexpr Seconds longest_stretch{2e-3}, trial_time{0.3e-3};
   static constexpr Seconds memory{20e-3};  // over which the cost of the choice is averaged
-  // Between two trials: so long that they lose less than `accepted_loss` of the time, within bounds; for trials of a
-  // team `most_loss` once that takes longer than longest_alone. losing_period once a team costs more than the single
-  // thread did.
-  static constexpr double accepted_loss = 0.02, most_loss = 0.1;
+  // Between two trials: so long that they lose less than a share of the time, within bounds. Of one thread:
+  // share_of_alone, since a team that costs more than the thread did is noticed without a trial; then losing_period is
+  // enough. Of a team: share_of_team, or most_loss once that takes longer than longest_alone. A team that has lasted
+  // and then loses is often held up for a few milliseconds only: first_share for its first trial, half of it for each
+  // next.
+  static constexpr double share_of_alone = 0.005, share_of_team = 0.02, first_share = 0.5, most_loss = 0.1;
   static constexpr Seconds shortest_period{20e-3}, longest_alone{80e-3}, longest_team{10}, losing_period{4e-3};
+  static constexpr Seconds lasting{0.5};
   // A loss of the processor; the time without one after which the processors are not contended; the longest time for
   // which contention delays a trial.
   static constexpr Seconds least_off_processor{0.2e-3}, calm_time{40e-3}, longest_delay{1};
@@ -85,7 +88,7 @@ class Pace {
     most_ = most;
     operations_ = operations;
     team_ = operations >= operations_of_first_team;
-    last_ = now;
+    last_ = team_since_ = now;
     enter(Stage::choice, now);
     stage_end_ = now + trial_time;
     trial_at_ = now;
@@ -108,29 +111,38 @@ class Pace {
 
   void end_trial(Time now) {
     const double cost = trial_seconds_ / trial_operations_;
+    const bool lasted = team_ && now > team_since_ + lasting, changes = cost < cost_[team_];
     double loss = trial_loss_;
     cost_[!team_] = cost;
-    if (cost < cost_[team_]) {
+    if (team_ == changes) share_ = lasted ? first_share : std::max(share_ / 2, share_of_team);  // the team loses
+    if (changes) {
       loss = std::max(-loss, team_ ? lost_ : 0.0);  // trials of what was the choice until now
       team_ = !team_;
+      team_since_ = now;
       lost_ = 0;
     }
     trial_loss_ = 0;
     last_trial_ = now;
-    const Seconds longest = team_ ? longest_team : std::max(longest_alone, Seconds(loss / most_loss));
-    trial_at_ = now + std::clamp(Seconds(loss / accepted_loss), shortest_period, longest);
+    trial_at_ = now + (team_ ? std::clamp(Seconds(loss / share_of_alone), shortest_period, longest_team) : alone(loss));
     enter(Stage::choice, now);
+  }
+
+  // Until the next trial of a team, where a trial loses so many seconds.
+  Seconds alone(double loss) const {
+    const Seconds shortest = share_ > share_of_team ? losing_period : shortest_period;
+    return std::clamp(Seconds(loss / share_), shortest, std::max(longest_alone, Seconds(loss / most_loss)));
   }
 
   int most_ = 0;
   double operations_ = 0;  // of a step
   bool team_ = false;      // the present choice
   double cost_[2] = {};    // seconds of a multiply-add alone and with the team; 0: not measured
-  double lost_ = 0;        // seconds, by the choice of the team, over what the work would have cost alone
+  double share_ = share_of_team;
+  double lost_ = 0;  // seconds, by the choice of the team, over what the work would have cost alone
   Stage stage_ = Stage::choice;
   double trial_operations_ = 0, trial_seconds_ = 0;
   double trial_loss_ = 0;  // seconds, with the warm-up, over what the work would have cost by the choice
-  Time stage_end_{}, trial_at_{}, last_trial_{}, last_{}, off_processor_{Seconds(-1)};
+  Time stage_end_{}, trial_at_{}, last_trial_{}, last_{}, team_since_{}, off_processor_{Seconds(-1)};
 };
 
 }  // namespace nablas

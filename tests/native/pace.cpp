@@ -97,6 +97,36 @@ void a_team_that_begins_to_lose_is_left() {
   require(machine.with_team < 0.1, "the single thread, 50 ms after the team loses");
 }
 
+// Where the team pays, and for a few milliseconds now and then does not.
+void after_a_short_disturbance_the_team_is_soon_back() {
+  std::mt19937 random(5);
+  for (const double step : {20e-6, 0.2e-3, 1e-3})
+    for (const double cost : {2.0, 4.0}) {
+      double begin = 0, end = 0;
+      Machine machine;
+      machine.step = step;
+      machine.team = [&](double now) { return now >= begin && now < end ? cost : 0.55; };
+      machine.run(1);
+      for (int i = 0; i < 20; ++i) {
+        begin = machine.now, end = begin + 1e-3 * (3 + random() % 28);
+        machine.run(end - begin);
+        machine.run(0.7);
+        require(machine.with_team > 0.7 - 0.05, "the team for all but 50 ms");
+      }
+    }
+}
+
+void one_thread_is_seldom_tried_where_the_team_pays() {
+  for (const double step : {20e-6, 0.2e-3, 1e-3}) {
+    Machine machine;
+    machine.step = step;
+    machine.team = [](double) { return 0.55; };
+    machine.run(1);
+    machine.run(10);
+    require(machine.with_team > 0.985 * 10, "at most 0.015 of the time in trials");
+  }
+}
+
 // A helper that has lost its processor holds up the team at times; the leader loses its own as often.
 void contended_processors_cost_little() {
   for (const double away : {3e-3, 12e-3}) {
@@ -177,6 +207,8 @@ int main() {
   the_cheaper_choice_is_made();
   a_team_is_back_within_100_ms();
   a_team_that_begins_to_lose_is_left();
+  after_a_short_disturbance_the_team_is_soon_back();
+  one_thread_is_seldom_tried_where_the_team_pays();
   contended_processors_cost_little();
   few_trials_where_the_leader_loses_its_processor();
   other_steps_are_judged_anew();
