@@ -136,6 +136,7 @@ def test_position_in_an_array_does_not_matter(isa, dtype):
         "float16",
         "float32",
         "float64",
+        "longdouble",
         ">f8",
         ">i4",
     ],

@@ -1,6 +1,8 @@
 """Plain arguments of the kernels: every one with every odd value, found through the signatures."""
 
 import inspect
+import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -241,3 +243,36 @@ def test_labels_of_every_integer_dtype_and_layout(dtype, step):
     assert net.gradient(X, given).tolist() == net.gradient(X, labels).tolist()
     if dtype != "?":
         assert kernels.gather_rows(X, given).tolist() == X[labels].tolist()
+
+
+def most_memory(call):
+    """Bytes that Python and NumPy hold at most within a call, the least of some calls."""
+    peaks = []
+    for _ in range(5):
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        call()
+        peaks.append(tracemalloc.get_traced_memory()[1] - before)
+        tracemalloc.stop()
+    return min(peaks)
+
+
+@pytest.mark.parametrize(("name", "function", "valid"), CALLS, ids=[name for name, _, _ in CALLS])
+def test_a_call_with_its_outputs_given_makes_no_array(name, function, valid):
+    """pybind11's default-constructed array is an empty array of NumPy: 0.1 µs each."""
+    outputs = [argument for argument in valid if argument in OUTPUTS - {"preactivation_out"}]
+    made = function(**valid)
+    arrays = [
+        a for a in (made if isinstance(made, tuple) else (made,)) if isinstance(a, np.ndarray)
+    ]
+    given = {**valid, **dict(zip(outputs, arrays, strict=False))}
+    text = ", ".join(f"{argument}=given[{argument!r}]" for argument in given)
+    call = eval(f"lambda: function({text})", {"function": function, "given": given})
+    # new arrays: the indices' copy; the result where it cannot be given
+    new = (name == "gather_rows") + (not outputs and name != "optimizer_update")
+    assert most_memory(call) < (1 + new) * sys.getsizeof(np.empty(0)) + 64
+
+
+def test_outputs_of_a_network_into_an_array_make_no_array():
+    net, x, out = nb.MLP([3, 2], seed=0), np.ones((1, 3), F), np.empty((1, 2), F)
+    assert most_memory(lambda: net.forward(x, out)) < sys.getsizeof(np.empty(0)) + 64

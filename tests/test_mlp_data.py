@@ -8,6 +8,7 @@ from cases import iris, rng, small, strange_layouts
 from sklearn.datasets import load_digits
 
 import nablas as nb
+from nablas import _data
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +159,26 @@ def test_validation_on_distributions():
     history = net.fit(x, share, epochs=2, validation_data=(x, share))
     assert history.val_score[-1] == (net.predict(x) == share.argmax(axis=1)).mean()
     assert history.val_loss[-1] == pytest.approx(net.loss(x, share), rel=1e-6)
+
+
+@pytest.mark.parametrize("own", ["float32", "float64"])
+def test_outputs_of_an_array_are_those_of_the_rows_that_fit_takes(own):
+    """`forward` leaves an array's checks and conversion to the core: every dtype and dimension."""
+
+    def outcome(make):
+        try:
+            return make().tobytes()
+        except (TypeError, ValueError) as error:
+            return repr(error)
+
+    net = nb.MLP([5, 7, 3], activation="tanh", dtype=own, seed=0)
+    numbers = rng(0).uniform(0, 100, (4, 5)).astype(np.longdouble) / 3
+    arrays = [numbers[0], numbers[0, 0], numbers[np.newaxis], numbers[:0], numbers[:, ::-1]]
+    for code in np.typecodes["All"].replace("V", ""):
+        x = numbers.astype("f" if code in "Mm" else code).astype(code)
+        arrays += [x, x.astype(x.dtype.newbyteorder())]
+    assert len({x.dtype for x in arrays}) > 25
+    for x in arrays:
+        x = np.asarray(x)
+        want = outcome(lambda x=x: net.engine.forward(_data.as_matrix(x, own)))
+        assert outcome(lambda x=x: net.forward(x)) == want, x.dtype

@@ -230,16 +230,25 @@ void check_size(const Shape& shape, int64 item_size, const char* name) {
     }
 }
 
-AnyMatrixInput::AnyMatrixInput(py::handle object, const char* name) : array_(as_array(object, name)) {
-  check_dimensions(array_, 2, name);
+AnyMatrixInput::AnyMatrixInput(py::handle object, const char* name, Float widest) : array_(as_array(object, name)) {
+  if (array_.ndim() != 2) {
+    const std::string hint = array_.ndim() == 1 ? text(" (one sample is ", name, "[np.newaxis])") : "";
+    value_error(name, "2 dimensions", text("shape ", shape_text(array_), hint));
+  }
   ElementType type;
   if (!element_type(array_, type)) {
     const char kind = array_.dtype().kind();
     if (kind != 'f' && kind != 'i' && kind != 'u' && kind != 'b')
       type_error(name, "numbers", "dtype " + std::string(py::str(array_.dtype())));
     // float16, long double, foreign byte order
-    array_ = copy_of(PlainArray<double>::ensure(array_), name);
-    type = ElementType::float64;
+    constexpr int any = py::array::forcecast;  // a long double may be rounded
+    if (widest == Float::float32 && array_.itemsize() > 8) {
+      array_ = copy_of(PlainArray<float, any>::ensure(array_), name);
+      type = ElementType::float32;
+    } else {
+      array_ = copy_of(PlainArray<double, any>::ensure(array_), name);
+      type = ElementType::float64;
+    }
   }
   view = {array_.data(), type, array_.shape(0), array_.shape(1), array_.strides(0), array_.strides(1)};
 }

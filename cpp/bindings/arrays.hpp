@@ -109,11 +109,7 @@ void check_size(const Shape& shape, int64 item_size, const char* name);
 template <class T>
 class Input {
  public:
-  Input(const py::array& array, const char* name) {
-    if (float_type(array, name) != float_of<T>)
-      type_error(name, std::string(float_name(float_of<T>)) + " like the other arguments", py::str(array.dtype()));
-    array_ = is_plain(array) ? array : copy_of(PlainArray<T>::ensure(array), name);
-  }
+  Input(const py::array& array, const char* name) : array_(plain(array, name)) {}
   Input(py::handle object, const char* name) : Input(as_array(object, name), name) {}
   const T* data() const { return static_cast<const T*>(array_.data()); }
   int64 size() const { return array_.size(); }
@@ -134,6 +130,11 @@ class Input {
   }
 
  private:
+  static py::array plain(const py::array& array, const char* name) {
+    if (float_type(array, name) != float_of<T>)
+      type_error(name, std::string(float_name(float_of<T>)) + " like the other arguments", py::str(array.dtype()));
+    return is_plain(array) ? array : copy_of(PlainArray<T>::ensure(array), name);
+  }
   py::array array_;
 };
 
@@ -144,23 +145,9 @@ using Arrays = std::initializer_list<const py::array*>;  // null: an optional ar
 template <class T>
 class Result {
  public:
-  Result(py::handle out, const Shape& shape, const char* name, Arrays apart, Arrays in_place = {}) {
-    check_size(shape, sizeof(T), name);
-    if (out.is_none()) {
-      target_ = memory_ = new_array<T>(shape);
-      return;
-    }
-    if (!py::isinstance<py::array>(out)) type_error(name, "an array", py::str(py::type::of(out).attr("__name__")));
-    target_ = py::reinterpret_borrow<py::array>(out);
-    if (float_type(target_, name) != float_of<T>) type_error(name, float_name(float_of<T>), py::str(target_.dtype()));
-    check_shape(target_, shape, name);
-    check_output(target_, name);
-    bool direct = is_plain(target_);
-    for (const py::array* input : apart) direct &= input == nullptr || !overlap(target_, *input);
-    for (const py::array* input : in_place)
-      direct &= !overlap(target_, *input) || (input->data() == target_.data() && input->size() == target_.size());
-    memory_ = direct ? target_ : new_array<T>(shape);
-  }
+  Result(py::handle out, const Shape& shape, const char* name, Arrays apart, Arrays in_place = {})
+      : target_(target(out, shape, name)),
+        memory_(out.is_none() || direct(apart, in_place) ? target_ : new_array<T>(shape)) {}
   T* data() { return static_cast<T*>(memory_.mutable_data()); }
   py::array finish() {
     if (!memory_.is(target_)) target_[py::ellipsis()] = memory_;
@@ -168,13 +155,33 @@ class Result {
   }
 
  private:
+  static py::array target(py::handle out, const Shape& shape, const char* name) {
+    check_size(shape, sizeof(T), name);
+    if (out.is_none()) return new_array<T>(shape);
+    if (!py::isinstance<py::array>(out)) type_error(name, "an array", py::str(py::type::of(out).attr("__name__")));
+    const auto array = py::reinterpret_borrow<py::array>(out);
+    if (float_type(array, name) != float_of<T>) type_error(name, float_name(float_of<T>), py::str(array.dtype()));
+    check_shape(array, shape, name);
+    check_output(array, name);
+    return array;
+  }
+  // Whether the kernel can write to the memory of `out`.
+  bool direct(Arrays apart, Arrays in_place) const {
+    bool found = is_plain(target_);
+    for (const py::array* input : apart) found &= input == nullptr || !overlap(target_, *input);
+    for (const py::array* input : in_place)
+      found &= !overlap(target_, *input) || (input->data() == target_.data() && input->size() == target_.size());
+    return found;
+  }
   py::array target_, memory_;
 };
 
-// A data matrix of any element type and strides, without a copy where its type is one that `gather` knows.
+// A data matrix of any element type and strides, without a copy where its type is one that `gather` knows. A long
+// double becomes `widest`, by one rounding.
 class AnyMatrixInput {
  public:
-  AnyMatrixInput(py::handle object, const char* name);
+  AnyMatrixInput(py::handle object, const char* name, Float widest = Float::float64);
+  const py::array& array() const { return array_; }
   AnyMatrix view;
 
  private:

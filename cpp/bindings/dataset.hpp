@@ -49,7 +49,7 @@ struct Dataset {
         read_groups(groups, array, rows);
       } else if (entry.takes_labels && array.ndim() == 1) {
         labels = label_array(array, rows, outputs, "y");
-        data.labels = labels.data();
+        data.labels = labels->data();
       } else {
         this->targets.emplace(array, "y");
         this->targets->expect({rows, outputs}, "y");
@@ -80,7 +80,7 @@ struct Dataset {
   int loss;
   double hyperparameters[max_hyperparameters] = {};  // of the loss
   int64 inputs = 0, outputs = 0;
-  py::array_t<int64> labels;
+  std::optional<py::array_t<int64>> labels;
   std::vector<Range> groups;
   Buffer<int64> group_labels;
   std::optional<Input<T>> targets, weights;

@@ -60,13 +60,7 @@ void run_gemm(const Gemm<T>& g) {
 // An operand of matmul: read without a copy if aligned, of native byte order and with strides of whole elements.
 template <class T>
 struct Operand {
-  Operand(const py::array& array, const char* name, bool transposed) {
-    float_type(array, name);
-    check_dimensions(array, 2, name);
-    const bool aligned = (py::detail::array_proxy(array.ptr())->flags & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0;
-    const bool whole = array.strides(0) % static_cast<py::ssize_t>(sizeof(T)) == 0 &&
-                       array.strides(1) % static_cast<py::ssize_t>(sizeof(T)) == 0;
-    held = py::isinstance<py::array_t<T>>(array) && aligned && whole ? array : Input<T>(array, name).array();
+  Operand(const py::array& array, const char* name, bool transposed) : held(readable(array, name)) {
     data = static_cast<const T*>(held.data());
     rows = held.shape(0), columns = held.shape(1);
     rs = held.strides(0) / static_cast<int64>(sizeof(T)), cs = held.strides(1) / static_cast<int64>(sizeof(T));
@@ -74,6 +68,14 @@ struct Operand {
       std::swap(rows, columns);
       std::swap(rs, cs);
     }
+  }
+  static py::array readable(const py::array& array, const char* name) {
+    float_type(array, name);
+    check_dimensions(array, 2, name);
+    const bool aligned = (py::detail::array_proxy(array.ptr())->flags & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0;
+    const bool whole = array.strides(0) % static_cast<py::ssize_t>(sizeof(T)) == 0 &&
+                       array.strides(1) % static_cast<py::ssize_t>(sizeof(T)) == 0;
+    return py::isinstance<py::array_t<T>>(array) && aligned && whole ? array : Input<T>(array, name).array();
   }
   py::array held;
   const T* data;

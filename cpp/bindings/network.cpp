@@ -59,11 +59,10 @@ py::array infer_array(const Network<T>& network, py::handle x_object, py::handle
   if (x.view.columns != network.inputs())
     value_error("X", "shape (n, " + std::to_string(network.inputs()) + ")",
                 "(" + std::to_string(x.view.rows) + ", " + std::to_string(x.view.columns) + ")");
-  const py::array array = x.array("X");
   Samples<T> samples;
   samples.x = x.view;
   samples.sparse = x.sparse;
-  Result<T> result(out, {x.view.rows, network.outputs()}, "out", {&array});
+  Result<T> result(out, {x.view.rows, network.outputs()}, "out", {x.array()});
   T* const data = result.data();
   kernels<T>();
   in_slices(samples.operations(network), x.view.rows, 1, [&](Range rows) {

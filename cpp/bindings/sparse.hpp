@@ -120,14 +120,14 @@ class RowsInput {
       view = {nullptr, sizeof(T) == 4 ? ElementType::float32 : ElementType::float64, sparse->rows, sparse->columns, 0,
               0};
     } else {
-      dense_.emplace(x, name);
+      dense_.emplace(x, name, float_of<T>);
       view = dense_->view;
     }
   }
   AnyMatrix view;
   const SparseMatrix<T>* sparse = nullptr;
-  // The array's memory, for a check of overlaps; none for a sparse matrix.
-  py::array array(const char* name) const { return sparse != nullptr ? py::array() : as_array(object_, name); }
+  // The dense rows, for a check of overlaps; null for a sparse matrix.
+  const py::array* array() const { return dense_ ? &dense_->array() : nullptr; }
 
  private:
   py::object object_;

@@ -202,14 +202,15 @@ py::tuple gradient(PyTrainer<T>& self, const Dataset<T>& set, double l2) {
 
 // The data of `set`, visited in `order`; `held` owns the order's memory.
 template <class T>
-Samples<T> batch_data(const Dataset<T>& set, int64 begin, int64 end, py::handle order, py::array_t<int64>& held) {
+Samples<T> batch_data(const Dataset<T>& set, int64 begin, int64 end, py::handle order,
+                      std::optional<py::array_t<int64>>& held) {
   const int64 rows = set.data.x.rows;
   if (begin < 0 || end <= begin || end > rows)
     value_error("begin, end", "a range of rows within the data", std::to_string(begin) + ", " + std::to_string(end));
   Samples<T> data = set.data;
   if (!order.is_none()) {
     held = label_array(as_array(order, "order"), rows, rows, "order");
-    data.order = held.data();
+    data.order = held->data();
   }
   return data;
 }
@@ -267,7 +268,7 @@ void bind_trainer_of(py::module_& m, const std::string& suffix) {
           "forward_batch",
           [](Train& self, const Set& set, int64 begin, int64 end, py::handle order, const std::vector<double>& rates,
              std::uint64_t seed) {
-            py::array_t<int64> held;
+            std::optional<py::array_t<int64>> held;
             const Samples<T> data = batch_data(set, begin, end, order, held);
             const Dropout dropout = self.dropout(rates, seed);
             py::array_t<T> out(

@@ -51,6 +51,8 @@ class Engine:
     ----------
     epochs : int
         Epochs of training since the weights were initialized; part of the shuffling's seed.
+    infer : callable
+        ``infer(X, out)`` is `forward` of an array, which the core checks: the shortest way.
     """
 
     def __init__(self, sizes: Sequence[int], activations: Sequence[str], dtype: str) -> None:
@@ -62,6 +64,7 @@ class Engine:
         self._sparse = _core.Sparse_float32 if single else _core.Sparse_float64
         network = _core.Network_float32 if single else _core.Network_float64
         self._network = network(sizes, activations)
+        self.infer = self._network.forward
         self._last: _Use | None = None
         self._claim = Claim()
 

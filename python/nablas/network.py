@@ -158,6 +158,8 @@ class Network:
         >>> net.forward([[1.0, 2.0]])
         array([[0.5, 0.5]], dtype=float32)
         """
+        if type(X) is np.ndarray:
+            return self.engine.infer(X, out)
         return self.engine.forward(_data.as_rows(X, self.dtype), out)
 
     def layers(self, X: ArrayLike) -> list[tuple[Array, Array]]:
