@@ -62,28 +62,27 @@ double sum_of(const T* x, int64 count) {
   return total;
 }
 
-// Copies fewer than 2 size elements, by powers of two.
-template <int size>
-NABLAS_INLINE void copy_halves(const T* from, T* to, int64 count) {
-  if constexpr (size > 0) {
-    if (count & size) {
-      __builtin_memcpy(to, from, size * sizeof(T));
-      from += size;
-      to += size;
-    }
-    copy_halves<size / 2>(from, to, count);
+// Copies rows of fewer than 2 size elements, each by two moves that may overlap. ask(i) comes before row i.
+template <int size, class Row, class Ask>
+NABLAS_INLINE void copy_short_rows(const Row& row, const Ask& ask, int64 count, int64 columns, T* out, int64 out_rs) {
+  if constexpr (size > 1) {
+    if (columns < size) return copy_short_rows<size / 2>(row, ask, count, columns, out, out_rs);
+  }
+  for (int64 i = 0; i < count; ++i) {
+    ask(i);
+    const T* const from = reinterpret_cast<const T*>(row(i));  // memcpy: it may be misaligned
+    T* const to = out + i * out_rs;
+    __builtin_memcpy(to, from, size * sizeof(T));
+    __builtin_memcpy(to + columns - size, from + columns - size, size * sizeof(T));
   }
 }
 
-// Copies a row whose type is T. A long row prefetches `next`: shuffled rows are not adjacent in memory.
+// Copies a row of at least `lanes` elements of type T. A long row prefetches `next`: shuffled rows are not adjacent in
+// memory.
 NABLAS_INLINE void copy_row(const char* row, const char* next, int64 columns, T* to) {
   constexpr int64 line = 64, few_vectors = 8;
   if (columns <= few_vectors * lanes) {
     const T* const from = reinterpret_cast<const T*>(row);  // `load` needs no alignment
-    if (columns < lanes) {
-      copy_halves<lanes / 2>(from, to, columns);
-      return;
-    }
     for (int64 j = 0; j < columns - lanes; j += lanes) store(to + j, load(from + j));
     store(to + columns - lanes, load(from + columns - lanes));
     return;
@@ -118,10 +117,17 @@ void gather(const AnyMatrix& x, const int64* indices, int64 first, int64 count, 
   const int64 bytes = x.columns * sizeof(S);
   const int64 asked =  // for these rows
       ahead > 0 && indices != nullptr && x.column_bytes == sizeof(S) && bytes <= short_row ? x.rows - first - ahead : 0;
+  const auto ask = [&](int64 i) NABLAS_LAMBDA {
+    if (i >= asked) return;
+    const char* const from = row(i + ahead);
+    for (int64 at = 0; at < bytes; at += line) __builtin_prefetch(from + at, 0, 2);
+  };
+  if (x.columns == 0) return;
+  if (same_type && x.column_bytes == sizeof(S) && x.columns < lanes)
+    return copy_short_rows<lanes / 2>(row, ask, count, x.columns, out, out_rs);
   for (int64 i = 0; i < count; ++i) {
     T* const to = out + i * out_rs;
-    if (i < asked)
-      for (int64 at = 0; at < bytes; at += line) __builtin_prefetch(row(i + ahead) + at, 0, 2);
+    ask(i);
     if (same_type && x.column_bytes == sizeof(S))
       copy_row(row(i), row(i + 1 < count ? i + 1 : i), x.columns, to);
     else if (x.column_bytes == sizeof(S))

@@ -191,11 +191,17 @@ void Pass<T>::gather(const Section<T>& section, const Network<T>& network, const
   if (!block.gathers_rest) return;
   const auto copy = [&](const auto* from, auto* to, int64 columns) {
     if (from == nullptr) return;
-    for (int64 i = own.begin; i < own.end; ++i) {
-      const int64 at = block.rows.begin + i, row = data.row(at);
-      if (at + ahead < data.x.rows) __builtin_prefetch(from + data.row(at + ahead) * columns, 0, 2);
-      for (int64 j = 0; j < columns; ++j) to[i * columns + j] = from[row * columns + j];
-    }
+    const auto each = [&](auto copy_entries) {
+      for (int64 i = own.begin; i < own.end; ++i) {
+        const int64 at = block.rows.begin + i;
+        if (at + ahead < data.x.rows) __builtin_prefetch(from + data.row(at + ahead) * columns, 0, 2);
+        copy_entries(from + data.row(at) * columns, to + i * columns);
+      }
+    };
+    if (columns == 1)
+      each([](const auto* entry, auto* place) { *place = *entry; });
+    else
+      each([&](const auto* entries, auto* place) { std::copy_n(entries, columns, place); });
   };
   copy(data.labels, labels_.data(), data.label_columns);
   copy(data.weights, weights_, 1);
