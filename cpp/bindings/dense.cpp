@@ -36,6 +36,12 @@ void run(double operations, Body body) {
   }
 }
 
+// What a product costs, in multiply-adds: an element that is read or written takes as long as a few of them.
+double cost_of(double rows, double columns, double depth) {
+  constexpr double of_element = 4;
+  return std::max(rows * columns * depth, of_element * (rows * depth + depth * columns + rows * columns));
+}
+
 // A product with its epilogue, in rectangles of C between which signals are checked.
 template <class T>
 void run_gemm(const Gemm<T>& g) {
@@ -51,8 +57,8 @@ void run_gemm(const Gemm<T>& g) {
   }
   in_parts(g.rows, rows, [&](Range down) {
     in_parts(g.columns, columns, [&](Range across) {
-      const double share = static_cast<double>(down.end - down.begin) * (across.end - across.begin) * g.depth;
-      run<T>(share, [&](const Team& team, T* workspace) { team_gemm(kernels<T>(), team, g, down, across, workspace); });
+      const double cost = cost_of(down.end - down.begin, across.end - across.begin, g.depth);
+      run<T>(cost, [&](const Team& team, T* workspace) { team_gemm(kernels<T>(), team, g, down, across, workspace); });
     });
   });
 }
@@ -170,7 +176,7 @@ py::tuple dense_backward(py::handle x_object, py::handle weights_object, py::han
         delta_gemm<T>(delta.data(), rows, weights.data(), inputs, outputs, below.data(), index, kept.data(), inputs);
     const double operations = 2.0 * rows * weights.size();
     if (operations <= operations_of_part) {
-      run<T>(operations, [&](const Team& team, T* workspace) {
+      run<T>(cost_of(inputs, outputs, rows) + cost_of(rows, inputs, outputs), [&](const Team& team, T* workspace) {
         team_gradient(kernels<T>(), team, x.matrix(), delta.matrix(), gradient.data(), workspace);
         team_gemm(kernels<T>(), team, g, workspace);
       });

@@ -68,11 +68,10 @@ class Pace {
 
   static constexpr Seconds longest_stretch{2e-3}, trial_time{0.3e-3};
   static constexpr Seconds memory{20e-3};  // over which the cost of the choice is averaged
-  // Between two trials: so long that they lose less than a share of the time, within bounds. Of one thread:
-  // share_of_alone, since a team that costs more than the thread did is noticed without a trial; then losing_period is
-  // enough. Of a team: share_of_team, or most_loss once that takes longer than longest_alone. A team that has lasted
-  // and then loses is often held up for a few milliseconds only: first_share for its first trial, half of it for each
-  // next.
+  // Between two trials: so long that trials lose at most a share of the time, within bounds. Of one thread:
+  // share_of_alone, and losing_period once the team costs more than the thread did. Of a team: share_of_team, or
+  // most_loss if that takes longer than longest_alone. After a team that was the choice for at least `lasting`:
+  // first_share, and half of it after each trial that fails, since what held it up is often over in milliseconds.
   static constexpr double share_of_alone = 0.005, share_of_team = 0.02, first_share = 0.5, most_loss = 0.1;
   static constexpr Seconds shortest_period{20e-3}, longest_alone{80e-3}, longest_team{10}, losing_period{4e-3};
   static constexpr Seconds lasting{0.5};
@@ -134,11 +133,11 @@ class Pace {
   }
 
   int most_ = 0;
-  double operations_ = 0;  // of a step
-  bool team_ = false;      // the present choice
-  double cost_[2] = {};    // seconds of a multiply-add alone and with the team; 0: not measured
-  double share_ = share_of_team;
-  double lost_ = 0;  // seconds, by the choice of the team, over what the work would have cost alone
+  double operations_ = 0;         // of a step
+  bool team_ = false;             // the present choice
+  double cost_[2] = {};           // seconds of a multiply-add alone and with the team; 0: not measured
+  double share_ = share_of_team;  // of the time, that trials of a team may lose
+  double lost_ = 0;               // seconds, by the choice of the team, over what the work would have cost alone
   Stage stage_ = Stage::choice;
   double trial_operations_ = 0, trial_seconds_ = 0;
   double trial_loss_ = 0;  // seconds, with the warm-up, over what the work would have cost by the choice
