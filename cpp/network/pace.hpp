@@ -113,7 +113,8 @@ class Pace {
     const bool lasted = team_ && now > team_since_ + lasting, changes = cost < cost_[team_];
     double loss = trial_loss_;
     cost_[!team_] = cost;
-    if (team_ == changes) share_ = lasted ? first_share : std::max(share_ / 2, share_of_team);  // the team loses
+    if (team_ == changes)  // the team is left, or its trial failed
+      share_ = lasted ? first_share : std::max(share_ / 2, share_of_team);
     if (changes) {
       loss = std::max(-loss, team_ ? lost_ : 0.0);  // trials of what was the choice until now
       team_ = !team_;

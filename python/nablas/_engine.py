@@ -52,7 +52,7 @@ class Engine:
     epochs : int
         Epochs of training since the weights were initialized; part of the shuffling's seed.
     infer : callable
-        ``infer(X, out)`` is `forward` of an array, which the core checks: the shortest way.
+        ``infer(X, out)`` is `forward` of an array; the core checks it, no Python runs in between.
     """
 
     def __init__(self, sizes: Sequence[int], activations: Sequence[str], dtype: str) -> None:
