@@ -171,27 +171,45 @@ void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
     gemm_of_long_sums(g, rows, columns, workspace);
 }
 
+// Column sums of C vectors side by side, since each sum waits for the latency of its additions, and lines of one row are
+// fetched together. The last vector has `last` lanes, fewer than all if `ragged`.
+template <int C, bool ragged>
+void sum_vectors(const T* x, int64 rs, int64 rows, int64 last, T* out, bool accumulate) {
+  const int64 block = block_of_sum(rows);
+  const auto at = [&](const T* p, auto v)
+                      NABLAS_LAMBDA { return ragged && v == C - 1 ? load_part(p + v * lanes, last) : load(p + v * lanes); };
+  V tree[tree_levels][C];  // as tree_of_blocks
+  int top = 0;
+  int64 i = 0, number = 1;
+  do {
+    V sum[C] = {};
+    if (accumulate && i == 0) repeat<C>([&](auto v) NABLAS_LAMBDA { sum[v] = at(out, v); });
+    for (const int64 end = at_most(i + block, rows); i < end; ++i)
+      repeat<C>([&](auto v) NABLAS_LAMBDA { sum[v] += at(x + i * rs, v); });
+    for (int64 done = number; done % 2 == 0; done /= 2) {
+      --top;
+      repeat<C>([&](auto v) NABLAS_LAMBDA { sum[v] = tree[top][v] + sum[v]; });
+    }
+    repeat<C>([&](auto v) NABLAS_LAMBDA { tree[top][v] = sum[v]; });
+    ++top;
+    ++number;
+  } while (i < rows);
+  for (--top; top > 0; --top) repeat<C>([&](auto v) NABLAS_LAMBDA { tree[top - 1][v] += tree[top][v]; });
+  repeat<C>([&](auto v) NABLAS_LAMBDA {
+    store_part(out + v * lanes, tree[0][v], ragged && v == C - 1 ? last : lanes);
+  });
+}
+
 void column_sums(const Matrix<const T>& x, Range columns, T* out, bool accumulate) {
-  const int64 block = block_of_sum(x.rows);
-  for (int64 j = columns.begin; j < columns.end; j += lanes) {
-    const int64 width = at_most(columns.end - j, lanes);
-    V tree[tree_levels];  // as tree_of_blocks
-    int top = 0;
-    int64 i = 0, number = 1;
-    do {
-      V sum = accumulate && i == 0 ? load_part(out + j, width) : V{};
-      const int64 end = at_most(i + block, x.rows);
-      if (width == lanes)
-        for (; i < end; ++i) sum += load(x.data + i * x.rs + j);
-      else
-        for (; i < end; ++i) sum += load_part(x.data + i * x.rs + j, width);
-      for (int64 done = number; done % 2 == 0; done /= 2) sum = tree[--top] + sum;
-      tree[top++] = sum;
-      ++number;
-    } while (i < x.rows);
-    V sum = tree[--top];
-    while (top > 0) sum = tree[--top] + sum;
-    store_part(out + j, sum, width);
+  for (int64 j = columns.begin; j < columns.end;) {
+    const int64 vectors = (columns.end - j + lanes - 1) / lanes, c = vectors >= 4 ? 4 : vectors >= 2 ? 2 : 1;
+    const int64 last = at_most(columns.end - j - (c - 1) * lanes, lanes);
+    const bool ragged = last < lanes;
+    const auto sum = c == 4   ? (ragged ? sum_vectors<4, true> : sum_vectors<4, false>)
+                     : c == 2 ? (ragged ? sum_vectors<2, true> : sum_vectors<2, false>)
+                              : (ragged ? sum_vectors<1, true> : sum_vectors<1, false>);
+    sum(x.data + j, x.rs, x.rows, last, out + j, accumulate);
+    j += c * lanes;
   }
 }
 

@@ -5,6 +5,11 @@
 #include "base/parallel.hpp"
 
 namespace nablas {
+namespace {
+
+constexpr int64 rows_together = 16;
+
+}  // namespace
 
 template <class T>
 void PanelOrder<T>::choose(const Network<T>& network, int64 panel_columns, bool sparse) {
@@ -18,7 +23,8 @@ void PanelOrder<T>::choose(const Network<T>& network, int64 panel_columns, bool 
   if (std::find(in_panels_.begin(), in_panels_.end(), 1) == in_panels_.end()) *this = PanelOrder();
 }
 
-// copy(first element, rows, width, row stride, elements from the first element to the panel) for this part's panels.
+// copy(first element, rows, width, row stride, first element in the panel) for blocks of rows of all panels: a piece of
+// a panel alone would read and write two cache lines of each page.
 template <class T>
 template <class Copy>
 void PanelOrder<T>::for_each_panel(const Network<T>& network, Copy copy) const {
@@ -30,14 +36,13 @@ void PanelOrder<T>::for_each_panel(const Network<T>& network, Copy copy) const {
           const Layer& layer = network.layers[l];
           const int64 n = layer.outputs, weights = layer.offset + n;
           if (team.rank == 0) copy(layer.offset, 1, n, n, layer.offset);
-          if (!of(l)) {
-            const Range own = team.share(layer.inputs);
-            copy(weights + own.begin * n, own.end - own.begin, n, n, weights + own.begin * n);
-            continue;
-          }
-          const Range own = team.share(n, panel_columns_);
-          for (int64 j = own.begin; j < own.end; j += panel_columns_)
-            copy(weights + j, layer.inputs, std::min(panel_columns_, n - j), n, weights + j * layer.inputs);
+          const int64 width = of(l) ? panel_columns_ : n;
+          const Range own = team.share(layer.inputs, rows_together);
+          for (int64 i = own.begin; i < own.end; i += rows_together)
+            for (int64 j = 0; j < n; j += width) {
+              const int64 rows = std::min(own.end - i, rows_together), columns = std::min(width, n - j);
+              copy(weights + i * n + j, rows, columns, n, weights + j * layer.inputs + i * columns);
+            }
         }
       },
       Use::network);
