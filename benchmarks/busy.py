@@ -1,4 +1,4 @@
-"""Fits beside other busy processes, and many fits of one net: is the default ever slower than one thread?"""
+"""Fits and single calls beside other busy processes, and many fits of one net: is the default slower than one thread?"""
 
 import contextlib
 import hashlib
@@ -22,6 +22,8 @@ NETS = [
     ((784, 128, 10), 512, 6_144),
     ((54, 256, 256, 7), 256, 6_144),
 ]
+# Single calls: rows, inputs and outputs of a product, and the pause before each, in seconds.
+CALLS = [((32, 256, 256), 0.0), ((32, 256, 256), 0.2e-3), ((128, 256, 256), 0.2e-3)]
 LOADS = (0, 1, 2, 4, 8)
 NICE = (0, 10)
 LEAST = 0.3  # seconds of a fit: many times as long as the system lets a process wait for its turn
@@ -75,13 +77,44 @@ class Case:
         return hashlib.sha256(net.parameters.tobytes()).hexdigest()
 
 
-def busy(nets=NETS, loads=LOADS, nice=NICE, pairs=7, least=LEAST):
-    """Time of the default over one thread's, medians of pairs of fits, and whether the bits are the same.
+class Calls:
+    """A product, called again and again after a pause, which is not counted; an epoch is one call."""
 
-    A fit lasts for at least so many seconds on one thread of the quiet machine.
+    def __init__(self, sizes, pause):
+        rng = np.random.default_rng(0)
+        rows, inputs, outputs = sizes
+        self.name = "product " + " x ".join(map(str, sizes))
+        self.name += f", {1e3 * pause:g} ms between" if pause else ""
+        self.pause = pause
+        self.x = rng.random((rows, inputs), dtype=np.float32)
+        self.weights = rng.random((inputs, outputs), dtype=np.float32)
+        self.out = np.empty((rows, outputs), np.float32)
+
+    def seconds(self, threads, epochs=1):
+        nb.set_num_threads(threads)
+        total = 0.0
+        for _ in range(epochs):
+            end = time.perf_counter() + self.pause
+            while time.perf_counter() < end:
+                pass
+            start = time.perf_counter()
+            nb.kernels.matmul(self.x, self.weights, out=self.out)
+            total += time.perf_counter() - start
+        return total
+
+    def bits(self, threads):
+        self.seconds(threads)
+        return hashlib.sha256(self.out.tobytes()).hexdigest()
+
+
+def busy(nets=NETS, calls=CALLS, loads=LOADS, nice=NICE, pairs=7, least=LEAST):
+    """Time of the default over one thread's, medians of pairs, and whether the bits are the same.
+
+    A fit, or the calls of a measurement, last for at least so many seconds on one thread of the quiet machine.
     """
     most, rows = nb.num_threads(), []
-    for case, load, priority in ((Case(*n), k, p) for n in nets for k in loads for p in nice):
+    chosen = [*(Case(*net) for net in nets), *(Calls(*call) for call in calls)]
+    for case, load, priority in itertools.product(chosen, loads, nice):
         if load == 0 and priority != nice[0]:
             continue
         epochs = math.ceil(least / min(case.seconds(1) for _ in range(3)))

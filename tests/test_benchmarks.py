@@ -59,8 +59,11 @@ def test_fits_beside_busy_processes(threads, monkeypatch):
         sys.path.remove(str(ROOT))
     threads(2)
     net = ((4, 8, 3), 32, 320)
-    rows = busy.busy([net], loads=(0, 2), nice=(0, 10), pairs=2, least=0.01)
-    assert [(row["neighbours"], row["nice"]) for row in rows] == [(0, 0), (2, 0), (2, 10)]
+    rows = busy.busy([net], [((4, 8, 3), 1e-5)], loads=(0, 2), nice=(0, 10), pairs=2, least=0.01)
+    assert [row["net"] for row in rows] == 3 * ["4-8-3 / 32"] + 3 * [
+        "product 4 x 8 x 3, 0.01 ms between"
+    ]
+    assert [(row["neighbours"], row["nice"]) for row in rows] == 2 * [(0, 0), (2, 0), (2, 10)]
     assert all(row["same_bits"] and 0 < row["ratio"] <= row["worst"] for row in rows)
     assert busy.recovery([net], load=1, rounds=1, longest=0.1)[0]["milliseconds"] > 0
     found = busy.stuck(net, fits=3)
@@ -157,7 +160,7 @@ def test_sections_of_their_own_write_json(tmp_path, digits):
             assert result["seconds"] > 0
             assert result["reached"] == (result["accuracy"] >= row["level"])
     assert found["held_out"][0]["seconds"] > 0
-    assert len(found["busy"]) == 3
+    assert len(found["busy"]) == 6
     assert len(found["recovery"]) == 1
     assert found["stuck"]["fits"] == 3
     short = run(

@@ -17,6 +17,7 @@ COMPILER = next(filter(None, map(shutil.which, NAMES)), None)
 pytestmark = pytest.mark.skipif(not COMPILER, reason="needs a C++ compiler")
 
 PROGRAMS = {  # tests/native: what they link
+    "call_pace": [],
     "claims": [f"cpp/base/{name}.cpp" for name in ["claims", "placement", "sleep"]],
     "pace": [],
     "placement": [f"cpp/base/{name}.cpp" for name in ["claims", "placement", "sleep"]],
@@ -55,6 +56,10 @@ def test_every_part_is_done_once_on_threads_that_delay(program, how):
 
 def test_the_choice_between_a_team_and_one_thread(program):
     run(program("pace"))
+
+
+def test_single_calls_beside_busy_processes(program):
+    run(program("call_pace"))
 
 
 @pytest.mark.skipif(_core.num_threads() < 2, reason="needs two processors")

@@ -20,6 +20,7 @@
 #include <time.h>
 #endif
 
+#include "base/call_pace.hpp"
 #include "base/team.hpp"
 
 namespace nablas {
@@ -226,10 +227,20 @@ Effort run_phases(int threads, int parts_each, Phases& phases) noexcept {
 
 void run_team(int threads, int parts_each, Use use, void (*body)(void*, const Team&), void* context) noexcept {
   OnePhase phase(body, context);
-  if (threads > 1 && !in_forked_process())
+  if (threads <= 1 || in_forked_process()) return phase.part(alone);
+  if (use == Use::network) {
     backend(use).run_phases(threads, parts_each, phase);
-  else
+    return;
+  }
+  static thread_local CallPace pace;
+  const CallPace::Time begin = CallPace::Clock::now();
+  if (pace.alone(begin)) {
     phase.part(alone);
+    pace.record_alone(begin, CallPace::Clock::now());
+  } else {
+    const Effort effort = backend(use).run_phases(threads, parts_each, phase);
+    pace.record_team(effort, begin, CallPace::Clock::now());
+  }
 }
 
 }  // namespace nablas

@@ -38,6 +38,7 @@ class Phases {
 struct Effort {
   int64 parts = 0, own = 0;  // parts done by all threads, and by this one
   double asleep = 0;         // seconds, for want of a part
+  double late = 0;           // seconds from the end of the last part to the return
 };
 
 // Processor time of the calling thread; where the system has no such clock, the time.
@@ -74,9 +75,9 @@ constexpr bool has_openmp = true;
 constexpr bool has_openmp = false;
 #endif
 
-// Least multiply-adds (or similar) per thread: for a thread's wake-up, of up to 10 us, and for the phases of a step in
-// a run that is under way.
-constexpr double operations_per_wake_up = 1.5e6, operations_per_meeting = 2e5;
+// Least multiply-adds (or similar) per thread: for a thread that may have to wake up, and for the phases of a step in a
+// run that is under way.
+constexpr double operations_per_wake_up = 3e5, operations_per_meeting = 2e5;
 
 // At most num_threads(), and at most operations / operations_per_thread; at least 1.
 int threads_for(double operations, double operations_per_thread = operations_per_wake_up);

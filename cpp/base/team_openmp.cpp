@@ -57,13 +57,17 @@ Effort run_openmp(int threads, int parts_each, Phases& phases) {
   Claims& shared = *claims;
   shared.begin(threads, parts_each, phases);
   Effort effort;
+  double done = 0;
 #pragma omp parallel num_threads(threads)
   {
-    if (omp_get_thread_num() == 0)
+    if (omp_get_thread_num() == 0) {
       effort = shared.lead();
-    else
+      done = omp_get_wtime();
+    } else {
       shared.join(omp_get_thread_num());
+    }
   }
+  effort.late = omp_get_wtime() - done;
   return effort;
 }
 

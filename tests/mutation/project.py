@@ -35,7 +35,7 @@ PROCESS = (
 # The quick tests of a folder's or a file's code, the fastest first; the first entry that fits.
 TESTS = [
     ("cpp/kernels/gemm cpp/kernels/micro_kernel cpp/kernels/narrow cpp/kernels/packing cpp/kernels/streaming cpp/kernels/tiles",
-     "kernel_edges narrow dense matmul long_sums"),
+     "kernel_edges narrow dense matmul long_sums panels"),
     ("cpp/kernels/losses cpp/kernels/softmax cpp/kernels/columns", "narrow kernels losses kernel_edges trust engine"),
     ("cpp/kernels/optimizers", "kernels kernel_edges optimizers engine"),
     ("cpp/kernels/math cpp/kernels/activations cpp/kernels/elementwise cpp/kernels/simd",
@@ -43,7 +43,7 @@ TESTS = [
     ("cpp/kernels/sparse", "sparse_kernels sparse"),
     ("cpp/kernels", "kernels elementwise kernel_edges random math dense losses"),
     ("cpp/network/random", "random"),
-    ("cpp/network", f"random mlp_data mlp engine {SAME_BITS} long_sums sparse shards stepper"),
+    ("cpp/network", f"random mlp_data mlp engine {SAME_BITS} long_sums sparse shards stepper panels"),
     ("cpp/base/philox", "random"),
     ("cpp/base/long_sum cpp/base/types", "random mlp_data long_sums engine resume::test_batches_of_many_blocks"),
     ("cpp/base/buffer", "kernels dense random mlp_data engine"),

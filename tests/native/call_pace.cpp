@@ -1,0 +1,121 @@
+// Whether single calls get a team, by a clock and losses that the test sets.
+#include "base/call_pace.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+
+namespace {
+
+using namespace nablas;
+using Seconds = CallPace::Seconds;
+using Time = CallPace::Time;
+
+void require(bool holds, const char* what) {
+  if (holds) return;
+  std::fprintf(stderr, "failed: %s\n", what);
+  std::abort();
+}
+
+// Calls of `call` seconds on one thread and half of that with two, after pauses. With probability `often` a helper has
+// no processor for `stall` seconds: at the region's end, after it has begun a part, or before the leader did its own.
+struct Machine {
+  double call = 40e-6, pause = 0, often = 0, stall = 0;
+  CallPace pace;
+  double now = 0, in_calls = 0, wakes = 0;
+  long calls = 0, with_team = 0;
+  std::mt19937 random{1};
+
+  double chance() { return static_cast<double>(random() % 1000000) / 1e6; }
+
+  void run_call() {
+    const double begin = now;
+    ++calls;
+    if (pace.alone(Time(Seconds(now)))) {
+      now += call;
+      pace.record_alone(Time(Seconds(begin)), Time(Seconds(now)));
+    } else {
+      ++with_team;
+      Effort effort;
+      effort.parts = 2;
+      const bool stalls = chance() < often, in_part = stalls && chance() < 0.5;
+      effort.own = stalls && !in_part ? 2 : 1;  // the leader does the part that its helper has not begun
+      effort.asleep = in_part ? stall : 0;
+      effort.late = stalls && !in_part ? stall : wakes;
+      now += call / 2 * static_cast<double>(effort.own) + effort.asleep + effort.late;
+      pace.record_team(effort, Time(Seconds(begin)), Time(Seconds(now)));
+    }
+    in_calls += now - begin;
+    now += pause;
+  }
+  void run(double seconds_in_calls) {
+    in_calls = 0;
+    calls = with_team = 0;
+    while (in_calls < seconds_in_calls) run_call();
+  }
+};
+
+void a_team_is_kept_where_it_pays() {
+  for (const double call : {10e-6, 1e-3, 0.5})
+    for (const double pause : {0.0, 1e-3}) {
+      Machine machine;
+      machine.call = call;
+      machine.pause = pause;
+      machine.wakes = 60e-6;  // of a helper that sleeps
+      machine.run(20 * call);
+      require(machine.with_team == machine.calls, "no call without a team");
+    }
+}
+
+void stalls_cost_little() {
+  for (const double call : {10e-6, 150e-6, 5e-3})
+    for (const double pause : {0.0, 0.2e-3, 2e-3})
+      for (const double often : {1e-3, 0.05, 1.0})
+        for (const double stall : {1e-3, 12e-3, 50e-3}) {
+          Machine machine;
+          machine.call = call;
+          machine.pause = pause;
+          machine.often = often;
+          machine.stall = stall;
+          machine.run(20);
+          const double alone = static_cast<double>(machine.calls) * call;
+          const double duty = call / (call + pause);  // sparse calls try a team every 10 s
+          require(machine.in_calls < 1.1 * alone + stall / (10 * duty) * 20, "at most 1.1 times one thread's time");
+        }
+}
+
+void a_team_is_back_after_stalls() {
+  for (const double stall : {1e-3, 12e-3, 50e-3})
+    for (const double pause : {0.0, 0.2e-3, 20e-3}) {
+      Machine machine;
+      machine.pause = pause;
+      machine.often = 1;
+      machine.stall = stall;
+      machine.run(1);
+      machine.often = 0;
+      const double begin = machine.now;
+      machine.in_calls = 0;
+      machine.calls = machine.with_team = 0;
+      while (machine.with_team == 0) machine.run_call();
+      require(machine.in_calls < 21 * stall || machine.now - begin < 10.1, "back after 20 times the loss, or 10 s");
+      require(machine.now - begin < 10.1, "back within 10 s");
+      machine.run(1);
+      require(machine.with_team == machine.calls, "and stays");
+    }
+}
+
+void a_leader_without_a_part_has_lost_nothing() {
+  CallPace pace;
+  pace.record_team({2, 0, 5e-3, 0}, Time(Seconds(0)), Time(Seconds(5e-3)));
+  require(!pace.alone(Time(Seconds(6e-3))), "its helpers did all the work");
+}
+
+}  // namespace
+
+int main() {
+  a_team_is_kept_where_it_pays();
+  stalls_cost_little();
+  a_team_is_back_after_stalls();
+  a_leader_without_a_part_has_lost_nothing();
+  std::puts("done");
+}
