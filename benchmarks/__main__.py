@@ -49,7 +49,13 @@ SMALL = ((4, 8, 3), 32, 320)
 QUICK_SETTINGS = {
     "mnist": {"ladder": TINY, "levels": (5, 8), "seeds": 2},
     "held_out": {"candidates": TINY[:1], "seeds": 2},
-    "busy": {"nets": [SMALL], "calls": [((4, 8, 3), 1e-5)], "loads": (0, 2), "pairs": 2, "least": 0.01},
+    "busy": {
+        "nets": [SMALL],
+        "calls": [((4, 8, 3), 1e-5)],
+        "loads": (0, 2),
+        "pairs": 2,
+        "least": 0.01,
+    },
     "recovery": {"nets": [SMALL], "load": 1, "rounds": 1, "longest": 0.1},
     "stuck": {"net": SMALL, "fits": 3},
 }

@@ -167,7 +167,12 @@ def busy(run):
         ]
         for row in run.get("busy", [])
     ]  # fmt: skip
-    head = ["network / batch, or product", "other processes", "their nice", "default over one thread, median"]
+    head = [
+        "network / batch, or product",
+        "other processes",
+        "their nice",
+        "default over one thread, median",
+    ]
     return table([*head, "worst pair", "same bits"], rows)
 
 

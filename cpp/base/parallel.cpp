@@ -205,6 +205,11 @@ int threads_for(double operations, double operations_per_thread) {
   return useful < available ? static_cast<int>(useful) : available;
 }
 
+int threads_for_call(double operations) {
+  const bool sleeps = &backend(Use::call) == &thread_team;
+  return threads_for(operations, sleeps ? operations_per_wake_up : operations_per_region);
+}
+
 const char* team_backend(Use use) { return backend(use).name; }
 
 void use_team_backend(const std::string& name) {

@@ -75,12 +75,14 @@ constexpr bool has_openmp = true;
 constexpr bool has_openmp = false;
 #endif
 
-// Least multiply-adds (or similar) per thread: for a thread that may have to wake up, and for the phases of a step in a
-// run that is under way.
-constexpr double operations_per_wake_up = 3e5, operations_per_meeting = 2e5;
+// Least multiply-adds (or similar) per thread: where it sleeps after a short time and has to wake up; in a region of
+// OpenMP, whose threads wait longer; and in the phases of a step in a run that is under way.
+constexpr double operations_per_wake_up = 1.5e6, operations_per_region = 3e5, operations_per_meeting = 2e5;
 
 // At most num_threads(), and at most operations / operations_per_thread; at least 1.
-int threads_for(double operations, double operations_per_thread = operations_per_wake_up);
+int threads_for(double operations, double operations_per_thread);
+// For a single call, by its backend.
+int threads_for_call(double operations);
 
 // On `threads` threads, or as many as can be started, with `parts_each` parts a thread in every phase.
 Effort run_phases(int threads, int parts_each, Phases&) noexcept;

@@ -22,10 +22,10 @@ Workspaces<T>& scratch(int threads) {
   return workspaces;
 }
 
-// body(team, workspace) on threads_for(operations) threads, without the GIL from operations_to_release on.
+// body(team, workspace) on threads_for_call(operations) threads, without the GIL from operations_to_release on.
 template <class T, class Body>
 void run(double operations, Body body) {
-  const int threads = threads_for(operations);
+  const int threads = threads_for_call(operations);
   Workspaces<T>& workspaces = scratch<T>(threads);
   const auto work = [&] { parallel(threads, [&](const Team& team) { body(team, workspaces.of(team)); }); };
   if (operations < operations_to_release) {

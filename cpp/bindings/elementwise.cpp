@@ -17,7 +17,7 @@ void run(int64 count, Body body) {
   in_parts(count, elements_between_signals, [&](Range part) {
     const int64 length = part.end - part.begin;
     const auto work = [&] {
-      parallel(threads_for(operations_each * length), [&](const Team& team) {
+      parallel(threads_for_call(operations_each * length), [&](const Team& team) {
         const Range own = team.share(length, element_grain);
         body(Range{part.begin + own.begin, part.begin + own.end});
       });
@@ -110,7 +110,7 @@ py::array gather_rows(py::handle x_object, py::handle indices_object, py::handle
     in_parts(count, rows_of_part(columns), [&](Range part) {
       const int64 length = part.end - part.begin;
       const GilReleased release;
-      parallel(threads_for(static_cast<double>(length) * columns), [&](const Team& team) {
+      parallel(threads_for_call(static_cast<double>(length) * columns), [&](const Team& team) {
         const Range own = team.share(length);
         const int64 begin = part.begin + own.begin;
         kernels<T>().gather[static_cast<int>(x.view.type)](x.view, indices.data(), begin, own.end - own.begin, 0,

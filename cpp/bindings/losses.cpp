@@ -70,7 +70,7 @@ py::tuple loss_and_delta(int index, py::handle z_object, py::handle targets_obje
     in_parts(rows, rows_of_part(columns), [&](Range part) {
       const int64 length = part.end - part.begin;
       const GilReleased release;
-      parallel(threads_for(20.0 * static_cast<double>(length) * columns), [&](const Team& team) {
+      parallel(threads_for_call(20.0 * static_cast<double>(length) * columns), [&](const Team& team) {
         const Range own = team.share(length, loss_rows);
         const int64 end = part.begin + own.end;
         for (int64 i = part.begin + own.begin; i < end; i += loss_rows)

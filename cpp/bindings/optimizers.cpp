@@ -84,7 +84,7 @@ void optimizer_update(py::handle optimizer_object, py::handle parameters_object,
     entry.begin_step(arguments.step);
     if (scalar_state != nullptr) *scalar_state = arguments.step.scalar;
     const GilReleased release;
-    parallel(threads_for(static_cast<double>(size)), [&](const Team& team) {
+    parallel(threads_for_call(static_cast<double>(size)), [&](const Team& team) {
       const Range own = team.share(size, element_grain);
       const int64 count = own.end - own.begin;
       entry.update(arguments, {own.begin, 1, count, count, gradient.data() + own.begin, count});

@@ -46,7 +46,7 @@ template <class T, class Body>
 void run(const SparseMatrix<T>& x, Range rows, int64 outputs, Body body) {
   const double terms = static_cast<double>(x.offsets[rows.end] - x.offsets[rows.begin] + rows.end - rows.begin);
   const GilReleased release;
-  parallel(threads_for(terms * static_cast<double>(outputs)), body);
+  parallel(threads_for_call(terms * static_cast<double>(outputs)), body);
 }
 
 py::array sparse_forward(py::handle data, py::handle indices, py::handle indptr, py::handle weights_object,
@@ -127,7 +127,7 @@ class Strip {
   }
   void add(const T* right, T* left) {  // the right sum is of later rows
     const GilReleased release;
-    parallel(threads_for(static_cast<double>(count_)), [&](const Team& team) {
+    parallel(threads_for_call(static_cast<double>(count_)), [&](const Team& team) {
       const Range own = team.share(count_, element_grain);
       kernels<T>().add_scaled(T(1), right + own.begin, left + own.begin, own.end - own.begin);
     });

@@ -69,6 +69,7 @@ py::dict thresholds() {
   out["part_columns"] = part_columns;
   out["operations_by_layers"] = operations_by_layers;
   out["operations_per_wake_up"] = operations_per_wake_up;
+  out["operations_per_region"] = operations_per_region;
   out["operations_per_meeting"] = operations_per_meeting;
   return out;
 }

@@ -29,7 +29,7 @@ template <class T, class Before, class After>
 void for_each_block(const Network<T>& network, const Samples<T>& data, Range all, Purpose purpose,
                     const PassArguments<T>& arguments, Before before, After after) {
   const int64 rows = all.end - all.begin;
-  int threads = threads_for(data.operations(network) * rows);
+  int threads = threads_for(data.operations(network) * rows, operations_per_wake_up);
   const int64 each = (rows + threads - 1) / threads;
   const int64 block = std::max<int64>(1, std::min(block_rows, (each + loss_rows - 1) / loss_rows * loss_rows));
   const int64 blocks = std::max<int64>(1, (rows + block - 1) / block);

@@ -28,7 +28,7 @@ void PanelOrder<T>::choose(const Network<T>& network, int64 panel_columns, bool 
 template <class T>
 template <class Copy>
 void PanelOrder<T>::for_each_panel(const Network<T>& network, Copy copy) const {
-  const int threads = threads_for(static_cast<double>(network.parameter_count));
+  const int threads = threads_for(static_cast<double>(network.parameter_count), operations_per_wake_up);
   parallel(
       threads,
       [&](const Team& team) {

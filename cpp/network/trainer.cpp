@@ -364,7 +364,7 @@ template <class T>
 void Trainer<T>::update(double rate, const Adjustment& adjustment, double share) {
   leave_panels();
   UpdateArguments<T> arguments = update_arguments(rate);
-  const int threads = threads_for(static_cast<double>(network_.parameter_count));
+  const int threads = threads_for(static_cast<double>(network_.parameter_count), operations_per_wake_up);
   if (adjustment.clip_norm > 0) {
     parallel(threads, [&](const Team& team) { sum_squares(team, adjustment, share); }, Use::network);
     limit_norm(arguments, adjustment.clip_norm);
