@@ -3,9 +3,11 @@
 // The calling thread waits for a helper that has begun a part, and at the end of OpenMP's region for every thread of
 // it. Where other processes use the processors, a helper can be without one for milliseconds, many times as long as a
 // small call. So after a call that took longer than the calling thread alone would have, the next ones go without a
-// team for as long that at most a share of the time in calls is lost. Results do not depend on it.
+// team for some times the loss: first_times, twice as many after each further loss, at most most_times. Where losses
+// recur, a small share of the time in calls is lost; one that stays alone costs little. Results do not depend on it.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/parallel.hpp"
@@ -27,17 +29,26 @@ class CallPace {
     if (effort.own == 0) return;
     const double total = Seconds(end - begin).count(), worked = total - effort.asleep - effort.late;
     const double loss = total - worked * static_cast<double>(effort.parts) / static_cast<double>(effort.own);
-    if (loss < least_loss) return;
-    alone_seconds_ = loss / share_of_losses;
+    if (loss < least_loss) {
+      team_seconds_ += total;
+      if (team_seconds_ > most_times * loss_) times_ = first_times;
+      return;
+    }
+    alone_seconds_ = loss * times_;
     end_ = end + Seconds(longest_time);
+    times_ = std::min(2 * times_, most_times);
+    loss_ = loss;
+    team_seconds_ = 0;
   }
 
  private:
-  static constexpr double least_loss = 0.3e-3;     // longer than a thread takes to wake up or to be made
-  static constexpr double share_of_losses = 0.05;  // of the time in calls
-  static constexpr double longest_time = 10;       // seconds until a team is tried again, with all pauses
-  double alone_seconds_ = 0;
-  Time end_{};
+  static constexpr double least_loss = 0.3e-3;  // longer than a thread takes to wake up or to be made
+  static constexpr double first_times = 1, most_times = 20;
+  static constexpr double longest_time = 10;  // seconds until a team is tried again, with all pauses
+  double alone_seconds_ = 0;                  // in calls, until a team is tried again
+  Time end_{};                                // or at this time
+  double times_ = first_times;
+  double loss_ = 0, team_seconds_ = 0;  // the last loss, and the time of calls with a team after it
 };
 
 }  // namespace nablas

@@ -104,6 +104,22 @@ void a_team_is_back_after_stalls() {
     }
 }
 
+void one_stall_is_soon_forgotten() {
+  for (const double stall : {1e-3, 12e-3})
+    for (int times = 0; times < 3; ++times) {
+      Machine machine;
+      for (int i = 0; i <= times; ++i) {
+        machine.often = 1;
+        machine.stall = stall;
+        machine.run_call();
+        machine.often = 0;
+        machine.run(1.1 * stall);
+        machine.run(21 * stall);
+        require(machine.calls - machine.with_team <= 1, "a team after as long as the loss");
+      }
+    }
+}
+
 void a_leader_without_a_part_has_lost_nothing() {
   CallPace pace;
   pace.record_team({2, 0, 5e-3, 0}, Time(Seconds(0)), Time(Seconds(5e-3)));
@@ -116,6 +132,7 @@ int main() {
   a_team_is_kept_where_it_pays();
   stalls_cost_little();
   a_team_is_back_after_stalls();
+  one_stall_is_soon_forgotten();
   a_leader_without_a_part_has_lost_nothing();
   std::puts("done");
 }
