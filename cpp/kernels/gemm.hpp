@@ -171,13 +171,14 @@ void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
     gemm_of_long_sums(g, rows, columns, workspace);
 }
 
-// Column sums of C vectors side by side, since each sum waits for the latency of its additions, and lines of one row are
-// fetched together. The last vector has `last` lanes, fewer than all if `ragged`.
+// Column sums of C vectors side by side, since each sum waits for the latency of its additions, and lines of one row
+// are fetched together. The last vector has `last` lanes, fewer than all if `ragged`.
 template <int C, bool ragged>
 void sum_vectors(const T* x, int64 rs, int64 rows, int64 last, T* out, bool accumulate) {
   const int64 block = block_of_sum(rows);
-  const auto at = [&](const T* p, auto v)
-                      NABLAS_LAMBDA { return ragged && v == C - 1 ? load_part(p + v * lanes, last) : load(p + v * lanes); };
+  const auto at = [&](const T* p, auto v) NABLAS_LAMBDA {
+    return ragged && v == C - 1 ? load_part(p + v * lanes, last) : load(p + v * lanes);
+  };
   V tree[tree_levels][C];  // as tree_of_blocks
   int top = 0;
   int64 i = 0, number = 1;
@@ -195,9 +196,8 @@ void sum_vectors(const T* x, int64 rs, int64 rows, int64 last, T* out, bool accu
     ++number;
   } while (i < rows);
   for (--top; top > 0; --top) repeat<C>([&](auto v) NABLAS_LAMBDA { tree[top - 1][v] += tree[top][v]; });
-  repeat<C>([&](auto v) NABLAS_LAMBDA {
-    store_part(out + v * lanes, tree[0][v], ragged && v == C - 1 ? last : lanes);
-  });
+  repeat<C>([&](auto v)
+                NABLAS_LAMBDA { store_part(out + v * lanes, tree[0][v], ragged && v == C - 1 ? last : lanes); });
 }
 
 void column_sums(const Matrix<const T>& x, Range columns, T* out, bool accumulate) {
