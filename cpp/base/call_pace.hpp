@@ -3,8 +3,9 @@
 // The calling thread waits for a helper that has begun a part, and at the end of OpenMP's region for every thread of
 // it. Where other processes use the processors, a helper can be without one for milliseconds, many times as long as a
 // small call. So after a call that took longer than the calling thread alone would have, the next ones go without a
-// team for some times the loss: first_times, twice as many after each further loss, at most most_times. Where losses
-// recur, a small share of the time in calls is lost; one that stays alone costs little. Results do not depend on it.
+// team for a multiple of the time lost: first_times, twice that after each further loss, at most most_times. Where
+// losses recur, about 1 / most_times of the time in calls is lost; a single loss has no long effect. Results do not
+// depend on it.
 #pragma once
 
 #include <algorithm>

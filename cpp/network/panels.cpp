@@ -23,8 +23,8 @@ void PanelOrder<T>::choose(const Network<T>& network, int64 panel_columns, bool 
   if (std::find(in_panels_.begin(), in_panels_.end(), 1) == in_panels_.end()) *this = PanelOrder();
 }
 
-// copy(first element, rows, width, row stride, first element in the panel) for blocks of rows of all panels: a piece of
-// a panel alone would read and write two cache lines of each page.
+// copy(first element, rows, width, row stride, first element in the panel) for this part's blocks of rows, of each
+// block all panels: one whole panel after the other would use only two cache lines of each of the matrix's pages.
 template <class T>
 template <class Copy>
 void PanelOrder<T>::for_each_panel(const Network<T>& network, Copy copy) const {
