@@ -120,6 +120,26 @@ void one_stall_is_soon_forgotten() {
     }
 }
 
+// Whatever the leader did: its helper's part as well, or its own alone.
+void losses_that_recur_keep_calls_alone_longer() {
+  for (const long own : {1, 2}) {
+    CallPace pace;
+    double now = 0;
+    for (const double times : {1.0, 2.0, 4.0, 8.0, 16.0, 20.0, 20.0}) {
+      const double stall = 12e-3, call = 2e-3, step = 0.1e-3;
+      const double total = call / 2 * static_cast<double>(own) + stall;
+      const Effort effort = own == 2 ? Effort{2, 2, 0, stall} : Effort{2, 1, stall, 0};
+      pace.record_team(effort, Time(Seconds(now)), Time(Seconds(now + total)));
+      now += total;
+      double alone = 0;
+      for (; pace.alone(Time(Seconds(now))); now += step, alone += step)
+        pace.record_alone(Time(Seconds(now)), Time(Seconds(now + step)));
+      const double loss = total - call;  // over what one thread would have taken
+      require(alone > 0.97 * times * loss && alone < 1.03 * times * loss, "as long as the loss, then twice that");
+    }
+  }
+}
+
 void a_leader_without_a_part_has_lost_nothing() {
   CallPace pace;
   pace.record_team({2, 0, 5e-3, 0}, Time(Seconds(0)), Time(Seconds(5e-3)));
@@ -133,6 +153,7 @@ int main() {
   stalls_cost_little();
   a_team_is_back_after_stalls();
   one_stall_is_soon_forgotten();
+  losses_that_recur_keep_calls_alone_longer();
   a_leader_without_a_part_has_lost_nothing();
   std::puts("done");
 }
