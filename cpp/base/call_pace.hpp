@@ -3,9 +3,9 @@
 // The calling thread waits for a helper that has begun a part, and at the end of OpenMP's region for every thread of
 // it. Where other processes use the processors, a helper can be without one for milliseconds, many times as long as a
 // small call. So after a call that took longer than the calling thread alone would have, the next ones go without a
-// team for a multiple of the time lost: first_times, twice that after each further loss, at most most_times. Where
-// losses recur, about 1 / most_times of the time in calls is lost; a single loss has no long effect. Results do not
-// depend on it.
+// team for a multiple of the time lost: first_times, twice that after each further loss that the team had not saved
+// before, at most most_times. So about 1 / most_times of the time in calls is lost at most, and a single loss has no
+// long effect. Results do not depend on it.
 #pragma once
 
 #include <algorithm>
@@ -31,15 +31,15 @@ class CallPace {
     const double total = Seconds(end - begin).count(), worked = total - effort.asleep - effort.late;
     const double loss = total - worked * static_cast<double>(effort.parts) / static_cast<double>(effort.own);
     if (loss < least_loss) {
-      team_seconds_ += total;
-      if (team_seconds_ > most_times * loss_) times_ = first_times;
+      saved_ -= loss;
+      if (saved_ > loss_) times_ = first_times;
       return;
     }
     alone_seconds_ = loss * times_;
     end_ = end + Seconds(longest_time);
     times_ = std::min(2 * times_, most_times);
     loss_ = loss;
-    team_seconds_ = 0;
+    saved_ = 0;
   }
 
  private:
@@ -49,7 +49,7 @@ class CallPace {
   double alone_seconds_ = 0;                  // in calls, until a team is tried again
   Time end_{};                                // or at this time
   double times_ = first_times;
-  double loss_ = 0, team_seconds_ = 0;  // the last loss, and the time of calls with a team after it
+  double loss_ = 0, saved_ = 0;  // seconds: the last loss, and what the team has saved since
 };
 
 }  // namespace nablas
