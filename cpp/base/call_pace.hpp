@@ -4,8 +4,8 @@
 // it. Where other processes use the processors, a helper can be without one for milliseconds, many times as long as a
 // small call. So after a call that took longer than the calling thread alone would have, the next ones go without a
 // team for a multiple of the time lost: first_times, twice that after each further loss that the team had not saved
-// before, at most most_times. So about 1 / most_times of the time in calls is lost at most, and a single loss has no
-// long effect. Results do not depend on it.
+// before, at most most_times. Beyond what the team saved, about 1 / most_times of the time in calls is lost at
+// most, and a single loss has no long effect. Losses below least_loss are not counted. Results do not depend on it.
 #pragma once
 
 #include <algorithm>

@@ -17,8 +17,9 @@ void require(bool holds, const char* what) {
   std::abort();
 }
 
-// Calls of `call` seconds on one thread and half of that with two, after pauses. With probability `often` a helper has
-// no processor for `stall` seconds: at the region's end, after it has begun a part, or before the leader did its own.
+// Calls of `call` seconds on one thread and half of that with two, with pauses between them. With probability `often`
+// the helper has no processor for `stall` seconds: either after it has begun its part, and the leader waits for that;
+// or before, and the leader does both parts and waits at the region's end.
 struct Machine {
   double call = 40e-6, pause = 0, often = 0, stall = 0;
   CallPace pace;
