@@ -67,14 +67,14 @@ py::tuple loss_and_delta(int index, py::handle z_object, py::handle targets_obje
                                      columns,
                                      static_cast<T>(share)};
     Buffer<double> losses((rows + loss_rows - 1) / loss_rows);
+    losses.fill_zero();
     in_parts(rows, rows_of_part(columns), [&](Range part) {
       const int64 length = part.end - part.begin;
       const GilReleased release;
       parallel(threads_for_call(20.0 * static_cast<double>(length) * columns), [&](const Team& team) {
         const Range own = team.share(length, loss_rows);
-        const int64 end = part.begin + own.end;
-        for (int64 i = part.begin + own.begin; i < end; i += loss_rows)
-          losses.data()[i / loss_rows] = entry.rows(arguments, {i, std::min(i + loss_rows, end)});
+        const Range taken{part.begin + own.begin, part.begin + own.end};
+        entry.rows(arguments, taken, losses.data() + taken.begin / loss_rows);
       });
     });
     const double total = long_sum(losses.data(), (rows + loss_rows - 1) / loss_rows, loss_rows);

@@ -104,5 +104,21 @@ __attribute__((noinline)) void store_columns(T* to, int64 rs, int64 rows, int64 
   }
 }
 
+// The same for contiguous rows of few columns, a constant expression: inline, and `x` may stay in registers.
+NABLAS_INLINE void load_columns_of(const T* from, int64 rs, int64 rows, int64 columns, V* x) {
+  load_columns(from, rs, rows, columns, x);
+}
+template <int columns>
+NABLAS_INLINE void load_columns_of(const T* from, int64, int64 rows, std::integral_constant<int, columns>, V* x) {
+  load_few_columns<columns>(from, columns * rows, x);
+}
+NABLAS_INLINE void store_columns_of(T* to, int64 rs, int64 rows, int64 columns, const V* x) {
+  store_columns(to, rs, rows, columns, x);
+}
+template <int columns>
+NABLAS_INLINE void store_columns_of(T* to, int64, int64 rows, std::integral_constant<int, columns>, const V* x) {
+  store_few_columns<columns>(to, columns * rows, x);
+}
+
 }  // namespace
 }  // namespace nablas

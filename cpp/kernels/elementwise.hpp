@@ -159,11 +159,14 @@ void random_words(std::uint64_t seed, std::uint64_t first, int64 blocks, std::ui
       k1 += 0xBB67AE85u;
     }
     const W first_half = c0 | c1 << 32, second_half = c2 | c3 << 32;  // little-endian pairs of words
-    const int64 used = blocks - b < width ? blocks - b : width;
-    for (int64 i = 0; i < used; ++i) {
-      const std::uint64_t pair[2] = {first_half[i], second_half[i]};
-      __builtin_memcpy(out + 4 * (b + i), pair, sizeof pair);
-    }
+    const int64 used = at_most(blocks - b, width);
+    std::uint64_t pairs[2 * width];
+    NABLAS_UNROLL
+    for (int i = 0; i < 2 * width; ++i) pairs[i] = i % 2 == 0 ? first_half[i / 2] : second_half[i / 2];
+    if (used == width)
+      __builtin_memcpy(out + 4 * b, pairs, sizeof pairs);
+    else
+      __builtin_memcpy(out + 4 * b, pairs, used * 2 * sizeof(std::uint64_t));
   }
 }
 

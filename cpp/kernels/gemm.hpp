@@ -67,8 +67,9 @@ NABLAS_INLINE void multiply_block(const Gemm<T>& g, const BlockOfC& block) {
   }
 }
 
-// Sums of at most longest_sum terms, each from the first to the last.
-NABLAS_INLINE void gemm_in_order(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
+// Sums of at most longest_sum terms, each from the first to the last. Ranges by reference: GCC copies one through
+// memory, two stores that one load has to wait for.
+NABLAS_INLINE void gemm_in_order(const Gemm<T>& g, const Range& rows, const Range& columns, T* workspace) {
   if (repays_streaming(g, rows.end - rows.begin, columns.end - columns.begin)) {
     stream(g, rows, columns);
     return;

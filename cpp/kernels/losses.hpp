@@ -200,7 +200,10 @@ struct LossMaker {
     if constexpr (std::is_same_v<L, CrossEntropy>)
       made.rows = cross_entropy_rows;
     else
-      made.rows = entry_loss_rows<L>;
+      made.rows = [](const LossArguments<T>& arguments, Range rows, double* sums) {
+        for (int64 i = rows.begin; i < rows.end; i += loss_rows)
+          *sums++ += entry_loss_rows<L>(arguments, {i, at_most(i + loss_rows, rows.end)});
+      };
     return made;
   }
 };

@@ -20,9 +20,6 @@ constexpr int64 tree_rows = 128, tree_elements = 1 << 14;
 constexpr int tree_levels = 24;
 constexpr int64 gemm_workspace = in_order_workspace + tree_levels * tree_elements;
 
-constexpr int64 at_most(int64 x, int64 limit) { return x < limit ? x : limit; }
-constexpr int64 at_least(int64 x, int64 limit) { return x > limit ? x : limit; }
-
 // Rows of the next tile when `rows_left` remain. A tile of fewer than full_rate_rows rows is bound by the FMA's
 // latency, so a short last tile is split evenly with the one before it.
 constexpr int64 full_rate_rows = 4;

@@ -1,93 +1,11 @@
-// The scalar and vector types of the object being compiled, and loops over arrays in whole vectors.
-//
-// NABLAS_SCALAR (float or double) and NABLAS_VECTOR_BYTES come from CMake. Vectors are the compiler's own
-// (GCC and Clang vector extensions): arithmetic, comparisons and ?: work elementwise. A loop's last, partial
-// vector is padded, so every element goes through the same vector instructions at every position.
+// Vectors and loops over arrays in whole vectors. A loop's last, partial vector is padded, so every element goes
+// through the same vector instructions at every position.
 #pragma once
 
-#include <type_traits>
-#include <utility>
-
-#include "base/types.hpp"
+#include "kernels/partial.hpp"
 
 namespace nablas {
 namespace {
-
-using T = NABLAS_SCALAR;
-constexpr bool is_double = sizeof(T) == 8;
-
-template <class S>
-struct IntegerLike;
-template <>
-struct IntegerLike<float> {
-  using type = std::int32_t;
-  using word = std::uint32_t;
-};
-template <>
-struct IntegerLike<double> {
-  using type = std::int64_t;
-  using word = std::uint64_t;
-};
-using I = IntegerLike<T>::type;
-
-typedef T V __attribute__((vector_size(NABLAS_VECTOR_BYTES)));
-typedef I VI __attribute__((vector_size(NABLAS_VECTOR_BYTES)));
-typedef IntegerLike<T>::word VW __attribute__((vector_size(NABLAS_VECTOR_BYTES)));  // modulo 2^w, for any bits
-constexpr int lanes = NABLAS_VECTOR_BYTES / sizeof(T);
-
-#define NABLAS_INLINE inline __attribute__((always_inline))
-#define NABLAS_LAMBDA __attribute__((always_inline))
-
-NABLAS_INLINE V broadcast(T x) { return x - V{}; }
-NABLAS_INLINE VI bits(V x) { return (VI)x; }
-NABLAS_INLINE V from_bits(VI x) { return (V)x; }
-
-NABLAS_INLINE V load(const T* p) {
-  V v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return v;
-}
-NABLAS_INLINE void store(T* p, V v) { __builtin_memcpy(p, &v, sizeof v); }
-// The first `count` lanes; the remaining lanes are `rest`. GCC compiles this loop to one masked load if v is not
-// initialized before it.
-NABLAS_INLINE V load_part(const T* p, int64 count, T rest = 0) {
-  V v;
-  const I used = static_cast<I>(count);
-#pragma GCC unroll 1
-  for (I i = 0; i < lanes; ++i) v[i] = i < used ? p[i] : rest;
-  return v;
-}
-// Lane i of the result is lane (i + distance) % lanes of v.
-template <int distance, std::size_t... i>
-NABLAS_INLINE V rotated(V v, std::index_sequence<i...>) {
-  return __builtin_shufflevector(v, v, ((i + distance) % lanes)...);
-}
-
-// Stores the first `count` lanes, at most 2 size - 1. Narrower vectors by powers of two: AMD's processors execute a
-// masked store of AVX2 as dozens of instructions.
-template <int size>
-NABLAS_INLINE void store_halves(T* p, V v, int64 count) {
-  if constexpr (size > 0) {
-    if (count & size) {
-      __builtin_memcpy(p, &v, size * sizeof(T));
-      p += size;
-      v = rotated<size>(v, std::make_index_sequence<lanes>{});
-    }
-    store_halves<size / 2>(p, v, count);
-  }
-}
-NABLAS_INLINE void store_part(T* p, V v, int64 count) {
-  if (sizeof(V) < 64 && count == lanes) {
-    store(p, v);
-  } else if constexpr (sizeof(V) < 64) {
-    store_halves<lanes / 2>(p, v, count);
-  } else {
-    const I used = static_cast<I>(count);
-#pragma GCC unroll 1
-    for (I i = 0; i < lanes; ++i)  // one masked store
-      if (i < used) p[i] = v[i];
-  }
-}
 
 // Before a loop of at most 16 steps: unrolled completely, and early enough that arrays of vectors stay in registers.
 #ifdef __clang__
@@ -106,14 +24,6 @@ template <int count, class F>
 NABLAS_INLINE void repeat(F f) {
   repeat(f, std::make_integer_sequence<int, count>{});
 }
-
-template <std::size_t... i>
-NABLAS_INLINE VI lane_numbers(std::index_sequence<i...>) {
-  return VI{static_cast<I>(i)...};
-}
-NABLAS_INLINE VI lane_numbers() { return lane_numbers(std::make_index_sequence<lanes>{}); }
-// The first `count` lanes of v, the remaining lanes of `rest`.
-NABLAS_INLINE V keep_part(V v, int64 count, V rest) { return lane_numbers() < static_cast<I>(count) ? v : rest; }
 
 // Lanes of 16 bytes, within which every instruction set interleaves two vectors by one instruction.
 constexpr int group_lanes = 16 / sizeof(T);

@@ -144,74 +144,137 @@ T cross_entropy_row(const LossArguments<T>& arguments, int64 i) {
   return mass * log(broadcast(sum))[0] - expected;
 }
 
-// The same for `count` (at most lanes) rows from row i on, of at most narrow_columns columns; losses[r] is the loss of
-// row i + r.
-void cross_entropy_narrow(const LossArguments<T>& arguments, int64 i, int64 count, T* losses) {
-  const int64 columns = arguments.z.columns;
-  const T* const z = arguments.z.data + i * arguments.z.rs;
-  const int64* const labels = arguments.labels == nullptr ? nullptr : arguments.labels + i * arguments.labels_rs;
-  const int64 labels_rs = arguments.labels_rs;
-  const T smoothing = static_cast<T>(arguments.hyperparameters[0]), kept = 1 - smoothing, added = smoothing / columns;
-  V x[narrow_columns], y[narrow_columns], mass = broadcast(1), expected{};
-  load_columns(z, arguments.z.rs, count, columns, x);
-  const V m = max_of_columns(x, columns);
-  if (labels != nullptr) {
-    T at_labels[lanes] = {};
-    for (int64 r = 0; r < count; ++r) at_labels[r] = z[r * arguments.z.rs + labels[r * labels_rs]];
-    expected = load(at_labels) - m;
-  } else {
-    load_columns(arguments.targets + i * columns, columns, count, columns, y);
-    mass = V{};
-    for (int64 j = 0; j < columns; ++j) {
-      mass += y[j];
-      expected += y[j] == T(0) ? V{} : y[j] * (x[j] - m);
-    }
-  }
-  if (smoothing != 0) {
-    V shifted{};
-    for (int64 j = 0; j < columns; ++j) shifted += x[j] - m;
-    expected = kept * expected + added * shifted;
-    mass = kept * mass + smoothing;
-  }
-  const V sum = exponentials_of_columns(x, columns, m);
-  store(losses, mass * log(sum) - expected);
-  if (arguments.delta == nullptr) return;
-  const V scale = arguments.weights == nullptr ? broadcast(arguments.delta_scale)
-                                               : load_part(arguments.weights + i, count) * arguments.delta_scale;
-  const V share = scale * mass / sum, of_targets = scale * kept;
-  if (labels != nullptr)
-    for (int64 j = 0; j < columns; ++j) x[j] *= share;
+// One class index in each lane, 0 beyond the first `count`.
+NABLAS_INLINE VI load_labels(const int64* labels, int64 labels_rs, int64 count) {
+  typedef int64 Labels __attribute__((vector_size(lanes * sizeof(int64))));
+  Labels label{};
+  if (labels_rs == 1 && count == lanes)
+    __builtin_memcpy(&label, labels, sizeof label);
   else
-    for (int64 j = 0; j < columns; ++j) x[j] = x[j] * share - y[j] * of_targets;
-  if (smoothing != 0)
-    for (int64 j = 0; j < columns; ++j) x[j] -= scale * added;
-  const int64 rs = arguments.delta_rs;
-  T* const delta = arguments.delta + i * rs;
-  store_columns(delta, rs, count, columns, x);
-  if (labels != nullptr)
-    for (int64 r = 0; r < count; ++r) delta[r * rs + labels[r * labels_rs]] -= of_targets[r];
+    for (int64 r = 0; r < count; ++r) label[r] = labels[r * labels_rs];
+  return __builtin_convertvector(label, VI);
+}
+
+// f(j) for every column; unrolled where `columns` is a constant expression.
+template <class F>
+NABLAS_INLINE void for_columns(int64 columns, F f) {
+  for (int64 j = 0; j < columns; ++j) f(j);
+}
+template <int columns, class F>
+NABLAS_INLINE void for_columns(std::integral_constant<int, columns>, F f) {
+  repeat<columns>(f);
+}
+
+// Cross-entropy of `count` rows from row i on, at most `blocks` * lanes, one row in each lane of a block; `losses` are
+// 0 in lanes without a row. Blocks are computed side by side, since a row's steps wait for each other. `most` is
+// `columns` or more.
+template <int blocks, int64 most, class Columns>
+NABLAS_INLINE void cross_entropy_in_lanes(const LossArguments<T>& arguments, int64 i, int64 count, Columns columns,
+                                          T* losses) {
+  const T smoothing = static_cast<T>(arguments.hyperparameters[0]), kept = 1 - smoothing, added = smoothing / columns;
+  const auto rows_of = [&](auto b) NABLAS_LAMBDA { return at_most(at_least(count - b * lanes, 0), lanes); };
+  V x[blocks][most], y[blocks][most];  // y becomes what the targets take from delta
+  V m[blocks], scale[blocks], mass[blocks], expected[blocks], sum[blocks];
+  repeat<blocks>([&](auto b) NABLAS_LAMBDA {
+    const int64 first = i + b * lanes;
+    scale[b] = broadcast(arguments.delta_scale);
+    if (arguments.weights != nullptr) scale[b] *= load_part(arguments.weights + first, rows_of(b));
+    load_columns_of(arguments.z.data + first * arguments.z.rs, arguments.z.rs, rows_of(b), columns, x[b]);
+    m[b] = broadcast(-infinity);
+    for_columns(columns, [&](auto j) NABLAS_LAMBDA { m[b] = x[b][j] > m[b] ? x[b][j] : m[b]; });
+    const V of_targets = scale[b] * kept;
+    expected[b] = V{};
+    if (arguments.labels != nullptr) {
+      const VI label = load_labels(arguments.labels + first * arguments.labels_rs, arguments.labels_rs, rows_of(b));
+      for_columns(columns, [&](auto j) NABLAS_LAMBDA {
+        const VI labelled = label == static_cast<I>(j);
+        expected[b] = labelled ? x[b][j] : expected[b];
+        y[b][j] = labelled ? of_targets : V{};
+      });
+      expected[b] -= m[b];
+      mass[b] = broadcast(1);
+    } else {
+      load_columns_of(arguments.targets + first * columns, columns, rows_of(b), columns, y[b]);
+      mass[b] = V{};
+      for_columns(columns, [&](auto j) NABLAS_LAMBDA {
+        mass[b] += y[b][j];
+        expected[b] += y[b][j] == T(0) ? V{} : y[b][j] * (x[b][j] - m[b]);
+        y[b][j] *= of_targets;
+      });
+    }
+    if (smoothing != 0) {
+      V shifted{};
+      for_columns(columns, [&](auto j) NABLAS_LAMBDA { shifted += x[b][j] - m[b]; });
+      expected[b] = kept * expected[b] + added * shifted;
+      mass[b] = kept * mass[b] + smoothing;
+    }
+  });
+  repeat<blocks>([&](auto b) NABLAS_LAMBDA {
+    sum[b] = V{};
+    for_columns(columns, [&](auto j) NABLAS_LAMBDA {
+      x[b][j] = exp(x[b][j] - m[b]);
+      sum[b] += x[b][j];
+    });
+  });
+  repeat<blocks>([&](auto b) NABLAS_LAMBDA {
+    store(losses + b * lanes, keep_part(mass[b] * log(sum[b]) - expected[b], rows_of(b), V{}));
+  });
+  if (arguments.delta == nullptr) return;
+  repeat<blocks>([&](auto b) NABLAS_LAMBDA {
+    const V share = scale[b] * mass[b] / sum[b], of_all = scale[b] * added;
+    for_columns(columns, [&](auto j) NABLAS_LAMBDA {
+      x[b][j] = x[b][j] * share - y[b][j];
+      if (smoothing != 0) x[b][j] -= of_all;
+    });
+    store_columns_of(arguments.delta + (i + b * lanes) * arguments.delta_rs, arguments.delta_rs, rows_of(b), columns,
+                     x[b]);
+  });
+}
+
+// x[0] = the sum of 2 half numbers: the upper half is added to the lower one until one number is left.
+template <int half>
+NABLAS_INLINE void add_halves(double* x) {
+  NABLAS_UNROLL
+  for (int i = 0; i < half; ++i) x[i] += x[i + half];
+  if constexpr (half > 1) add_halves<half / 2>(x);
+}
+
+// The weighted sum of the first loss_rows of `count` rows' losses, which are 0 beyond the last row.
+NABLAS_INLINE double sum_of_losses(const T* losses, const T* weights, int64 count) {
+  double terms[loss_rows];
+  for (int64 r = 0; r < loss_rows; ++r) terms[r] = losses[r];
+  for (int64 r = 0; weights != nullptr && r < at_most(count, loss_rows); ++r)
+    terms[r] = weights[r] == T(0) ? 0.0 : static_cast<double>(weights[r]) * terms[r];
+  add_halves<loss_rows / 2>(terms);
+  return terms[0];
 }
 
 // -sum_j t_j log p_j with p = softmax(z); t = (1 - smoothing) y + smoothing / columns, whose sum is `mass`; y a class
 // index or a row of targets. delta_j = (mass p_j - t_j) scale.
-double cross_entropy_rows(const LossArguments<T>& arguments, Range rows) {
+void cross_entropy_rows(const LossArguments<T>& arguments, Range rows, double* sums) {
+  constexpr int blocks = 2;
+  constexpr int64 side_by_side = blocks * lanes, together = at_least(loss_rows, side_by_side);
+  static_assert(together % loss_rows == 0 && together % side_by_side == 0);
   const int64 columns = arguments.z.columns;
-  if (columns == 0) return 0;
-  const T* const weights = arguments.weights;
-  double total = 0;
-  for (int64 i = rows.begin; i < rows.end; i += lanes) {
-    const int64 count = rows.end - i < lanes ? rows.end - i : lanes;
-    T losses[lanes];
-    if (columns <= narrow_columns)
-      cross_entropy_narrow(arguments, i, count, losses);
+  if (columns == 0) return;
+  const bool few = columns <= few_columns && arguments.z.rs == columns && arguments.delta_rs == columns;
+  for (int64 i = rows.begin; i < rows.end; i += together) {
+    const int64 count = at_most(rows.end - i, together);
+    T losses[together] = {};
+    if (few)
+      with_columns(columns, [&](auto n) NABLAS_LAMBDA {
+        for (int64 r = 0; r < count; r += side_by_side)
+          cross_entropy_in_lanes<blocks, n>(arguments, i + r, at_most(count - r, side_by_side), n, losses + r);
+      });
+    else if (columns <= narrow_columns)
+      for (int64 r = 0; r < count; r += lanes)
+        cross_entropy_in_lanes<1, narrow_columns>(arguments, i + r, at_most(count - r, lanes), columns, losses + r);
     else
       for (int64 r = 0; r < count; ++r) losses[r] = cross_entropy_row(arguments, i + r);
-    for (int64 r = 0; r < count; ++r) {
-      const T weight = weights == nullptr ? T(1) : weights[i + r];
-      total += weight == T(0) ? 0.0 : static_cast<double>(weight) * losses[r];
-    }
+    for (int64 r = 0; r < count; r += loss_rows)
+      *sums++ +=
+          sum_of_losses(losses + r, arguments.weights == nullptr ? nullptr : arguments.weights + i + r, count - r);
   }
-  return total;
 }
 
 }  // namespace

@@ -84,8 +84,8 @@ struct LossEntry {
   bool takes_labels;
   double lowest, highest;  // bounds of a target
   Hyperparameter hyperparameters[max_hyperparameters];
-  // Returns sum over the rows (at most `loss_rows`) of weight * (sum over the columns of the loss).
-  double (*rows)(const LossArguments<T>&, Range rows);
+  // sums[k] += sum of weight * (sum over the columns of the loss) over rows k loss_rows to (k + 1) loss_rows of `rows`.
+  void (*rows)(const LossArguments<T>&, Range rows, double* sums);
 };
 
 constexpr int max_optimizer_states = 2, max_step_constants = 6;

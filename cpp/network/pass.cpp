@@ -181,7 +181,9 @@ void Pass<T>::gather(const Section<T>& section, const Network<T>& network, const
   const Samples<T>& data = *block.data;
   const Range own = section.own_rows(1), own_x = block.own_x ? section.rows : own;
   const int64 inputs = network.inputs(), outputs = network.outputs();
-  const int64 ahead = block.rows.end - block.rows.begin;  // to the next block's
+  constexpr int64 cached_elements = (int64{1} << 18) / sizeof(T);  // of a data set that stays in L2
+  const bool prefetches = data.x.rows * inputs > cached_elements;
+  const int64 ahead = prefetches ? block.rows.end - block.rows.begin : 0;  // to the next block's
   T* const x = x_ + (block.own_x ? section.team.rank * copy_elements_ : 0) + own_x.begin * inputs;
   if (block.gathers_x && data.sparse != nullptr)
     kernel_->sparse_gather(*data.sparse, data.order, block.rows.begin + own_x.begin, own_x.end - own_x.begin, x);
@@ -194,7 +196,7 @@ void Pass<T>::gather(const Section<T>& section, const Network<T>& network, const
     const auto each = [&](auto copy_entries) {
       for (int64 i = own.begin; i < own.end; ++i) {
         const int64 at = block.rows.begin + i;
-        if (at + ahead < data.x.rows) __builtin_prefetch(from + data.row(at + ahead) * columns, 0, 2);
+        if (prefetches && at + ahead < data.x.rows) __builtin_prefetch(from + data.row(at + ahead) * columns, 0, 2);
         copy_entries(from + data.row(at) * columns, to + i * columns);
       }
     };
@@ -267,6 +269,9 @@ void Pass<T>::loss(const Section<T>& section, const Network<T>& network, const P
   const bool averaged = entry.mean_of_entries && outputs > 0;
   const Range all{0, outputs};
   const Samples<T>& data = *block.data;
+  double* const sums = losses_.data() + own.begin / loss_rows;
+  const int64 count = (own.end - own.begin + loss_rows - 1) / loss_rows;
+  std::fill_n(sums, count, 0.0);
   for (int64 g = 0; g < data.label_columns; ++g) {
     const Range group = data.groups != nullptr ? data.groups[g] : all;
     const LossArguments<T> of_rows{{output() + group.begin, block.x.rows, group.end - group.begin, outputs},
@@ -278,12 +283,9 @@ void Pass<T>::loss(const Section<T>& section, const Network<T>& network, const P
                                    outputs,
                                    averaged ? arguments.delta_scale / outputs : arguments.delta_scale,
                                    data.label_columns};
-    for (int64 i = own.begin; i < own.end; i += loss_rows) {
-      const double sum = entry.rows(of_rows, {i, std::min(i + loss_rows, own.end)}) * (averaged ? 1.0 / outputs : 1.0);
-      double& kept = losses_.data()[i / loss_rows];
-      kept = g == 0 ? sum : kept + sum;
-    }
+    entry.rows(of_rows, own, sums);
   }
+  for (int64 k = 0; averaged && k < count; ++k) sums[k] *= 1.0 / outputs;
   if (arguments.wants_delta && !objective.linked) slope_of_output(network, own);
 }
 

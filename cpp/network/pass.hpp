@@ -70,10 +70,14 @@ constexpr int64 part_columns = 512;
 constexpr int most_copies = 4;
 constexpr int64 largest_copy = 1 << 19;
 
+// What the forward pass computes at the output layer: its activation, or z for a linked loss.
+enum class Output { activation, preactivation };
+
 struct Objective {
   int loss;     // index into the losses
   bool linked;  // the output activation is the loss's link: loss and delta are computed from z
   const double* hyperparameters = nullptr;  // of the loss
+  Output output() const { return linked ? Output::preactivation : Output::activation; }
 };
 
 // Multiply-adds per layer from which by layers is faster than by rows (docs/performance.md): by rows, every thread
@@ -82,9 +86,6 @@ constexpr double operations_by_layers = 7e6;
 
 // What a pass ends with: the network's outputs, the losses, or every delta.
 enum class Purpose { outputs, loss, gradient };
-
-// What the forward pass computes at the output layer: its activation, or z for a linked loss.
-enum class Output { activation, preactivation };
 
 struct Dropout {
   const double* rates = nullptr;  // (layers,), of each layer's inputs; null: no dropout

@@ -36,6 +36,7 @@ class Trainer<T>::EpochPhases final : public Phases {
   Effort run(int threads, Pace::Time deadline) {
     parts_ = threads;
     deadline_ = deadline;
+    trainer_.list_pass(objective_, dropout_);
     if (!begin_block()) return {};
     return run_phases(threads, 1, *this);
   }
@@ -225,6 +226,7 @@ class Trainer<T>::GradientPhases final : public Phases {
         dropout_(dropout),
         origin_(origin),
         parts_(parts) {
+    trainer_.list_pass(objective, dropout);
     begin_block(rows.begin);  // also without rows: their gradient is zero
   }
 

@@ -34,20 +34,22 @@ void random_normal(double deviation, std::uint64_t seed, std::uint32_t stream, i
 
 void random_permutation(std::uint64_t seed, std::uint32_t epoch, int64* out, int64 count, const Pause& pause) {
   constexpr int64 blocks = 128, words = 2 * blocks;  // 64-bit words at once
+  static_assert(numbers_between_pauses % words == 0);
   std::uint32_t random[4 * blocks];
   for (int64 begin = 0; begin < count; begin += numbers_between_pauses) {
     if (begin > 0) pause();
     std::iota(out + begin, out + std::min(begin + numbers_between_pauses, count), begin);
   }
-  for (int64 k = 0; k < count - 1; ++k) {
+  for (int64 k = 0; k < count - 1;) {
     if (k > 0 && k % numbers_between_pauses == 0) pause();
-    if (k % words == 0)
-      kernels<float>().random_words(seed, k / 2, std::min(blocks, (count - k) / 2 + 1), epoch, stream_shuffle, random);
-    const std::uint32_t* word = random + 2 * (k % words);
-    const int64 i = count - 1 - k;
-    const unsigned __int128 product =
-        static_cast<unsigned __int128>(static_cast<std::uint64_t>(word[0]) << 32 | word[1]) * (i + 1);
-    std::swap(out[i], out[static_cast<int64>(product >> 64)]);
+    kernels<float>().random_words(seed, k / 2, std::min(blocks, (count - k) / 2 + 1), epoch, stream_shuffle, random);
+    const std::uint32_t* word = random;
+    for (const int64 end = std::min(k + words, count - 1); k < end; ++k, word += 2) {
+      const int64 i = count - 1 - k;
+      const unsigned __int128 product =
+          static_cast<unsigned __int128>(static_cast<std::uint64_t>(word[0]) << 32 | word[1]) * (i + 1);
+      std::swap(out[i], out[static_cast<int64>(product >> 64)]);
+    }
   }
 }
 

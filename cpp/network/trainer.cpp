@@ -169,11 +169,14 @@ void Trainer<T>::finish_gradient(int64 rows) {
 }
 
 template <class T>
+void Trainer<T>::list_pass(const Objective& objective, const Dropout& dropout) {
+  pass_.list_stages(network_, Purpose::gradient, objective.output(), dropout, phases_.stages);
+}
+
+template <class T>
 void Trainer<T>::begin_pass(const Block<T>& block, const Objective& objective, T delta_scale, const Dropout& dropout,
                             int parts) {
-  const Output output = objective.linked ? Output::preactivation : Output::activation;
-  pass_.list_stages(network_, Purpose::gradient, output, dropout, phases_.stages);
-  phases_.arguments = {block, output, dropout, objective, true, delta_scale};
+  phases_.arguments = {block, objective.output(), dropout, objective, true, delta_scale};
   phases_.begin(pass_, network_, parts);
 }
 

@@ -130,7 +130,8 @@ class Trainer {
   int threads(int64 rows) const;
   template <class Run>
   void paced(int64 rows, double share, Run run);
-  // The pass of one block, from the data to every delta.
+  // The pass of one block, from the data to every delta: its stages, the same for all blocks, and its begin.
+  void list_pass(const Objective&, const Dropout&);
   void begin_pass(const Block<T>&, const Objective&, T delta_scale, const Dropout&, int parts);
   void run_batch(bool gradient);  // the pass in `phases_`
   // Arguments of the next update; advances the optimizer's scalar state.
