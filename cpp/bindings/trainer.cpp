@@ -17,6 +17,8 @@ namespace {
 
 // Seconds between two checks for pending signals (Ctrl-C).
 constexpr double seconds_between_signals = 0.05;
+// The same where a slice packs the parameters before and after, and nothing but signals is looked for between slices.
+constexpr double seconds_between_packings = 0.2;
 
 // A trainer with its network, its setting and its visiting order.
 template <class T>
@@ -142,7 +144,8 @@ py::tuple run_epoch(PyTrainer<T>& self, const Dataset<T>& dataset, const PlainAr
       data.order = self.order.data();
     }
   }
-  slice = std::min(slice, seconds_between_signals);
+  const bool longer = on_rows.is_none() && on_batch.is_none() && self.trainer->packs_parameters();
+  slice = std::min(slice, longer ? seconds_between_packings : seconds_between_signals);
   bool within_batch = false;
   for (bool done = false; !done;) {
     {
@@ -261,7 +264,7 @@ void bind_trainer_of(py::module_& m, const std::string& suffix) {
            py::arg("seed"), py::arg("epoch"), py::arg("dropout"), py::arg("l1"), py::arg("l2"), py::arg("clip_norm"),
            py::arg("on_rows"), py::arg("by_batch"), py::arg("mean_weight"), py::arg("bias"),
            py::arg("position") = py::none(), py::arg("on_batch") = py::none(),
-           py::arg("slice") = seconds_between_signals, py::arg("part") = py::none(), py::arg("shards") = 1,
+           py::arg("slice") = seconds_between_packings, py::arg("part") = py::none(), py::arg("shards") = 1,
            py::arg("own") = std::pair<int64, int64>(0, 1), py::arg("reduce") = py::none())
       .def("gradient", &gradient<T>, py::arg("data"), py::arg("l2"))
       .def(

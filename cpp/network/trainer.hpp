@@ -119,6 +119,7 @@ class Trainer {
     steps_ = steps;
     scalar_ = scalar;
   }
+  bool packs_parameters() const { return order_.any(); }  // in each call of run_epoch, after prepare_epoch
   int64 batch_rows() const { return batch_.x.rows; }  // of the last forward_batch
 
  private:
