@@ -15,22 +15,22 @@ from nablas._registry import LOSSES
 LOSS_OF = {entry.function: name for name, entry in LOSSES.items()}
 
 
-def arguments(name, dtype):
-    """A value for each required parameter, and for what the reference needs besides."""
+def arguments(name, dtype, p=5, q=4):
+    """A value for each required parameter, and for what the reference needs besides; `p` inputs (5 or more), `q` outputs."""
     floats = lambda *shape: rng(len(shape)).standard_normal(shape).astype(dtype)  # noqa: E731
     values = {
-        "x": floats(6, 5), "z": floats(6, 4), "kept": np.abs(floats(6, 4)) / 9, "a": floats(6, 5), "b": floats(5, 4),
-        "weights": floats(6, 4), "delta": floats(6, 4), "indices": [3, 0, 5, 0], "activation": "tanh", "rate": 0.3,
-        "seed": 3, "count": 9, "optimizer": "adam", "parameters": floats(7), "gradient": floats(7),
-        "states": [np.zeros(7, dtype), np.zeros(7, dtype)], "step": 1, "learning_rate": 0.1,
-        "data": floats(8), "indptr": np.array([0, 3, 3, 4, 8, 8, 8]), "inputs": 5,
+        "x": floats(6, p), "z": floats(6, q), "kept": np.abs(floats(6, q)) / 9, "a": floats(6, p), "b": floats(p, q),
+        "weights": floats(p + 1, q), "delta": floats(6, q), "indices": [3, 0, 5, 0], "activation": "tanh", "rate": 0.3,
+        "seed": 3, "count": 9, "optimizer": "adam", "parameters": floats(p + 2), "gradient": floats(p + 2),
+        "states": [np.zeros(p + 2, dtype), np.zeros(p + 2, dtype)], "step": 1, "learning_rate": 0.1,
+        "data": floats(8), "indptr": np.array([0, 3, 3, 4, 8, 8, 8]), "inputs": p,
     }  # fmt: skip
     if name.startswith(
         "sparse_"
     ):  # the columns of 6 rows, three of them empty: unsorted, one twice
         values["indices"] = np.array([4, 0, 2, 1, 3, 3, 0, 4])
     if name in LOSS_OF:
-        values["targets"] = loss_targets(LOSS_OF[name], 6, 4).astype(dtype)
+        values["targets"] = loss_targets(LOSS_OF[name], 6, q).astype(dtype)
     if name == "log":
         values["x"] = np.abs(values["x"])
     required = [

@@ -120,7 +120,7 @@ class Trainer {
     scalar_ = scalar;
   }
   bool packs_parameters() const { return order_.any(); }  // in each call of run_epoch, after prepare_epoch
-  int64 batch_rows() const { return batch_.x.rows; }  // of the last forward_batch
+  int64 batch_rows() const { return batch_.x.rows; }      // of the last forward_batch
 
  private:
   class EpochPhases;
