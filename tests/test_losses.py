@@ -2,9 +2,9 @@ from functools import partial
 
 import numpy as np
 import pytest
-from cases import LOSS_SETTINGS, kernel_and_reference, loss_targets, rng
+from cases import LOSS_SETTINGS, kernel_and_reference, loss_targets, rng, thresholds
 
-from nablas import kernels
+from nablas import kernels, reference
 from nablas._registry import LOSSES
 
 SHAPES = [(0, 3), (1, 1), (5, 10), (31, 16), (32, 17), (33, 1), (65, 40), (3, 300)]
@@ -51,20 +51,49 @@ def test_delta_is_the_derivative(isa, loss, setting):
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
 def test_labels_are_one_hot_targets(isa, dtype, smoothing):
-    for n, classes in [(1, 1), (7, 10), (40, 33), (3, 300)]:
+    narrow = thresholds(dtype)["narrow_columns"]
+    shapes = [
+        (1, 1),
+        (33, 2),
+        (50, 3),
+        (47, 4),
+        (7, 10),
+        (40, 33),
+        (18, narrow),
+        (20, narrow + 1),
+        (3, 300),
+    ]
+    for n, classes in shapes:
         z = rng(1).standard_normal((n, classes)).astype(dtype)
         labels = rng(2).integers(0, classes, n)
         one_hot = np.eye(classes, dtype=dtype)[labels]
-        for kind in (np.int64, np.int32, np.uint8):
-            if classes <= 256:
-                value, delta = kernels.softmax_cross_entropy(
-                    z, labels.astype(kind), label_smoothing=smoothing
+        want, want_delta = reference.softmax_cross_entropy(
+            z.astype(float), one_hot, label_smoothing=smoothing
+        )
+        given = [labels.astype(kind) for kind in (np.int64, np.int32, np.uint16)]
+        for targets_or_labels in [one_hot, *given]:
+            value, delta = kernels.softmax_cross_entropy(
+                z, targets_or_labels, label_smoothing=smoothing
+            )
+            assert value == pytest.approx(want, rel=TOLERANCE[dtype])
+            np.testing.assert_allclose(delta, want_delta, atol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+@pytest.mark.parametrize("outputs", [1, 2, 3, 4, 5, 10, 64, 65])
+def test_a_row_has_the_same_bits_in_any_call(isa, dtype, outputs, labelled):
+    """Numbers of rows that are powers of two: delta's factor 1 / rows is exact."""
+    z = rng(1).standard_normal((64, outputs)).astype(dtype)
+    y = rng(2).integers(0, outputs, 64) if labelled else rng(3).random((64, outputs)).astype(dtype)
+    for smoothing in (0.0, 0.3):
+        _, whole = kernels.softmax_cross_entropy(z, y, label_smoothing=smoothing)
+        for count in (1, 2, 8, 16, 32):
+            for i in range(0, 64, count):
+                part = slice(i, i + count)
+                _, delta = kernels.softmax_cross_entropy(
+                    z[part], y[part], label_smoothing=smoothing
                 )
-                want, want_delta = kernels.softmax_cross_entropy(
-                    z, one_hot, label_smoothing=smoothing
-                )
-                assert value == pytest.approx(want, rel=1e-6 if dtype == "float32" else 1e-14)
-                np.testing.assert_allclose(delta, want_delta, atol=TOLERANCE[dtype])
+                np.testing.assert_array_equal(delta * z.dtype.type(count / 64), whole[part])
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -36,7 +36,7 @@ PROCESS = (
 TESTS = [
     ("cpp/kernels/gemm cpp/kernels/micro_kernel cpp/kernels/narrow cpp/kernels/packing cpp/kernels/streaming cpp/kernels/tiles",
      "kernel_edges narrow dense matmul long_sums panels"),
-    ("cpp/kernels/losses cpp/kernels/softmax cpp/kernels/columns", "narrow kernels losses kernel_edges trust engine"),
+    ("cpp/kernels/losses cpp/kernels/softmax cpp/kernels/columns", "narrow kernels losses dense kernel_edges trust engine"),
     ("cpp/kernels/optimizers", "kernels kernel_edges optimizers engine"),
     ("cpp/kernels/math cpp/kernels/activations cpp/kernels/elementwise cpp/kernels/simd cpp/kernels/vector cpp/kernels/partial",
      "kernels math elementwise random kernel_edges bounds"),
