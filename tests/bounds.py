@@ -7,7 +7,6 @@ and at the end "done".
 import ctypes
 import inspect
 import mmap
-import os
 import sys
 
 import numpy as np
@@ -86,5 +85,4 @@ def main(isa, dtype):
 
 
 if __name__ == "__main__":
-    os.environ["OMP_NUM_THREADS"] = "1"
     main(*sys.argv[1:])

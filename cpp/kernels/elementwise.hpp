@@ -163,7 +163,7 @@ void random_words(std::uint64_t seed, std::uint64_t first, int64 blocks, std::ui
     std::uint64_t pairs[2 * width];
     NABLAS_UNROLL
     for (int i = 0; i < 2 * width; ++i) pairs[i] = i % 2 == 0 ? first_half[i / 2] : second_half[i / 2];
-    if (used == width)
+    if (used == width)  // a constant size: vectors are stored
       __builtin_memcpy(out + 4 * b, pairs, sizeof pairs);
     else
       __builtin_memcpy(out + 4 * b, pairs, used * 2 * sizeof(std::uint64_t));

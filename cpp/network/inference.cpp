@@ -76,7 +76,7 @@ void infer(const Network<T>& network, const Samples<T>& data, Range rows, T* out
 template <class T>
 void evaluate(const Network<T>& network, const Samples<T>& data, const Objective& objective, Range rows,
               double* losses) {
-  const Output output = objective.linked ? Output::preactivation : Output::activation;
+  const Output output = objective.output();
   const PassArguments<T> arguments{{}, output, {}, objective, false, T(0)};
   for_each_block(
       network, data, rows, Purpose::loss, arguments, [](PassArguments<T>&) {},
