@@ -235,9 +235,12 @@ MORE_STEPS = [
     Train((784, 128, 10), 128, output="sigmoid"),
     Train((784, 128, 10), 128, dtype="float64"),
 ]
-# The case that SimpleChains.jl's documentation times: exponentials of 2 x 2 matrices, all in one batch.
+# Gradient descent on all rows: the case that SimpleChains.jl's documentation times (exponentials of 2 x 2 matrices);
+# as many rows as XOR has; as many as the iris data.
 FULL_BATCH = [
     Train((4, 32, 16, 4), 10_000, "adam", "tanh", "identity", batches=1),
+    Train((2, 4, 1), 4, "sgd", "tanh", "sigmoid", batches=1),
+    Train((4, 3), 150, batches=1),
 ]
 PRODUCTS = [
     Product(b, k, n, form)

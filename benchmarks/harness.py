@@ -176,6 +176,7 @@ class Bench:
 
     def _count(self, worker):
         """The number of units that take SECONDS_A_TURN, measured during the warm-up."""
+        worker.ask(do="run", count=1)  # compiles what is not compiled yet
         count, seconds = 1, 0.0
         while seconds < WARM_UP_SECONDS:
             reply = worker.ask(do="run", count=count)

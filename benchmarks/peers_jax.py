@@ -90,15 +90,16 @@ class Jax:
             return _parameters(value)
 
         if self.scans:
-            epoch = jax.jit(
-                lambda s: jax.lax.scan(lambda c, b: (step(c, *b), None), s, (xs, ys))[0]
-            )
+
+            def epoch(_, state):
+                return jax.lax.scan(lambda c, b: (step(c, *b), None), state, (xs, ys))[0]
+
+            fit = jax.jit(lambda state, epochs: jax.lax.fori_loop(0, epochs, epoch, state))
 
             def run(count):
                 nonlocal state
                 epochs = max(1, count // batches)
-                for _ in range(epochs):
-                    state = epoch(state)
+                state = fit(state, epochs)
                 jax.block_until_ready(state)
                 return epochs * batches
 
@@ -189,6 +190,6 @@ class Jax:
 
 
 class JaxScan(Jax):
-    """A whole epoch in one jitted scan."""
+    """Whole epochs in one jitted call: a loop over epochs of a scan over batches."""
 
     scans = True

@@ -92,7 +92,7 @@ def short(run):
     """The README's table of steps."""
     cases = by_case(run, "training steps")
     columns = {"nablas": ["nablas"], "PyTorch eager": ["PyTorch foreach", "PyTorch fused"]}
-    columns |= {"JAX, whole epoch in one jit": ["JAX scan"], "NumPy by hand": ["NumPy"]}
+    columns |= {"JAX, whole epochs in one jit": ["JAX scan"], "NumPy by hand": ["NumPy"]}
     columns |= {"scikit-learn": ["scikit-learn"]}
     rows = []
     for case in SHORT:

@@ -106,8 +106,8 @@ def test_an_epoch_run_in_slices_is_the_same_epoch():
     trainer = net.engine.gradient_trainer()
     data = net.engine.dataset(x, y, None, nb.Loss("cross_entropy"))
     settings = {"batch_size": 3000, "seed": 1, "shuffle": True, "l2": 0.0}
-    trainer.run_epoch(
-        data, rates=np.full(20, 0.1), epoch=0, dropout=[0.0, 0.0], on_rows=stops.append, l1=0.0, clip_norm=0.0,
+    trainer.run_epochs(
+        data, rates=np.full((1, 20), 0.1), epoch=0, dropout=[0.0, 0.0], on_rows=stops.append, l1=0.0, clip_norm=0.0,
         by_batch=False, mean_weight=0.0, bias=True, **settings,
     )  # fmt: skip
     assert len(stops) > 2

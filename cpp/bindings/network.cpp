@@ -136,6 +136,7 @@ void bind_network_of(py::module_& m, const std::string& suffix) {
                                return flat_view(network.parameters.data(), network.parameter_count, self);
                              })
       .def_readwrite("updates", &Net::updates)
+      .def_readwrite("epochs", &Net::epochs)
       .def_property_readonly("offsets",
                              [](const Net& self) {
                                std::vector<int64> out;

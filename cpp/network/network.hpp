@@ -33,6 +33,7 @@ class Network {
   std::vector<Layer> layers;
   int64 parameter_count = 0;
   int64 updates = 0;  // by all trainers; the step of the next batch's dropout mask
+  int64 epochs = 0;   // the same; the number of the next epoch's order of rows
   Buffer<T> parameters;
   // Exclusive while parameters are written, shared while they are read: a reader sees those of the last return from the
   // core.

@@ -4,6 +4,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from .history import History
+
 _Array = NDArray[Any]
 
 has_openmp: bool
@@ -172,6 +174,7 @@ class _Network:
     @property
     def offsets(self) -> list[int]: ...
     updates: int
+    epochs: int
     def forward(self, x: ArrayLike, out: _Array | None = None) -> _Array: ...
     def evaluate(self, data: _Dataset, l2: float) -> float: ...
     def evaluate_part(
@@ -200,10 +203,11 @@ class _Dataset:
     def rows(self) -> int: ...
 
 class _Trainer:
+    epochs: int
     def __init__(
         self, network: _Network, optimizer: str, hyperparameters: dict[str, float]
     ) -> None: ...
-    def run_epoch(
+    def run_epochs(
         self,
         data: _Dataset,
         rates: NDArray[np.float64],
@@ -219,6 +223,8 @@ class _Trainer:
         by_batch: bool,
         mean_weight: float,
         bias: bool,
+        history: History | None = None,
+        loss_scale: float = 1.0,
         position: tuple[int, NDArray[np.float64]] | None = None,
         on_batch: Callable[[int, NDArray[np.float64]], None] | None = None,
         slice: float = ...,

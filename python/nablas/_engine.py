@@ -6,9 +6,8 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,13 +26,11 @@ Array = NDArray[Any]
 ONE_TRAINING = "see docs/guide/threads.md#several-python-threads-processes-forks"
 
 
-@dataclass
-class _Use:
-    """An optimizer with its trainer on this network, and the epochs of both."""
+class _Use(NamedTuple):
+    """An optimizer with its trainer on this network."""
 
     optimizer: Optimizer
     trainer: Trainer
-    epochs: int = 0
 
 
 class Engine:
@@ -49,8 +46,6 @@ class Engine:
 
     Attributes
     ----------
-    epochs : int
-        Epochs of training since the weights were initialized; part of the shuffling's seed.
     infer : callable
         ``infer(X, out)`` is `forward` of an array; the core checks it, no Python runs in between.
     """
@@ -58,7 +53,7 @@ class Engine:
     def __init__(self, sizes: Sequence[int], activations: Sequence[str], dtype: str) -> None:
         single = dtype == "float32"
         self.sizes, self.activations = tuple(sizes), tuple(activations)
-        self.dtype, self.epochs = dtype, 0
+        self.dtype = dtype
         self._dataset = _core.Dataset_float32 if single else _core.Dataset_float64
         self._trainer = _core.Trainer_float32 if single else _core.Trainer_float64
         self._sparse = _core.Sparse_float32 if single else _core.Sparse_float64
@@ -90,6 +85,15 @@ class Engine:
     @updates.setter
     def updates(self, count: int) -> None:
         self._network.updates = count
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of training since the weights were initialized; part of the shuffling's seed."""
+        return self._network.epochs
+
+    @epochs.setter
+    def epochs(self, count: int) -> None:
+        self._network.epochs = count
 
     def views(self, flat: Array) -> list[tuple[Array, Array]]:
         """Each layer's weights (inputs, outputs) and bias (outputs,) in a flat array."""
@@ -197,12 +201,14 @@ class Engine:
         """Count an epoch: of the network, and of the last optimizer on it."""
         self.epochs += 1
         if self._last is not None:
-            self._last.epochs += 1
+            self._last.trainer.epochs += 1
 
     @property
     def optimizer_steps(self) -> tuple[int, int]:
         """Updates and epochs of the last optimizer on this network."""
-        return (0, 0) if self._last is None else (self._last.trainer.steps, self._last.epochs)
+        return (
+            (0, 0) if self._last is None else (self._last.trainer.steps, self._last.trainer.epochs)
+        )
 
     def forget_optimizer(self) -> None:
         """Discard the optimizer's states, after divergence for example."""
@@ -222,7 +228,7 @@ class Engine:
             state["optimizer"], state["schedule"] = optimizer, deepcopy(optimizer.schedule)
             state["states"] = trainer.states
             state["steps"], state["scalar"] = trainer.steps, trainer.scalar
-            state["optimizer_epochs"] = last.epochs
+            state["optimizer_epochs"] = trainer.epochs
         return state
 
     def restore_training(self, state: dict[str, Any]) -> None:
@@ -235,5 +241,4 @@ class Engine:
             optimizer.schedule = deepcopy(state["schedule"])
             trainer.states = state["states"]
             trainer.resume(state["steps"], state["scalar"])
-            assert self._last is not None
-            self._last.epochs = state["optimizer_epochs"]
+            trainer.epochs = state["optimizer_epochs"]

@@ -1,4 +1,4 @@
-"""One epoch of a fit: one call of the core, or batch by batch for a loss in Python."""
+"""Epochs of a fit: one call of the core for one or more, or batches for a loss in Python."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ._streams import Stream, Visit
 
 if TYPE_CHECKING:
     from ._engine import Dataset, Trainer
+    from .history import History
 
 Array = NDArray[Any]
 Rates = NDArray[np.float64]
@@ -27,7 +28,7 @@ OnRows = Callable[[int], None]
 OnBatch = Callable[[int, Sums], None]
 Reduce = Callable[[Sequence[Array], Sums], float]
 
-# Loss without the penalty, penalty, whether all was finite, seconds: as the core's `run_epoch`.
+# Loss without the penalty, penalty, whether all was finite, seconds: as the core's `run_epochs`.
 Epoch = tuple[float, float, bool, float]
 
 
@@ -108,12 +109,54 @@ class Task:
             return _block_by_block(
                 self, self.data, rates, on_rows, position, on_batch, slice_seconds
             )
+        return self._in_core(
+            self.data, rates[None], on_rows, self.shuffle, None, 1.0,
+            position, on_batch, slice_seconds,
+        )  # fmt: skip
+
+    def epochs(
+        self, rates: Rates, on_rows: OnRows | None, history: History, loss_scale: float
+    ) -> Epoch:
+        """Train on all rows once for each row of `rates` (epochs, batches), or fewer times.
+
+        The core ends a call early if all epochs would take long; of a loss in Python or a source
+        one epoch is run. Epochs are recorded as by `record`, by the core also if an exception ends
+        a later one. Returns the last one.
+        """
+        if isinstance(self.data, Stream) or not isinstance(self.loss, Loss):
+            return self.record(self.epoch(rates[0], on_rows), rates[0], history, loss_scale)
+        return self._in_core(self.data, rates, on_rows, self.shuffle, history, loss_scale)
+
+    def record(self, done: Epoch, rates: Rates, history: History, loss_scale: float) -> Epoch:
+        """Count an epoch and add it to the history, unless it diverged; returns it."""
+        loss, penalty, finite, seconds = done
+        value = loss * loss_scale + penalty
+        if finite and math.isfinite(value):
+            history.loss.append(value)
+            history.learning_rate.append(float(rates[-1]))
+            history.seconds.append(seconds)
+            self.engine.count_epoch()
+        return done
+
+    def _in_core(
+        self,
+        data: Dataset,
+        rates: Rates,
+        on_rows: OnRows | None,
+        shuffle: bool,
+        history: History | None,
+        loss_scale: float,
+        position: tuple[int, Sums] | None = None,
+        on_batch: OnBatch | None = None,
+        slice_seconds: float = math.inf,
+        part: tuple[Array | None, int] | None = None,
+    ) -> Epoch:
         # Positional arguments: keywords would double the time of a tiny network's epoch.
-        return self.trainer.run_epoch(
-            self.data, rates, self.batch_size, self.shuffle, self.seed, self.engine.epochs,
-            self.dropout, self.l1, self.l2, self.clip_norm or 0.0, on_rows, self.by_batch,
-            self.mean_weight or 0.0, self.bias, position, on_batch, slice_seconds, None,
-            self.shards, self.own, self.reduce,
+        return self.trainer.run_epochs(
+            data, rates, self.batch_size, shuffle, self.seed, self.engine.epochs, self.dropout,
+            self.l1, self.l2, self.clip_norm or 0.0, on_rows, self.by_batch,
+            self.mean_weight or 0.0, self.bias, history, loss_scale, position, on_batch,
+            slice_seconds, part, self.shards, self.own, self.reduce,
         )  # fmt: skip
 
 
@@ -179,11 +222,9 @@ def _block_by_block(
     with closing(_visits(task, 0 if position is None else position[0])) as visits:
         for visit in visits:
             own = rates[visit.before // size : -(-visit.end // size)]
-            done = task.trainer.run_epoch(
-                visit.data, own, size, False, task.seed, 0, task.dropout, task.l1, task.l2,
-                task.clip_norm or 0.0, on_rows, task.by_batch, task.mean_weight or 0.0, task.bias,
-                position, on_batch, slice_seconds, (visit.order, visit.before), task.shards,
-                task.own, task.reduce,
+            done = task._in_core(
+                visit.data, own[None], on_rows, False, None, 1.0,
+                position, on_batch, slice_seconds, (visit.order, visit.before),
             )  # fmt: skip
             if not done[2]:
                 break

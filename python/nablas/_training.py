@@ -1,4 +1,4 @@
-"""The loop of a fit: one call of the core per epoch, and what happens between epochs."""
+"""The loop of a fit: its epochs, and what happens between them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _checks
 from ._checkpoints import State, Tree, data_of, run_epoch, settings_of, training
-from ._epochs import Rates, Task
+from ._epochs import Epoch, Rates, Task
 from ._losses import Loss
 from ._prepare import AnyLoss, Prepared, check_rows_to_train, prepare
 from ._processes import Processes, description
@@ -30,9 +30,20 @@ from .callbacks import AnyCallback, Checkpoint, FitState, as_callbacks, has_chec
 from .history import History
 from .network import Network
 from .optimizers import Optimizer, as_optimizer
-from .schedules import Constant, Plan, Schedule
+from .schedules import (
+    Constant,
+    Cosine,
+    ExponentialDecay,
+    OneCycle,
+    Plan,
+    Schedule,
+    StepDecay,
+    WarmUp,
+)
 
 Array = NDArray[Any]
+
+_BATCHES_OF_CALL = 4096  # of at most so many batches are the epochs of one call of the core
 
 
 def dropout_rates(dropout: float | Sequence[float], hidden: int) -> list[float]:
@@ -127,40 +138,55 @@ class Fit:
         batches = -(-task.data.rows // task.batch_size)
         spanned, whole = self._plans(batches)
         timed = [c for c in self.callbacks if isinstance(c, Checkpoint) and c.every_seconds]
+        several = self._several(report is not None, batches)
         constant: Schedule | None = None  # the last epoch's if Constant: `rates` is reused
-        for epoch in range(len(history), len(history) if state.stopped else self.epochs):
+        epoch = len(history)
+        while epoch < self.epochs and not state.stopped:
             schedule = self.optimizer.schedule  # a callback may have set another one
             if schedule is not constant:
                 if has_checkpoint(self.callbacks):
                     state.schedule = deepcopy(schedule.get_state())
                 plan = spanned if schedule.spans_fit() else whole
+                count = min(several, self.epochs - epoch) if _known_ahead(schedule) else 1
                 first = plan.first_step + epoch * batches
-                rates = _rates(schedule, first, batches, plan, self.net.dtype)
+                rates = _rates(schedule, first, (count, batches), plan, self.net.dtype)
                 constant = schedule if type(schedule) is Constant else None
             on_rows = None if report is None else row_report(report, history, epoch, task.data.rows)
+            before = len(history)
             if timed or state.position is not None:
-                done = run_epoch(task, rates, on_rows, state, timed, self._save)
+                done = run_epoch(task, rates[0], on_rows, state, timed, self._save)
+                task.record(done, rates[0], history, self.loss_scale)
             else:
-                done = task.epoch(rates, on_rows)
-            loss, penalty, finite, seconds = done
-            value = loss * self.loss_scale + penalty
-            if not finite or not math.isfinite(value):
-                self.processes.together = True
-                task.engine.forget_optimizer()  # its states are not finite either
-                raise FloatingPointError(divergence(self.net, task, loss, penalty, epoch + 1))
-            task.engine.count_epoch()
-            history.loss.append(value)
-            history.learning_rate.append(float(rates[-1]))
-            history.seconds.append(seconds)
+                done = task.epochs(rates[: self.epochs - epoch], on_rows, history, self.loss_scale)
+            epoch += len(history) - before
+            self._check(done, epoch)
             if self.validation is not None:
                 val_loss, val_score = self.validation()
                 history.val_loss.append(val_loss)
                 history.val_score.append(val_score)
             schedule.observe((history.val_loss or history.loss)[-1])
-            if self._ends(epoch + 1):
+            if self._ends(epoch):
                 break
         if report is not None:
             report(len(history), summary(history))
+
+    def _several(self, reports: bool, batches: int) -> int:
+        """The most epochs in one call of the core; 1 if anything may be called between epochs."""
+        task, alone = self.task, self.processes.comm is None
+        called = self.callbacks or self.validation is not None or reports
+        in_core = isinstance(task.loss, Loss) and not isinstance(task.data, Stream)
+        if called or not in_core or not alone or self.state.position is not None:
+            return 1
+        return max(1, _BATCHES_OF_CALL // batches)
+
+    def _check(self, done: Epoch, epochs: int) -> None:
+        """FloatingPointError if the last epoch, which followed so many others, diverged."""
+        loss, penalty, finite, _ = done
+        if finite and math.isfinite(loss * self.loss_scale + penalty):
+            return
+        self.processes.together = True
+        self.task.engine.forget_optimizer()  # its states are not finite either
+        raise FloatingPointError(divergence(self.net, self.task, loss, penalty, epochs + 1))
 
     def _plans(self, batches: int) -> tuple[Plan, Plan]:
         """Plans of a schedule that spans this fit, and of one that goes on from earlier fits."""
@@ -198,17 +224,34 @@ class Fit:
         return state.stop
 
 
-def _rates(schedule: Schedule, first: int, count: int, plan: Plan, dtype: str) -> Rates:
-    """The rates of `count` updates; ValueError if one is negative or infinite in the dtype."""
+def _known_ahead(schedule: Schedule) -> bool:
+    """Whether later epochs' rates do not depend on what happens before them."""
+    if type(schedule) is WarmUp:
+        return _known_ahead(schedule.schedule)
+    return type(schedule) in (Constant, StepDecay, ExponentialDecay, Cosine, OneCycle)
+
+
+def _rates(schedule: Schedule, first: int, shape: tuple[int, int], plan: Plan, dtype: str) -> Rates:
+    """The rates of some epochs' updates, `shape` (epochs, batches); only epochs before a wrong one.
+
+    Raises
+    ------
+    ValueError
+        If one of the first epoch is negative or infinite in the dtype.
+    """
+    count = shape[0] * shape[1]
     steps = np.arange(first, first + count)
     rates = np.ascontiguousarray(schedule.rates(steps, plan), dtype=np.float64)
+    if rates.shape != steps.shape:
+        raise ValueError(f"rates: expected shape ({count},), got {rates.shape}")
     wrong = ~((rates >= 0) & (rates <= np.finfo(dtype).max))
-    if wrong.any():
+    epochs = int(wrong.argmax()) // shape[1] if wrong.any() else shape[0]
+    if epochs == 0:
         raise ValueError(
             "learning_rate: expected rates of at least 0 within the range of "
             f"{dtype}, got {rates[wrong.argmax()]}"
         )
-    return rates
+    return rates.reshape(shape)[:epochs]
 
 
 def _data_of(
