@@ -51,6 +51,18 @@ NABLAS_INLINE V exchange(V a, V b) {
   return exchange<half, size>(a, b, std::make_index_sequence<lanes>{});
 }
 
+// a's groups of 16 bytes with even number (half 0) or odd number (half 1), then b's.
+template <int half, std::size_t... i>
+NABLAS_INLINE V alternate(V a, V b, std::index_sequence<i...>) {
+  constexpr int group = group_lanes, blocks = lanes / group;
+  return __builtin_shufflevector(
+      a, b, ((i / group % (blocks / 2) * 2 + half) * group + i % group + i / (lanes / 2) * lanes)...);
+}
+template <int half>
+NABLAS_INLINE V alternate(V a, V b) {
+  return alternate<half>(a, b, std::make_index_sequence<lanes>{});
+}
+
 // Reduces all lanes by halving: combine(combine(0, n/2), combine(n/4, 3n/4)) ...
 template <int distance = lanes / 2, class Combine>
 NABLAS_INLINE T fold_lanes(V v, Combine combine) {

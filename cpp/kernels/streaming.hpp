@@ -37,8 +37,9 @@ bool repays_streaming(const Gemm<T>& g, int64 rows, int64 columns) {
   return rows <= few_rows && (g.b_cs == 1 || g.b_rs == 1) && g.depth * columns >= streamed_elements;
 }
 
-// Blocks of `lanes` columns whose sums grow side by side: the sum of one waits for the latency of each addition.
-constexpr int stream_blocks = 2;
+// Blocks of `lanes` columns whose sums grow side by side: the sum of one waits for the latency of each addition. Lines
+// of more than 16 columns are gone from a first-level cache too soon where few of its sets hold them.
+constexpr int stream_blocks = lanes < 16 ? 2 : 1;
 
 // R rows of c += a B for contiguous columns of B (b_rs == 1), `width` of them in Q blocks (only the last may be
 // partial); blocks of lanes x lanes are transposed in registers. The first block ends where B's first column is aligned
@@ -64,8 +65,7 @@ NABLAS_INLINE void stream_columns_of_b(const Gemm<T>& g, const T* a, const T* b,
       };
       if (steps == lanes && (q < Q - 1 || last == lanes)) {
         repeat<lanes>([&](auto r) NABLAS_LAMBDA { x[r] = load(from + r * g.b_cs); });
-        transpose(x);
-        repeat<lanes>(add);
+        transpose(x, add);
       } else {
         const int64 used = width_of(q);
         for (int64 r = 0; r < lanes; ++r) x[r] = r < used ? load_part(from + r * g.b_cs, steps) : V{};

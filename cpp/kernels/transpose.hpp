@@ -6,38 +6,62 @@
 namespace nablas {
 namespace {
 
-// Exchanges the blocks of `size` x `size` elements above the diagonal with those below, and those within them down to
-// blocks of 16 bytes.
-template <int size>
-NABLAS_INLINE void exchange_blocks(V (&x)[lanes]) {
-  if constexpr (size >= group_lanes) {
-#pragma GCC unroll 16
-    for (int i = 0; i < lanes; ++i) {
-      if ((i & size) != 0) continue;
-      const V upper = x[i], lower = x[i + size];
-      x[i] = exchange<0, size>(upper, lower);
-      x[i + size] = exchange<1, size>(upper, lower);
+// Columns `first` to `first` + group_lanes of rows whose blocks of 16 bytes are exchanged: a block of each 16 bytes is
+// transposed in log2(group_lanes) rounds that interleave the two halves of its rows.
+template <int first>
+NABLAS_INLINE void transpose_group(V (&x)[lanes]) {
+#pragma GCC unroll 4
+  for (int round = 1; round < group_lanes; round *= 2) {
+    V y[group_lanes];
+#pragma GCC unroll 4
+    for (int i = 0; i < group_lanes; i += 2) {
+      y[i] = interleave<0>(x[first + i / 2], x[first + i / 2 + group_lanes / 2]);
+      y[i + 1] = interleave<1>(x[first + i / 2], x[first + i / 2 + group_lanes / 2]);
     }
-    exchange_blocks<size / 2>(x);
+#pragma GCC unroll 4
+    for (int i = 0; i < group_lanes; ++i) x[first + i] = y[i];
   }
 }
 
-// x, lanes x lanes elements, in place: blocks of 16 bytes are exchanged, then each is transposed in log2(group_lanes)
-// rounds that interleave the two halves of its rows. Each of the lanes log2(lanes) steps is one instruction.
-NABLAS_INLINE void transpose(V (&x)[lanes]) {
-  exchange_blocks<lanes / 2>(x);
-#pragma GCC unroll 4
-  for (int round = 1; round < group_lanes; round *= 2) {
+// Transposes x, lanes x lanes elements, in place, and calls ready(k), k a constant expression, for each column as soon
+// as x[k] is it, in order: what uses a column does not wait for the last one. First the blocks of 16 bytes are brought
+// to their place. Each of the lanes log2(lanes) steps is one instruction.
+template <class Ready>
+NABLAS_INLINE void transpose(V (&x)[lanes], Ready ready) {
+  constexpr int group = group_lanes, blocks = lanes / group;
+  static_assert(blocks <= 4);
+  if constexpr (blocks > 1) {  // halves of rows: the first halves' blocks, then the second halves'
     V y[lanes];
 #pragma GCC unroll 16
-    for (int i = 0; i < lanes; i += 2) {
-      const int first = i / group_lanes * group_lanes, row = first + (i - first) / 2;
-      y[i] = interleave<0>(x[row], x[row + group_lanes / 2]);
-      y[i + 1] = interleave<1>(x[row], x[row + group_lanes / 2]);
+    for (int i = 0; i < lanes; i += 1) {
+      if (i % (2 * group) >= group) continue;
+      const int to = i / (2 * group) * group + i % group;
+      y[to] = exchange<0, lanes / 2>(x[i], x[i + group]);
+      y[to + lanes / 2] = exchange<1, lanes / 2>(x[i], x[i + group]);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < lanes; ++i) x[i] = y[i];
   }
+  repeat<(blocks > 2 ? 2 : blocks)>([&](auto half) NABLAS_LAMBDA {
+    constexpr int first = half * lanes / 2;
+    if constexpr (blocks > 2) {
+#pragma GCC unroll 16
+      for (int i = first; i < first + group; ++i) {
+        const V upper = x[i], lower = x[i + group];
+        x[i] = alternate<0>(upper, lower);
+        x[i + group] = alternate<1>(upper, lower);
+      }
+    }
+    constexpr int groups = blocks > 2 ? 2 : 1;
+    repeat<groups>([&](auto g) NABLAS_LAMBDA {
+      constexpr int begin = first + g * group;
+      transpose_group<begin>(x);
+      repeat<group>([&](auto k) NABLAS_LAMBDA { ready(std::integral_constant<int, begin + k>{}); });
+    });
+  });
+}
+NABLAS_INLINE void transpose(V (&x)[lanes]) {
+  transpose(x, [](auto) NABLAS_LAMBDA {});
 }
 
 }  // namespace
