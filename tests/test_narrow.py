@@ -90,12 +90,50 @@ def test_sums_that_go_on_from_one_block_of_rows_to_the_next(isa, dtype, threads)
         net.fit(
             x, y[:, :columns], loss="half_mse", optimizer=nb.SGD(1e-6), batch_size=rows, epochs=1
         )
-        return net.weights[0]
+        return net.parameters.reshape(-1, columns)
 
     wide = trained(units)
-    assert not np.array_equal(wide, first)
+    assert not np.array_equal(wide[1:], first)
     for columns in (1, 2, 3, 4, 7, 10):
         np.testing.assert_array_equal(trained(columns), wide[:, :columns])
+
+
+def gradient_of(net, x, delta):
+    """The flat gradient of a network without hidden layer, by an engine's batch whose loss has the slope `delta`."""
+    trainer, data = net.engine.gradient_trainer(), net.engine.dataset(x, None, None, nb.Loss("mse"))
+    trainer.forward_batch(data, 0, len(x), None, [0.0], 0)
+    return trainer.backward_batch(delta, [0.0], 0).reshape(-1, delta.shape[1])
+
+
+def test_sums_of_a_layers_deltas_beside_its_products(isa, dtype, threads):
+    """The bias's gradient is one more row of a tile or one more column of its transpose; `dense_backward` adds it alone."""
+    threads(1)
+    limits = thresholds(dtype)
+    lanes, height = int(limits["lanes"]), int(limits["tile_rows"])
+    for inputs in [*range(1, 2 * height + 6), 32, 33, 8 * height + 3]:
+        for outputs in [*widths(dtype), 3 * int(limits["tile_columns"]) + 5]:
+            for rows in (1, lanes // 2, 2 * lanes + 3):
+                x = rng(inputs).standard_normal((rows, inputs)).astype(dtype)
+                delta = rng(outputs).standard_normal((rows, outputs)).astype(dtype)
+                net = nb.MLP([inputs, outputs], dtype=dtype, seed=0)
+                want, _ = kernels.dense_backward(x, net.parameters.reshape(-1, outputs), delta)
+                np.testing.assert_array_equal(gradient_of(net, x, delta), want)
+
+
+@pytest.mark.parametrize("inputs", [5, 16, 20])
+@pytest.mark.parametrize("units", [2, 4, 40])
+def test_such_sums_go_on_from_one_block_of_rows_to_the_next(isa, dtype, inputs, units, threads):
+    """By blocks of 64 MB and as a whole; mae's slope is a sign over a power of two."""
+    threads(1)
+    rows, outputs = 2**14 // np.dtype(dtype).itemsize, 4096
+    x = rng(1).standard_normal((rows, inputs)).astype(dtype)
+    y = np.tile(rng(2).standard_normal((rows, 64)).astype(dtype), outputs // 64)
+    net = nb.MLP([inputs, units, outputs], "tanh", dtype=dtype, seed=0)
+    data, trainer = net.engine.dataset(x, y, None, nb.Loss("mae")), net.engine.gradient_trainer()
+    _, blocks = net.engine.gradient(data, 0.0)
+    signs = np.sign(trainer.forward_batch(data, 0, rows, None, [0.0, 0.0], 0) - y)
+    whole = trainer.backward_batch(signs / y.size, [0.0, 0.0], 0)
+    np.testing.assert_array_equal(blocks, whole)
 
 
 @pytest.mark.parametrize("columns", [1, 2, 3, 4, 5, 10])

@@ -6,6 +6,7 @@
 // not, each element adds the same products in the same order.
 #pragma once
 
+#include "kernels/column_sums.hpp"
 #include "kernels/narrow.hpp"
 #include "kernels/streaming.hpp"
 
@@ -35,6 +36,7 @@ struct BlockOfC {
   int64 p0, depth;
   const T *packed_a, *packed_b;
   bool first, last;  // block of the depth
+  bool sums;         // the last tile of rows, of at most summing_rows, adds up B's columns, too; B is not packed
 };
 
 NABLAS_INLINE void multiply_block(const Gemm<T>& g, const BlockOfC& block) {
@@ -60,26 +62,35 @@ NABLAS_INLINE void multiply_block(const Gemm<T>& g, const BlockOfC& block) {
       if (finish.kind == InTile::relu_slope) finish.kept = g.kept + i * g.kept_rs + j;
       const bool packed_a = block.packed_a != nullptr;
       const T* const rows = packed_a ? block.packed_a + (i - block.rows.begin) * block.depth : a + i * g.a_rs;
-      tile_function(height, vectors, edge)(block.depth, rows, packed_a ? 1 : g.a_rs, packed_a ? height : g.a_cs, b,
-                                           b_rs, from_c ? c : fresh, from_c ? c_rs : 0, c, c_rs, lanes_used, finish);
+      const bool sums = block.sums && i + height == block.rows.end;
+      if (sums) finish.sums = g.sums + j, finish.accumulates = g.accumulate;
+      const TileFunction tile = sums ? summing_tile(height, vectors, edge) : tile_function(height, vectors, edge);
+      tile(block.depth, rows, packed_a ? 1 : g.a_rs, packed_a ? height : g.a_cs, b, b_rs, from_c ? c : fresh,
+           from_c ? c_rs : 0, c, c_rs, lanes_used, finish);
       if (finishing && finish.kind == InTile::nothing) finish_tile(g, i, j, height, width);
     }
   }
 }
 
+void sum_columns_of_b(const Gemm<T>& g, const Range& columns) {
+  column_sums({g.b, g.depth, g.columns, g.b_rs}, columns, g.sums, g.accumulate);
+}
+
 // Sums of at most longest_sum terms, each from the first to the last. Ranges by reference: GCC copies one through
 // memory, two stores that one load has to wait for.
 NABLAS_INLINE void gemm_in_order(const Gemm<T>& g, const Range& rows, const Range& columns, T* workspace) {
-  if (repays_streaming(g, rows.end - rows.begin, columns.end - columns.begin)) {
-    stream(g, rows, columns);
-    return;
-  }
-  if (repays_transposing(g, rows.end - rows.begin, columns.end - columns.begin)) {
+  const bool streams = repays_streaming(g, rows.end - rows.begin, columns.end - columns.begin);
+  if (!streams && repays_transposing(g, rows.end - rows.begin, columns.end - columns.begin)) {
+    if (g.sums != nullptr && !sums_in_transposed(g, rows, columns)) sum_columns_of_b(g, columns);
     multiply_transposed(g, rows, columns);
     return;
   }
-  if (repays_rows_in_lanes(g, rows.end - rows.begin, columns.end - columns.begin)) {
-    multiply_rows_in_lanes(g, rows, columns);
+  if (streams || repays_rows_in_lanes(g, rows.end - rows.begin, columns.end - columns.begin)) {
+    if (g.sums != nullptr) sum_columns_of_b(g, columns);
+    if (streams)
+      stream(g, rows, columns);
+    else
+      multiply_rows_in_lanes(g, rows, columns);
     return;
   }
   T* const packed_b = workspace;
@@ -92,6 +103,9 @@ NABLAS_INLINE void gemm_in_order(const Gemm<T>& g, const Range& rows, const Rang
     const int64 j1 = at_most(j0 + block_columns, columns.end);
     const bool use_packed_a = repays_packing_a(g, (j1 - j0 + tile_columns - 1) / tile_columns);
     const bool use_packed_b = repays_packing_b(g, rows.end - rows.begin, j1 - j0);
+    const bool sums_in_tiles = !use_packed_b && blocks == 1 && rows.begin < rows.end &&
+                               last_tile_height((rows.end - rows.begin - 1) % block_rows + 1) <= summing_rows;
+    if (g.sums != nullptr && !sums_in_tiles) sum_columns_of_b(g, {j0, j1});
     int64 p0 = 0;
     do {
       const int64 depth = at_most(g.depth - p0, equal_depth);
@@ -106,18 +120,12 @@ NABLAS_INLINE void gemm_in_order(const Gemm<T>& g, const Range& rows, const Rang
                            use_packed_a ? packed_a : nullptr,
                            use_packed_b ? packed_b : nullptr,
                            p0 == 0,
-                           p0 + depth == g.depth});
+                           p0 + depth == g.depth,
+                           g.sums != nullptr && sums_in_tiles && i1 == rows.end});
       }
       p0 += depth;
     } while (p0 < g.depth);
   }
-}
-
-// Terms of a block: longest_sum, more only where tree_levels would not suffice.
-int64 block_of_sum(int64 terms) {
-  int64 block = longest_sum;
-  while ((terms + block - 1) / block >= int64{1} << (tree_levels - 1)) block *= 2;
-  return block;
 }
 
 // The sums of C's rectangle, rows from i0 and columns from j0, as a tree of blocks: into `tree`, stride `columns`.
@@ -166,52 +174,12 @@ __attribute__((noinline)) void gemm_of_long_sums(const Gemm<T>& g, Range rows, R
 }
 
 void gemm(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
-  if (g.depth <= longest_sum)
+  if (g.depth <= longest_sum) {
     gemm_in_order(g, rows, columns, workspace);
-  else
-    gemm_of_long_sums(g, rows, columns, workspace);
-}
-
-// Column sums of C vectors side by side, since each sum waits for the latency of its additions, and lines of one row
-// are fetched together. The last vector has `last` lanes, fewer than all if `ragged`.
-template <int C, bool ragged>
-void sum_vectors(const T* x, int64 rs, int64 rows, int64 last, T* out, bool accumulate) {
-  const int64 block = block_of_sum(rows);
-  const auto at = [&](const T* p, auto v) NABLAS_LAMBDA {
-    return ragged && v == C - 1 ? load_part(p + v * lanes, last) : load(p + v * lanes);
-  };
-  V tree[tree_levels][C];  // as tree_of_blocks
-  int top = 0;
-  int64 i = 0, number = 1;
-  do {
-    V sum[C] = {};
-    if (accumulate && i == 0) repeat<C>([&](auto v) NABLAS_LAMBDA { sum[v] = at(out, v); });
-    for (const int64 end = at_most(i + block, rows); i < end; ++i)
-      repeat<C>([&](auto v) NABLAS_LAMBDA { sum[v] += at(x + i * rs, v); });
-    for (int64 done = number; done % 2 == 0; done /= 2) {
-      --top;
-      repeat<C>([&](auto v) NABLAS_LAMBDA { sum[v] = tree[top][v] + sum[v]; });
-    }
-    repeat<C>([&](auto v) NABLAS_LAMBDA { tree[top][v] = sum[v]; });
-    ++top;
-    ++number;
-  } while (i < rows);
-  for (--top; top > 0; --top) repeat<C>([&](auto v) NABLAS_LAMBDA { tree[top - 1][v] += tree[top][v]; });
-  repeat<C>([&](auto v)
-                NABLAS_LAMBDA { store_part(out + v * lanes, tree[0][v], ragged && v == C - 1 ? last : lanes); });
-}
-
-void column_sums(const Matrix<const T>& x, Range columns, T* out, bool accumulate) {
-  for (int64 j = columns.begin; j < columns.end;) {
-    const int64 vectors = (columns.end - j + lanes - 1) / lanes, c = vectors >= 4 ? 4 : vectors >= 2 ? 2 : 1;
-    const int64 last = at_most(columns.end - j - (c - 1) * lanes, lanes);
-    const bool ragged = last < lanes;
-    const auto sum = c == 4   ? (ragged ? sum_vectors<4, true> : sum_vectors<4, false>)
-                     : c == 2 ? (ragged ? sum_vectors<2, true> : sum_vectors<2, false>)
-                              : (ragged ? sum_vectors<1, true> : sum_vectors<1, false>);
-    sum(x.data + j, x.rs, x.rows, last, out + j, accumulate);
-    j += c * lanes;
+    return;
   }
+  if (g.sums != nullptr) sum_columns_of_b(g, columns);
+  gemm_of_long_sums(g, rows, columns, workspace);
 }
 
 }  // namespace

@@ -23,30 +23,40 @@ bool repays_transposing(const Gemm<T>& g, int64 rows, int64 columns) {
          leaves_lanes_unused(columns) && rows >= least_narrow && g.depth >= least_narrow;
 }
 
+// Whether the sums of B's columns, rows of the transpose, fit beside it as one more column.
+bool sums_in_transposed(const Gemm<T>& g, Range rows, Range columns) {
+  return g.sums != nullptr && rows.end - rows.begin < tile_columns && columns.end - columns.begin <= rows_with_ones;
+}
+
 void multiply_transposed(const Gemm<T>& g, Range rows, Range columns) {
-  const int64 n = columns.end - columns.begin;
+  const int64 n = columns.end - columns.begin, ones = sums_in_transposed(g, rows, columns) ? 1 : 0;
   const bool finishing = finishes(g);
   V sums[tile_columns][tile_vectors];  // (n, tile_columns)
   V x[at_least(tile_columns, few_columns)];
   for (int64 i = rows.begin; i < rows.end; i += tile_columns) {
-    const int64 width = at_most(rows.end - i, tile_columns), vectors = width > lanes ? 2 : 1;
-    const int64 last = width - (vectors - 1) * lanes;
+    const int64 width = at_most(rows.end - i, tile_columns), all = width + ones, vectors = all > lanes ? 2 : 1;
+    const int64 last = all - (vectors - 1) * lanes;
+    const auto part = [&](int64 v) NABLAS_LAMBDA { return at_most(width - v * lanes, lanes); };
     T* const to = g.c + i * g.c_rs + columns.begin;
     for (int64 v = 0; g.accumulate && v < vectors; ++v) {
-      load_columns(to + v * lanes * g.c_rs, g.c_rs, v + 1 < vectors ? lanes : last, n, x);
+      load_columns(to + v * lanes * g.c_rs, g.c_rs, part(v), n, x);
       for (int64 j = 0; j < n; ++j) sums[j][v] = x[j];
+      if (ones != 0 && v + 1 == vectors)
+        for (int64 j = 0; j < n; ++j) sums[j][v][last - 1] = g.sums[columns.begin + j];
     }
     for (int64 j = 0, height; j < n; j += height) {
       height = tile_height(n - j);
       T* const c = reinterpret_cast<T*>(sums[j]);
-      tile_function(height, vectors, last == lanes ? whole : ragged_unpadded)(
-          g.depth, g.b + (columns.begin + j) * g.b_cs, g.b_cs, g.b_rs, g.a + i, g.a_cs, g.accumulate ? c : nullptr,
-          tile_columns, c, tile_columns, last, InTile{});
+      const TileFunction tile = ones != 0 ? tile_with_ones(height, vectors)
+                                          : tile_function(height, vectors, last == lanes ? whole : ragged_unpadded);
+      tile(g.depth, g.b + (columns.begin + j) * g.b_cs, g.b_cs, g.b_rs, g.a + i, g.a_cs, g.accumulate ? c : nullptr,
+           tile_columns, c, tile_columns, last, InTile{});
     }
     for (int64 v = 0; v < vectors; ++v) {
       for (int64 j = 0; j < n; ++j) x[j] = sums[j][v];
-      store_columns(to + v * lanes * g.c_rs, g.c_rs, v + 1 < vectors ? lanes : last, n, x);
+      store_columns(to + v * lanes * g.c_rs, g.c_rs, part(v), n, x);
     }
+    for (int64 j = 0; ones != 0 && j < n; ++j) g.sums[columns.begin + j] = sums[j][vectors - 1][last - 1];
     if (finishing) finish_tile(g, i, columns.begin, width, n);
   }
 }

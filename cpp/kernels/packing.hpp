@@ -1,9 +1,9 @@
 // Copies of A and B in the order in which the tiles of gemm.hpp read them.
 #pragma once
 
+#include "kernels/columns.hpp"
 #include "kernels/table.hpp"
 #include "kernels/tiles.hpp"
-#include "kernels/transpose.hpp"
 
 namespace nablas {
 namespace {
@@ -26,6 +26,11 @@ constexpr int64 full_rate_rows = 4;
 constexpr int64 tile_height(int64 rows_left) {
   if (rows_left <= tile_rows) return rows_left;
   return rows_left < tile_rows + full_rate_rows ? (rows_left + 1) / 2 : tile_rows;
+}
+
+constexpr int64 last_tile_height(int64 rows) {
+  while (rows > tile_rows + full_rate_rows) rows -= tile_rows;
+  return rows - (rows > tile_rows ? tile_height(rows) : 0);
 }
 
 // Packs `used` (at most lanes) rows of A, for every step of the depth, with stride `rows` in `out`. Whole vectors are
@@ -110,6 +115,14 @@ void pack_rows(const T* b, int64 b_rs, int64 depth, int64 columns, T* out) {
 void pack_transposed(const T* b, int64 b_cs, int64 depth, int64 columns, int64 width, T* out) {
   for (int64 j = 0; j < width; j += lanes) {
     const int64 used = at_most(columns - j, lanes);
+    if (depth == b_cs && depth <= few_columns) {
+      with_entries(used, depth, [&](auto n, int64 count) NABLAS_LAMBDA {
+        V x[n];
+        load_few_columns<n>(b + j * n, count, x);
+        repeat<n>([&](auto q) NABLAS_LAMBDA { store(out + q * width + j, x[q]); });
+      });
+      continue;
+    }
     for (int64 p = 0; p < depth; p += lanes) {
       const int64 steps = at_most(depth - p, lanes);
       V x[lanes];

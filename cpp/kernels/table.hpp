@@ -36,6 +36,9 @@ struct Gemm {
   int64 kept_rs = 0;
   Panels b_panels = Panels::none;  // otherwise b_rs and b_cs are not read
   bool c_panels = false;           // C is in panels of c_rs rows; then only `accumulate` of the above may be given
+  // (columns,): when given, receives the sums of B's columns, or they are added with `accumulate`; the same as of
+  // `column_sums`. Then b_cs == 1, and of the other optional members only `accumulate` may be given.
+  T* sums = nullptr;
 };
 
 template <class T>

@@ -284,15 +284,16 @@ void Pass<T>::gradient(const Team& team, const Network<T>& network, const Block<
       const int64 begin = layer.offset + first * layer.outputs + j;
       T* const to = gradient != nullptr ? gradient + begin : gradient_parts_.of(team);
       const int64 to_rs = gradient != nullptr ? layer.outputs : width;
-      if (first == 0) kernel_->column_sums(delta, {0, width}, to, accumulate);
       T* const to_weights = to + (first == 0 ? to_rs : 0);
       if (l == 0 && block.sparse) {
+        if (first == 0) kernel_->column_sums(delta, {0, width}, to, accumulate);
         kernel_->sparse_gradient(*block.data->sparse, block.data->order, block.rows.begin, own.rows, delta, to_weights,
                                  to_rs, accumulate);
       } else {
         const Matrix<const T> own_x{x.data + own.rows.begin, x.rows, own.rows.end - own.rows.begin, x.rs};
         Gemm<T> g = gradient_gemm(own_x, delta, to_weights, to_rs);
         g.accumulate = accumulate;
+        if (first == 0) g.sums = to;
         kernel_->gemm(g, {0, g.rows}, {0, width}, workspaces_.of(team));
       }
       ready(layer, Patch<T>{begin, own.rows.end + 1 - first, width, layer.outputs, to, to_rs});

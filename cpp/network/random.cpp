@@ -46,9 +46,10 @@ void random_permutation(std::uint64_t seed, std::uint32_t epoch, int64* out, int
     const std::uint32_t* word = random;
     for (const int64 end = std::min(k + words, count - 1); k < end; ++k, word += 2) {
       const int64 i = count - 1 - k;
-      const unsigned __int128 product =
-          static_cast<unsigned __int128>(static_cast<std::uint64_t>(word[0]) << 32 | word[1]) * (i + 1);
-      std::swap(out[i], out[static_cast<int64>(product >> 64)]);
+      const auto number = static_cast<std::uint64_t>(word[0]) << 32 | word[1];
+      const auto bound = static_cast<std::uint64_t>(i + 1);
+      const auto product = static_cast<unsigned __int128>(number) * bound;  // without a sign: one multiplication
+      std::swap(out[i], out[static_cast<std::uint64_t>(product >> 64)]);
     }
   }
 }
