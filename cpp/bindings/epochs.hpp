@@ -259,6 +259,8 @@ py::tuple run_epochs(PyTrainer<T>& self, const Dataset<T>& dataset, const PlainA
   const Adjustment adjustment = checked<T>({l1, l2, clip_norm, bias, by_batch, mean_weight});
   EpochCall<T> call{self,  data, dataset.objective(self.network), adjustment, batch, self.dropout(dropout_rates, seed),
                     shards};
+  std::vector<EpochResult> done;
+  done.reserve(static_cast<std::size_t>(epochs));  // here, where nothing is lost if there is no memory
   const SteadyTime start = std::chrono::steady_clock::now();
   EpochState state;
   read_position(position, visits, batch, state);
@@ -276,7 +278,7 @@ py::tuple run_epochs(PyTrainer<T>& self, const Dataset<T>& dataset, const PlainA
   const double seconds = std::min(slice, longer ? seconds_between_packings : seconds_between_signals);
   run_in_slices(call, rates.data(), visits.before, on_rows, on_batch, reduce, seconds, state);
   self.ended = state, self.steps_before = visits.before / batch;
-  std::vector<EpochResult> done{call.result(state, start)};
+  done.push_back(call.result(state, start));
   if (on_batch.is_none() && part.is_none() && shards.all())
     run_further(call, rates, shuffle, seed, epoch, seconds, done);
   if (!history.is_none()) record(self, Curves(history), loss_scale, rates, done);
