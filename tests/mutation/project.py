@@ -34,7 +34,7 @@ PROCESS = (
 )
 # The quick tests of a folder's or a file's code, the fastest first; the first entry that fits.
 TESTS = [
-    ("cpp/kernels/gemm cpp/kernels/micro_kernel cpp/kernels/narrow cpp/kernels/packing cpp/kernels/streaming cpp/kernels/tiles",
+    ("cpp/kernels/gemm cpp/kernels/micro_kernel cpp/kernels/narrow cpp/kernels/packing cpp/kernels/streaming cpp/kernels/tiles cpp/kernels/transpose cpp/kernels/column_sums",
      "kernel_edges narrow dense matmul long_sums panels"),
     ("cpp/kernels/losses cpp/kernels/softmax cpp/kernels/columns", "narrow kernels losses dense kernel_edges trust engine"),
     ("cpp/kernels/optimizers", "kernels kernel_edges optimizers engine"),
@@ -50,6 +50,7 @@ TESTS = [
     ("cpp/base/lock", "mlp_data concurrency"),
     ("cpp/base", f"mlp_data {SAME_BITS} native {PROCESS}"),
     ("cpp/bindings/gil", "mlp_data concurrency signals"),
+    ("cpp/bindings/epochs", "epochs mlp_data sparse shards mlp mlp_errors stepper penalties callbacks engine resume process::test_an_epoch_run_in_slices_is_the_same_epoch"),
     ("cpp/bindings/trainer cpp/bindings/network cpp/bindings/dataset cpp/bindings/slices cpp/bindings/sparse",
      "mlp_data sparse shards sparse_kernels mlp mlp_errors stepper penalties callbacks engine resume"),
     ("cpp/bindings/system", f"kernels kernel_arguments random config {PROCESS}"),
@@ -65,10 +66,10 @@ TESTS = [
     ("python/nablas/sklearn", "sklearn sklearn_details sklearn_failures sklearn_superset sklearn_limits"),
     ("python/nablas/metrics", "metrics"),
     ("python/nablas/descent", "descent"),
-    ("python/nablas/_training", "mlp callbacks mlp_errors mlp_data penalties losses_python mpi::test_process_0_calls_the_callbacks_and_decides"),
+    ("python/nablas/_training", "epochs mlp callbacks mlp_errors mlp_data penalties losses_python mpi::test_process_0_calls_the_callbacks_and_decides"),
     ("python/nablas/_data", "penalties mlp_data sparse mlp_errors arguments mlp callbacks losses_python trust"),
     ("python/nablas/_checks", "arguments data mlp_data mlp_errors mlp callbacks losses_python optimizers trust penalties"),
-    ("python/nablas/_epochs", "penalties mlp_data mlp_errors mlp callbacks losses_python streams"),
+    ("python/nablas/_epochs", "epochs penalties mlp_data mlp_errors mlp callbacks losses_python streams"),
     ("python/nablas", "penalties mlp_data mlp_errors arguments mlp callbacks losses_python optimizers trust"),
 ]  # fmt: skip
 
