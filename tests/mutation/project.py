@@ -50,7 +50,7 @@ TESTS = [
     ("cpp/base/lock", "mlp_data concurrency"),
     ("cpp/base", f"mlp_data {SAME_BITS} native {PROCESS}"),
     ("cpp/bindings/gil", "mlp_data concurrency signals"),
-    ("cpp/bindings/epochs", "epochs mlp_data sparse shards mlp mlp_errors stepper penalties callbacks engine resume process::test_an_epoch_run_in_slices_is_the_same_epoch"),
+    ("cpp/bindings/epochs", "epochs streams mlp_data sparse shards mlp mlp_errors stepper penalties callbacks engine resume process::test_an_epoch_run_in_slices_is_the_same_epoch"),
     ("cpp/bindings/trainer cpp/bindings/network cpp/bindings/dataset cpp/bindings/slices cpp/bindings/sparse",
      "mlp_data sparse shards sparse_kernels mlp mlp_errors stepper penalties callbacks engine resume"),
     ("cpp/bindings/system", f"kernels kernel_arguments random config {PROCESS}"),
