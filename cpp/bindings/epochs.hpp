@@ -218,12 +218,12 @@ struct Curves {
 };
 
 // Counts the epochs, and adds an entry for each to the curves; without one that diverged, which is the last. No Python
-// code runs meanwhile, so that no signal's handler finds, or leaves by an exception, only a part of it.
+// code runs meanwhile, so that no signal's handler finds, or leaves by an exception, only a part of it. `rates`: of all
+// the batches.
 template <class T>
-void record(PyTrainer<T>& self, Curves curves, double loss_scale, const PlainArray<double>& rates,
+void record(PyTrainer<T>& self, Curves curves, double loss_scale, const double* rates, int64 batches,
             const std::vector<EpochResult>& done) {
-  const int64 batches = rates.shape(1);
-  const double* last_rate = rates.data() + batches - 1;
+  const double* last_rate = rates + batches - 1;
   for (const EpochResult& each : done) {
     if (!each.goes_on()) return;
     curves.loss.append(each.loss * loss_scale + each.penalty);
@@ -281,7 +281,7 @@ py::tuple run_epochs(PyTrainer<T>& self, const Dataset<T>& dataset, const PlainA
   done.push_back(call.result(state, start));
   if (on_batch.is_none() && part.is_none() && shards.all())
     run_further(call, rates, shuffle, seed, epoch, seconds, done);
-  if (!history.is_none()) record(self, Curves(history), loss_scale, rates, done);
+  if (!history.is_none()) record(self, Curves(history), loss_scale, rates.data(), rates.shape(1), done);
   return done.back().tuple();
 }
 

@@ -98,6 +98,14 @@ void bind_trainer_of(py::module_& m, const std::string& suffix) {
            py::arg("history") = py::none(), py::arg("loss_scale") = 1.0, py::arg("position") = py::none(),
            py::arg("on_batch") = py::none(), py::arg("slice") = seconds_between_packings, py::arg("part") = py::none(),
            py::arg("shards") = 1, py::arg("own") = std::pair<int64, int64>(0, 1), py::arg("reduce") = py::none())
+      .def(
+          "record",
+          [](Train& self, py::handle history, double loss_scale, double rate, double loss, double penalty, bool finite,
+             double seconds) {
+            record(self, Curves(history), loss_scale, &rate, 1, {{loss, penalty, finite, seconds}});
+          },
+          py::arg("history"), py::arg("loss_scale"), py::arg("rate"), py::arg("loss"), py::arg("penalty"),
+          py::arg("finite"), py::arg("seconds"))
       .def("gradient", &gradient<T>, py::arg("data"), py::arg("l2"))
       .def(
           "forward_batch",

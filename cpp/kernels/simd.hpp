@@ -39,28 +39,26 @@ NABLAS_INLINE V interleave(V a, V b) {
   return interleave<half>(a, b, std::make_index_sequence<lanes>{});
 }
 
-// Of two rows of blocks of `size` lanes, the blocks with even number (half 0) or odd number (half 1): a's and b's in
-// turn.
-template <int half, int size, std::size_t... i>
-NABLAS_INLINE V exchange(V a, V b, std::index_sequence<i...>) {
-  return __builtin_shufflevector(a, b,
-                                 (i / (2 * size) * (2 * size) + half * size + i % size + (i / size % 2) * lanes)...);
+// a's lower (half 0) or upper half, then b's.
+template <int half, std::size_t... i>
+NABLAS_INLINE V join_halves(V a, V b, std::index_sequence<i...>) {
+  return __builtin_shufflevector(a, b, (i % (lanes / 2) + half * (lanes / 2) + i / (lanes / 2) * lanes)...);
 }
-template <int half, int size>
-NABLAS_INLINE V exchange(V a, V b) {
-  return exchange<half, size>(a, b, std::make_index_sequence<lanes>{});
+template <int half>
+NABLAS_INLINE V join_halves(V a, V b) {
+  return join_halves<half>(a, b, std::make_index_sequence<lanes>{});
 }
 
 // a's groups of 16 bytes with even number (half 0) or odd number (half 1), then b's.
 template <int half, std::size_t... i>
-NABLAS_INLINE V alternate(V a, V b, std::index_sequence<i...>) {
+NABLAS_INLINE V join_alternate(V a, V b, std::index_sequence<i...>) {
   constexpr int group = group_lanes, blocks = lanes / group;
   return __builtin_shufflevector(
       a, b, ((i / group % (blocks / 2) * 2 + half) * group + i % group + i / (lanes / 2) * lanes)...);
 }
 template <int half>
-NABLAS_INLINE V alternate(V a, V b) {
-  return alternate<half>(a, b, std::make_index_sequence<lanes>{});
+NABLAS_INLINE V join_alternate(V a, V b) {
+  return join_alternate<half>(a, b, std::make_index_sequence<lanes>{});
 }
 
 // Reduces all lanes by halving: combine(combine(0, n/2), combine(n/4, 3n/4)) ...

@@ -6,8 +6,8 @@
 namespace nablas {
 namespace {
 
-// Columns `first` to `first` + group_lanes of rows whose blocks of 16 bytes are exchanged: a block of each 16 bytes is
-// transposed in log2(group_lanes) rounds that interleave the two halves of its rows.
+// Transposes the blocks of group_lanes x group_lanes elements in the rows from `first` on, one in each 16 bytes, in
+// log2(group_lanes) rounds that interleave the two halves of the rows.
 template <int first>
 NABLAS_INLINE void transpose_group(V (&x)[lanes]) {
 #pragma GCC unroll 4
@@ -28,31 +28,30 @@ NABLAS_INLINE void transpose_group(V (&x)[lanes]) {
 // to their place. Each of the lanes log2(lanes) steps is one instruction.
 template <class Ready>
 NABLAS_INLINE void transpose(V (&x)[lanes], Ready ready) {
-  constexpr int group = group_lanes, blocks = lanes / group;
-  static_assert(blocks <= 4);
-  if constexpr (blocks > 1) {  // halves of rows: the first halves' blocks, then the second halves'
+  constexpr int group = group_lanes, blocks = lanes / group, halves = blocks > 1 ? 2 : 1, groups = blocks / halves;
+  static_assert(groups <= 2);
+  if constexpr (halves > 1) {  // the first halves of all rows, then the second halves
     V y[lanes];
 #pragma GCC unroll 16
-    for (int i = 0; i < lanes; i += 1) {
+    for (int i = 0; i < lanes; ++i) {
       if (i % (2 * group) >= group) continue;
       const int to = i / (2 * group) * group + i % group;
-      y[to] = exchange<0, lanes / 2>(x[i], x[i + group]);
-      y[to + lanes / 2] = exchange<1, lanes / 2>(x[i], x[i + group]);
+      y[to] = join_halves<0>(x[i], x[i + group]);
+      y[to + lanes / 2] = join_halves<1>(x[i], x[i + group]);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < lanes; ++i) x[i] = y[i];
   }
-  repeat<(blocks > 2 ? 2 : blocks)>([&](auto half) NABLAS_LAMBDA {
+  repeat<halves>([&](auto half) NABLAS_LAMBDA {
     constexpr int first = half * lanes / 2;
-    if constexpr (blocks > 2) {
+    if constexpr (groups > 1) {
 #pragma GCC unroll 16
       for (int i = first; i < first + group; ++i) {
         const V upper = x[i], lower = x[i + group];
-        x[i] = alternate<0>(upper, lower);
-        x[i + group] = alternate<1>(upper, lower);
+        x[i] = join_alternate<0>(upper, lower);
+        x[i + group] = join_alternate<1>(upper, lower);
       }
     }
-    constexpr int groups = blocks > 2 ? 2 : 1;
     repeat<groups>([&](auto g) NABLAS_LAMBDA {
       constexpr int begin = first + g * group;
       transpose_group<begin>(x);

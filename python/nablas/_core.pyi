@@ -233,6 +233,16 @@ class _Trainer:
         own: tuple[int, int] = ...,
         reduce: Callable[[list[_Array], NDArray[np.float64]], float] | None = None,
     ) -> tuple[float, float, bool, float]: ...
+    def record(
+        self,
+        history: History,
+        loss_scale: float,
+        rate: float,
+        loss: float,
+        penalty: float,
+        finite: bool,
+        seconds: float,
+    ) -> None: ...
     def gradient(self, data: _Dataset, l2: float) -> tuple[float, _Array]: ...
     def forward_batch(
         self,

@@ -197,12 +197,6 @@ class Engine:
             self._last = _Use(optimizer, trainer)
         return self._last.trainer
 
-    def count_epoch(self) -> None:
-        """Count an epoch: of the network, and of the last optimizer on it."""
-        self.epochs += 1
-        if self._last is not None:
-            self._last.trainer.epochs += 1
-
     @property
     def optimizer_steps(self) -> tuple[int, int]:
         """Updates and epochs of the last optimizer on this network."""

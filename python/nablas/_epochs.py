@@ -129,13 +129,7 @@ class Task:
 
     def record(self, done: Epoch, rates: Rates, history: History, loss_scale: float) -> Epoch:
         """Count an epoch and add it to the history, unless it diverged; returns it."""
-        loss, penalty, finite, seconds = done
-        value = loss * loss_scale + penalty
-        if finite and math.isfinite(value):
-            history.loss.append(value)
-            history.learning_rate.append(float(rates[-1]))
-            history.seconds.append(seconds)
-            self.engine.count_epoch()
+        self.trainer.record(history, loss_scale, rates[-1], *done)
         return done
 
     def _in_core(
