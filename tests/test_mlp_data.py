@@ -8,7 +8,7 @@ from cases import iris, rng, small, strange_layouts
 from sklearn.datasets import load_digits
 
 import nablas as nb
-from nablas import _data
+from nablas import _data, kernels
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,24 @@ def test_layouts_train_alike(digits, shuffle):
         net.fit(other, y, epochs=2, seed=1, shuffle=shuffle)
         np.testing.assert_array_equal(net.parameters, want.parameters, err_msg=name)
         np.testing.assert_array_equal(net.forward(other), want.forward(x), err_msg=name)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("batch", [17, 300, None])
+@pytest.mark.parametrize("columns", [1, 3, 15, 16, 17, 130, 784])
+def test_shuffled_rows_are_those_of_the_order(columns, batch, count, threads):
+    """More data than a cache holds: later rows are asked for while others are copied."""
+    rows = max(70_000 // columns, 301)
+    x = rng(columns).integers(0, 200, (rows, columns))
+    y = rng(1).integers(0, 3, rows)
+    order = kernels.permutation(rows, seed=1, epoch=0)
+    threads(count)
+    for dtype in "float32", "uint8", "float64":
+        nets = [nb.MLP([columns, 40, 3], output="softmax", seed=0) for _ in range(2)]
+        settings = {"epochs": 1, "batch_size": batch or rows, "optimizer": nb.SGD(1e-4), "seed": 1}
+        nets[0].fit(x.astype(dtype), y, **settings)
+        nets[1].fit(x[order].astype("float32"), y[order], shuffle=False, **settings)
+        assert np.array_equal(nets[0].parameters, nets[1].parameters), dtype
 
 
 def test_memory_maps_are_read_by_rows(tmp_path, digits):

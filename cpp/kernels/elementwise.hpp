@@ -62,14 +62,14 @@ double sum_of(const T* x, int64 count) {
   return total;
 }
 
-// Copies rows of fewer than 2 size elements, each by two moves that may overlap. ask(i) comes before row i.
+// Copies rows of fewer than 2 size elements, each by two moves that may overlap. ask() comes before each.
 template <int size, class Row, class Ask>
 NABLAS_INLINE void copy_short_rows(const Row& row, const Ask& ask, int64 count, int64 columns, T* out, int64 out_rs) {
   if constexpr (size > 1) {
     if (columns < size) return copy_short_rows<size / 2>(row, ask, count, columns, out, out_rs);
   }
   for (int64 i = 0; i < count; ++i) {
-    ask(i);
+    ask();
     const T* const from = reinterpret_cast<const T*>(row(i));  // memcpy: it may be misaligned
     T* const to = out + i * out_rs;
     __builtin_memcpy(to, from, size * sizeof(T));
@@ -77,20 +77,16 @@ NABLAS_INLINE void copy_short_rows(const Row& row, const Ask& ask, int64 count, 
   }
 }
 
-// Copies a row of at least `lanes` elements of type T. A long row prefetches `next`: shuffled rows are not adjacent in
-// memory.
-NABLAS_INLINE void copy_row(const char* row, const char* next, int64 columns, T* to) {
-  constexpr int64 line = 64, few_vectors = 8;
-  if (columns <= few_vectors * lanes) {
-    const T* const from = reinterpret_cast<const T*>(row);  // `load` needs no alignment
-    for (int64 j = 0; j < columns - lanes; j += lanes) store(to + j, load(from + j));
-    store(to + columns - lanes, load(from + columns - lanes));
+// Copies a row of at least `lanes` elements of type T.
+NABLAS_INLINE void copy_row(const char* row, int64 columns, T* to) {
+  constexpr int64 few_vectors = 8;
+  if (columns > few_vectors * lanes) {
+    __builtin_memcpy(to, row, columns * sizeof(T));
     return;
   }
-  const int64 bytes = columns * sizeof(T);
-  for (int64 at = 0; at < bytes; at += line)
-    __builtin_prefetch(next + at, 0, 2);  // to L2: more requests at a time than L1 takes
-  __builtin_memcpy(to, row, bytes);
+  const T* const from = reinterpret_cast<const T*>(row);  // `load` needs no alignment
+  for (int64 j = 0; j < columns - lanes; j += lanes) store(to + j, load(from + j));
+  store(to + columns - lanes, load(from + columns - lanes));
 }
 
 // Converts a row, `step` bytes between elements. Reads go through memcpy: the source may be misaligned.
@@ -113,23 +109,32 @@ void gather(const AnyMatrix& x, const int64* indices, int64 first, int64 count, 
     return static_cast<const char*>(x.data) + (indices != nullptr ? indices[first + i] : first + i) * x.row_bytes;
   };
   constexpr bool same_type = sizeof(S) == sizeof(T) && S(0.5) != S(0);
-  constexpr int64 line = 64, short_row = 8 * line;
-  const int64 bytes = x.columns * sizeof(S);
-  const int64 asked =  // for these rows
-      ahead > 0 && indices != nullptr && x.column_bytes == sizeof(S) && bytes <= short_row ? x.rows - first - ahead : 0;
-  const auto ask = [&](int64 i) NABLAS_LAMBDA {
-    if (i >= asked) return;
-    const char* const from = row(i + ahead);
-    for (int64 at = 0; at < bytes; at += line) __builtin_prefetch(from + at, 0, 2);
-  };
   if (x.columns == 0) return;
+  // Shuffled rows are not adjacent in memory. While a row is copied, the one that comes `bytes_ahead` later is
+  // prefetched to L2, which takes more requests at a time than L1. After this block's last row comes the next block's
+  // first.
+  constexpr int64 line = 64, bytes_ahead = 256 * line;
+  const int64 bytes = x.columns * sizeof(S);
+  const bool asks = ahead > 0 && count > 0 && indices != nullptr && x.column_bytes == sizeof(S);
+  const int64 distance = bytes_ahead / bytes + 1;
+  int64 place = asks ? distance % count : 0, asked = asks ? distance / count * ahead + place : 0;
+  const auto ask = [&]() NABLAS_LAMBDA {
+    if (!asks) return;
+    if (first + asked < x.rows) {
+      const char* const from = row(asked);
+      for (int64 at = 0; at < bytes - 1; at += line) __builtin_prefetch(from + at, 0, 2);
+      __builtin_prefetch(from + bytes - 1, 0, 2);
+    }
+    ++asked;
+    if (++place == count) place = 0, asked += ahead - count;
+  };
   if (same_type && x.column_bytes == sizeof(S) && x.columns < lanes)
     return copy_short_rows<lanes / 2>(row, ask, count, x.columns, out, out_rs);
   for (int64 i = 0; i < count; ++i) {
     T* const to = out + i * out_rs;
-    ask(i);
+    ask();
     if (same_type && x.column_bytes == sizeof(S))
-      copy_row(row(i), row(i + 1 < count ? i + 1 : i), x.columns, to);
+      copy_row(row(i), x.columns, to);
     else if (x.column_bytes == sizeof(S))
       convert_row<S>(row(i), sizeof(S), x.columns, to);
     else

@@ -184,8 +184,8 @@ struct Kernels {
   double (*sum_of_magnitudes)(const T* x, int64 count);
   // At least `count` multiply-adds in registers; returns how many. *sink: in, a factor below 1; out, a sum.
   double (*multiply_adds)(int64 count, T* sink);
-  // out[i] = row indices[first + i] of x (row first + i if `indices` is null), converted to T. If
-  // `ahead` is not 0, short rows indices[first + i + ahead] of the first x.rows are prefetched for a later call.
+  // out[i] = row indices[first + i] of x (row first + i if `indices` is null), converted to T. If `ahead` is not 0,
+  // the next call will have `first` + ahead, and its first rows, if x has them, are prefetched.
   void (*gather[element_type_count])(const AnyMatrix& x, const int64* indices, int64 first, int64 count, int64 ahead,
                                      T* out, int64 out_rs);
   // Products with the rows indices[first + i] of a sparse x (rows first + i if `indices` is null), in the order of sums
