@@ -164,7 +164,8 @@ bool Pass<T>::own_inputs(int parts, const Network<T>& network, const Block<T>& b
   if (parts == 1 || parts > copies_ || !block.gathers_x || dropout.rate(0) > 0 || !in_panels(0)) return false;
   const Layer& first = network.layers.front();
   const int64 rows = block.x.rows;
-  if (!by_layers(parts, network, rows) && !by_columns({Stage::layer, 0}, parts, network, rows)) return false;
+  if (!by_layers(parts, network, rows) && !by_columns({Stage::layer, 0}, parts, network, rows))
+    return even(parts, first) && rows * first.inputs * int64{sizeof(T)} < cached_copy;
   const Rectangle part = share_rectangle({0, parts, 0}, rows, first.outputs, kernel_->tile_rows, kernel_->tile_columns);
   return part.rows.end == rows;
 }
@@ -172,19 +173,19 @@ bool Pass<T>::own_inputs(int parts, const Network<T>& network, const Block<T>& b
 template <class T>
 Section<T> Pass<T>::section(const Team& team, bool alone, int64 rows) {
   T* const workspace = workspaces_.of(team);
-  if (alone) return {team, {0, rows}, workspace};
-  return {{0, 1, team.worker}, team.share(rows, loss_rows), workspace};
+  if (alone) return {team, {0, rows}, workspace, team.rank};
+  return {{0, 1, team.worker}, team.share(rows, loss_rows), workspace, team.rank};
 }
 
 template <class T>
 void Pass<T>::gather(const Section<T>& section, const Network<T>& network, const Block<T>& block) {
   const Samples<T>& data = *block.data;
-  const Range own = section.own_rows(1), own_x = block.own_x ? section.rows : own;
+  const Range own = section.own_rows(1), own_x = block.own_x ? Range{0, block.x.rows} : own;
   const int64 inputs = network.inputs(), outputs = network.outputs();
   constexpr int64 cached_elements = (int64{1} << 18) / sizeof(T);  // of a data set that stays in L2
   const bool prefetches = data.x.rows * inputs > cached_elements;
   const int64 ahead = prefetches ? block.rows.end - block.rows.begin : 0;  // to the next block's
-  T* const x = x_ + (block.own_x ? section.team.rank * copy_elements_ : 0) + own_x.begin * inputs;
+  T* const x = x_ + (block.own_x ? section.part * copy_elements_ : 0) + own_x.begin * inputs;
   if (block.gathers_x && data.sparse != nullptr)
     kernel_->sparse_gather(*data.sparse, data.order, block.rows.begin + own_x.begin, own_x.end - own_x.begin, x);
   else if (block.gathers_x)
@@ -230,7 +231,7 @@ void Pass<T>::forward(const Section<T>& section, const Network<T>& network, cons
     return;
   }
   Gemm<T> g =
-      forward_gemm<T>(input(network, arguments.block, l, arguments.dropout, section.team.rank), parameters(network, l),
+      forward_gemm<T>(input(network, arguments.block, l, arguments.dropout, section.part), parameters(network, l),
                       layer.outputs, last && arguments.out != nullptr ? arguments.out : activations_[l],
                       preactivations_[l], plain ? 0 : layer.activation);
   if (in_panels(l)) g.b_panels = Panels::columns;

@@ -57,6 +57,7 @@ struct Section {
   Team team;
   Range rows;  // of the block
   T* workspace;
+  int part;  // of the phase: whose inputs are read where every part has its own (Block::own_x)
   Range own_rows(int64 grain) const {
     const Range part = team.share(rows.end - rows.begin, grain);
     return {rows.begin + part.begin, rows.begin + part.end};
@@ -66,9 +67,10 @@ struct Section {
 // Columns of a layer's gradient that are computed and passed to `ready` at a time.
 constexpr int64 part_columns = 512;
 
-// Copies of a block's inputs, and the elements of one, up to which each part has one of its own.
+// Copies of a block's inputs, and the elements of one, up to which each part may have one of its own; the bytes of one
+// up to which it stays in L2 beside the rest.
 constexpr int most_copies = 4;
-constexpr int64 largest_copy = 1 << 19;
+constexpr int64 largest_copy = 1 << 19, cached_copy = 1 << 19;
 
 // What the forward pass computes at the output layer: its activation, or z for a linked loss.
 enum class Output { activation, preactivation };
@@ -144,8 +146,9 @@ class Pass {
   bool by_layers(int parts, const Network<T>&, int64 rows) const;
   // Whether a stage is divided so although the pass is not: where a thread's own weights outweigh all inputs.
   bool by_columns(const Stage&, int parts, const Network<T>&, int64 rows) const;
-  // Whether each part gathers all rows for itself: where the first layer is divided by columns, so that all parts read
-  // all rows, and lines that one processor writes and others read cost more than reading the data again.
+  // Whether each part gathers all rows for itself: where the first layer's gradient, or the layer, is divided by
+  // columns, so that all parts read all rows, and lines that one processor writes and others read cost more than
+  // reading the data again.
   bool own_inputs(int parts, const Network<T>&, const Block<T>&, const Dropout&) const;
   Section<T> section(const Team&, bool alone, int64 rows);
 
@@ -244,10 +247,11 @@ class PassPhases {
     return by_layers_ || pass_->by_columns(stages[i], parts_, *network_, arguments.block.x.rows);
   }
   void begin_phase(std::size_t first) {
-    const bool gathers = first == 0 && arguments.block.own_x;  // with the first layer in the same phase
+    // All rows are gathered in the same phase as the first layer.
+    const bool gathers_all = first == 0 && arguments.block.own_x && alone(1);
     first_ = first;
-    end_ = std::min(first + (gathers ? 2 : 1), stages.size());
-    alone_ = gathers || (first_ < end_ && alone(first_));
+    end_ = std::min(first + (gathers_all ? 2 : 1), stages.size());
+    alone_ = gathers_all || (first_ < end_ && alone(first_));
     while (!alone_ && end_ < stages.size() && !alone(end_)) ++end_;
   }
 
