@@ -18,6 +18,7 @@ import tempfile
 import warnings
 
 import numpy as np
+from choices import one_of
 
 SECONDS = 60  # for one attempt; then SIGALRM ends its process
 
@@ -98,6 +99,7 @@ def main(program, attacks, attempts, about, chunk=500, seconds=SECONDS, again=No
     parser.add_argument(
         "attacks",
         nargs="*",
+        type=one_of(attacks),
         default=[n for n in attacks if n not in again.values()],
         help=f"of {', '.join(attacks)}",
     )

@@ -92,6 +92,29 @@ def test_reasons_of_surviving_mutants_are_of_the_code():
         ), entry
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "faults nosuch",
+        "fuzz nosuch",
+        "hostile nosuch",
+        "mutation nosuch",
+        "mutation cpp --only nosuch",
+        "processors nosuch",
+        "processors haswell --only nosuch",
+        "sanitizers nosuch",
+        "sanitizers threads --only nosuch",
+    ],
+)
+def test_checks_of_unknown_names_are_not_passed(words, tmp_path):
+    program, *arguments = words.split()
+    command = [sys.executable, str(TESTS / program), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode != 0
+    assert "nosuch" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
 def test_mutants_of_descent_are_killed(tmp_path):
     command = [
         sys.executable,

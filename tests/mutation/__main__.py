@@ -129,6 +129,8 @@ def main():
         "--only", default="", help='regular expression for "path: before  ->  after", as printed'
     )
     options = parser.parse_args()
+    if not any(re.search(options.only, c.key) for c in chosen(options.kind, options.seed)):
+        parser.error(f"--only: expected an expression that finds a change, got {options.only}")
     out = Path(options.out)
     results = json.loads(out.read_text()) if out.exists() else {}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # the mutant's process ends, too

@@ -12,6 +12,7 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 import isolated
+from choices import one_of
 
 from processors import aarch64
 
@@ -71,10 +72,17 @@ def attempt(name, folder, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("processors", nargs="*", help=f"of {', '.join(PREPARE)}; all without one")
+    parser.add_argument(
+        "processors",
+        nargs="*",
+        type=one_of(PREPARE),
+        help=f"of {', '.join(PREPARE)}; all without one",
+    )
     parser.add_argument("--folder", type=pathlib.Path, help="for what is fetched and built")
     parser.add_argument("--wheel", type=pathlib.Path, help="for aarch64: test it, build nothing")
-    parser.add_argument("--only", nargs="*", default=[], help=f"of {', '.join(TESTS)}")
+    parser.add_argument(
+        "--only", nargs="*", type=one_of(TESTS), default=[], help=f"of {', '.join(TESTS)}"
+    )
     parser.add_argument("--every", type=int, help="one case of so many of each test")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:

@@ -10,6 +10,8 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
+from choices import one_of
+
 from sanitizers import memory, threads
 
 KINDS = {"memory": memory.main, "threads": threads.main}
@@ -17,7 +19,9 @@ KINDS = {"memory": memory.main, "threads": threads.main}
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kinds", nargs="*", help=f"of {', '.join(KINDS)}; all without one")
+    parser.add_argument(
+        "kinds", nargs="*", type=one_of(KINDS), help=f"of {', '.join(KINDS)}; all without one"
+    )
     parser.add_argument(
         "--build", type=pathlib.Path, help="to build in, instead of a temporary one"
     )
