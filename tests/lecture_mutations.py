@@ -88,6 +88,9 @@ def main():
     chosen = parser.parse_args()
     scripts = sorted(SCRIPTS.glob("[0-9]*.py"))
     if chosen.sections:
+        unknown = set(chosen.sections).difference(int(s.name[:2]) for s in scripts)
+        if unknown:
+            parser.error(f"--sections: {', '.join(map(str, unknown))}: no such section")
         scripts = [s for s in scripts if int(s.name[:2]) in chosen.sections]
     places = [(s, place) for s in scripts for place in constants(s.read_text(encoding="utf-8"))]
     picked = random.Random(chosen.seed).sample(places, min(chosen.count, len(places)))

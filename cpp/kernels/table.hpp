@@ -185,7 +185,7 @@ struct Kernels {
   // At least `count` multiply-adds in registers; returns how many. *sink: in, a factor below 1; out, a sum.
   double (*multiply_adds)(int64 count, T* sink);
   // out[i] = row indices[first + i] of x (row first + i if `indices` is null), converted to T. If `ahead` is not 0,
-  // the next call will have `first` + ahead, and its first rows, if x has them, are prefetched.
+  // `indices` has x.rows entries and the next call will have `first` + ahead; its first rows are prefetched.
   void (*gather[element_type_count])(const AnyMatrix& x, const int64* indices, int64 first, int64 count, int64 ahead,
                                      T* out, int64 out_rs);
   // Products with the rows indices[first + i] of a sparse x (rows first + i if `indices` is null), in the order of sums

@@ -14,7 +14,7 @@ from choices import one_of
 
 from sanitizers import memory, threads
 
-KINDS = {"memory": memory.main, "threads": threads.main}
+KINDS = {"memory": memory, "threads": threads}
 
 
 def main():
@@ -28,12 +28,17 @@ def main():
     parser.add_argument("--only", nargs="*", default=[], help="of the programs of a kind")
     parser.add_argument("--broken", action="store_true", help="copies with a fault each")
     options = parser.parse_args()
+    kinds = options.kinds or list(KINDS)
+    for kind in kinds:
+        unknown = sorted(set(options.only).difference(KINDS[kind].NAMES))
+        if unknown:
+            parser.error(f"--only: {', '.join(unknown)}: no program of {kind}")
     findings = 0
     with tempfile.TemporaryDirectory() as temporary:
-        for kind in options.kinds or KINDS:
+        for kind in kinds:
             folder = (options.build or pathlib.Path(temporary)).resolve() / kind
             folder.mkdir(parents=True, exist_ok=True)
-            findings += KINDS[kind](folder, options.only, options.broken)
+            findings += KINDS[kind].main(folder, options.only, options.broken)
     return int(findings > 0)
 
 

@@ -19,6 +19,8 @@ TESTS = [
 ]
 # fmt: on
 HOSTILE_CALLS = 2_500
+# Other files of tests can be asked for, too.
+NAMES = ["hostile", *(p.stem[5:] for p in (isolated.ROOT / "tests").glob("test_*.py"))]
 
 # -s: a report is written as the process ends
 PYTEST = ["-m", "pytest", "-q", "-s", "-p", "no:cacheprovider"]

@@ -26,6 +26,8 @@ PROGRAMS = [
     ("team", [], False),
 ]
 
+NAMES = [target for target, *_ in PROGRAMS]
+
 # A copy of the sources with one of these changes must give reports: (file, old, new).
 BREAKS = [
     (
@@ -64,9 +66,6 @@ def main(folder, names, broken):
     """Returns the number of reports and failures."""
     if broken:
         return breaks_without_report(folder)
-    unknown = set(names).difference(target for target, *_ in PROGRAMS)
-    if unknown:
-        raise SystemExit(f"expected programs of threads, got {', '.join(unknown)}")
     total = 0
     for target, arguments, always in PROGRAMS:
         if names and target not in names:
