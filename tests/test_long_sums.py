@@ -185,3 +185,17 @@ def test_sums_of_weights_and_of_batches(dtype):
     scaled = weight * np.dtype(dtype).type(1 / share)
     np.testing.assert_array_equal(delta[:, 0], -y[:, 0] * scaled)
     assert abs(weighted * share - (np.array(each) * weight).sum()) < 1e-6 * share
+
+
+@pytest.mark.parametrize("widths", [[1, 1], [3, 2], [2, 3, 2], [2, 3, 2, 3]])
+def test_no_rows(isa, dtype, widths):
+    """Gradients without rows are zero, whatever the length of the sums that they are made of."""
+    for long in range(-1, len(widths)):
+        sizes = [BLOCK + 7 if i == long else width for i, width in enumerate(widths)]
+        net = nb.MLP(sizes, dtype=dtype, seed=0)
+        x, y = np.zeros((0, sizes[0]), dtype), np.zeros((0, sizes[-1]), dtype)
+        assert not net.gradient(x, y).any()
+        assert net.forward(x).shape == (0, sizes[-1])
+        assert net.loss(x, y) == 0
+        with pytest.raises(ValueError, match="X: expected at least one row"):
+            net.fit(x, y, epochs=1)

@@ -9,6 +9,7 @@ class LongSum {
  public:
   // `x` is the sum of the next `terms` terms; these do not cross a multiple of longest_sum.
   void add(double x, int64 terms = 1) {
+    if (terms == 0) return;
     block_ += x;
     terms_ += terms;
     if (terms_ % longest_sum == 0) keep_block();

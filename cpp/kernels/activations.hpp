@@ -2,8 +2,8 @@
 // generated from the list), and its formula in python/nablas/reference/activations.py.
 //
 // value(z) is g(z). slope(kept) is g'(z) as a function of a = g(z), or of z where slope_needs_preactivation.
-// value(NaN) is NaN, value(±inf) the limit, and a finite z does not overflow on the way; so in the reference. Cost: one
-// read and one write per element, and the formula's arithmetic.
+// value(NaN) is NaN, value(±inf) and the slope there are the limits, and a finite z does not overflow on the way; the
+// last holds for the reference, too. Cost: one read and one write per element, and the formula's arithmetic.
 #pragma once
 
 #include "kernels/math.hpp"
@@ -19,6 +19,11 @@ struct OutputSlope {
 struct PreactivationSlope {
   static constexpr const char* initialization = "glorot";
   static constexpr bool slope_needs_preactivation = true;
+  // A finite z in place of ±inf, whose product with 0 is not a number. Far beyond where the other factor is 0.
+  static NABLAS_INLINE V finite(V z) {
+    constexpr T far = 10000;
+    return z > far ? broadcast(far) : (z < -far ? broadcast(-far) : z);
+  }
 };
 
 struct Identity : OutputSlope {
@@ -80,14 +85,14 @@ struct Silu : PreactivationSlope {
   static NABLAS_INLINE V value(V z) { return z == -infinity ? V{} : z * sigmoid(z); }
   static NABLAS_INLINE V slope(V z) {
     const V s = sigmoid(z);
-    return s + s * ((T(1) - s) * z);
+    return s + s * ((T(1) - s) * finite(z));
   }
 };
 struct Gelu : PreactivationSlope {  // exact, through erf
   static constexpr const char *name = "gelu", *initialization = "he",
                               *formula = "z Phi(z), Phi the normal distribution function";
   static NABLAS_INLINE V value(V z) { return z == -infinity ? V{} : z * normal_cdf(z); }
-  static NABLAS_INLINE V slope(V z) { return normal_cdf(z) + z * normal_pdf(z); }
+  static NABLAS_INLINE V slope(V z) { return normal_cdf(z) + finite(z) * normal_pdf(z); }
 };
 struct Mish : PreactivationSlope {  // Misra 2020; tanh(log(1 + e)) = n / (n + 2) with e = exp(z), n = e (e + 2)
   static constexpr const char *name = "mish", *initialization = "he", *formula = "z tanh(log(1 + exp(z)))";

@@ -159,6 +159,7 @@ void tree_of_blocks(const Gemm<T>& g, int64 i0, int64 j0, int64 rows, int64 colu
 }
 
 __attribute__((noinline)) void gemm_of_long_sums(const Gemm<T>& g, Range rows, Range columns, T* workspace) {
+  if (rows.begin >= rows.end) return;
   T* const tree = workspace + in_order_workspace;
   const int64 height = at_most(rows.end - rows.begin, tree_rows);
   const int64 width = tree_elements / height / tile_columns * tile_columns;

@@ -44,7 +44,7 @@ struct Mse : AnyTarget {
 struct HalfMse : AnyTarget {
   static constexpr const char *name = "half_mse", *link = "identity", *formula = "sum((h - y)^2) / 2, h = z";
   static constexpr bool mean_of_entries = entries_are_summed;
-  static NABLAS_INLINE V value(V h, V y) { return (h - y) * (h - y) * T(0.5); }
+  static NABLAS_INLINE V value(V h, V y) { return (h - y) * ((h - y) * T(0.5)); }
   static NABLAS_INLINE V slope(V h, V y) { return h - y; }
 };
 struct Mae : AnyTarget {  // slope 0 where h = y
@@ -66,7 +66,7 @@ struct Huber : AnyTarget {  // Huber 1964: quadratic up to |h - y| = delta, line
   explicit Huber(const double* given) : delta(static_cast<T>(given[0])) {}
   NABLAS_INLINE V value(V h, V y) const {
     const V d = absolute(h - y);
-    return d <= delta ? d * d * T(0.5) : (d - delta * T(0.5)) * delta;
+    return d <= delta ? d * (d * T(0.5)) : (d - delta * T(0.5)) * delta;
   }
   NABLAS_INLINE V slope(V h, V y) const {
     const V d = h - y;
@@ -127,7 +127,10 @@ struct Perceptron : ProbabilityTarget {  // Rosenblatt 1958: its slope is the mi
 struct Poisson : NonNegativeTarget {  // half the Poisson deviance
   static constexpr const char *name = "poisson", *link = "exp", *formula = "sum(y log(y / h) - y + h), h = exp(z)";
   static constexpr bool mean_of_entries = entries_are_summed;
-  static NABLAS_INLINE V value(V z, V y) { return (y > T(0) ? y * log(y) - y : V{}) - y * z + exp(z); }
+  static NABLAS_INLINE V value(V z, V y) {
+    const V h = exp(z);  // where it is infinite, the rest may be -infinity
+    return h == infinity ? h : (y > T(0) ? y * (log(y) - z) - y : V{}) + h;
+  }
   static NABLAS_INLINE V slope(V z, V y) { return exp(z) - y; }
 };
 using Losses = List<CrossEntropy, Mse, HalfMse, Mae, Huber, Quantile, LogCosh, BinaryCrossEntropy, Perceptron, Poisson>;
