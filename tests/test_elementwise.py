@@ -148,6 +148,16 @@ def test_gather_rows(isa, dtype, source):
         got = kernels.gather_rows(view, indices, dtype=dtype)
         np.testing.assert_array_equal(got, view[indices].astype(dtype))
     assert kernels.gather_rows(x, indices[:0]).shape == (0, 7)
+    got, want = kernels.gather_rows(x, indices), reference.gather_rows(x, indices)
+    assert got.dtype == want.dtype
+    np.testing.assert_array_equal(got, want)
+
+
+def test_a_long_double_is_rounded_once(isa):
+    x = np.array([[1 + np.longdouble(2) ** -24 + np.longdouble(2) ** -60]])
+    for dtype in (None, "float32", "float64"):
+        got = kernels.gather_rows(x, [0], dtype=dtype)
+        np.testing.assert_array_equal(got, x.astype(dtype or "float32"))
 
 
 def test_gather_rows_of_every_width(isa, dtype):
@@ -160,11 +170,15 @@ def test_gather_rows_of_every_width(isa, dtype):
 
 def test_gather_refuses_bad_indices():
     x = np.zeros((4, 2))
-    with pytest.raises(ValueError, match="indices: expected class labels|indices: expected"):
-        kernels.gather_rows(x, [0, 4])
-    with pytest.raises(ValueError, match="got -1 at index 1"):
-        kernels.gather_rows(x, [0, -1])
-    with pytest.raises(TypeError, match="indices: expected integer"):
+    for bad in (-1, 4, 2**40, 2**63 + 5):
+        message = f"^indices: expected row numbers from 0 to 3, got {bad} at index 1$"
+        with pytest.raises(ValueError, match=message):
+            kernels.gather_rows(x, np.array([0, bad], np.uint64 if bad > 2**62 else np.int64))
+    with pytest.raises(ValueError, match="^indices: expected no row numbers, got 0 at index 0$"):
+        kernels.gather_rows(x[:0], [0])
+    with pytest.raises(
+        TypeError, match="^indices: expected integer row numbers, got dtype float64"
+    ):
         kernels.gather_rows(x, [0.5])
 
 

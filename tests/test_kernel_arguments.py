@@ -162,7 +162,7 @@ def test_numbers_beyond_the_dtype_are_refused(dtype):
                 call()
                 continue
             with pytest.raises(
-                ValueError, match=rf"^{setting}: expected a number within the range"
+                ValueError, match=rf"^{setting}: expected a number within the range.*got 1e\+39$"
             ):
                 call()
     for entry in LOSSES.values():

@@ -134,6 +134,56 @@ def test_zero_weights(dtype, loss):
     np.testing.assert_allclose(delta[::2], want_delta, rtol=1e-6)
 
 
+@pytest.mark.parametrize(("loss", "setting"), LOSS_SETTINGS)
+@pytest.mark.parametrize("columns", [1, 3, 40])
+def test_the_scale_of_weights(isa, dtype, loss, setting, columns):
+    """Weights of any size: the loss of their ratios, or an error."""
+    kernel = partial(kernel_and_reference(loss)[0], **setting)
+    z, y = (
+        rng().standard_normal((5, columns)).astype(dtype),
+        targets(loss, (5, columns)).astype(dtype),
+    )
+    ratios = np.array([1, 2, 0, 1, 4], dtype)
+    want, want_delta = kernel(z, y, sample_weight=ratios)
+    most = 2.0 ** (96 if dtype == "float32" else 960)
+    digits = np.finfo(dtype).maxexp - 4
+    for exponent in range(-digits - 30, digits, digits // 24):
+        weight = ratios * np.exp2(np.longdouble(exponent)).astype(dtype)
+        if 1 / most <= weight.sum(dtype=float) <= most:
+            value, delta = kernel(z, y, sample_weight=weight)
+            assert value == pytest.approx(want, rel=1e-6, abs=1e-12)
+            np.testing.assert_allclose(delta, want_delta, rtol=4e-6)
+        elif weight.any():
+            with pytest.raises(
+                ValueError, match="^sample_weight: expected weights whose sum is 0 or"
+            ):
+                kernel(z, y, sample_weight=weight)
+
+
+@pytest.mark.parametrize(("loss", "setting"), LOSS_SETTINGS)
+def test_losses_that_the_dtype_holds(isa, dtype, loss, setting):
+    """Nothing overflows or loses a limit on the way, as in float64 or wider."""
+    entry, top = LOSSES[loss], np.finfo(dtype).max
+    if loss == "cross_entropy":
+        return  # of one output: 0
+    kernel, formula = (
+        partial(kernel_and_reference(loss)[0], **setting),
+        reference.LOSSES[loss].entries,
+    )
+    sizes = [0, 0.3, 1, 20, 80, 1e4, 0.9 * top**0.5, 1.3 * top**0.5, top / 8, top / 3]
+    setting = {name: np.longdouble(value) for name, value in setting.items()}
+    for y in [s for s in (*sizes, *np.negative(sizes)) if entry.lowest <= s <= entry.highest]:
+        for z in (*sizes, *np.negative(sizes), np.inf, -np.inf):
+            arguments = np.full((1, 1), z, dtype), np.full((1, 1), y, dtype)
+            with np.errstate(all="ignore"):
+                wide = [a.astype(np.longdouble) for a in arguments]
+                want = [float(part[0, 0].astype(dtype)) for part in formula(*wide, **setting)]
+            value, delta = kernel(*arguments)
+            for got, right in zip((value, delta[0, 0]), want, strict=True):
+                if not np.isnan(right):
+                    assert got == pytest.approx(right, rel=1e-5, abs=1e-5), (z, y)
+
+
 @pytest.mark.parametrize(
     ("loss", "bad", "message"),
     [

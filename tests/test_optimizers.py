@@ -54,6 +54,54 @@ def test_an_update_that_is_not_finite_is_not_made(isa, dtype, rule):
     assert (np.delete(w, [7, 30]) < 1).all()
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_a_gradient_may_share_memory(isa, dtype, rule):
+    """With the parameters or a state, at any distance; it is what it was before the update."""
+    n, most = 100, 33
+    scalar = [np.ones(1)] if RULES[rule].scalar else []
+    common = {"step": 1, "learning_rate": 0.1, "l1": 0.01, "l2": 0.01}
+
+    def updated(change):
+        memory = [
+            rng(i).random(n + 2 * most).astype(dtype) for i in range(1 + len(RULES[rule].states))
+        ]
+        arrays = [m[most : most + n] for m in memory]
+        gradient = memory[of][most + shift : most + shift + n]
+        kernels.optimizer_update(
+            rule, arrays[0], change(gradient), [*arrays[1:], *(s.copy() for s in scalar)], **common
+        )
+        return [a.tobytes() for a in arrays]
+
+    for of in range(1 + len(RULES[rule].states)):
+        for shift in (-most, -16, -1, 0, 1, 7, most):
+            assert updated(lambda g: g) == updated(np.copy), (of, shift)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_states_that_share_memory_are_refused(dtype, rule):
+    memory = np.zeros(64, np.float64)
+    arrays = [memory[8 * i :][:8].view(dtype)[:8] for i in range(1 + len(RULES[rule].states))]
+    arrays += [memory[-1:]] if RULES[rule].scalar else []
+    for i in range(len(arrays)):
+        for j in range(1, i):
+            changed = list(arrays)
+            changed[i] = (
+                arrays[j][: len(arrays[i])]
+                if arrays[i].dtype == dtype
+                else arrays[j].view(float)[:1]
+            )
+            with pytest.raises(ValueError, match="^states: expected memory apart from each other"):
+                kernels.optimizer_update(
+                    rule, changed[0], np.ones(8, dtype), changed[1:], step=1, learning_rate=0.1
+                )
+        if i > 0 and arrays[i].size == 8:
+            changed = [a if k != i else arrays[0] for k, a in enumerate(arrays)]
+            with pytest.raises(ValueError, match="^states: expected memory apart from parameters"):
+                kernels.optimizer_update(
+                    rule, changed[0], np.ones(8, dtype), changed[1:], step=1, learning_rate=0.1
+                )
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [

@@ -178,3 +178,57 @@ def test_softmax_of_infinities_is_the_references():
         with np.errstate(all="ignore"):
             want = nb.reference.softmax(z)
         np.testing.assert_array_equal(nb.kernels.softmax(z), want, str(row))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+def test_only_the_ratios_of_weights_count(dtype, loss):
+    """Weights times any power of 2 give the same bits, or an error."""
+    x, ratios = rng().normal(size=(40, 3)), rng(1).uniform(0.5, 2, 40)
+    ratios[::7] = 0
+    y = rng(2).integers(0, 2, 40) if loss == "cross_entropy" else rng(2).normal(size=(40, 2))
+    output = "softmax" if loss == "cross_entropy" else "identity"
+    most = 96 if dtype == "float32" else 960
+
+    def found(weight):
+        net = nb.MLP([3, 5, 2], output=output, dtype=dtype, seed=0)
+        before = net.loss(x, y, sample_weight=weight), net.gradient(x, y, sample_weight=weight)
+        history = net.fit(x, y, sample_weight=weight, epochs=2, batch_size=8)
+        return before[0], before[1].tobytes(), history.loss, net.parameters.tobytes()
+
+    want = found(ratios.astype(dtype))
+    for power in range(-most - 40, most + 30, most // 8):
+        weight = (ratios * np.exp2(np.longdouble(power))).astype(dtype)
+        if weight.any() and 2.0**-most <= weight.sum(dtype=float) <= 2.0**most:
+            assert found(weight) == want
+        elif weight.any():
+            with pytest.raises(
+                ValueError, match="^sample_weight: expected weights whose sum is 0 or"
+            ):
+                found(weight)
+    with pytest.raises(
+        ValueError, match="^sample_weight: expected 0 or numbers that float32 holds"
+    ):
+        nb.MLP([3, 2]).fit(x, np.zeros((40, 2)), sample_weight=ratios * 1e-60)
+
+
+@pytest.mark.parametrize("output", ["exp", "softplus"])
+@pytest.mark.parametrize("loss", ["mse", "poisson", "half_mse"])
+@pytest.mark.parametrize("rows", [4, 100])
+def test_a_row_of_weight_zero_does_not_stop_the_training(output, loss, rows):
+    """Whose output overflows: linked to the loss or not, the weights move as without it."""
+    if loss == "poisson" and output != "exp":
+        return
+    x, y = rng().uniform(size=(rows, 1)), rng(1).uniform(1, 2, size=(rows, 1))
+    weight = np.ones(rows)
+    weight[2] = 0
+    found = []
+    for far in (0.5, 1e30):
+        x[2] = far
+        net = nb.MLP([1, 1], output=output, seed=0)
+        net.parameters[:] = [0.1, 0.6]
+        settings = {"loss": loss, "optimizer": nb.Adam(0.01), "epochs": 5, "shuffle": False}
+        net.fit(x, y, sample_weight=weight, **settings)
+        found.append(net.parameters.copy())
+    assert (found[0] != np.array([0.1, 0.6], np.float32)).all()
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-6)

@@ -29,7 +29,7 @@ namespace {
 std::atomic<bool> in_forked_child{false};
 std::atomic<int> requested_threads{0};
 std::atomic<int> openmp_limit_at_request{0};
-thread_local int own_threads = 0;
+thread_local int own_count = 0;
 
 // A team's threads do not survive fork; libgomp would wait for them in the child forever. So the child runs serially.
 const bool fork_handler_installed = [] {
@@ -161,14 +161,14 @@ Count count_threads() {
   if (in_forked_process()) return {1, "a forked process"};
   if (backend(Use::call).in_team() || backend(Use::network).in_team()) return {1, "inside another call"};
   const int most = most_threads();
-  if (own_threads > 0) return {std::min(own_threads, most), "n_threads of the call"};
+  if (own_count > 0) return {std::min(own_count, most), "n_threads of the call"};
   const int limit = openmp_limit();
   if (const int requested = requested_threads.load(); requested > 0) {
     if (limit < openmp_limit_at_request.load() && limit < requested) return {std::min(most, limit), "OpenMP's limit"};
     return {std::min(most, requested), "set_num_threads"};
   }
   static const bool set_by_environment = std::getenv("OMP_NUM_THREADS") != nullptr;
-  const int most_here = set_by_environment ? most : allowed_processors();
+  const int most_here = set_by_environment ? most : std::min(most, allowed_processors());
   if (limit < most_here || set_by_environment)
     return {std::max(1, std::min(limit, most_here)), set_by_environment ? "OMP_NUM_THREADS" : "OpenMP's limit"};
   return {std::max(1, most_here), "processors allowed (affinity, cgroup quota)"};
@@ -196,7 +196,9 @@ void set_num_threads(int count) {
   requested_threads.store(count);
 }
 
-int set_own_threads(int count) { return std::exchange(own_threads, count); }
+void set_own_threads(int count) { own_count = count; }
+
+int own_threads() { return own_count; }
 
 int threads_for(double operations, double operations_per_thread) {
   if (operations < 2 * operations_per_thread) return 1;

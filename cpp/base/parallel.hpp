@@ -56,8 +56,9 @@ const char* source_of_num_threads();  // what decided it, in words
 void set_num_threads(int count);
 // Whether, since the last call, a team got fewer threads than it should have because no more could be started.
 bool take_shortage();
-// Threads for runs begun by the calling thread; overrides set_num_threads. 0: no override. Returns the old value.
-int set_own_threads(int count);
+// Threads for runs begun by the calling thread; overrides set_num_threads. 0: no override.
+void set_own_threads(int count);
+int own_threads();
 
 // Processors that this process may use (affinity and cgroup quota), and the threads that a team may have: twice as
 // many.

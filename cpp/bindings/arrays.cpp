@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/long_sum.hpp"
+
 namespace nablas {
 namespace {
 
@@ -173,12 +175,13 @@ void check_finite_scalar(double value, const char* name) {
 }
 
 template <class T>
-void check_held_by(double value, const char* name) {
-  if (!std::isfinite(static_cast<T>(value)))
-    value_error(name, std::string("a number within the range of ") + float_name(float_of<T>), text(value));
+void check_held_by(double value, const char* name, double factor) {
+  if (std::isfinite(static_cast<T>(factor * value))) return;
+  const std::string times = factor == 1 ? "" : text(", also times ", factor);
+  value_error(name, text("a number within the range of ", float_name(float_of<T>), times), text(value));
 }
-template void check_held_by<float>(double, const char*);
-template void check_held_by<double>(double, const char*);
+template void check_held_by<float>(double, const char*, double);
+template void check_held_by<double>(double, const char*, double);
 
 Float float_type(const py::array& array, const char* name) {
   const auto* descriptor = py::detail::array_descriptor_proxy(py::detail::array_proxy(array.ptr())->descr);
@@ -253,10 +256,10 @@ AnyMatrixInput::AnyMatrixInput(py::handle object, const char* name, Float widest
   view = {array_.data(), type, array_.shape(0), array_.shape(1), array_.strides(0), array_.strides(1)};
 }
 
-py::array_t<int64> label_array(const py::array& labels, int64 rows, int64 classes, const char* name) {
+py::array_t<int64> label_array(const py::array& labels, int64 rows, int64 classes, const char* name, const char* what) {
   const char kind = labels.dtype().kind();
   if (kind != 'i' && kind != 'u' && kind != 'b')
-    type_error(name, "integer class labels", "dtype " + std::string(py::str(labels.dtype())));
+    type_error(name, text("integer ", what), "dtype " + std::string(py::str(labels.dtype())));
   check_shape(labels, {rows}, name);
   py::array_t<int64> array(new_array<int64>({rows}));  // a copy; what is checked is what is used
   int64* const data = array.mutable_data();
@@ -268,7 +271,8 @@ py::array_t<int64> label_array(const py::array& labels, int64 rows, int64 classe
   }
   for (int64 i = 0; i < rows; ++i)
     if (data[i] < 0 || data[i] >= classes)
-      value_error(name, text("class labels from 0 to ", classes - 1), text(data[i], " at index ", i));
+      value_error(name, classes > 0 ? text(what, " from 0 to ", classes - 1) : text("no ", what),
+                  text(std::string(py::str(labels.attr("item")(i))), " at index ", i));
   return array;
 }
 
@@ -293,6 +297,20 @@ void check_range(const Input<T>& values, double lowest, double highest, const ch
   value_error(name, expected, text(data[i], " at ", shape_text(at)));
 }
 
+template <class T>
+double total_weight(const T* weights, int64 count, const char* name) {
+  constexpr double most = sizeof(T) == 4 ? 0x1p96 : 0x1p960;
+  LongSum sum;
+  for (int64 i = 0; i < count; ++i) sum.add(weights[i]);
+  const double total = sum.total();
+  if (total != 0 && (total < 1 / most || total > most))
+    value_error(name, text("weights whose sum is 0 or from ", 1 / most, " to ", most, " in ", float_name(float_of<T>)),
+                text("a sum of ", total));
+  return total;
+}
+
+template double total_weight(const float*, int64, const char*);
+template double total_weight(const double*, int64, const char*);
 template void check_range(const Input<float>&, double, double, const char*);
 template void check_range(const Input<double>&, double, double, const char*);
 

@@ -42,7 +42,7 @@ void check_shape(const py::array& array, const Shape& shape, const char* name);
 void check_finite_scalar(double value, const char* name);
 // ValueError if the value is infinite as a T.
 template <class T>
-void check_held_by(double value, const char* name);
+void check_held_by(double value, const char* name, double factor = 1);
 
 // Plain arguments of Python: TypeError for another type, ValueError out of range. An integer is what has `__index__`,
 // bool excluded; a number is what `float()` takes, strings excluded.
@@ -104,6 +104,11 @@ bool overlap(const py::array& a, const py::array& b);
 void check_output(const py::array& array, const char* name);
 // OverflowError where the number of bytes does not fit in int64.
 void check_size(const Shape& shape, int64 item_size, const char* name);
+
+// The sum of weights, each finite and not negative. ValueError unless it is 0 or such that its reciprocal, and sums of
+// weighted losses, are normal numbers of T.
+template <class T>
+double total_weight(const T* weights, int64 count, const char* name);
 
 // An input as contiguous, aligned, native memory: the array's own or a copy of it.
 template <class T>
@@ -190,7 +195,8 @@ class AnyMatrixInput {
 
 // One class index in [0, classes) per row, as contiguous int64 in memory of its own, which nobody else can change after
 // the check; ValueError names the first one out of range.
-py::array_t<int64> label_array(const py::array& labels, int64 rows, int64 classes, const char* name);
+py::array_t<int64> label_array(const py::array& labels, int64 rows, int64 classes, const char* name,
+                               const char* what = "class labels");
 // Checks that every entry is in [lowest, highest]; ValueError names the first that is not.
 template <class T>
 void check_range(const Input<T>& values, double lowest, double highest, const char* name);

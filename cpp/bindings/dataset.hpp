@@ -22,7 +22,7 @@ Adjustment checked(const Adjustment& adjustment) {
   check_finite_scalar(adjustment.l1, "l1");
   check_held_by<T>(adjustment.l1, "l1");
   check_finite_scalar(adjustment.l2, "l2");
-  check_held_by<T>(2 * adjustment.l2, "l2");
+  check_held_by<T>(adjustment.l2, "l2", 2);
   check_finite_scalar(adjustment.clip_norm, "clip_norm");
   check_finite_scalar(adjustment.mean_weight, "mean_weight");
   return adjustment;
@@ -63,6 +63,7 @@ struct Dataset {
       weights->expect({rows}, "sample_weight");
       weights->keep_copy();
       check_range(*weights, 0, std::numeric_limits<T>::max(), "sample_weight");
+      total_weight(weights->data(), rows, "sample_weight");
       data.weights = weights->data();
     }
   }

@@ -92,18 +92,20 @@ py::array hadamard_delta(py::handle delta_object, py::handle kept_object, py::ha
 }
 
 py::array gather_rows(py::handle x_object, py::handle indices_object, py::handle dtype, py::handle out) {
-  const AnyMatrixInput x(x_object, "x");
+  const py::array x_array = as_array(x_object, "x");
+  const bool wide = x_array.dtype().kind() == 'f' && x_array.itemsize() == sizeof(double);
+  const py::dtype type = dtype.is_none() ? py::dtype(wide ? "float64" : "float32") : dtype_argument(dtype, "dtype");
+  if (type.kind() != 'f' || (type.itemsize() != 4 && type.itemsize() != 8))
+    type_error("dtype", "float32 or float64", py::str(type));
+  const Float element = type.itemsize() == 4 ? Float::float32 : Float::float64;
+  const AnyMatrixInput x(x_array, "x", element);
   const py::array index_array = as_array(indices_object, "indices");
   check_dimensions(index_array, 1, "indices");
   if (index_array.dtype().kind() == 'b') type_error("indices", "integers", "dtype bool (np.flatnonzero gives them)");
-  const py::array_t<int64> indices = label_array(index_array, index_array.shape(0), x.view.rows, "indices");
-  const py::dtype type = dtype.is_none() ? py::dtype(x.view.type == ElementType::float64 ? "float64" : "float32")
-                                         : dtype_argument(dtype, "dtype");
-  if (type.kind() != 'f' || (type.itemsize() != 4 && type.itemsize() != 8))
-    type_error("dtype", "float32 or float64", py::str(type));
-  return visit_float(type.itemsize() == 4 ? Float::float32 : Float::float64, [&](auto scalar) -> py::array {
+  const py::array_t<int64> indices =
+      label_array(index_array, index_array.shape(0), x.view.rows, "indices", "row numbers");
+  return visit_float(element, [&](auto scalar) -> py::array {
     using T = decltype(scalar);
-    const py::array x_array = as_array(x_object, "x");
     const int64 count = indices.shape(0), columns = x.view.columns;
     Result<T> result(out, {count, columns}, "out", {&x_array, &indices});
     T* const data = result.data();

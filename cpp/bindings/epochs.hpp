@@ -65,7 +65,7 @@ inline Visits read_part(py::handle part, int64 rows, int64 batch) {
   const py::array order = as_array(given, "order");
   const int64 count = order.ndim() == 1 ? order.shape(0) : 0;
   if (count < 1) value_error("order", "at least one row", "none");
-  return {count, before, label_array(order, count, rows, "order")};
+  return {count, before, label_array(order, count, rows, "order", "row numbers")};
 }
 
 // Where an epoch stands between two batches: (rows, sums). None: at its beginning.

@@ -31,9 +31,7 @@ struct LossInputs {
     weights.emplace(sample_weight, "sample_weight");
     weights->expect({rows}, "sample_weight");
     check_range(*weights, 0, std::numeric_limits<T>::max(), "sample_weight");
-    LongSum sum;
-    for (int64 i = 0; i < rows; ++i) sum.add(weights->data()[i]);
-    total_weight = sum.total();
+    total_weight = nablas::total_weight(weights->data(), rows, "sample_weight");
   }
   std::optional<py::array_t<int64>> labels;
   std::optional<Input<T>> targets, weights;
@@ -75,6 +73,7 @@ py::tuple loss_and_delta(int index, py::handle z_object, py::handle targets_obje
         const Range own = team.share(length, loss_rows);
         const Range taken{part.begin + own.begin, part.begin + own.end};
         entry.rows(arguments, taken, losses.data() + taken.begin / loss_rows);
+        if (arguments.weights != nullptr) clear_unweighted(arguments.weights, taken, delta.data(), columns);
       });
     });
     const double total = long_sum(losses.data(), (rows + loss_rows - 1) / loss_rows, loss_rows);

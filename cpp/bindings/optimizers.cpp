@@ -14,9 +14,9 @@ namespace {
 
 // Data of a flat array that is updated in place: (size,), contiguous, aligned, native byte order, writeable.
 template <class T>
-T* in_place(const py::array& array, int64 size, const char* name) {
+T* in_place(const py::array& array, int64 size, const char* name, const char* why = " like parameters") {
   if (float_type(array, name) != float_of<T>)
-    type_error(name, std::string(float_name(float_of<T>)) + " like parameters", py::str(array.dtype()));
+    type_error(name, std::string(float_name(float_of<T>)) + why, py::str(array.dtype()));
   check_shape(array, {size}, name);
   if (!py::array_t<T, py::array::c_style>::check_(array))
     value_error(name, "a contiguous array (it is updated in place)", "a strided one");
@@ -60,14 +60,15 @@ void optimizer_update(py::handle optimizer_object, py::handle parameters_object,
     double values[max_hyperparameters] = {};
     read_hyperparameters(entry, hyperparameters, values);
     check_held_by<T>(l1, "l1");
-    check_held_by<T>(2 * l2, "l2");
+    check_held_by<T>(l2, "l2", 2);
     check_held_by<T>(learning_rate, "learning_rate");
     UpdateArguments<T> arguments{in_place<T>(parameters, size, "parameters"),
                                  {},
                                  {values, learning_rate, step, 1, {}},
                                  static_cast<T>(l2),
                                  static_cast<T>(l1)};
-    const Input<T> gradient = Input<T>(gradient_object, "gradient").expect({size}, "gradient");
+    Input<T> gradient = Input<T>(gradient_object, "gradient").expect({size}, "gradient");
+    bool shares_memory = overlap(gradient.array(), parameters);
     std::size_t count = 0;
     while (count < max_optimizer_states && entry.states[count] != nullptr) ++count;
     const std::size_t given = count + (entry.scalar != nullptr ? 1 : 0);
@@ -76,10 +77,16 @@ void optimizer_update(py::handle optimizer_object, py::handle parameters_object,
     const auto in_states = [](const char* name) { return std::string("states, ") + name; };
     for (std::size_t i = 0; i < count; ++i) {
       arguments.states[i] = in_place<T>(states[i], size, in_states(entry.states[i]).c_str());
-      if (overlap(states[i], parameters)) value_error("states", "memory apart from parameters", "an overlap");
     }
     double* const scalar_state =
-        entry.scalar != nullptr ? in_place<double>(states[count], 1, in_states(entry.scalar).c_str()) : nullptr;
+        entry.scalar != nullptr ? in_place<double>(states[count], 1, in_states(entry.scalar).c_str(), "") : nullptr;
+    for (std::size_t i = 0; i < given; ++i) {
+      if (overlap(states[i], parameters)) value_error("states", "memory apart from parameters", "an overlap");
+      for (std::size_t j = 0; j < i; ++j)
+        if (overlap(states[i], states[j])) value_error("states", "memory apart from each other", "an overlap");
+      shares_memory |= overlap(states[i], gradient.array());
+    }
+    if (shares_memory) gradient.keep_copy();
     if (scalar_state != nullptr) arguments.step.scalar = *scalar_state;
     entry.begin_step(arguments.step);
     if (scalar_state != nullptr) *scalar_state = arguments.step.scalar;
@@ -111,8 +118,9 @@ optimizer : str
 parameters : array of shape (n,)
     Updated in place. An entry whose update would not be finite keeps its value.
 gradient : array of shape (n,)
+    Read before anything is updated, where it shares memory with the other arrays.
 states : sequence of arrays of shape (n,)
-    Updated in place; zeros before the first update. A scalar state (``nadam``'s) is an array of shape (1,), float64
+    Updated in place, apart from `parameters` and each other; zeros before the first update. A scalar state (``nadam``'s) is an array of shape (1,), float64
     and 1 before the first update.
 step : int
     1 for the first update.

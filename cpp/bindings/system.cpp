@@ -92,8 +92,11 @@ double peak_gflops() {
       end[team.rank] = Clock::now();
     });
     const double flops = 2 * std::accumulate(done.begin(), done.end(), 0.0);
-    const std::chrono::duration<double> seconds =
-        *std::max_element(end.begin(), end.end()) - *std::min_element(begin.begin(), begin.end());
+    // Fewer threads than asked for may have run; rank 0 always has.
+    Clock::time_point first = begin[0], last = end[0];
+    for (int rank = 1; rank < threads; ++rank)
+      if (done[rank] > 0) first = std::min(first, begin[rank]), last = std::max(last, end[rank]);
+    const std::chrono::duration<double> seconds = last - first;
     best = std::max(best, 1e-9 * flops / seconds.count());
   }
   return best;
@@ -185,11 +188,10 @@ Examples
       "set_own_threads",
       [](int count) {
         if (count < 0 || count > 4096) value_error("n_threads", "an integer from 1 to 4096", std::to_string(count));
-        return set_own_threads(count);
+        set_own_threads(count);
       },
-      py::arg("count"),
-      "Use `count` threads in calls from this Python thread only, 0: as set by set_num_threads; returns the previous "
-      "value.");
+      py::arg("count"), "Use `count` threads in calls from this Python thread only, 0: as set by set_num_threads.");
+  m.def("own_threads", &own_threads, "What set_own_threads was called with last in this thread.");
   m.def(
       "team", [] { return py::make_tuple(team_backend(Use::call), team_backend(Use::network)); },
       R"(team()

@@ -288,6 +288,7 @@ void Pass<T>::loss(const Section<T>& section, const Network<T>& network, const P
   }
   for (int64 k = 0; averaged && k < count; ++k) sums[k] *= 1.0 / outputs;
   if (arguments.wants_delta && !objective.linked) slope_of_output(network, own);
+  if (arguments.wants_delta && block.weights != nullptr) clear_unweighted(block.weights, own, deltas_.back(), outputs);
 }
 
 template <class T>

@@ -1,5 +1,7 @@
 #include "network/shards.hpp"
 
+#include <limits>
+
 #include "base/long_sum.hpp"
 
 namespace nablas {
@@ -19,7 +21,7 @@ double sum_of_weights(const Samples<T>& data, Range rows, const Shards& shards) 
     for (int merges = every.merges(shard); merges > 0; --merges) total += kept[--top];
     kept[top++] = total;
   }
-  return kept[0];
+  return kept[0] < std::numeric_limits<T>::min() ? 0 : kept[0];
 }
 
 template double sum_of_weights(const Samples<float>&, Range, const Shards&);

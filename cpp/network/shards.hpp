@@ -26,7 +26,8 @@ struct Shards {
 
 constexpr int most_shard_levels = 20;
 
-// The sum of the rows' weights, by shards; without weights, their number.
+// The sum of the rows' weights, by shards; without weights, their number. 0 if it is below the smallest normal number
+// of T, whose reciprocal T may not hold.
 template <class T>
 double sum_of_weights(const Samples<T>&, Range rows, const Shards& = {});
 

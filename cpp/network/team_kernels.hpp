@@ -2,6 +2,8 @@
 // in the next phase.
 #pragma once
 
+#include <algorithm>
+
 #include "base/buffer.hpp"
 #include "base/parallel.hpp"
 #include "kernels/table.hpp"
@@ -37,6 +39,13 @@ class Workspaces {
   Buffer<T> buffer_;
   int64 stride_ = 0;
 };
+
+// delta = 0 in rows of weight 0, which change nothing whatever their slopes are: infinity times 0 is not 0.
+template <class T>
+void clear_unweighted(const T* weights, Range rows, T* delta, int64 columns) {
+  for (int64 i = rows.begin; i < rows.end; ++i)
+    if (weights[i] == T(0)) std::fill_n(delta + i * columns, columns, T(0));
+}
 
 // The given rows and columns of a product.
 template <class T>

@@ -115,5 +115,5 @@ def gather_rows(
     """
     x = np.asarray(x)
     if dtype is None:
-        dtype = np.float64 if x.dtype == np.float64 else np.float32
+        dtype = np.float64 if x.dtype.newbyteorder("=") == np.float64 else np.float32
     return deliver(x[np.asarray(indices)].astype(dtype), out)

@@ -64,7 +64,8 @@ class Loss(NamedTuple):
             share = share / outputs
         positive = share[:, 0] > 0
         value = float((values[positive] * share[positive]).sum())
-        return value, deliver((slopes * share).astype(dtype), out)
+        delta = np.where(weight[:, np.newaxis] > 0, slopes * share, 0.0)
+        return value, deliver(delta.astype(dtype), out)
 
 
 LOSSES: dict[str, Loss] = {}
