@@ -207,6 +207,84 @@ def test_the_interpreter_waits_at_exit_only_for_calls_under_way(end):
     assert run(code)[:2] == (0, "0")
 
 
+AFTER_OURS = {  # what runs at exit after nablas's own handler, which was registered later
+    "atexit": "import atexit; atexit.register(use)",
+    "weakref": "import weakref; weakref.finalize(use, use)",
+    "multiprocessing": "from multiprocessing.util import Finalize; Finalize(None, use, exitpriority=1)",
+    "del": "Late = type('Late', (), {'__del__': lambda self, use=use: use()}); late = Late()",
+}
+USED_AT_EXIT = """
+import os
+def use(held={}, write=os.write):
+    net, matmul, x = held["net"], held["matmul"], held["x"]
+    net.forward(x)
+    net.fit(x, held["y"], epochs=2, batch_size=500)
+    matmul(x[:64].copy(), x[:64].T.copy())
+    write(1, b"used ")
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "others"),
+    [
+        (how, others)
+        for how in AFTER_OURS
+        for others in (False, True)
+        if (how, others) != ("del", True)
+    ],
+)
+def test_what_runs_at_exit_may_use_nablas(how, others):
+    """Also while another thread trains, whose frames keep globals from being deleted."""
+    code = f"{USED_AT_EXIT}\n{AFTER_OURS[how]}\n{SETUP}\nuse.__defaults__[0].update(net=nb.MLP([64, 8]), matmul=nb.kernels.matmul, x=x, y=x[:, :8])\n"
+    if others:
+        code += f"threading.Thread(target={CALLS['fit']}, daemon=True).start()\ntime.sleep(0.2)\n"
+    assert run(f"{code}\nuse()")[:2] == (0, "used used")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_does_not_wait_for_its_parents_threads():
+    code = f"""{SETUP}
+import warnings
+warnings.simplefilter("ignore")
+threading.Thread(target={CALLS["fit"]}, daemon=True).start()
+time.sleep(0.2)
+child = os.fork()
+if child == 0:
+    nb.MLP([64, 8, 10], output="softmax").fit(x[:500], y[:500], epochs=1)
+    sys.exit(0)
+begin = time.monotonic()
+os.waitpid(child, 0)
+print(time.monotonic() - begin < 1.5)
+"""
+    assert run(code)[:2] == (0, "True")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("optimizer", ["SGD(0.1)", "Adam()"])
+def test_a_forked_child_goes_on_with_the_same_optimizer(optimizer):
+    """Forked in the middle of a step, whose weights are in another order."""
+    code = f"""{SETUP}
+import warnings
+warnings.simplefilter("ignore")
+nb.set_num_threads(2)
+optimizer = nb.{optimizer}
+threading.Thread(
+    target=lambda: net.fit(x, y, epochs=1000, batch_size=256, optimizer=optimizer), daemon=True
+).start()
+time.sleep(0.3)
+for _ in range(5):
+    child = os.fork()
+    if child == 0:
+        before = net.parameters.copy()
+        net.fit(x[:500], y[:500], epochs=3, optimizer=optimizer)
+        os._exit(7 if (net.parameters != before).any() else 8)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    time.sleep(0.03)
+print("end")
+"""
+    assert run(code)[:2] == (0, "end")
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_fork_while_another_thread_trains():
     """The child fits the same network, predicts, and trains a new one; the parent goes on."""

@@ -314,6 +314,26 @@ def test_trainers_and_views_keep_what_they_refer_to(user):
     assert seen() is None
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_batch_of_an_order_is_given_its_own_rows(sparse):
+    """Not the order of all rows, which would be checked at every batch."""
+    net = nb.MLP([3, 4, 2], dtype="float64", seed=0)
+    x, y = (
+        rng().normal(size=(10_000, 3)) * (rng(1).random((10_000, 3)) < 0.5),
+        np.zeros((10_000, 2)),
+    )
+    given = pytest.importorskip("scipy.sparse").csr_matrix(x) if sparse else x
+    data = net.engine.dataset(given, y, None, nb.Loss("mse"))
+    trainer, order = net.engine.gradient_trainer(), rng(2).permutation(10_000)
+    for begin, end in ((0, 1), (5, 40), (9_990, 10_000)):
+        outputs = trainer.forward_batch(data, begin, end, order[begin:end], [0.0, 0.0], 0)
+        np.testing.assert_array_equal(outputs, net.forward(x[order[begin:end]]))
+        with pytest.raises(ValueError, match=rf"^order: expected shape \({end - begin},\)"):
+            trainer.forward_batch(data, begin, end, order, [0.0, 0.0], 0)
+    with pytest.raises(ValueError, match="^order: expected row numbers from 0 to 9999, got 10000"):
+        trainer.forward_batch(data, 0, 1, np.array([10_000]), [0.0, 0.0], 0)
+
+
 def test_calls_made_in_slices_with_looks_for_signals_between():
     """2e6 multiply-adds a row: slices of 768 rows of forward passes and of 256 of gradients, the last ones shorter."""
     net = nb.MLP([1000, 2000, 1], "tanh", dtype="float64", seed=0)

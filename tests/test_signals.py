@@ -87,6 +87,39 @@ except KeyboardInterrupt:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
+def test_an_interrupt_at_any_time_of_an_initialization():
+    """All is as before, or all is new: weights, counters, optimizer states."""
+    code = """
+import signal, time, numpy as np, nablas as nb
+def interrupt(*_):
+    raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, interrupt)
+begin = time.perf_counter()
+nb.MLP([300, 800], seed=0)
+long = 1.5 * (time.perf_counter() - begin)
+x, seen = np.ones((8, 300)), set()
+for i in range(60):
+    net = nb.MLP([300, 800], seed=0)
+    net.fit(x, np.ones((8, 800)), epochs=3, optimizer=nb.SGD(0.1, momentum=0.9))
+    before = net.parameters.copy()
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 1e-5 + long * i / 60)
+        net.initialize(seed=1)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:
+        pass
+    state = net.engine.training_state()
+    old = (net.parameters == before).all()
+    seen.add(bool(old))
+    assert (net.epochs, net.engine.updates) == ((3, 3) if old else (0, 0))
+    assert not old or "states" in state
+assert seen == {True, False}, seen
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 def test_tests_in_the_background_get_ctrl_c():
     """A shell has what it starts in the background ignore it."""

@@ -6,32 +6,57 @@
 #include <chrono>
 #include <thread>
 
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
+
 #include "base/parallel.hpp"
 
 namespace nablas {
 namespace {
 
 std::atomic<bool> ended{false};
-std::atomic<int> sections{0};  // under way; a thread counts until it has the lock again
+std::atomic<int> sections{0};            // under way; a thread counts until it has the lock again
+thread_local int own_sections = 0;       // of this thread, one in another where a signal handler calls nablas
+thread_local bool ends_process = false;  // the thread that finalizes the interpreter: it still gets the lock
 
-[[noreturn]] void wait_for_the_end_of_the_process() {
+void begin_section() {
+  sections.fetch_add(1);
+  ++own_sections;
+}
+void end_section() {
   sections.fetch_sub(1);
+  --own_sections;
+}
+
+// A forked child has no other threads.
+const bool fork_handler_installed = [] {
+#if defined(__unix__) || defined(__APPLE__)
+  pthread_atfork(nullptr, nullptr, [] { sections.store(own_sections); });
+#endif
+  return true;
+}();
+
+// Before the lock is taken. After the interpreter's end it would end this thread.
+void wait_if_ended() {
+  if (!ended.load() || ends_process) return;
+  end_section();
   for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
 }
 
 }  // namespace
 
 GilReleased::GilReleased() {
-  sections.fetch_add(1);
+  begin_section();
   state_ = PyEval_SaveThread();
 }
 
 void GilReleased::check_signals() {
-  if (ended.load()) wait_for_the_end_of_the_process();
+  wait_if_ended();
   PyEval_RestoreThread(state_);
   if (PyErr_CheckSignals() != 0) {
     state_ = nullptr;
-    sections.fetch_sub(1);
+    end_section();
     throw pybind11::error_already_set();
   }
   state_ = PyEval_SaveThread();
@@ -39,15 +64,16 @@ void GilReleased::check_signals() {
 
 GilReleased::~GilReleased() {
   if (state_ == nullptr) return;
-  if (ended.load()) wait_for_the_end_of_the_process();
+  wait_if_ended();
   PyEval_RestoreThread(state_);
-  sections.fetch_sub(1);
+  end_section();
   if (take_shortage() && !PyErr_Occurred() &&
       PyErr_WarnEx(PyExc_RuntimeWarning, "nablas: no more threads could be started; it goes on with fewer", 1) != 0)
     PyErr_WriteUnraisable(nullptr);
 }
 
 int end_sections(double seconds) {
+  ends_process = true;
   ended.store(true);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
   PyThreadState* const state = PyEval_SaveThread();

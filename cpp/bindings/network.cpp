@@ -111,6 +111,22 @@ py::tuple evaluate_part(const Network<T>& network, const Dataset<T>& set, int64 
   return py::make_tuple(losses.total(), weights.total(), kept);
 }
 
+// A claim that was taken, until it is released or this object is gone: an interrupt between the two finds an owner.
+class Held {
+ public:
+  explicit Held(Claim& claim) : claim_(&claim) {}
+  ~Held() { release(); }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+  void release() {
+    if (claim_ != nullptr) claim_->release();
+    claim_ = nullptr;
+  }
+
+ private:
+  Claim* claim_;
+};
+
 template <class T>
 void bind_network_of(py::module_& m, const std::string& suffix) {
   using Net = Network<T>;
@@ -127,8 +143,10 @@ void bind_network_of(py::module_& m, const std::string& suffix) {
              Buffer<T> parameters(self.parameter_count);  // so that an interrupt changes nothing
              GilReleased release;
              initialize(self, method, seed, parameters.data(), [&] { release.check_signals(); });
+             release.check_signals();
              const std::lock_guard<Lock> lock(self.lock);
              std::copy_n(parameters.data(), self.parameter_count, self.parameters.data());
+             self.updates = self.epochs = 0;
            })
       .def_property_readonly("parameters",
                              [](py::object self) {
@@ -172,7 +190,12 @@ void bind_network_of(py::module_& m, const std::string& suffix) {
 }  // namespace
 
 void bind_network(py::module_& m) {
-  py::class_<Claim>(m, "Claim").def(py::init<>()).def("take", &Claim::take).def("release", &Claim::release);
+  py::class_<Held>(m, "Held").def("release", &Held::release);
+  py::class_<Claim>(m, "Claim")
+      .def(py::init<>())
+      .def(
+          "hold", [](Claim& self) { return self.take() ? std::make_unique<Held>(self) : nullptr; },
+          py::keep_alive<0, 1>());
   bind_network_of<float>(m, "float32");
   bind_network_of<double>(m, "float64");
 }

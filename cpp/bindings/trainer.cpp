@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <mutex>
 #include <shared_mutex>
+#include <utility>
 
 #include "bindings/epochs.hpp"
 #include "bindings/slices.hpp"
@@ -35,19 +36,20 @@ py::tuple gradient(PyTrainer<T>& self, const Dataset<T>& set, double l2) {
   return py::make_tuple(loss, py::array_t<T>(self.network.parameter_count, trainer.gradient()));
 }
 
-// The data of `set`, visited in `order`; `held` owns the order's memory.
+// The data of `set` and the batch's rows within it: from `begin` to `end`, or if `order` is given all of the result,
+// which visits only the end - begin rows of `order`; `held` owns its memory.
 template <class T>
-Samples<T> batch_data(const Dataset<T>& set, int64 begin, int64 end, py::handle order,
-                      std::optional<py::array_t<int64>>& held) {
+std::pair<Samples<T>, Range> batch_data(const Dataset<T>& set, int64 begin, int64 end, py::handle order,
+                                        std::optional<py::array_t<int64>>& held) {
   const int64 rows = set.data.x.rows;
   if (begin < 0 || end <= begin || end > rows)
     value_error("begin, end", "a range of rows within the data", std::to_string(begin) + ", " + std::to_string(end));
   Samples<T> data = set.data;
-  if (!order.is_none()) {
-    held = label_array(as_array(order, "order"), rows, rows, "order");
-    data.order = held->data();
-  }
-  return data;
+  if (order.is_none()) return {data, {begin, end}};
+  held = label_array(as_array(order, "order"), end - begin, rows, "order", "row numbers");
+  data.order = held->data();
+  data.x.rows = end - begin;
+  return {data, {0, end - begin}};
 }
 
 // The optimizer's states, copies; and new values for them.
@@ -112,7 +114,7 @@ void bind_trainer_of(py::module_& m, const std::string& suffix) {
           [](Train& self, const Set& set, int64 begin, int64 end, py::handle order, const std::vector<double>& rates,
              std::uint64_t seed) {
             std::optional<py::array_t<int64>> held;
-            const Samples<T> data = batch_data(set, begin, end, order, held);
+            const auto [data, rows] = batch_data(set, begin, end, order, held);
             const Dropout dropout = self.dropout(rates, seed);
             py::array_t<T> out(
                 {static_cast<py::ssize_t>(end - begin), static_cast<py::ssize_t>(self.network.outputs())});
@@ -120,8 +122,7 @@ void bind_trainer_of(py::module_& m, const std::string& suffix) {
             const GilReleased release;
             const std::lock_guard<Lock> lock(self.network.lock);
             self.trainer->prepare(data, end - begin, dropout, true);
-            std::copy_n(self.trainer->forward_batch(data, {begin, end}, dropout),
-                        (end - begin) * self.network.outputs(), to);
+            std::copy_n(self.trainer->forward_batch(data, rows, dropout), (end - begin) * self.network.outputs(), to);
             return out;
           },
           py::arg("data"), py::arg("begin"), py::arg("end"), py::arg("order"), py::arg("dropout"), py::arg("seed"))

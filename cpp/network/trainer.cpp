@@ -71,6 +71,7 @@ int Trainer<T>::threads(int64 rows) const {
 template <class T>
 void Trainer<T>::prepare(const Samples<T>& data, int64 batch, const Dropout& dropout, bool whole,
                          const Shards& shards) {
+  pass_.leave_panels();  // entered still in a child that was forked during a slice
   operations_ = data.operations(network_);
   const int64 sum = shards.largest(batch);
   block_ = whole ? batch : std::min(rows_of_block(network_, data, sum), longest_sum);

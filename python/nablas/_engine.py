@@ -26,7 +26,7 @@ Array = NDArray[Any]
 ONE_TRAINING = "see docs/guide/threads.md#several-python-threads-processes-forks"
 
 
-class _Use(NamedTuple):
+class Use(NamedTuple):
     """An optimizer with its trainer on this network."""
 
     optimizer: Optimizer
@@ -60,7 +60,7 @@ class Engine:
         network = _core.Network_float32 if single else _core.Network_float64
         self._network = network(sizes, activations)
         self.infer = self._network.forward
-        self._last: _Use | None = None
+        self.last: Use | None = None  # the last training's
         self._claim = Claim()
 
     # ---- parameters ----------------------------------------------------------------------------
@@ -68,8 +68,7 @@ class Engine:
     def initialize(self, init: str, seed: int) -> None:
         """New initial weights; counters and optimizer states are discarded."""
         with self.training():
-            self._network.initialize(init, seed)
-            self.epochs, self.updates = 0, 0
+            self._network.initialize(init, seed)  # counters, too
             self.forget_optimizer()
 
     @property
@@ -191,33 +190,31 @@ class Engine:
 
         A new trainer's states are zero, and the optimizer's schedule begins anew.
         """
-        if self._last is None or self._last.optimizer is not optimizer:
+        if self.last is None or self.last.optimizer is not optimizer:
             trainer = self._trainer(self._network, optimizer.name, {**optimizer.hyperparameters})
             optimizer.schedule.begin()
-            self._last = _Use(optimizer, trainer)
-        return self._last.trainer
+            self.last = Use(optimizer, trainer)
+        return self.last.trainer
 
     @property
     def optimizer_steps(self) -> tuple[int, int]:
         """Updates and epochs of the last optimizer on this network."""
-        return (
-            (0, 0) if self._last is None else (self._last.trainer.steps, self._last.trainer.epochs)
-        )
+        return (0, 0) if self.last is None else (self.last.trainer.steps, self.last.trainer.epochs)
 
     def forget_optimizer(self) -> None:
         """Discard the optimizer's states, after divergence for example."""
-        self._last = None
+        self.last = None
 
     def scale_states(self, factor: float) -> None:
         """Multiply the last optimizer's states."""
-        if self._last is not None:
-            trainer = self._last.trainer
+        if self.last is not None:
+            trainer = self.last.trainer
             trainer.states = [float(factor) * values for values in trainer.states]
 
     def training_state(self) -> dict[str, Any]:
         """All that training goes on from beside the parameters: a copy, which can be pickled."""
         state: dict[str, Any] = {"epochs": self.epochs, "updates": self.updates}
-        if (last := self._last) is not None:  # which another thread may replace
+        if (last := self.last) is not None:  # which another thread may replace
             optimizer, trainer = last.optimizer, last.trainer
             state["optimizer"], state["schedule"] = optimizer, deepcopy(optimizer.schedule)
             state["states"] = trainer.states

@@ -249,9 +249,9 @@ def _batch_by_batch(
         for rate, (visit, begin, end) in zip(
             rates[done // task.batch_size :], batches, strict=True
         ):
-            order = visit.order
+            order = None if visit.order is None else visit.order[begin:end]
             outputs = trainer.forward_batch(visit.data, begin, end, order, task.dropout, task.seed)
-            rows = slice(begin, end) if order is None else order[begin:end]
+            rows = slice(begin, end) if order is None else order
             weights = None if visit.weight is None else visit.weight[rows]
             value, by_outputs = call(loss, outputs, visit.targets[rows], weights)
             if not (math.isfinite(value) and np.isfinite(by_outputs).all()):

@@ -10,6 +10,7 @@ from ._core import (
     has_openmp,
     isa,
     num_threads,
+    own_threads,
     peak_gflops,
     set_num_threads,
     set_own_threads,
@@ -29,6 +30,7 @@ __all__ = [
     "has_openmp",
     "isa",
     "num_threads",
+    "own_threads",
     "peak_gflops",
     "set_num_threads",
     "set_own_threads",
@@ -44,9 +46,10 @@ __all__ = [
 @contextmanager
 def claimed(claim: Claim, message: str) -> Iterator[None]:
     """Hold a claim, or raise RuntimeError with the message if another call has it."""
-    if not claim.take():
+    held = claim.hold()
+    if held is None:
         raise RuntimeError(message)
     try:
         yield
     finally:
-        claim.release()
+        held.release()

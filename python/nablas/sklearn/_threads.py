@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from joblib import cpu_count
 
-from .._threads import set_own_threads
+from .._threads import own_threads, set_own_threads
 
 
 @contextmanager
@@ -19,8 +19,9 @@ def threads(count: int | None) -> Iterator[None]:
     if count is None:
         yield
         return
-    before = set_own_threads(cpu_count() if count == -1 else count)
+    before = own_threads()
     try:
+        set_own_threads(cpu_count() if count == -1 else count)
         yield
     finally:
         set_own_threads(before)
