@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -308,3 +309,78 @@ def test_two_blocks_in_memory():
         assert (done.stdout == "done\n") == ends, done.stderr
         if not ends:
             assert "MemoryError" in done.stderr
+
+
+class OneAtATime(Rows):
+    """Counts the reads that are under way at one time; its arrays are used again by the next read."""
+
+    def __init__(self):
+        super().__init__(*resuming.data())
+        self.under_way, self.most, self.lock = 0, 0, threading.Lock()
+        self.x, self.y = np.zeros((64, self.shape[1]), np.float32), np.zeros(64, np.int64)
+
+    def read(self, rows):
+        with self.lock:
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+        time.sleep(0.002)
+        x, y = super().read(rows)
+        self.x[: len(x)], self.y[: len(y)] = x, y
+        with self.lock:
+            self.under_way -= 1
+        return self.x[: len(x)], self.y[: len(y)]
+
+
+def stopping(net, source):
+    net.fit(source, epochs=9, callbacks=[lambda state: state.epoch == 2], **SMALL_BLOCKS)
+
+
+def failing(net, source):
+    def fail(state):
+        raise OwnError
+
+    with pytest.raises(OwnError):
+        net.fit(source, epochs=9, callbacks=[fail], **SMALL_BLOCKS)
+
+
+SMALL_BLOCKS = {"batch_size": 16, "block_rows": 64}
+SHARED = {
+    "its own validation data": lambda net, source: net.fit(
+        source, validation_data=source, epochs=3, **SMALL_BLOCKS
+    ),
+    "stopped by a callback": stopping,
+    "ended by an error": failing,
+}
+
+
+@pytest.mark.parametrize("how", SHARED)
+def test_a_source_is_read_by_one_thread_at_a_time(how):
+    """Within a fit and from one to the next, though a source's arrays are the same at every read."""
+    source, rows = OneAtATime(), Rows(*resuming.data())
+    nets = [nb.MLP(resuming.SIZES, output="softmax", seed=0) for _ in range(2)]
+    for net, given in zip(nets, (source, rows), strict=True):
+        for _ in range(2):
+            SHARED[how](net, given)
+            assert not readers()
+    assert source.most == 1
+    assert nets[0].parameters.tobytes() == nets[1].parameters.tobytes()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_while_a_source_is_read():
+    source = Slow(5)
+    net = nb.MLP(resuming.SIZES, output="softmax", seed=0)
+    fit = threading.Thread(target=lambda: net.fit(source, epochs=2, **SMALL_BLOCKS))
+    fit.start()
+    assert source.reached.wait(60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
+        child = os.fork()
+    if child == 0:
+        source.after = -1
+        signal.alarm(30)
+        nb.MLP(resuming.SIZES, output="softmax", seed=0).fit(source, epochs=1, **SMALL_BLOCKS)
+        os._exit(7)
+    source.go_on.set()
+    fit.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

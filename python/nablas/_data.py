@@ -26,9 +26,7 @@ def as_matrix(x: Any, dtype: str, name: str = "X") -> Array:
     if is_sparse(x):
         rows: Array = as_csr(x, dtype, name)
         return rows
-    array: Array = _checks.array(name, x)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: expected numbers, got dtype {array.dtype}")
+    array: Array = _checks.numbers(name, x)
     if array.ndim != 2:
         hint = " (one sample is X[np.newaxis])" if array.ndim == 1 else ""
         raise ValueError(f"{name}: expected 2 dimensions, got shape {array.shape}{hint}")
@@ -80,6 +78,15 @@ def dense(x: Any) -> Array:
     return array
 
 
+def stacked(parts: Sequence[Any]) -> Any:
+    """Arrays one below the other, all dense or all CSR."""
+    if not is_sparse(parts[0]):
+        return np.concatenate(parts)
+    from scipy.sparse import vstack
+
+    return vstack(parts, format="csr")
+
+
 def as_batch(x: Any, y: Any, name: str = "X") -> tuple[Any, Any]:
     """`x` and `y` as given, or as a batch of one row if `x` has one dimension."""
     rows = x if hasattr(x, "ndim") else _checks.array(name, x)
@@ -90,10 +97,14 @@ def as_batch(x: Any, y: Any, name: str = "X") -> tuple[Any, Any]:
 
 def as_weights(weights: Any, dtype: str) -> Array:
     """Sample weights in the network's dtype, or TypeError; the core checks their values."""
-    array: Array = _checks.plain_array("sample_weight", weights)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"sample_weight: expected numbers, got dtype {array.dtype}")
-    return array.astype(dtype, copy=False)
+    array: Array = np.asarray(_checks.numbers("sample_weight", weights))
+    with np.errstate(over="ignore", under="ignore"):  # the core refuses infinities
+        made = array.astype(dtype, copy=False)
+    if made is not array and not made.any() and array.any():
+        raise ValueError(
+            f"sample_weight: expected 0 or numbers that {dtype} holds, got at most {array.max():g}"
+        )
+    return made
 
 
 def check_finite(x: Array, dtype: str) -> None:
@@ -144,7 +155,7 @@ def as_targets(
 ) -> tuple[Array, list[str] | None]:
     """`y` as class indices (n,) or targets (n, outputs), and the classes if y holds strings."""
     entry = LOSSES[loss]
-    array: Array = _checks.plain_array("y", y)
+    array: Array = _checks.without_bytes("y", _checks.plain_array("y", y))
     if array.dtype.kind == "O" and array.size and all(isinstance(v, str) for v in array.flat):
         array = array.astype(str)
     if array.dtype.kind == "U":
@@ -191,6 +202,26 @@ def _encode(labels: Array, classes: list[str] | None) -> tuple[Array, list[str]]
             f"y: expected labels among {', '.join(classes)}, got {str(labels[i])!r} at index {i}"
         )
     return codes, classes
+
+
+def label_codes(y: Any, classes: Sequence[Any] | Array) -> Array:
+    """Positions in `classes` of labels (n,), (n, 1) or one-hot (n, classes); or an error."""
+    labels, names = _checks.plain_array("y", y), np.asarray(classes).tolist()
+    _checks.without_bytes("y", labels)
+    if labels.ndim == 2 and labels.shape[1] == len(names) > 1:
+        number = labels.dtype.kind in "fiub"
+        if not number or (labels < 0).any() or not np.allclose(labels.sum(axis=1, dtype=float), 1):
+            raise ValueError("y: expected one label a row, or one-hot rows")
+        best: Array = labels.argmax(axis=1)
+        return best
+    if labels.shape[1:] not in ((), (1,)) or labels.ndim == 0:
+        raise ValueError(f"y: expected one label a row, got shape {labels.shape}")
+    known, flat = {name: i for i, name in enumerate(names)}, labels.reshape(-1).tolist()
+    codes = np.array([known.get(label, -1) for label in flat], np.int64)
+    if (codes < 0).any():
+        i = int((codes < 0).argmax())
+        raise ValueError(f"y: expected labels among {names}, got {flat[i]!r} at {i}")
+    return codes
 
 
 def class_codes(targets: Array, count: int) -> Array:

@@ -9,10 +9,12 @@ rows that fit into one block, the order is that of arrays in memory.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +93,19 @@ class Rows(NamedTuple):
     weight: Any
 
 
+class ReadLock:
+    """Held while a source is read and what it returned is copied."""
+
+    def __init__(self) -> None:
+        self.held = threading.RLock()
+
+
+# By the source's id, as long as a `Checked` holds the source and its lock.
+_LOCKS: WeakValueDictionary[int, ReadLock] = WeakValueDictionary()
+if hasattr(os, "register_at_fork"):  # a thread that holds one may not be in the child
+    os.register_at_fork(after_in_child=_LOCKS.clear)
+
+
 class Checked:
     """A source whose every answer is checked: rows, columns and dtypes.
 
@@ -103,12 +118,12 @@ class Checked:
 
     def __init__(self, source: Any, dtype: str) -> None:
         self.source, self.dtype = source, dtype
+        self._lock = _LOCKS.setdefault(id(source), ReadLock())
         self.shape = self._shape()
         self.first: Rows | None = None
         if self.shape[0] == 0:
             raise ValueError("X: expected at least one row, got 0")
-        x, y, weight = self.read(0, 1)  # copies, which keep nothing else alive
-        self.first = Rows(x.copy(), y.copy(), None if weight is None else weight.copy())
+        self.first = self.read(0, 1)
 
     @property
     def rows(self) -> int:
@@ -122,11 +137,20 @@ class Checked:
         rows, features = (_checks.integer("source, shape", count, 0) for count in shape)
         return rows, features
 
-    def read(self, begin: int, end: int) -> Rows:
-        """The rows from `begin` to `end`, converted as arrays in memory are."""
-        if (shape := self._shape()) != self.shape:
-            raise ValueError(f"source: expected shape {self.shape} as before, got {shape}")
-        return self.converted(begin, end, self.source.read(slice(begin, end)))
+    def read(self, begin: int, end: int, into: Array | None = None) -> Rows:
+        """The rows from `begin` to `end`, converted as arrays in memory are: copies, X in `into`.
+
+        Waits until no other thread reads the same source.
+        """
+        with self._lock.held:
+            if (shape := self._shape()) != self.shape:
+                raise ValueError(f"source: expected shape {self.shape} as before, got {shape}")
+            x, y, weight = self.converted(begin, end, self.source.read(slice(begin, end)))
+            if into is None:
+                into = x.copy()
+            else:
+                into[:] = x
+            return Rows(into, y.copy(), None if weight is None else weight.copy())
 
     def converted(self, begin: int, end: int, given: Any) -> Rows:
         """What the source gave as the rows from `begin` to `end`, checked and converted."""
@@ -180,7 +204,7 @@ def rows_in_place(source: Checked, most: int) -> Rows | None:
     `most`: bytes that targets and weights may take.
     """
     assert source.first is not None
-    if not isinstance(source.source, InPlace):
+    if not isinstance(source.source, InPlace) or _data.is_sparse(source.first.x):
         return None
     if source.rows * (row_bytes(source) - source.first.x.nbytes) > most:
         return None
@@ -210,23 +234,16 @@ def gather(source: Checked, ranges: Sequence[Range], piece: int, buffer: Array |
     cut = [(at, min(at + piece, end)) for begin, end in ranges for at in range(begin, end, piece)]
     kept, done = [], 0
     for begin, end in cut:
-        part = source.read(begin, end)
-        if buffer is not None:
-            buffer[done : done + end - begin] = part.x
-            done += end - begin
-            part = Rows(buffer[:done], *part[1:])
-        kept.append(part)
+        into = None if buffer is None else buffer[done : done + end - begin]
+        kept.append(source.read(begin, end, into))
+        done += end - begin
     y = np.concatenate([part.y for part in kept])
     weight = None
     if kept[0].weight is not None:
         weight = np.concatenate([part.weight for part in kept])
     if buffer is not None:
         return Rows(buffer[:done], y, weight)
-    if not _data.is_sparse(kept[0].x):
-        return Rows(np.concatenate([part.x for part in kept]), y, weight)
-    from scipy.sparse import vstack
-
-    return Rows(vstack([part.x for part in kept], format="csr"), y, weight)
+    return Rows(_data.stacked([part.x for part in kept]), y, weight)
 
 
 # ---- the order -----------------------------------------------------------------------------------
@@ -363,10 +380,14 @@ class Loading(Generic[Loaded]):
         except BaseException as error:
             self._error = error
 
-    def result(self) -> Loaded:
-        """What the function returned, when it has; or what it raised."""
+    def wait(self) -> None:
+        """Wait for the function's end."""
         while self._thread is not None and self._thread.is_alive():
             self._thread.join(WAKE_UP)
+
+    def result(self) -> Loaded:
+        """What the function returned, when it has; or what it raised."""
+        self.wait()
         if self._error is not None:
             raise self._error
         return self._result.pop()

@@ -120,6 +120,12 @@ class Stream:
         self._checked = True
         self._buffers.clear()  # room for the blocks of validation data
 
+    def settle(self) -> None:
+        """Wait until nothing is read any more, and forget what was read ahead."""
+        coming, self._coming = self._coming, None
+        if coming is not None:
+            coming[1].wait()
+
     def _loading(self, part: Part) -> Loading[Visit]:
         return Loading(lambda: self._load(part))
 
@@ -242,7 +248,8 @@ def _content(
     if isinstance(loss, Loss) and all(isinstance(value, str) for value in first.y.flat):
         found: set[str] = set()
         for begin, end in ranges:
-            found.update(np.unique(source.read(begin, end).y.astype(str)).tolist())
+            words = _checks.without_bytes("y", source.read(begin, end).y)
+            found.update(np.unique(words.astype(str)).tolist())
         content.classes = sorted(found)
     one = prepare_rows(net, first, content)  # refuses what fits no row
     if class_weight is None:
@@ -353,7 +360,7 @@ class _R2:
         self.rows = rows
 
     def value(self) -> float:
-        constant = np.equal(self.low, self.high)
+        constant = np.equal(self.low, self.high) | np.equal(self.total, 0)  # it may underflow
         score = 1 - self.unexplained / np.where(constant, 1, self.total)
         return float(np.where(constant, np.equal(self.unexplained, 0), score).mean())
 

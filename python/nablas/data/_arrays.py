@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _checks
+from .. import _checks, _data
 from .._sources import InPlace, Range
 
 Array = NDArray[Any]
@@ -25,8 +25,9 @@ class ArraySource(InPlace):
     ----------
     X : array, or list of arrays
         Anything with `shape`, `dtype` and slices of rows: a memory map, a dataset of h5py or zarr,
-        an array in memory. The parts of a list are one below the other. Further dimensions are
-        flattened: images (n, 28, 28) have 784 features.
+        an array in memory, also one of SciPy's sparse arrays (kept as CSR) or a data frame. The
+        parts of a list are one below the other. Further dimensions are flattened: images
+        (n, 28, 28) have 784 features.
     y : array, or list of arrays
         As for `MLP.fit`, also an array in memory beside an X in files.
     sample_weight : array, or list of arrays, optional
@@ -40,7 +41,7 @@ class ArraySource(InPlace):
     Raises
     ------
     ValueError, TypeError
-        For arrays of different numbers of rows, or without slices.
+        For arrays of different numbers of rows, without slices, or of values that are no numbers.
 
     Examples
     --------
@@ -71,7 +72,9 @@ class ArraySource(InPlace):
         """X, y and the weights, if there are any, of some rows."""
         rows = _checks.rows("rows", rows, self.shape[0])
         x = self._x.read(rows)
-        found = x.reshape(len(x), self.shape[1]), self._y.read(rows)
+        if not _data.is_sparse(x):
+            x = x.reshape(len(x), self.shape[1])
+        found = x, self._y.read(rows)
         return found if self._weight is None else (*found, self._weight.read(rows))
 
     def every_row(self) -> tuple[Any, ...] | None:
@@ -111,11 +114,14 @@ class _Stack:
     """Arrays one below the other."""
 
     def __init__(self, name: str, given: Any) -> None:
+        least = 2 if name == "X" else 1  # a list of rows is one array
         several = isinstance(given, (list, tuple)) and all(
-            getattr(part, "shape", ()) != () for part in given
+            not isinstance(part, type) and len(getattr(part, "shape", ())) >= least
+            for part in given
         )
         self.name = name
-        self.parts: Sequence[Any] = given if several and given else [self._readable(given)]
+        parts = given if several and given else [given]
+        self.parts: Sequence[Any] = [self._readable(part) for part in parts]
         for part in self.parts:
             _checks.having(name, part, "shape", "arrays with row slices")
             _checks.having(name, part, "__getitem__", "arrays with row slices")
@@ -126,6 +132,10 @@ class _Stack:
                 raise ValueError(
                     f"{name}[{i}]: expected shape (n, ...) like {first}, got {tuple(part.shape)}"
                 )
+            if _data.is_sparse(part) != _data.is_sparse(self.parts[0]):
+                raise TypeError(f"{name}: expected all parts dense or all sparse, got both")
+            if part.shape:
+                self._check_slices(part)
         self.ends = list(accumulate(part.shape[0] if part.shape else 0 for part in self.parts))
         self.shape = (self.ends[-1], *first[1:]) if first else ()
         chunks = getattr(self.parts[0], "chunks", None)
@@ -133,15 +143,37 @@ class _Stack:
         self.chunk_rows = rows if isinstance(rows, int) and rows > 0 else None
 
     def _readable(self, given: Any) -> Any:
-        if hasattr(given, "shape") and hasattr(given, "dtype") and hasattr(given, "__getitem__"):
+        if _data.is_sparse(given):
+            if self.name != "X":
+                raise TypeError(f"{self.name}: expected a dense array, got {type(given).__name__}")
+            return _data.as_csr(given, given.dtype, self.name)
+        in_memory = hasattr(given, "iloc")  # pandas, whose slices may go by labels
+        if not in_memory and all(hasattr(given, n) for n in ("shape", "dtype", "__getitem__")):
             return given
         return _checks.plain_array(self.name, given)
 
-    def read(self, rows: slice) -> Array:
-        found, begin = [], 0
+    def _check_slices(self, part: Any) -> None:
+        """TypeError for a slice of rows that is no array, and for an X that has no numbers."""
+        if _data.is_sparse(part):
+            return
+        found = _checks.plain_array(self.name, part[0:0])
+        if found.ndim != len(part.shape):
+            raise TypeError(
+                f"{self.name}: expected arrays with row slices, got {type(part).__name__}"
+            )
+        if self.name != "y" and found.dtype.kind not in "fiub":
+            raise TypeError(f"{self.name}: expected numbers, got dtype {found.dtype}")
+
+    def read(self, rows: slice) -> Any:
+        """Some rows: an array, or a CSR one."""
+        found: list[Any] = []
+        begin = 0
         for part, end in zip(self.parts, self.ends, strict=True):
             low, high = max(rows.start, begin), min(rows.stop, end)
             if low < high:
-                found.append(np.asarray(part[low - begin : high - begin]))
+                piece = part[low - begin : high - begin]
+                found.append(piece if _data.is_sparse(piece) else np.asarray(piece))
             begin = end
-        return found[0] if len(found) == 1 else np.concatenate(found)
+        if len(found) == 1:
+            return found[0]
+        return _data.stacked(found)

@@ -43,7 +43,7 @@ class ArrowSource:
     data : path, list of paths, or pyarrow dataset or table
         A folder is all its files, of which subfolders may be partitions.
     target : str
-        The column of y: numbers or text.
+        The column of y: numbers or text, or lists of a fixed size of numbers for several outputs.
     features : sequence of str, optional
         The columns of X: numbers, truth values, or lists of a fixed size of numbers, of which each
         entry is a feature. Default: all but the target and the weights.
@@ -67,7 +67,9 @@ class ArrowSource:
     ImportError
         Without pyarrow: ``pip install "nablas[data]"``.
     ValueError, TypeError
-        For columns that are missing or are no numbers. `read` raises ValueError at a missing value.
+        For columns that are missing or are no numbers. `read` raises ValueError at a missing value;
+        in CSV files (but not in a dataset of them, which has options of its own) these are empty
+        fields, NA, null and what else pyarrow takes for one. NaN is a number, which a fit refuses.
 
     Notes
     -----
@@ -118,6 +120,9 @@ class ArrowSource:
                 if column not in schema.names:
                     known = ", ".join(schema.names[:20])
                     raise ValueError(f"{name}: expected a column among {known}, got {column!r}")
+        for column, lists in ((target, True), (sample_weight, False)):
+            if column is not None:
+                _check_flat(schema.field(column), lists)
         self._widths = [_width(schema.field(name)) for name in self.features]
         self._columns = [*self.features, *(name for name in others if name is not None)]
         self._units = list(_units(self._dataset))
@@ -225,10 +230,11 @@ def _dataset(data: Any, format: str | None) -> Any:
     elif isinstance(data, (str, os.PathLike)):
         data = _checks.path("data", data)
     if format is None and isinstance(data, (str, list)):
-        first = next(iter(_files(data)), "")
+        first = next(iter(files_of(data)), "")
         format = FORMATS.get(os.path.splitext(first)[1].lower(), "parquet")
+    read_as: Any = _csv_format(module) if format == "csv" else format
     try:
-        return module.dataset(data, format=format, partitioning="hive" if format else None)
+        return module.dataset(data, format=read_as, partitioning="hive" if format else None)
     except TypeError:
         expected = "a path, paths, or a pyarrow dataset or table"
         raise TypeError(f"data: expected {expected}, got {type(data).__name__}") from None
@@ -236,14 +242,20 @@ def _dataset(data: Any, format: str | None) -> Any:
         raise ValueError(f"data: {error}") from None
 
 
-def _files(data: str | list[str]) -> Iterator[str]:
+def _csv_format(module: Any) -> Any:
+    """CSV whose missing values are missing in columns of text, too: not classes of their own."""
+    csv = require("pyarrow.csv", "data")
+    return module.CsvFileFormat(convert_options=csv.ConvertOptions(strings_can_be_null=True))
+
+
+def files_of(data: str | list[str]) -> Iterator[str]:
     """The files of a path or of paths."""
     for path in [data] if isinstance(data, str) else data:
         if not os.path.isdir(path):
             yield path
-        for _, folders, names in os.walk(path):
+        for folder, folders, names in os.walk(path):
             folders.sort()
-            yield from (name for name in sorted(names) if name[0] not in "._")
+            yield from (os.path.join(folder, n) for n in sorted(names) if n[0] not in "._")
 
 
 def _units(dataset: Any) -> Iterator[_Unit]:
@@ -265,6 +277,18 @@ def _width(field: Any) -> int:
     return 1
 
 
+def _check_flat(field: Any, lists: bool) -> None:
+    """TypeError for a column of several values a row, but for `lists` of as many numbers each."""
+    types, kind = require("pyarrow.types", "data"), field.type
+    if types.is_run_end_encoded(kind):
+        kind = kind.value_type
+    if types.is_nested(kind) and not (lists and types.is_fixed_size_list(kind)):
+        expected = "numbers or text" if lists else "numbers"
+        raise TypeError(f"column {field.name!r}: expected {expected}, got {field.type}")
+    if types.is_fixed_size_list(kind):
+        _width(field)
+
+
 def _is_number(types: Any, kind: Any) -> bool:
     return any(
         is_one(kind) for is_one in (types.is_integer, types.is_floating, types.is_boolean)
@@ -274,17 +298,24 @@ def _is_number(types: Any, kind: Any) -> bool:
 def _plain(batch: Any, name: str, first: int) -> Array:
     """A column as an array; ValueError where a value is missing. `first`: the number of row 0."""
     types = require("pyarrow.types", "data")
+    entries: tuple[int, ...] = ()
     column = batch.column(batch.schema.get_field_index(name))
+    if types.is_run_end_encoded(column.type):  # it counts no missing values
+        column = require("pyarrow.compute", "data").run_end_decode(column)
+    if types.is_dictionary(column.type):  # of which a value may be missing, too
+        column = column.dictionary_decode()
     if column.null_count:
         missing = first + int(column.is_null().to_numpy(zero_copy_only=False).argmax())
         raise ValueError(f"column {name!r}: expected values, got none in row {missing}")
-    if types.is_dictionary(column.type):
-        column = column.dictionary_decode()
     if types.is_fixed_size_list(column.type):
-        column = column.flatten()
+        entries, column = (column.type.list_size,), column.flatten()
         if column.null_count:
-            raise ValueError(f"column {name!r}: expected values, got lists that lack some")
+            place = int(column.is_null().to_numpy(zero_copy_only=False).argmax())
+            missing = first + place // entries[0]
+            raise ValueError(
+                f"column {name!r}: expected values, got a list that lacks some in row {missing}"
+            )
     if types.is_decimal(column.type):
         column = column.cast("float64")
-    values: Array = column.to_numpy(zero_copy_only=False)
+    values: Array = column.to_numpy(zero_copy_only=False).reshape(-1, *entries)
     return values.astype(str) if values.dtype.kind == "O" else values
