@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
-from numbers import Real
+from collections.abc import Iterable, Sequence
+from numbers import Number, Real
 from typing import Any
 
 import numpy as np
+
+from . import _frames
 
 MOST_EPOCHS, MOST_UPDATES = 2**32 - 1, 2**62  # that the core counts
 
@@ -119,6 +121,8 @@ def array(name: str, value: Any, dtype: Any = None) -> Any:
     """`value` as an array (subclasses unchanged), or an error that names the argument."""
     unmasked(name, value)
     try:
+        if not isinstance(value, np.ndarray) and _frames.is_frame(value):
+            value = _frames.as_array(value)
         return np.asanyarray(value, dtype)
     except (TypeError, ValueError) as error:
         kind = ValueError if isinstance(error, ValueError) else TypeError
@@ -128,7 +132,47 @@ def array(name: str, value: Any, dtype: Any = None) -> Any:
 
 def plain_array(name: str, value: Any, dtype: Any = None) -> Any:
     """`value` as an array of NumPy's own type, or an error that names the argument."""
+    if hasattr(value, "toarray"):  # NumPy makes a scalar of it
+        raise TypeError(
+            f"{name}: expected a dense array, got {type(value).__name__} (.toarray() gives one)"
+        )
     return np.asarray(array(name, value, dtype))
+
+
+_KINDS = {"S": "bytes", "U": "strings", "T": "strings"} | dict.fromkeys("biufc", "numbers")
+_TYPES: dict[str, tuple[type, ...]] = {
+    "bytes": (bytes, bytearray),
+    "strings": (str,),
+    "numbers": (Number, np.number, np.bool_),
+}
+
+
+def kinds(array: Any) -> set[str]:
+    """What an array's entries are, of "bytes", "strings" and "numbers"."""
+    if array.dtype.kind != "O":
+        return {_KINDS[array.dtype.kind]} if array.dtype.kind in _KINDS else set()
+    types = set(map(type, array.flat))
+    return {kind for kind, of in _TYPES.items() if any(issubclass(one, of) for one in types)}
+
+
+def without_bytes(name: str, array: Any, expected: str = "numbers or strings") -> Any:
+    """`array`, or TypeError if it holds bytes: they equal no string of the same letters."""
+    if "bytes" in kinds(array):
+        given = name if array.dtype.kind == "S" else f"{name}.astype(bytes)"
+        how = f" (decode them: np.char.decode({given}))" if "strings" in expected else ""
+        raise TypeError(f"{name}: expected {expected}, got bytes{how}")
+    return array
+
+
+def numbers(name: str, value: Any) -> Any:
+    """`value` as an array of numbers or bools, or an error that names the argument."""
+    found = array(name, value)
+    if found.dtype.kind not in "fiub":
+        got = found.dtype
+        if found.dtype.kind == "O" and _frames.is_frame(value):
+            got = _frames.odd_column(value) or got
+        raise TypeError(f"{name}: expected numbers, got dtype {got}")
+    return found
 
 
 def items(name: str, value: Any, of: str) -> list[Any]:
@@ -167,6 +211,16 @@ def path(name: str, value: Any) -> str:
     return text
 
 
+def value_of(name: str, value: Any) -> float:
+    """What a user's function returned as its value, NaN and infinities included, or TypeError."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        shape = getattr(value, "shape", None)
+        what = type(value).__name__ if shape is None else f"an array of shape {shape}"
+        raise TypeError(f"{name}: expected a number as the function's value, got {what}") from None
+
+
 def having(name: str, value: Any, attribute: str, expected: str) -> Any:
     """`value` if it is an object with the attribute, or TypeError."""
     if isinstance(value, type) or not hasattr(value, attribute):
@@ -181,3 +235,18 @@ def function(name: str, value: Any) -> Any:
         what = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
         raise TypeError(f"{name}: expected a function, got {what}")
     return value
+
+
+def dropout_rates(dropout: float | Sequence[float], hidden: int) -> list[float]:
+    """One rate for each layer's inputs; 0 for the data."""
+    if isinstance(dropout, Real):
+        rates = [float(dropout)] * hidden
+    else:
+        rates = items("dropout", dropout, "a rate or one for each hidden layer")
+    if len(rates) != hidden:
+        raise ValueError(f"dropout: expected {hidden} rates, got {len(rates)}")
+    for i, rate in enumerate(rates):
+        rates[i] = number("dropout", rate)
+        if not 0 <= rates[i] < 1:
+            raise ValueError(f"dropout: expected rates from 0 to less than 1, got {rate}")
+    return [0.0, *rates]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._checks import choice, function, number, plain_array
+from ._checks import choice, function, number, plain_array, value_of
 from ._registry import LOSSES, checked, default_loss, fits
 
 Array = NDArray[Any]
@@ -185,7 +185,7 @@ def call(
     result = loss(outputs, targets, **settings)
     if not (isinstance(result, tuple) and len(result) == 2):
         raise TypeError(f"loss: expected (value, gradient) from the function, got {result!r:.60}")
-    value, gradient = float(result[0]), np.asarray(result[1], dtype=outputs.dtype)
+    value, gradient = value_of("loss", result[0]), np.asarray(result[1], dtype=outputs.dtype)
     if gradient.shape != outputs.shape:
         raise ValueError(
             f"loss: expected a gradient of shape {outputs.shape}, got {gradient.shape}"

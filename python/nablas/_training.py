@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -46,21 +45,6 @@ Array = NDArray[Any]
 _BATCHES_OF_CALL = 4096  # of at most so many batches are the epochs of one call of the core
 
 
-def dropout_rates(dropout: float | Sequence[float], hidden: int) -> list[float]:
-    """One rate for each layer's inputs; 0 for the data."""
-    if isinstance(dropout, Real):
-        rates = [float(dropout)] * hidden
-    else:
-        rates = _checks.items("dropout", dropout, "a rate or one for each hidden layer")
-    if len(rates) != hidden:
-        raise ValueError(f"dropout: expected {hidden} rates, got {len(rates)}")
-    for i, rate in enumerate(rates):
-        rates[i] = _checks.number("dropout", rate)
-        if not 0 <= rates[i] < 1:
-            raise ValueError(f"dropout: expected rates from 0 to less than 1, got {rate}")
-    return [0.0, *rates]
-
-
 @dataclass
 class Fit:
     """A fit whose arguments were checked."""
@@ -75,28 +59,38 @@ class Fit:
     loss_scale: float = 1.0  # factor of the recorded loss, penalty excluded
     identity: Tree | None = None  # for checkpoints to resume from; without, they hold the network
     resumed: Resumed | None = None
+    undo: Callable[[], None] | None = None  # what was changed before the first epoch
     processes: Processes = field(default_factory=Processes)
     state: State = field(init=False)
+    _begun: list[AnyCallback] = field(default_factory=list)
 
     def run(self) -> History:
         """All epochs; `on_fit_end` is called however they end."""
         self.state = State(History(metric=self.net.metric))
-        kept = None if self.resumed is None else self.resumed.kept
         try:
             try:
                 self._begin()
-                kept = self.resumed = None
+                if self.resumed is not None:
+                    self.undo = self.resumed = None
                 bar = progress_bar(self.epochs) if self.progress else contextlib.nullcontext()
                 with bar as report:
                     self._epochs(report)
                 self.processes.together = True
             finally:
                 self._end()
-        except BaseException:
-            if kept is not None:
-                kept.put_back()
+            self._settle()
+        except BaseException as error:
+            if self.undo is not None:
+                self.undo()
+            if isinstance(error, Exception):  # an interrupt does not wait for a read
+                self._settle()
             raise
         return self.state.history
+
+    def _settle(self) -> None:
+        """A source is not read after the fit, which may have ended before its last epoch."""
+        if isinstance(self.task.data, Stream):
+            self.task.data.settle()
 
     def _begin(self) -> None:
         processes, start = self.processes, None
@@ -104,7 +98,9 @@ class Fit:
             start = description(self.net, self.optimizer, self.identity or {}, self.epochs)
             start |= {} if self.resumed is None else self.resumed.summary()
         self.net.history = self.state.history
-        self._tell("on_fit_begin")
+        for callback in self.callbacks:
+            getattr(callback, "on_fit_begin", _nothing)(self.net)
+            self._begun.append(callback)
         if self.resumed is not None:
             callbacks = self.callbacks if processes.first else None
             self.state = self.resumed.restore(self.net, self.optimizer, callbacks)
@@ -122,16 +118,21 @@ class Fit:
         """`on_fit_end`; for all processes where they are together."""
         processes = self.processes
         if processes.comm is None or not (processes.agreed and processes.together):
-            self._tell("on_fit_end")
+            self._tell_end()
             return
-        processes.lead(self.net, self.optimizer, lambda: self._tell("on_fit_end"))
+        processes.lead(self.net, self.optimizer, self._tell_end)
         processes.check_end(self.net)
 
-    def _tell(self, event: str) -> None:
-        for callback in self.callbacks:
-            method = getattr(callback, event, None)
-            if method is not None:
-                method(self.net)
+    def _tell_end(self) -> None:
+        """Tell all that were told of the begin, whatever others raise; raises the first error."""
+        errors = []
+        for callback in self._begun:
+            try:
+                getattr(callback, "on_fit_end", _nothing)(self.net)
+            except BaseException as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def _epochs(self, report: Report | None) -> None:
         task, state, history = self.task, self.state, self.state.history
@@ -139,18 +140,20 @@ class Fit:
         spanned, whole = self._plans(batches)
         timed = [c for c in self.callbacks if isinstance(c, Checkpoint) and c.every_seconds]
         several = self._several(report is not None, batches)
-        constant: Schedule | None = None  # the last epoch's if Constant: `rates` is reused
+        constant: tuple[Schedule, float] | None = None  # the last epoch's: its `rates` are reused
         epoch = len(history)
         while epoch < self.epochs and not state.stopped:
             schedule = self.optimizer.schedule  # a callback may have set another one
-            if schedule is not constant:
+            now = (schedule, schedule.initial) if type(schedule) is Constant else None
+            if now is None or now != constant:
                 if has_checkpoint(self.callbacks):
                     state.schedule = deepcopy(schedule.get_state())
                 plan = spanned if schedule.spans_fit() else whole
                 count = min(several, self.epochs - epoch) if _known_ahead(schedule) else 1
                 first = plan.first_step + epoch * batches
                 rates = _rates(schedule, first, (count, batches), plan, self.net.dtype)
-                constant = schedule if type(schedule) is Constant else None
+                constant = now
+            self.undo = None  # it keeps the last fit's states in memory
             on_rows = None if report is None else row_report(report, history, epoch, task.data.rows)
             before = len(history)
             if timed or state.position is not None:
@@ -222,6 +225,10 @@ class Fit:
         for action in state._later:
             action()
         return state.stop
+
+
+def _nothing(net: Network) -> None:
+    """In place of a callback's method that it does not have."""
 
 
 def _known_ahead(schedule: Schedule) -> bool:
@@ -315,6 +322,7 @@ def make_fit(
     resumed = None if resume is None else Resumed(resume, net, optimizer)
     if resumed is not None and settings["seed"] is None:
         settings["seed"] = resumed.seed
+    undo = _put_back(net) if resumed is None else resumed.kept.put_back
     try:
         fit = assemble(net, data, validated, optimizer=optimizer, **settings)
         fit.processes = processes
@@ -332,12 +340,22 @@ def make_fit(
         if resumed is not None:
             resumed.check(fit.identity or {}, fit.task, optimizer, fit.epochs)
             fit.resumed = resumed
+        fit.undo = undo
+        net.classes = found.classes
     except BaseException:
-        if resumed is not None:
-            resumed.kept.put_back()
+        undo()
         raise
-    net.classes = found.classes
     return fit
+
+
+def _put_back(net: Network) -> Callable[[], None]:
+    """A function that undoes what a fit does to the network before its first epoch."""
+    last, classes, history = net.engine.last, net.classes, net.history
+
+    def undo() -> None:
+        net.engine.last, net.classes, net.history = last, classes, history
+
+    return undo
 
 
 def assemble(
@@ -368,7 +386,7 @@ def assemble(
         "l1": _checks.penalty("l1", l1, net.dtype),
         "l2": _checks.penalty("l2", l2, net.dtype),
         "clip_norm": None if clip_norm is None else _checks.number("clip_norm", clip_norm, above=0),
-        "dropout": dropout_rates(dropout, len(net.sizes) - 2),
+        "dropout": _checks.dropout_rates(dropout, len(net.sizes) - 2),
     }
     checked = as_callbacks(callbacks, validation is not None)
     most = _checks.MOST_EPOCHS - net.epochs

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._checks import flag, function, integer, number, plain_array
+from ._checks import flag, function, integer, number, plain_array, value_of
 from .callbacks import is_true
 from .optimizers import SGD, Optimizer, as_optimizer
 
@@ -120,7 +120,8 @@ def gradient_descent(
     costs: list[float] = []
     path: list[Array] = []
     for iteration in range(max_iterations + 1):
-        value, gradient = float(cost(x.copy())), np.asarray(grad(x.copy()), dtype=x.dtype)
+        value = value_of("cost", cost(x.copy()))
+        gradient = np.asarray(grad(x.copy()), dtype=x.dtype)
         if gradient.shape != x.shape:
             raise ValueError(f"grad: expected shape {x.shape}, got {gradient.shape}")
         if not (np.isfinite(value) and np.isfinite(gradient).all()):

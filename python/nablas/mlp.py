@@ -107,7 +107,8 @@ class MLP(Network):
             cross-entropy: 0/1 or strings (n,), or (n, outputs). Otherwise (n,) or (n, outputs).
         optimizer : Optimizer or str, optional
             Default: ``Adam()``. The same object given again goes on with its states and its
-            schedule (one over a whole fit begins again), also after both were pickled together.
+            schedule (one over a whole fit begins again), also after both were pickled together. A
+            `ReduceOnPlateau` begins anew with each other network that the object trains.
         loss : str, Loss or function, optional
             A name of ``nablas.losses()``, by default the one linked to the output activation; an
             object such as ``Huber(delta=2.0)`` or ``CrossEntropy(label_smoothing=0.1)``; or a
@@ -122,7 +123,7 @@ class MLP(Network):
         seed : int, optional
             Of the order and of dropout. Default: the network's.
         validation_data : (X, y), (X, y, sample_weight) or source, optional
-            Loss and score on this data are recorded after every epoch.
+            Loss and score on this data are recorded after every epoch; weights count in the loss.
         sample_weight : array of shape (n,), optional
             Not negative. A batch's loss is the weighted mean over its rows, as in scikit-learn:
             weights count within a batch, and with ``batch_size=1`` they cancel.

@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import schedules
+from .. import _checks, schedules
 from .._checks import MOST_EPOCHS
 from .._losses import Loss, LossFunction
 from .._registry import OPTIMIZERS
 from .._threads import Claim, claimed
-from .._training import dropout_rates
 from ..optimizers import Optimizer, make_optimizer
 from ._parameters import SOLVERS, hidden_activations, hidden_sizes
 
@@ -63,7 +62,7 @@ class Options:
         read: dict[str, Any] = {
             "hidden": hidden,
             "activations": tuple(hidden_activations(estimator.activation, len(hidden))),
-            "dropout": tuple(dropout_rates(estimator.dropout, len(hidden))[1:]),
+            "dropout": tuple(_checks.dropout_rates(estimator.dropout, len(hidden))[1:]),
             "max_iter": min(int(estimator.max_iter), MOST_EPOCHS),
             "learning_rate_init": float(estimator.learning_rate_init),
             "callbacks": tuple(estimator.callbacks or ()),
