@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.metrics import accuracy_score, log_loss, make_scorer, mean_absolute_error
+from sklearn.metrics import accuracy_score, log_loss, make_scorer, mean_absolute_error, r2_score
 
 from nablas.sklearn import LinearRegression, LogisticRegression, MLPClassifier, MLPRegressor
 
@@ -87,3 +87,31 @@ def test_what_cannot_count_weights_is_refused(model):
         model.fit(X, Y, sample_weight_val=WEIGHT_VAL)
     with pytest.raises(ValueError, match="sample_weight"):
         model.fit(X, Y, X_val=X_VAL, y_val=Y_VAL, sample_weight_val=WEIGHT_VAL[:3])
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.2])
+@pytest.mark.parametrize("seed", range(4))
+def test_scores_where_few_held_out_rows_have_weight(seed, share, outputs):
+    """Often one row or equal targets have weight: R² is scikit-learn's, finite and at most 1."""
+    rng = np.random.default_rng(seed)
+    y, y_val = (rng.integers(0, 2, (n, outputs)).astype(float) for n in (90, 40))
+    y, y_val = (y[:, 0], y_val[:, 0]) if outputs == 1 else (y, y_val)
+    weight_val = (rng.random(40) < share) * 1.0
+    weight_val[0] = 1
+    model = MLPRegressor(hidden_layer_sizes=(5,), early_stopping=True, **SETTINGS)
+    model.fit(X, y, X_val=X_VAL, y_val=y_val, sample_weight_val=weight_val)
+    want = r2_score(y_val, model.predict(X_VAL), sample_weight=weight_val)
+    assert np.isfinite(want)
+    assert model.validation_scores_ == pytest.approx([want], rel=1e-9)
+    weight = (rng.random(90) < max(share, 0.02)) * 1.0
+    weight[:2] = 1
+    model = MLPRegressor(hidden_layer_sizes=(5,), early_stopping=True, **SETTINGS)
+    try:
+        model.fit(X, y, weight)
+    except ValueError as error:  # of the nine rows held out none has weight
+        if "some above it" not in str(error):
+            raise
+    else:
+        assert len(model.validation_scores_) == 1
+        assert np.isfinite(model.validation_scores_).all()

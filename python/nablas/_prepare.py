@@ -50,9 +50,9 @@ def prepare(
     x, targets = _data.as_matrix(X, net.dtype), _checks.plain_array("y", y)
     weight = None if sample_weight is None else _data.as_weights(sample_weight, net.dtype)
     _data.check_rows(x, targets, weight)
-    if named is resolved:
+    if named is resolved and not named.groups:  # of groups: class indices already
         targets, classes = _data.as_targets(targets, named.name, net.sizes[-1], net.dtype, classes)
-    elif net.sizes[-1] == 1 and targets.ndim == 1:
+    elif named is not resolved and net.sizes[-1] == 1 and targets.ndim == 1:
         targets = targets[:, np.newaxis]  # (n, 1) like the outputs, else they would broadcast
     each = None
     if class_weight is not None:

@@ -8,12 +8,13 @@ Examples
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._checks import flag, integer, number, plain_array
+from ._checks import flag, integer, kinds, number, plain_array, without_bytes
 
 Array = NDArray[Any]
 
@@ -29,8 +30,8 @@ def _pair(
     for argument, array in (("y_true", truth), (name, predicted)):
         if array.ndim == 0:
             raise ValueError(f"{argument}: expected an array, got a single value")
-    kinds = {"t" if a.dtype.kind in "UST" else "n" for a in (truth, predicted) if a.dtype != object}
-    if len(kinds) == 2:
+    one, other = kinds(truth), kinds(predicted)
+    if one and other and not one & other:
         raise TypeError(f"y_true: expected strings or numbers like {name}, got a mixture")
     if len(truth) != len(predicted):
         raise ValueError(f"y_true: expected {len(predicted)} rows like {name}, got {len(truth)}")
@@ -40,25 +41,51 @@ def _pair(
 
 
 def _readable(name: str, values: ArrayLike, numbers: bool) -> Array:
-    array: Array = plain_array(name, values)
+    expected = "numbers" if numbers else "numbers or strings"
+    array: Array = without_bytes(name, plain_array(name, values), expected)
     if numbers and array.dtype.kind == "O":
-        array = plain_array(name, array, float)
+        if "strings" in kinds(array):
+            raise TypeError(f"{name}: expected numbers, got strings")
+        array = _of_objects(name, array)
     array = np.asarray(array, order="C")  # sums are in the order of the memory
-    if array.dtype.kind not in ("biuf" if numbers else "biufUSTO"):
-        expected = "numbers" if numbers else "numbers or strings"
+    if array.dtype.kind not in ("biuf" if numbers else "biufUTO"):
         raise TypeError(f"{name}: expected {expected}, got dtype {array.dtype}")
     return array
 
 
-def _mean(values: Array, sample_weight: ArrayLike | None) -> float:
+def _of_objects(name: str, array: Array) -> Array:
+    """Objects as int64 or uint64, if they are integers that it holds, else as float64."""
+    if all(issubclass(kind, (int, np.integer)) for kind in set(map(type, array.flat))):
+        for dtype in (np.int64, np.uint64):
+            with suppress(OverflowError):
+                return array.astype(dtype)
+    found: Array = plain_array(name, array, float)
+    return found
+
+
+def _weights(sample_weight: ArrayLike | None, rows: int) -> Array:
+    """The rows' weights in float64, ones by default; ValueError unless they make a mean."""
     if sample_weight is None:
-        return float(np.mean(values))
-    weight = plain_array("sample_weight", sample_weight, float)
-    if weight.shape != values.shape:
-        raise ValueError(f"sample_weight: expected shape {values.shape}, got {weight.shape}")
-    if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0):
-        raise ValueError("sample_weight: expected finite weights of at least 0, some above it")
-    return float(np.average(values, weights=weight))
+        return np.ones(rows)
+    weight = _readable("sample_weight", sample_weight, True).astype(float)
+    if weight.shape != (rows,):
+        raise ValueError(f"sample_weight: expected shape {(rows,)}, got {weight.shape}")
+    with np.errstate(over="ignore"):
+        total = weight.sum()
+    if not (np.isfinite(total) and (weight >= 0).all() and total > 0):
+        raise ValueError(
+            "sample_weight: expected finite weights of at least 0, some above it, of a finite sum"
+        )
+    return weight
+
+
+def _mean(values: Array, sample_weight: ArrayLike | None) -> float:
+    """The mean over the rows, of those with a weight above 0."""
+    if sample_weight is None:
+        return float(np.mean(values, dtype=float))
+    weight = _weights(sample_weight, len(values))
+    counted = weight > 0
+    return float(np.average(values[counted], weights=weight[counted]))
 
 
 def accuracy(
@@ -84,7 +111,10 @@ def accuracy(
     """
     truth, predicted = _pair(y_true, y_pred, numbers=False)
     if predicted.ndim == 1 and truth.ndim == 2 and truth.shape[1] > 1:
-        if not ((truth == 0) | (truth == 1)).all() or not (truth.sum(axis=1) == 1).all():
+        if (
+            not ((truth == 0) | (truth == 1)).all()
+            or not (truth.sum(axis=1, dtype=float) == 1).all()
+        ):
             raise ValueError("y_true: expected one-hot rows beside classes in y_pred, got others")
         truth = truth.argmax(axis=1)
     if truth.size != predicted.size:
@@ -126,7 +156,7 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None 
     """The coefficient of determination, averaged over outputs.
 
     ``1 - sum((y - h)²) / sum((y - mean(y))²)``; an output whose targets are all equal scores 1 if
-    predicted exactly and 0 otherwise, as in scikit-learn.
+    predicted exactly and 0 otherwise, as in scikit-learn. Rows of weight 0 count for nothing.
 
     Parameters
     ----------
@@ -148,21 +178,19 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None 
         raise ValueError(
             f"y_true: expected {predicted.shape[1]} columns like y_pred, got {truth.shape[1]}"
         )
-    weight = (
-        np.ones(len(truth))
-        if sample_weight is None
-        else plain_array("sample_weight", sample_weight, float)
-    )
-    _mean(np.zeros(len(truth)), weight)
+    weight = _weights(sample_weight, len(truth))
+    if not weight.all():
+        counted = weight > 0
+        truth, predicted, weight = truth[counted], predicted[counted], weight[counted]
     unexplained = weight @ np.square(truth - predicted)
     total = weight @ np.square(truth - np.average(truth, axis=0, weights=weight))
-    constant = truth.max(axis=0) == truth.min(axis=0)
+    constant = (truth.max(axis=0) == truth.min(axis=0)) | (total == 0)  # squares may underflow
     score = 1 - unexplained / np.where(constant, 1, total)
     return float(np.where(constant, unexplained == 0, score).mean())
 
 
 def _probabilities(y_prob: Array) -> Array:
-    if y_prob.dtype.kind != "f":
+    if y_prob.dtype.kind != "f" or y_prob.dtype.itemsize > 8:
         y_prob = y_prob.astype(float)
     outside = ~((y_prob >= 0) & (y_prob <= 1))
     if outside.any():
@@ -223,12 +251,9 @@ def cross_entropy(
         raise ValueError("y_true: expected probabilities, got numbers below 0 or nan")
     terms = -(truth * np.log(_probabilities(prob))).sum(axis=1)
     mean = _mean(terms, sample_weight)
-    total = (
-        len(terms)
-        if sample_weight is None
-        else float(plain_array("sample_weight", sample_weight).sum())
-    )
-    return mean if flag("normalize", normalize) else mean * total
+    if flag("normalize", normalize):
+        return mean
+    return mean * float(_weights(sample_weight, len(terms)).sum())
 
 
 def binary_cross_entropy(
@@ -280,7 +305,8 @@ def _hits_at_k(y_true: ArrayLike, y_score: ArrayLike, k: int) -> tuple[Array, Ar
     if np.isnan(score).any():
         raise ValueError("y_score: expected numbers, got nan")
     relevant = truth.astype(float)
-    last = -np.partition(-score.astype(float), k - 1, axis=1)[:, k - 1 : k]
+    place = score.shape[1] - k
+    last = np.partition(score, place, axis=1)[:, place : place + 1]  # in the scores' own dtype
     above, tied = score > last, score == last
     places = k - above.sum(axis=1)  # of the k, those left for tied labels
     hits = (relevant * above).sum(axis=1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,18 @@ def pyplot() -> Any:
     return require("matplotlib.pyplot", "plot")
 
 
-def checked_axes(ax: Any) -> Any:
-    """The Axes, or the first of an array of them, or TypeError."""
-    first: Any = next(iter(np.ravel(np.asarray(ax, object))), None)
-    return _checks.having("ax", first, "figure", "matplotlib Axes")
+def checked_axes(ax: Any, *, several: bool = False, flat: bool = True) -> Any:
+    """The Axes, or the first of an array where a display takes `several`, or TypeError.
+
+    ValueError for three-dimensional ones where they must be `flat`.
+    """
+    given = list(np.ravel(np.asarray(ax, object))) if several else [ax]
+    expected = "Axes of matplotlib, or an array of them" if several else "matplotlib Axes"
+    for one in given or [None]:
+        _checks.having("ax", one, "transData", expected)  # which no Figure has
+        if flat and hasattr(one, "plot_surface"):
+            raise ValueError('ax: expected plane Axes, got ones with projection="3d"')
+    return given[0]
 
 
 class Display:
@@ -38,11 +47,12 @@ class Display:
         """Draw on a matplotlib Axes, a new one by default; returns the display."""
         raise NotImplementedError
 
-    def _start(self, ax: Any, **settings: Any) -> Any:
-        """The Axes to draw on: those given, or new ones."""
+    def _start(self, ax: Any, *, several: bool = False, flat: bool = True, **settings: Any) -> Any:
+        """The Axes to draw on: those given, as `checked_axes` takes them, or new ones."""
         if ax is None:
             ax = pyplot().subplots(layout="constrained", **settings)[1]
-        self.figure_ = checked_axes(ax).figure
+            several, flat = True, False
+        self.figure_ = checked_axes(ax, several=several, flat=flat).figure
         self.ax_ = ax
         return ax
 
@@ -59,13 +69,30 @@ def network_of(estimator: Any, name: str = "net") -> Any:
     return _checks.having(name, found, "parameters", "an MLP or a fitted estimator")
 
 
-def targets_of(estimator: Any, y: Any) -> Any:
-    """Targets as the network takes them: an estimator's labels become class indices."""
-    classes = getattr(estimator, "classes_", None)
-    if not isinstance(classes, np.ndarray) or np.ndim(y) != 1:
-        return y
-    codes = np.searchsorted(classes, np.asarray(y))
-    return codes if len(classes) > 2 else codes.astype(float)
+class Objective(NamedTuple):
+    """A network and data as it takes them; `settings` and `l2` are of its `loss` and `gradient`.
+
+    `scale` is the factor from that loss to the one that an estimator records.
+    """
+
+    net: Any
+    X: Any
+    y: Any
+    settings: dict[str, Any]
+    l2: float
+    scale: float
+
+
+def objective(estimator: Any, X: Any, y: Any, settings: Mapping[str, Any]) -> Objective:
+    """An estimator's own, by default: its loss, labels encoded and classes weighted as in `fit`."""
+    net, settings, scale = network_of(estimator), dict(settings), 1.0
+    l2 = _checks.penalty("l2", settings.pop("l2", 0.0))
+    if hasattr(estimator, "__nablas_problem__"):
+        found = estimator.__nablas_problem__(X, y, settings.get("sample_weight"))
+        X, y, settings["sample_weight"] = found.X, found.y, found.weight
+        if settings.get("loss") is None:
+            settings["loss"], scale = found.loss, found.loss_scale
+    return Objective(net, X, y, settings, l2, scale)
 
 
 def number(value: float) -> str:

@@ -84,7 +84,9 @@ class ActivationDisplay(Display):
         columns = min(count, 4)
         rows = -(-count // max(columns, 1))
         size = (2.8 * columns + 0.4, 2.5 * rows + 0.4)
-        ax = self._start(ax, nrows=rows, ncols=columns, figsize=size, sharex=True, squeeze=False)
+        ax = self._start(
+            ax, several=True, nrows=rows, ncols=columns, figsize=size, sharex=True, squeeze=False
+        )
         axes = np.ravel(ax)
         if len(axes) < count:
             raise ValueError(f"ax: expected {count} Axes, got {len(axes)}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _checks
+from .._data import label_codes
 from ._display import COLOURS, MARKERS, Array, Display, pyplot
 
 _POINT: dict[str, Any] = {"s": 26, "edgecolor": "black", "linewidth": 0.5}
@@ -29,19 +31,22 @@ def _responses(estimator: Any, points: Array) -> tuple[Array, bool]:
     return outputs, estimator.output == "softmax"
 
 
-def _class_codes(y: Array, classes: list[Any]) -> Array:
-    """Positions in `classes` of labels (n,), (n, 1) or one-hot (n, classes)."""
-    if y.ndim == 2 and y.shape[1] == len(classes) > 1:
-        best: Array = y.argmax(axis=1)
-        return best
-    known = {label: i for i, label in enumerate(classes)}
-    codes = [known.get(label, -1) for label in y.reshape(-1).tolist()]
-    if -1 in codes:
-        first = codes.index(-1)
+def _check_single(estimator: Any, points: Array) -> None:
+    """ValueError for an estimator that predicts several labels, targets or values a row."""
+    shape = np.shape(estimator.predict(points))
+    if (count := math.prod(shape[1:])) != 1:
         raise ValueError(
-            f"y: expected labels among {classes}, got {y.reshape(-1)[first]!r} at {first}"
+            "estimator: expected one that tells one class a row or has one output, got "
+            f"{count} outputs a row"
         )
-    return np.array(codes)
+
+
+def _values_of(y: Any) -> Array:
+    """Values (n,) of a regression, or an error."""
+    values: Array = _checks.plain_array("y", y, float)
+    if values.shape[1:] not in ((), (1,)) or not np.isfinite(values).all():
+        raise ValueError(f"y: expected one finite value a row, got shape {values.shape}")
+    return values.reshape(-1)
 
 
 def _points(X: Any, y: Any) -> Array:
@@ -131,6 +136,7 @@ class DecisionBoundaryDisplay(Display):
         Parameters
         ----------
         estimator : MLP, or anything with predict_proba or predict
+            One that tells one class a row, or one value: the regions of several labels overlap.
         X : array of shape (n, 2)
         y : array of shape (n,), optional
             The points' classes or values; without y no points are drawn.
@@ -145,25 +151,26 @@ class DecisionBoundaryDisplay(Display):
         Returns
         -------
         DecisionBoundaryDisplay
+
+        Raises
+        ------
+        ValueError
+            For an estimator of several labels, targets or outputs, and for labels it does not know.
         """
         _checks.having("estimator", estimator, "predict", "an MLP or an estimator")
         first, second = _checks.texts("names", names, 2)
         points = _points(X, y)
         xx0, xx1 = _grid(points, grid_resolution, eps)
+        _check_single(estimator, points[:1])
         grid = np.column_stack([xx0.ravel(), xx1.ravel()])
         response, classifies = _responses(estimator, grid)
         classes: list[Any] = []
-        codes = None if y is None else np.asarray(y)
         if classifies:
             names_of = getattr(estimator, "classes_", getattr(estimator, "classes", None))
             classes = list(range(response.shape[1])) if names_of is None else list(names_of)
-            if codes is not None:
-                codes = _class_codes(codes, classes)
-        elif response.shape[1] != 1:
-            raise ValueError(
-                f"estimator: expected one that classifies or has one output, got "
-                f"{response.shape[1]} outputs"
-            )
+        codes = None
+        if y is not None:
+            codes = label_codes(y, classes) if classifies else _values_of(y)
         display = cls(
             xx0,
             xx1,
@@ -178,8 +185,6 @@ class DecisionBoundaryDisplay(Display):
     def plot(self, ax: Any = None) -> Self:
         """Draw on a matplotlib Axes, a new one by default."""
         ax = self._start(ax)
-        if hasattr(ax, "plot_surface"):
-            raise ValueError('ax: expected plane Axes, got ones with projection="3d"')
         if self.classes:
             self._regions(ax)
         else:

@@ -44,7 +44,8 @@ def confusion_matrix(
     found = _checks.plain_array("the predictions", net.predict(X))
     if truth.shape != found.shape:
         raise ValueError(f"y: expected shape {found.shape}, got {truth.shape}")
-    if (truth.dtype.kind in "fiub") != (found.dtype.kind in "fiub"):
+    _checks.without_bytes("y", truth)
+    if not _checks.kinds(truth) & _checks.kinds(found):
         raise TypeError(
             f"y: expected values like the predictions' {found.dtype}, got {truth.dtype}"
         )

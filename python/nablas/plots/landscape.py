@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _checks
-from ._display import COLOURS, MARKERS, Array, Display, network_of, number, targets_of
+from ._display import COLOURS, MARKERS, Array, Display, network_of, number, objective
 from ._plane import coordinates, orthogonal
 from .directions import filter_normalised_direction
 
@@ -105,7 +105,7 @@ class LossLandscapeDisplay(Display):
         net : MLP or estimator
             It is not changed.
         X, y : arrays
-            As for `MLP.loss`.
+            As for `MLP.loss`, or as for the estimator's `fit`.
         directions : one or two arrays of shape (n,), optional
             In the order of ``net.parameters``. Default: two random, filter-normalised ones.
         points : mapping of a name to an array of shape (n,), optional
@@ -122,11 +122,18 @@ class LossLandscapeDisplay(Display):
         ax : matplotlib Axes, optional
             For "surface" one with ``projection="3d"``.
         **settings
-            `loss`, `sample_weight`, `l2` of `MLP.loss`.
+            `loss`, `sample_weight`, `l2` of `MLP.loss`. Default: no penalty, and the loss linked to
+            the output, or an estimator's own: the one it trains with and records in `loss_curve_`,
+            its `class_weight` included.
 
         Returns
         -------
         LossLandscapeDisplay
+
+        Raises
+        ------
+        ValueError
+            For labels that an estimator does not know.
 
         Notes
         -----
@@ -226,9 +233,9 @@ class LossLandscapeDisplay(Display):
         Parameters
         ----------
         networks : two or three MLPs or estimators of equal layers
-            They are not changed.
+            They are not changed. The loss is by default that of the first.
         X, y : arrays
-            As for `MLP.loss`.
+            As for `from_estimator`.
         names : sequence of str, optional
             Of the networks.
         resolution, kind, log, ax, **settings
@@ -297,7 +304,7 @@ class LossLandscapeDisplay(Display):
         """Draw on a matplotlib Axes, a new one by default."""
         kind, log = _checks.choice("kind", kind, KINDS), _checks.flag("log", log)
         flat, surface = self.values.ndim == 1, kind == "surface" and self.values.ndim == 2
-        ax = self._start(ax, subplot_kw={"projection": "3d"} if surface else {})
+        ax = self._start(ax, flat=flat, subplot_kw={"projection": "3d"} if surface else {})
         if surface and not hasattr(ax, "plot_surface"):
             raise ValueError('ax: expected Axes with projection="3d" for kind="surface"')
         scale = self._log10 if log else np.asarray
@@ -376,10 +383,12 @@ def _cost(
     estimator: Any, X: ArrayLike, y: ArrayLike, settings: dict[str, Any]
 ) -> Callable[[Array], float]:
     """The loss on some data as a function of the parameters."""
-    twin, targets = copy.deepcopy(network_of(estimator)), targets_of(estimator, y)
+    own = objective(estimator, X, y, settings)
+    twin = copy.deepcopy(own.net)
 
     def cost(parameters: Array) -> float:
         twin.parameters[:] = parameters
-        return twin.loss(X, targets, **settings)  # type: ignore[no-any-return]
+        loss: float = own.scale * twin.loss(own.X, own.y, **own.settings)
+        return loss + twin.engine.penalty(0.0, own.l2)  # type: ignore[no-any-return]
 
     return cost

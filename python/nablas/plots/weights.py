@@ -63,7 +63,9 @@ class WeightHistogramDisplay(Display):
         columns = min(count, 4)
         rows = -(-count // columns)
         size = (3.0 * columns + 0.5, 2.7 * rows + 0.3)
-        ax = self._start(ax, nrows=rows, ncols=columns, figsize=size, squeeze=False, sharex=True)
+        ax = self._start(
+            ax, several=True, nrows=rows, ncols=columns, figsize=size, squeeze=False, sharex=True
+        )
         axes = np.ravel(ax)
         if len(axes) < count:
             raise ValueError(f"ax: expected {count} Axes, got {len(axes)}")

@@ -235,6 +235,23 @@ class BaseMLP(HasNetwork, ABC):
         """The rows' weights, times their classes' weights."""
         return weight
 
+    # ---- used by the plots ----------------------------------------------------------------------
+
+    def __nablas_problem__(self, X: Any, y: Any, sample_weight: Any) -> Problem:
+        """These data with the loss as `fit` would give them to the network."""
+        X, y = self._validate_input(X, self._known(y), True, reset=False, held_out=True)
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
+        weight = self._weighted(y, weight, self._class_weights(y, weight))
+        net = self._network()
+        X, y, weight = rows_of(X, net), _floats(y, net), _floats(weight, net)
+        return Problem(X, y, weight, None, resolve(self._loss(), net.output), self._loss_scale())
+
+    def _known(self, y: Any) -> Any:
+        """Targets as `_validate_input` takes them; ValueError for labels that `fit` did not see."""
+        return y
+
     # ---- used by `descend` ---------------------------------------------------------------------
 
     def _face(self) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import kernels
+from .. import _checks, kernels
 from .._losses import Loss
 
 Array = NDArray[Any]
@@ -36,6 +36,7 @@ class Heads:
     @classmethod
     def of(cls, y: Array) -> Heads:
         """Heads for the classes found in targets of shape (n, targets)."""
+        _checks.without_bytes("y", y)
         return cls([np.unique(_plain(column)) for column in y.T])
 
     @property
@@ -47,6 +48,7 @@ class Heads:
         """Class indices (n, targets); ValueError for unknown labels."""
         if y.shape[1:] != (len(self.classes),):
             raise ValueError(f"y: expected shape (n, {len(self.classes)}), got {y.shape}")
+        _checks.without_bytes("y", y)
         codes = np.empty(y.shape, np.int64)
         for i, classes in enumerate(self.classes):
             column = _plain(y[:, i])

@@ -11,7 +11,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
-from .._data import class_weights
+from .._data import class_weights, dense, label_codes
 from ._heads import Heads
 from ._network import Array, HasNetwork
 
@@ -92,6 +92,16 @@ class Labels(HasNetwork):
             )
         self.classes_ = heads.classes
         return heads.encode(y)
+
+    def _known(self, y: Any) -> Any:
+        if self._heads is not None:
+            return y  # `Heads.encode` says which label it does not know
+        if self._label_binarizer.y_type_ in SINGLE:
+            return self.classes_[label_codes(y, self.classes_)]
+        labels, wanted = np.asarray(dense(y)), (len(self.classes_),)
+        if labels.shape[1:] != wanted or not np.isin(labels, (0, 1)).all():
+            raise ValueError(f"y: expected 0 or 1 for each of {wanted[0]} labels, got others")
+        return y
 
     def _check_classes(self, seen: Any, all_of_them: bool) -> None:
         if all_of_them:

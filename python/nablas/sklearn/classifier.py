@@ -14,8 +14,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 
 from .. import metrics
-from .._checks import integer
+from .._checks import integer, without_bytes
 from .._losses import BinaryCrossEntropy, CrossEntropy
+from ..network import scored
 from ._base import NO_VALIDATION, BaseMLP, _stochastic
 from ._heads import Heads
 from ._labels import Labels
@@ -181,7 +182,8 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
     def _learn_classes(self, y: Any, classes: Any) -> None:
         if _one_for_each_target(y, classes):
             if not hasattr(self, "classes_"):
-                self._heads = Heads([np.unique(one) for one in classes])
+                known = [without_bytes("classes", np.asarray(one)) for one in classes]
+                self._heads = Heads([np.unique(one) for one in known])
                 self.classes_ = self._heads.classes
         elif _check_partial_fit_first_call(self, classes):
             self._heads = None
@@ -225,7 +227,8 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
         if self._heads is None:
             return float(super().score(X, y, sample_weight))
         y = y.toarray() if issparse(y) else y
-        return metrics.accuracy(np.asarray(y), self.predict(X), sample_weight=sample_weight)
+        predicted = self.predict(X)
+        return scored(metrics.accuracy, np.asarray(y), predicted, sample_weight=sample_weight)
 
     def _outputs(self, y: Any) -> tuple[int, str]:
         if self._heads is not None:
