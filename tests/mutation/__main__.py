@@ -27,7 +27,7 @@ PLACES = {
     "python": "python/nablas/autograd python/nablas/optimizers.py python/nablas/schedules.py python/nablas/descent.py "
     "python/nablas/_data.py python/nablas/_checks.py python/nablas/_losses.py python/nablas/_epochs.py "
     "python/nablas/_training.py python/nablas/metrics.py python/nablas/callbacks.py python/nablas/cli/preprocessing.py "
-    "python/nablas/cli/tables.py python/nablas/sklearn",
+    "python/nablas/cli/columns.py python/nablas/cli/targets.py python/nablas/cli/tables.py python/nablas/sklearn",
 }  # fmt: skip
 LEFT_OUT = (
     "autograd/pictures", "autograd/drawing", "autograd/graph", "sklearn/convert", "kernels/peak", "base/instruction_set",

@@ -57,6 +57,16 @@ def _positive_int(text: str) -> int:
 _positive_int.__name__ = "positive integer"
 
 
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError
+    return value
+
+
+_count.__name__ = "integer from 0"
+
+
 def _positive(text: str) -> float:
     value = float(text)
     if not 0 < value < math.inf:
@@ -101,16 +111,34 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
         help="parts of a batch, a power of two; the same for the same bits "
         "(default: 1, or 8 if mpiexec starts several processes)",
     )
-    add("--validation", type=_share, default=0.1, help="share held out to stop early (default 0.1)")
+    add(
+        "--validation",
+        type=_share,
+        default=0.1,
+        help="share of the rows that --test leaves, to stop early (default 0.1)",
+    )
     add("--test", type=_share, default=0.2, help="share held out to report on (default 0.2)")
     add(
         "--patience",
-        type=int,
+        type=_count,
         default=None,
         help="epochs without improvement before the end; "
         "0: never stop early (default: 10, or as many as make 300 updates)",
     )
     _table_options(parser)
+    _output_options(parser)
+    _memory_option(parser)
+    add(
+        "--cache",
+        metavar="FOLDER",
+        help="where a table larger than that is kept, encoded, until the end (default: that of "
+        "temporary files)",
+    )
+    add("--json", action="store_true", help="print the results as JSON, no progress")
+
+
+def _output_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--out", help="write the trained model here (.safetensors)")
     add("--checkpoint", metavar="FILE", help="write the state of the training here, to resume it")
     add(
@@ -124,14 +152,6 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="go on from --checkpoint FILE as if never stopped; begin if there is none",
     )
-    _memory_option(parser)
-    add(
-        "--cache",
-        metavar="FOLDER",
-        help="where a table larger than that is kept, encoded, until the end (default: that of "
-        "temporary files)",
-    )
-    add("--json", action="store_true", help="print the results as JSON, no progress")
 
 
 def _memory_option(parser: argparse.ArgumentParser) -> None:

@@ -92,7 +92,8 @@ def _found(block: pl.DataFrame) -> dict[str, str]:
     import polars as pl
 
     full = [series for series in block if series.null_count() < len(series)]
-    return {series.name: "text" if series.dtype == pl.String else "number" for series in full}
+    kinds: dict[Any, str] = {pl.String: "text", pl.Boolean: "boolean"}
+    return {series.name: kinds.get(series.dtype, "number") for series in full}
 
 
 def _parquet(polars: Any, path: str) -> Iterator[pl.DataFrame]:

@@ -21,7 +21,7 @@ from ..history import History
 from ..mlp import MLP
 from ..optimizers import Optimizer, as_optimizer
 from ..schedules import Constant
-from . import blocks, inputs, streaming, tables
+from . import blocks, inputs, paths, streaming, tables, targets
 from .preprocessing import Preprocessor
 from .processes import command
 
@@ -40,9 +40,9 @@ def train(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace, processes: Processes) -> None:
-    if options.out:
-        _files.check(options.out)
-    if options.resume and not options.checkpoint:
+    written = {"--out": options.out, "--checkpoint": options.checkpoint}
+    paths.check({"SOURCE": options.source}, written)
+    if options.resume and options.checkpoint is None:
         raise ValueError("--resume: expected --checkpoint with the file to go on from")
     if options.source == "-" and processes.size > 1:
         raise ValueError("-: expected a file, which every process reads")
@@ -79,7 +79,7 @@ def _train_on(options: argparse.Namespace, found: inputs.Inputs, processes: Proc
     seconds = time.perf_counter() - start
     if not processes.first:
         return
-    if options.out:
+    if options.out is not None:
         net.save(options.out)
     result = {
         "source": options.source,
@@ -103,8 +103,7 @@ def _train_on(options: argparse.Namespace, found: inputs.Inputs, processes: Proc
 
 def predict(options: argparse.Namespace) -> None:
     """``nablas predict``."""
-    if options.out is not None:
-        _files.check(options.out)
+    paths.check({"MODEL": options.model, "DATA": options.data}, {"--out": options.out})
     net, preprocessor = _load(options.model)
     large, how = blocks.is_large(options.data, options.memory), inputs.format_of(options)
     if large:
@@ -130,9 +129,11 @@ def _predictions(target: dict[str, Any], outputs: Array) -> pl.DataFrame:
     if target["kind"] == "number":
         values = outputs[:, 0] * target["scale"] + target["mean"]
         return polars.DataFrame({target["name"]: values})  # type: ignore[no-any-return]
-    best = [target["classes"][i] for i in outputs.argmax(axis=1)]
-    labels = [int(label) for label in best] if target["dtype"] == "integer" else best
-    shares = {f"p({name})": outputs[:, i] for i, name in enumerate(target["classes"])}
+    labels = targets.labels(target, outputs.argmax(axis=1))
+    names = [f"p({name})" for name in target["classes"]]
+    if target["name"] in names:
+        names = [f"p({target['name']}={name})" for name in target["classes"]]
+    shares = {name: outputs[:, i] for i, name in enumerate(names)}
     return polars.DataFrame({target["name"]: labels, **shares})  # type: ignore[no-any-return]
 
 
@@ -141,15 +142,22 @@ def evaluate(options: argparse.Namespace) -> None:
     net, preprocessor = _load(options.model)
     how = inputs.format_of(options)
     if blocks.is_large(options.data, options.memory):
-        scores = {"data": streaming.evaluated(net, preprocessor, options.data, how)}
+        found, dropped = streaming.evaluated(net, preprocessor, options.data, how)
+        scores = {"data": found}
     else:
-        frame, _ = tables.read(options.data, None, how, preprocessor.kinds)
-        data = {"data": (preprocessor.matrix(frame), preprocessor.targets(frame))}
-        scores = _scores(net, preprocessor, data)
+        name = preprocessor.target["name"]
+        whole, _ = tables.read(options.data, name, how, preprocessor.kinds)
+        frame, rows = targets.with_target(whole, name)
+        if frame.height == 0:
+            raise targets.no_target(options.data, name)
+        data = {"data": (preprocessor.matrix(frame, rows), preprocessor.targets(frame, rows))}
+        scores, dropped = _scores(net, preprocessor, data), whole.height - frame.height
+    result = {"model": options.model, "data": options.data, "rows_without_target": dropped}
     if options.json:
-        _print_json({"model": options.model, "data": options.data, "scores": scores})
+        _print_json({**result, "scores": scores})
     else:
         _print_scores(f"{options.model} on {options.data}", scores)
+        _print_dropped(dropped)
 
 
 def info(options: argparse.Namespace) -> None:
@@ -261,7 +269,7 @@ def _callbacks(options: argparse.Namespace, rows: int, validated: bool) -> list[
     patience, found = _patience(options, rows), list[Callback]()
     if patience > 0 and validated:
         found.append(EarlyStopping(patience))
-    if options.checkpoint:
+    if options.checkpoint is not None:
         seconds = options.checkpoint_seconds
         found.append(Checkpoint(options.checkpoint, every_seconds=seconds))
     return found
@@ -344,6 +352,11 @@ def _count(number: int, words: str) -> str:
     return f"{number} {words}" if number > 1 else ""
 
 
+def _print_dropped(rows: int) -> None:
+    if rows:
+        _console().print(f"left out {rows} rows without a target")
+
+
 def _print_training(result: dict[str, Any]) -> None:
     _print_scores(f"{result['source']}: {result['network']}", result["scores"])
     console = _console()
@@ -356,7 +369,6 @@ def _print_training(result: dict[str, Any]) -> None:
     )
     if result["interrupted"]:
         console.print("interrupted: the scores are those of the best weights so far")
-    if result["rows_without_target"]:
-        console.print(f"left out {result['rows_without_target']} rows without a target")
+    _print_dropped(result["rows_without_target"])
     if result["model"]:
         console.print(f"wrote {result['model']}", highlight=False)

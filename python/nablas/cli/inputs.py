@@ -15,6 +15,7 @@ from .. import kernels
 from . import blocks, streaming, tables
 from .preprocessing import Preprocessor, Statistics
 from .reports import report
+from .targets import no_target, with_target
 
 if TYPE_CHECKING:
     import polars as pl
@@ -82,24 +83,28 @@ def _in_memory(options: argparse.Namespace) -> Inputs:
     frame, target = tables.read(options.source, options.target, format_of(options))
     if target is None:
         raise _no_target(options)
-    rows = frame.height
-    frame = frame.filter(frame[target].is_not_null())
+    every = frame.height
+    frame, rows = with_target(frame, target)
     if frame.height == 0:
-        raise ValueError(f"{options.source}: expected a target in some row, got none in {target!r}")
+        raise no_target(options.source, target)
     parts = _split(frame[target], options)
     statistics = Statistics(target, options.task)
     statistics.update(frame[parts["train"]], frame[target])
     preprocessor = statistics.finish()
+    targets = preprocessor.targets(frame, rows)
     data: Parts = {
-        name: (preprocessor.matrix(frame[order]), preprocessor.targets(frame[order]))
+        name: (preprocessor.matrix(frame[order], rows[order]), targets[order])
         for name, order in parts.items()
         if len(order)
     }
-    return Inputs(preprocessor, data, report(frame), rows - frame.height)
+    return Inputs(preprocessor, data, report(frame), every - frame.height)
 
 
 def _split(target: pl.Series, options: argparse.Namespace) -> dict[str, Array]:
-    """Random row numbers of each part, stratified by the target's rank."""
+    """Random row numbers of each part, stratified by the target's rank.
+
+    "test" is a share of all rows, "validation" of those that it leaves.
+    """
     rows = len(target)
     shuffled = kernels.permutation(rows, seed=seed_of(options))
     rest = shuffled[target.rank("dense").to_numpy()[shuffled].argsort(kind="stable")]
@@ -109,7 +114,7 @@ def _split(target: pl.Series, options: argparse.Namespace) -> dict[str, Array]:
         chosen = ((np.arange(count) + 0.5) * len(rest) / max(count, 1)).astype(np.int64)
         parts[name], rest = rest[chosen], np.delete(rest, chosen)
     if len(rest) == 0:
-        raise ValueError(f"expected rows left to train on, got {rows} rows in all")
+        raise streaming.none_to_train_on(options.source, rows)
     return {"train": rest, **parts}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .preprocessing import kind_of
+from .columns import kind_of
 
 if TYPE_CHECKING:
     import polars as pl

@@ -21,6 +21,7 @@ from ..mlp import MLP
 from . import blocks, tables
 from .preprocessing import Preprocessor, Statistics
 from .reports import Report
+from .targets import no_target, with_target
 
 if TYPE_CHECKING:
     import polars as pl
@@ -38,7 +39,7 @@ class Table:
     source, target : str
     how : Format
     shares : dict
-        The shares of "test" and "validation"; the rest is "train".
+        "test": of all rows, "validation": of those that "test" leaves; the rest is "train".
     seed : int
     """
 
@@ -49,10 +50,13 @@ class Table:
         self._shares, self._seed = shares, seed
         self.dropped = 0
 
-    def read(self, kinds: dict[str, str] | None = None) -> Iterator[tuple[pl.DataFrame, Array]]:
-        """Blocks, and the number in `PARTS` of each row's part: drawn by the rows' places."""
+    def read(
+        self, kinds: dict[str, str] | None = None
+    ) -> Iterator[tuple[pl.DataFrame, Array, Array]]:
+        """Blocks, the number in `PARTS` of each row's part, drawn by its place, and that place."""
         self.dropped, before = 0, 0
-        limits = np.cumsum([self._shares[name] for name in PARTS[:-1]])
+        test, validation = self._shares["test"], self._shares["validation"]
+        limits = [test, test + (1 - test) * validation]
         for frame in blocks.read(self.source, self.how, kinds):
             if self.target not in frame.columns:
                 columns = ", ".join(frame.columns[:20])
@@ -62,34 +66,39 @@ class Table:
                 )
             drawn = _drawn(before, before + frame.height, self._seed)
             parts = np.searchsorted(limits, drawn, side="right")
+            kept, rows = with_target(frame, self.target, before)
+            self.dropped += frame.height - len(rows)
+            yield kept, parts[rows - before], rows
             before += frame.height
-            present = frame[self.target].is_not_null()
-            self.dropped += frame.height - int(present.sum())
-            yield frame.filter(present), parts[present.to_numpy()]
 
     def learn(self, task: str) -> tuple[Preprocessor, list[dict[str, Any]]]:
         """The encoding of the rows to train on, and the report of the columns: one pass."""
-        statistics, columns, rows = Statistics(self.target, task), Report(), 0
-        for frame, parts in self.read():
+        statistics, columns, rows, every = Statistics(self.target, task), Report(), 0, 0
+        for frame, parts, _ in self.read():
             columns.update(frame)
             own = parts == PARTS.index("train")
-            rows += int(own.sum())
+            rows, every = rows + int(own.sum()), every + frame.height
             statistics.update(frame.filter(own), frame[self.target])
+        if every == 0:
+            raise no_target(self.source, self.target)
         if rows == 0:
-            raise ValueError(f"{self.source}: expected rows left to train on, got none")
+            raise none_to_train_on(self.source, every)
         return statistics.finish(), columns.rows()
 
     def encode(self, preprocessor: Preprocessor, caches: dict[str, Cache]) -> None:
         """Append every row's features and target to the cache of its part: one pass."""
-        before = 0
-        for frame, parts in self.read(preprocessor.kinds):
-            x, y = preprocessor.matrix(frame, before), preprocessor.targets(frame, before)
+        for frame, parts, rows in self.read(preprocessor.kinds):
+            x, y = preprocessor.matrix(frame, rows), preprocessor.targets(frame, rows)
             for i, name in enumerate(PARTS):
                 if (own := parts == i).any():
                     caches[name].append(x[own], y[own])
-            before += frame.height
         for cache in caches.values():
             cache.finish()
+
+
+def none_to_train_on(source: str, rows: int) -> ValueError:
+    """The error of a table whose rows, which have a target, are all held out."""
+    return ValueError(f"{source}: expected rows left to train on, got {rows} rows in all")
 
 
 def _drawn(begin: int, end: int, seed: int) -> Array:
@@ -140,14 +149,15 @@ def outputs(
     """The outputs of a table's rows, block by block."""
     before = 0
     for frame in blocks.read(source, how, preprocessor.kinds_to_predict):
-        yield net.forward(preprocessor.matrix(frame, before)).astype(np.float64)
+        rows = before + np.arange(frame.height)
+        yield net.forward(preprocessor.matrix(frame, rows)).astype(np.float64)
         before += frame.height
 
 
 def evaluated(
     net: MLP, preprocessor: Preprocessor, source: str, how: tables.Format
-) -> dict[str, Any]:
-    """Rows, loss and score of a table."""
+) -> tuple[dict[str, Any], int]:
+    """Rows, loss and score of a table, and how many rows without a target are left out."""
     loss = resolve(None, net.output)
     found = Evaluation(net, loss)
     rest: list[Array] = [np.empty((0, net.sizes[0]), np.float32), np.empty(0)]
@@ -156,18 +166,21 @@ def evaluated(
         if len(x):
             found.add(prepare(net, x, y, None, loss, net.classes), x, y)
 
-    before = 0
-    for frame in blocks.read(source, how, preprocessor.kinds):
-        x, y = preprocessor.matrix(frame, before), preprocessor.targets(frame, before)
-        before += frame.height
+    before, used, name = 0, 0, preprocessor.target["name"]
+    for whole in blocks.read(source, how, preprocessor.kinds):
+        frame, rows = with_target(whole, name, before)
+        x, y = preprocessor.matrix(frame, rows), preprocessor.targets(frame, rows)
+        before, used = before + whole.height, used + frame.height
         if len(rest[0]):
             x, y = np.concatenate([rest[0], x]), np.concatenate([rest[1], y])
-        whole = len(x) // 16 * 16
-        add(x[:whole], y[:whole])
-        rest = [x[whole:].copy(), y[whole:].copy()]
+        full = len(x) // 16 * 16
+        add(x[:full], y[:full])
+        rest = [x[full:].copy(), y[full:].copy()]
+    if used == 0:
+        raise no_target(source, name)
     add(*rest)
     value, scored = found.values()
-    return {"rows": before, "loss": value * preprocessor.unit, net.metric: scored}
+    return {"rows": used, "loss": value * preprocessor.unit, net.metric: scored}, before - used
 
 
 def write_csv(frames: Iterator[pl.DataFrame], write: Callable[[str], Any]) -> None:

@@ -74,7 +74,8 @@ def read(
         The column to predict. Default: "target" of data sets, "y" of NPZ files.
     how : Format, optional
     kinds : dict, optional
-        "number" or "text" of the columns that a model knows: a CSV file's values are read as such.
+        "number", "boolean" or "text" of the columns that a model knows: a CSV file's values are
+        read as such.
         Other columns are numbers if all their values are.
 
     Returns
@@ -252,13 +253,21 @@ def _typed(polars: Any, text: pl.Series, how: Format, kind: str | None, known: s
     shown = text
     if how.decimal == ",":
         shown = text.str.replace_all(".", "", literal=True).str.replace_all(",", ".", literal=True)
-    for dtype in (polars.Int64, polars.Float64):
+    for dtype in (polars.Int64, polars.Float64) if kind != "boolean" else ():
         made = shown.cast(dtype, strict=False)
         if made.len() - made.null_count() == present:
             return made
+    lower = text.str.to_lowercase()
+    truth = lower.is_in(["true", "false"])
+    numbers_only = kind == "number" and known != TRAINED  # a model's numbers may be truth values
+    if int(truth.sum()) == present and not numbers_only:
+        return (lower == "true").rename(text.name)
+    if kind == "boolean":
+        wrong = text.filter(~truth)
+        raise ValueError(
+            f"column {text.name!r}: expected true or false, as {known}, got {wrong[0]!r}"
+        )
     wrong = text.filter(made.is_null() & text.is_not_null())
-    if set(text.drop_nulls().unique().str.to_lowercase().to_list()) <= {"true", "false"}:
-        return (text.str.to_lowercase() == "true").rename(text.name)
     if kind == "number":
         raise ValueError(f"column {text.name!r}: expected numbers, as {known}, got {wrong[0]!r}")
     if wrong.len() <= NEARLY * present:
@@ -289,6 +298,8 @@ def _npz(polars: Any, path: str, target: str | None) -> tuple[pl.DataFrame, str 
         return polars.DataFrame(columns), None
     if y.shape != (len(x),):
         raise ValueError(f"{name}: expected shape ({len(x)},), got {y.shape}")
+    if name in columns:
+        raise ValueError(f"{name}: expected a target of another name than the columns of X")
     return polars.DataFrame({**columns, name: y}), name
 
 

@@ -1,0 +1,58 @@
+"""The files that a command writes: refused where they would replace what it reads."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+
+from .. import _files
+from ..data._arrow import files_of
+from .tables import BUNDLED, MADE
+
+
+def check(read: dict[str, str], written: dict[str, str | None]) -> None:
+    """Refuse files that cannot be written, and those that are read, also by another name.
+
+    Parameters
+    ----------
+    read, written : dict
+        Paths by the argument that they are from; None: not given.
+
+    Raises
+    ------
+    OSError, ValueError
+    """
+    inputs = {file: argument for argument, path in read.items() for file in _inputs(path)}
+    seen: dict[tuple[int, int] | str, str] = {}
+    for option, path in written.items():
+        if path is None:
+            continue
+        _files.check(path)
+        same = _file(path) or os.path.realpath(path)
+        if same in inputs:
+            raise ValueError(
+                f"{option}: expected another file than {inputs[same]}, which is read, got {path}"
+            )
+        if seen.setdefault(same, option) != option:
+            raise ValueError(f"{option}: expected another file than {seen[same]}, got {path}")
+
+
+def _inputs(path: str) -> Iterator[tuple[int, int] | str]:
+    """Device and inode of a source's files: of standard input, of all in a folder."""
+    if path == "-":
+        with suppress(OSError, ValueError, AttributeError):  # it is no file of the system
+            found = os.fstat(sys.stdin.fileno())
+            yield found.st_dev, found.st_ino
+    elif path not in BUNDLED + MADE:
+        yield from filter(None, map(_file, files_of(path)))
+
+
+def _file(path: str) -> tuple[int, int] | None:
+    """Device and inode; None of a file that is not there."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):  # ValueError: no file can have such a name
+        return None
+    return found.st_dev, found.st_ino
