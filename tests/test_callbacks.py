@@ -107,6 +107,45 @@ def test_settings_of_checkpoints_that_do_not_fit(settings, words):
         nb.Checkpoint("c", **settings)
 
 
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("{epoch}", ["1", "2", "3"]),
+        ("run-{epoch:02d}.st", ["run-01.st", "run-02.st", "run-03.st"]),
+        ("{epoch:3}", ["  1", "  2", "  3"]),
+        ("{epoch:d}-{epoch:03}", ["1-001", "2-002", "3-003"]),
+        ("{{epoch}}", ["{epoch}"]),
+        ("{{x}}-{epoch}", ["{x}-1", "{x}-2", "{x}-3"]),
+        ("epoch", ["epoch"]),
+    ],
+)
+def test_the_number_of_the_epoch_in_names(tmp_path, name, files):
+    play(nb.Checkpoint(tmp_path / name), small(), loss=[3, 2, 1])
+    assert sorted(p.name for p in tmp_path.iterdir()) == files
+    if len(files) == 1:
+        with pytest.raises(ValueError, match="^keep: expected 1 with a path without"):
+            nb.Checkpoint(name, keep=2)
+        return
+    play(nb.Checkpoint(tmp_path / name, keep=2), small(), loss=[3, 2, 1, 0])
+    assert len(list(tmp_path.iterdir())) == 2
+    assert (tmp_path / files[2]).exists()
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["{}", "{0}", "{epochs}", "{val_loss:.2f}", "{epoch:.2f}", "{epoch:e}", "{epoch:c}", "{epoch:{w}}", "{epoch!r}", "{epoch:099d}",
+     "{epoch.real}", "{epoch[0]}", "{ epoch}", "{epoch", "epoch}", "{", "}", "{epoch:x}", "{epoch:,}", "{epoch:+}", "{Epoch}"],
+)  # fmt: skip
+@pytest.mark.parametrize("where", ["{0}", "a-{0}.st", "{{epoch}}{0}", "{{epoch:02d}}-{0}"])
+def test_other_braces_in_names_are_refused(field, where):
+    name = where.format(field)
+    for settings in ({}, {"keep": 1}, {"every": 2}, {"every_seconds": 1}):
+        with pytest.raises(
+            ValueError, match=r"^path: expected no fields but \{epoch\} or .*, got "
+        ):
+            nb.Checkpoint(name, **settings)
+
+
 def test_a_resumed_fit_writes_the_files_of_one_that_never_stopped(tmp_path):
     """With the best value so far and the files to keep, wherever it stopped."""
     x, y = iris()

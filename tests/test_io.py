@@ -188,13 +188,10 @@ def test_weights_that_are_not_finite_are_refused(tmp_path):
     path, net = tmp_path / "m.safetensors", trained()
     net.save(path)
     before = path.read_bytes()
-    state = net.__getstate__()
     for bad in (np.nan, np.inf):
-        net.parameters[3] = state["parameters"][3] = bad
+        net.parameters[3] = bad
         with pytest.raises(ValueError, match=r"layers.0.bias: expected finite values"):
             net.save(path)
-        with pytest.raises(ValueError, match=r"parameters: expected finite values"):
-            nb.MLP.__new__(nb.MLP).__setstate__(state)
     assert path.read_bytes() == before
 
 

@@ -222,3 +222,18 @@ def test_a_loss_function_with_weights_is_the_loss_by_name():
     np.testing.assert_allclose(histories[1].val_loss, histories[0].val_loss, rtol=1e-12)
     losses = [nets[0].loss(x, y, loss=f, sample_weight=weight) for f in ("half_mse", half_squares)]
     assert losses[1] == pytest.approx(losses[0], rel=1e-12)
+
+
+def test_slices_of_weights_and_biases_may_be_assigned_to():
+    net = nb.MLP([2, 3, 4, 1], seed=0)
+    for views in (net.weights, net.biases):
+        for places in (slice(0, 1), slice(None), slice(None, None, -2), slice(2, 2)):
+            values = [np.full(view.shape, i) for i, view in enumerate(views[places])]
+            views[places] = values
+            assert all((a == b).all() for a, b in zip(views[places], values, strict=True))
+        before = [view.copy() for view in views]
+        with pytest.raises(ValueError, match="expected 3 arrays, got 2"):
+            views[:] = before[:2]
+        with pytest.raises(ValueError, match=r"^\[2\]: expected shape"):
+            views[:] = [np.ones(before[0].shape), before[1], np.ones(9)]
+        assert all((a == b).all() for a, b in zip(views, before, strict=True))

@@ -1,13 +1,15 @@
-"""Writing of files: complete or not at all."""
+"""Writing of files: complete or not at all; names of numbered files."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import re
 import secrets
 import stat
 from collections.abc import Callable
+from string import Formatter
 from typing import Any
 
 from . import _checks
@@ -147,3 +149,18 @@ def _named(error: OSError, target: str) -> OSError:
     if error.errno is None:
         return OSError(errno.EIO, str(error), target)
     return OSError(error.errno, error.strerror, target)
+
+
+def is_numbered(name: str, path: str) -> bool:
+    """Whether ``path.format(epoch=...)`` is another for each epoch; ValueError for other fields."""
+    expected = "no fields but {epoch} or {epoch:03d} (a literal brace is written twice)"
+    try:
+        parts = [part for part in Formatter().parse(path) if part[1] is not None]
+    except ValueError as error:
+        raise ValueError(f"{name}: expected {expected}, got {path!r}: {error}") from None
+    for _, field, form, conversion in parts:
+        number = field == "epoch" and conversion is None
+        if not number or not re.fullmatch("[0-9]{0,2}d?", form or ""):
+            found = f"{field}{f'!{conversion}' if conversion else ''}{f':{form}' if form else ''}"
+            raise ValueError(f"{name}: expected {expected}, got {{{found}}} in {path!r}")
+    return bool(parts)

@@ -261,7 +261,8 @@ class Checkpoint(Callback):
     Parameters
     ----------
     path : str or path
-        "{epoch}" in it is replaced by the number of the epoch, also of one in progress.
+        "{epoch}", or "{epoch:03d}" with zeros in front, in it is replaced by the number of the
+        epoch, also of one in progress. Other braces are written twice, as for `str.format`.
     monitor : str, optional
         Write only when this history entry ("val_loss", "val_score" or "loss") is better than at
         every earlier epoch that `every` takes.
@@ -297,6 +298,7 @@ class Checkpoint(Callback):
         keep: int | None = None,
     ) -> None:
         self.path = _checks.path("path", path)
+        numbered = _files.is_numbered("path", self.path)
         self.monitor = None if monitor is None else _checks.choice("monitor", monitor, MONITORS)
         self.every = None if every is None else _checks.integer("every", every, 1)
         self.every_seconds = self.keep = None
@@ -308,7 +310,7 @@ class Checkpoint(Callback):
             self.every = 1
         if keep is not None:
             self.keep = _checks.integer("keep", keep, 1)
-            if keep > 1 and "{epoch}" not in self.path:
+            if keep > 1 and not numbered:
                 raise ValueError(f"keep: expected 1 with a path without {{epoch}}, got {keep}")
         self.on_fit_begin()
 
@@ -328,7 +330,7 @@ class Checkpoint(Callback):
         return time.monotonic() >= self._due
 
     def _path(self, epoch: int) -> str:
-        return self.path.replace("{epoch}", str(epoch))
+        return self.path.format(epoch=epoch)
 
     def on_epoch_end(self, state: FitState) -> None:
         """Write when all callbacks have been called, subject to the settings."""

@@ -61,6 +61,11 @@ class History:
         """The names of the lists, so that ``dict(history)`` works."""
         return [name for name, values in vars(self).items() if isinstance(values, list)]
 
+    def __copy__(self) -> History:
+        twin = object.__new__(type(self))
+        vars(twin).update({k: list(v) if isinstance(v, list) else v for k, v in vars(self).items()})
+        return twin
+
     __iter__ = None  # neither over epochs nor over names: use `keys`
 
     def __repr__(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
@@ -14,16 +15,10 @@ from . import _checks, _data, io, kernels, metrics
 from ._engine import Engine
 from ._html import table
 from ._registry import ACTIVATIONS, INITIALIZATIONS
+from ._views import Views, copy_into
 from .history import History
 
 Array = NDArray[Any]
-
-
-class Views(tuple[Array, ...]):
-    """Arrays that share memory with a network's parameters; assigning an item copies into it."""
-
-    def __setitem__(self, index: int, value: ArrayLike) -> None:
-        _copy_into(self[index], value, f"[{index}]")
 
 
 def _activations(hidden: Any, output: Any, layers: int) -> tuple[str, ...]:
@@ -38,14 +33,6 @@ def _activations(hidden: Any, output: Any, layers: int) -> tuple[str, ...]:
     for name in names:
         _checks.choice("activation", name, ACTIVATIONS)
     return (*names, _checks.choice("output", output, [*ACTIVATIONS, "softmax"]))
-
-
-def _copy_into(view: Array, value: ArrayLike, name: str) -> None:
-    if value is view:  # after an operation in place, such as ``net.weights[0] -= step``
-        return
-    if np.shape(value) != view.shape:
-        raise ValueError(f"{name}: expected shape {view.shape}, got {np.shape(value)}")
-    view[...] = value
 
 
 class Network:
@@ -125,7 +112,7 @@ class Network:
 
     @parameters.setter
     def parameters(self, values: ArrayLike) -> None:
-        _copy_into(self.engine.parameters, values, "parameters")
+        copy_into(self.engine.parameters, values, "parameters")
 
     @property
     def weights(self) -> Views:
@@ -265,12 +252,7 @@ class Network:
         if self.classes is not None and truth.dtype.kind in "fiub":
             raise TypeError(f"y: expected strings like the classes, got dtype {truth.dtype}")
         function = metrics.accuracy if self.metric == "accuracy" else metrics.r2
-        predicted = self.predict(X)
-        try:
-            return function(truth, predicted)
-        except (TypeError, ValueError) as error:
-            text = str(error).replace("y_true", "y").replace("y_pred", "the predictions")
-            raise type(error)(text) from None
+        return scored(function, truth, self.predict(X))
 
     # ---- saving ----------------------------------------------------------------------------
 
@@ -350,18 +332,38 @@ class Network:
         self.extra = specification.get("extra") or {}
 
     def __getstate__(self) -> dict[str, Any]:
-        specification = {**self._specification(), "extra": self.extra}
-        training = self.engine.training_state()
-        parameters = self.parameters.copy()
-        return {"specification": specification, "parameters": parameters, "training": training}
+        """All of the network: what rebuilds it and its trainer, and every other attribute."""
+        held = object.__getstate__(self)
+        own, slots = held if isinstance(held, tuple) else (held, {})
+        attributes = {**(own or {}), **slots}
+        del attributes["engine"]
+        attributes["history"] = copy(self.history)  # which may grow while this is written
+        return {
+            "specification": self._specification(),
+            "parameters": self.parameters.copy(),
+            "training": self.engine.training_state(),
+            "attributes": attributes,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         io.check_specification(state["specification"])
         self._restore(state["specification"], state["parameters"])
+        for name, value in state.get("attributes", {}).items():
+            object.__setattr__(self, name, value)
         if "optimizer" in (training := state.get("training", {})):
             self.engine.restore_training(training)
-        if not np.isfinite(self.parameters).all():
-            raise ValueError("parameters: expected finite values")
+
+    def __copy__(self) -> Self:
+        """A network with the same attributes and optimizer, and parameters of its own."""
+        state, net = self.__getstate__(), type(self).__new__(type(self))
+        training = state["training"]
+        if (optimizer := training.get("optimizer")) is not None:
+            training["optimizer"] = copy(optimizer)  # restoring begins the schedule anew
+            training["optimizer"].schedule = training["schedule"]
+        net.__setstate__(state)
+        if net.engine.last is not None:
+            net.engine.last = net.engine.last._replace(optimizer=optimizer)
+        return net
 
     def __repr__(self) -> str:
         shape = "-".join(str(size) for size in self.sizes)
@@ -377,6 +379,15 @@ class Network:
         rows.append(["all", "", "", "", f"{self.parameters.size:,}"])
         header = ["layer", "weights (inputs × units)", "biases", "activation", "parameters"]
         return table(f"{self!r}, {self.epochs} epochs trained", header, rows)
+
+
+def scored(function: Callable[..., float], y: Array, predicted: Array, **settings: Any) -> float:
+    """A metric, whose errors name the arguments of a method `score`."""
+    try:
+        return function(y, predicted, **settings)
+    except (TypeError, ValueError) as error:
+        text = str(error).replace("y_true", "y").replace("y_pred", "the predictions")
+        raise type(error)(text) from None
 
 
 def through_output(name: str, z: Array, a: Array, by_activation: Array) -> Array:

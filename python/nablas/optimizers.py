@@ -2,7 +2,8 @@
 
 All follow PyTorch's conventions. An optimizer given to `MLP.fit` a second time continues with its
 states (momentum, moments) and its schedule, unless another optimizer trained that network in
-between; a new object starts with zero states.
+between; a new object starts with zero states. States and the count of updates are each network's
+own; what a schedule has observed is not, and begins anew with each other network.
 
 Examples
 --------
@@ -20,8 +21,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from . import kernels
-from ._checks import choice, flag, plain_array
+from . import _binding
+from ._checks import choice, flag, integer, plain_array
 from ._registry import OPTIMIZERS, checked
 from ._threads import Claim
 from .schedules import Constant, Plan, Schedule, as_schedule
@@ -92,9 +93,9 @@ class Optimizer:
         Returns
         -------
         function
-            Keeps the optimizer's states between calls. For an array it takes the gradient. For
-            Tensors it takes no argument: it reads each `grad` and sets it to None; a Tensor whose
-            `grad` is None is not updated.
+            Keeps the optimizer's states between calls. For an array it takes the gradient, of its
+            shape. For Tensors it takes no argument: it reads each `grad` and sets it to None; a
+            Tensor whose `grad` is None is not updated. A call that fails updates nothing.
 
         Examples
         --------
@@ -106,63 +107,32 @@ class Optimizer:
         >>> w
         Tensor([0.8, 1.6], requires_grad=True)
         """
+        if total_steps is not None:
+            total_steps = integer("total_steps", total_steps, 1)
         if isinstance(parameters, np.ndarray):
-            return self._scheduled(self._rule(parameters), total_steps)
-        tensors = [parameters] if hasattr(parameters, "backward") else list(parameters)
-        for i, tensor in enumerate(tensors):
-            if not (hasattr(tensor, "backward") and tensor.requires_grad and tensor.is_leaf):
-                raise TypeError(
-                    f"parameters: expected an array or Tensors made with requires_grad=True, got "
-                    f"{tensor!r:.60} at {i}"
-                )
-        rules = [(tensor.data, self._rule(tensor.data)) for tensor in tensors]
-
-        def update_all(rate: float, step: int) -> None:
-            for tensor, (array, rule) in zip(tensors, rules, strict=True):
-                if tensor.data is not array:
-                    raise RuntimeError(
-                        "parameters: expected their arrays to stay, got a new one in `data`; edit "
-                        "it in place, or bind again"
-                    )
-                if tensor.grad is not None:
-                    rule(rate, step, tensor.grad.data)
-                    tensor.mark_edited()
-                    tensor.grad = None
-
-        return self._scheduled(update_all, total_steps)
-
-    def _rule(self, parameters: NDArray[Any]) -> Callable[[float, int, NDArray[Any]], None]:
-        flat = parameters.reshape(-1)
-        if flat.size and not np.shares_memory(flat, parameters):
-            raise ValueError("parameters: expected a contiguous array, got a strided one")
-        states = initial_states(self.name, flat)
-
-        def update(rate: float, step: int, gradient: NDArray[Any]) -> None:
-            kernels.optimizer_update(
-                self.name,
-                flat,
-                np.asarray(gradient, dtype=flat.dtype).reshape(-1),
-                states,
-                step=step,
-                learning_rate=rate,
-                **self.hyperparameters,
-            )
-
-        return update
-
-    def _scheduled(
-        self, update: Callable[..., None], total_steps: int | None
-    ) -> Callable[..., None]:
+            update = _binding.update_of_array(parameters, self._rule(parameters))
+        else:
+            tensors = _binding.leaves(parameters)
+            rules = [self._rule(tensor.data) for tensor in tensors]
+            update = _binding.update_of_tensors(tensors, rules)
         step, plan = 0, Plan(1, total_steps)
         self.schedule.begin()
 
-        def scheduled(*gradient: NDArray[Any]) -> None:
+        def scheduled(*gradient: Any) -> None:
             nonlocal step
+            if len(gradient) != (count := int(isinstance(parameters, np.ndarray))):
+                kind = "one array" if count else "none, for Tensors hold theirs"
+                raise TypeError(f"gradient: expected {kind}, got {len(gradient)}")
             rate = self.schedule.rates(np.array([step]), plan)[0]
+            update(rate, step + 1, *gradient)
             step += 1
-            update(rate, step, *gradient)
 
         return scheduled
+
+    def _rule(self, parameters: NDArray[Any]) -> _binding.Rule:
+        flat = _binding.flat(parameters)
+        states = initial_states(self.name, flat)
+        return _binding.rule(self.name, self.hyperparameters, flat, states)
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**vars(self), "hyperparameters": dict(self.hyperparameters)}

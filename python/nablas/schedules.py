@@ -1,8 +1,9 @@
 """Learning-rate schedules: give one to an optimizer in place of a number.
 
 A schedule maps the number of updates made so far to the learning rate of the next one. `MLP.fit`
-calls `rates` for all updates of an epoch at once. In the next fit with the same optimizer a
-schedule goes on; one that is defined over a whole fit (`spans_fit`) begins again.
+calls `rates` for all updates of an epoch at once. In the next fit of a network with the same
+optimizer a schedule goes on; one that is defined over a whole fit (`spans_fit`) begins again. What
+a schedule has observed (`ReduceOnPlateau`) begins anew when the optimizer comes to another network.
 
 Examples
 --------
@@ -90,7 +91,7 @@ class Schedule:
         """Called with every epoch's loss (the validation loss if there is one)."""
 
     def begin(self) -> None:
-        """Reset what was observed; called before a new training."""
+        """Reset what was observed; called when its optimizer comes to another network."""
 
     def spans_fit(self) -> bool:
         """Whether the schedule is defined over the whole fit."""
@@ -280,7 +281,7 @@ class WarmUp(Schedule):
 
 
 class ReduceOnPlateau(Schedule):
-    """Multiply the rate by `factor` after more than `patience` epochs without improvement.
+    """Multiply the rate by `factor` after every `patience` epochs without improvement, as Keras.
 
     Parameters
     ----------
@@ -288,10 +289,17 @@ class ReduceOnPlateau(Schedule):
     factor : float
         Less than 1.
     patience : int
+        Epochs in a row without improvement: the rate is reduced after this many, which is one epoch
+        earlier than with the same number in PyTorch.
     min_delta : float
-        An improvement must be larger than this.
+        An improvement must be larger than this; an absolute number.
     lowest : float
         Lower bound of the reduced rate.
+
+    Notes
+    -----
+    PyTorch's ``ReduceLROnPlateau(patience=p, threshold_mode="abs", threshold=d)`` is
+    ``ReduceOnPlateau(patience=p + 1, min_delta=d)``; its default is a relative threshold.
 
     Examples
     --------

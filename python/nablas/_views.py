@@ -1,0 +1,38 @@
+"""Views of parameters that may be assigned to, with checks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[Any]
+
+
+class Views(tuple[Array, ...]):
+    """Arrays that share memory with a network's parameters; assigning an item copies into it."""
+
+    def __setitem__(self, index: int | slice, value: Any) -> None:
+        if not isinstance(index, slice):
+            return copy_into(self[index], value, f"[{index}]")
+        places, values = range(len(self))[index], list(value)
+        if len(values) != len(places):
+            raise ValueError(f"[{index}]: expected {len(places)} arrays, got {len(values)}")
+        for i, one in zip(places, values, strict=True):  # all before the first is written
+            _check_shape(self[i], one, f"[{i}]")
+        for i, one in zip(places, values, strict=True):
+            copy_into(self[i], one, f"[{i}]")
+
+
+def _check_shape(view: Array, value: ArrayLike, name: str) -> None:
+    if np.shape(value) != view.shape:
+        raise ValueError(f"{name}: expected shape {view.shape}, got {np.shape(value)}")
+
+
+def copy_into(view: Array, value: ArrayLike, name: str) -> None:
+    """Write `value` to the view, or ValueError for another shape."""
+    if value is view:  # after an operation in place, such as ``net.weights[0] -= step``
+        return
+    _check_shape(view, value, name)
+    view[...] = value
