@@ -318,3 +318,10 @@ def test_strings_are_not_compared_with_numbers(function, kind):
             function(*pair)
     both = np.array([["a", 1], ["b", 0]], object)
     assert function(both, both) == 1
+
+
+def test_r2_of_weights_near_the_largest_number():
+    truth, predicted, weight = [1e3, 2e3, 3e3], [1.0, 2.0, 2.0], np.array([1.0, 2.0, 1.0])
+    want = metrics.r2(truth, predicted, sample_weight=weight)
+    assert metrics.r2(truth, predicted, sample_weight=weight * 1e307) == pytest.approx(want)
+    assert metrics.r2(truth, predicted, sample_weight=weight * 1e-300) == pytest.approx(want)

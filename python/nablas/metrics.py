@@ -182,6 +182,7 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None 
     if not weight.all():
         counted = weight > 0
         truth, predicted, weight = truth[counted], predicted[counted], weight[counted]
+    weight = weight / weight.max()  # whose products with squares would overflow
     unexplained = weight @ np.square(truth - predicted)
     total = weight @ np.square(truth - np.average(truth, axis=0, weights=weight))
     constant = (truth.max(axis=0) == truth.min(axis=0)) | (total == 0)  # squares may underflow

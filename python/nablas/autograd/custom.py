@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ._left_graph import Probe, Run, guarded, is_plain
 from .functions import as_tensor
 from .recording import edits, no_grad
 from .rules import Operation
@@ -71,17 +69,9 @@ class Function:
     Tensor methods.
 
     With ``create_graph=True`` the operations inside `backward` are recorded, and higher derivatives
-    come from them. For these, `backward` must compute with Tensors, from what `save_for_backward`
-    kept of the arguments of `apply` and the results: an array that `forward` computed, ``x.data``
-    or an attribute of `ctx` counts as a constant. That is right where the gradient does not change
-    with the argument, as of a linear function, a mask or a sign. Where it does, a second derivative
-    is a RuntimeError: to find out, `forward` and `backward` are called again at arguments nearby.
-
-    Attributes
-    ----------
-    constant_slopes : bool
-        Of the class; True: higher derivatives take what `backward` computes outside of the graph
-        as constant on purpose, whether it is or not.
+    come from them. For these `backward` must compute from what `save_for_backward` kept: an array
+    that `forward` computed, ``x.data`` or an attribute of `ctx` counts as a constant, without an
+    error. `gradgradcheck` finds where it is none.
 
     Examples
     --------
@@ -102,8 +92,6 @@ class Function:
     >>> round(x.grad.item(), 4)
     1.6487
     """
-
-    constant_slopes = False
 
     @staticmethod
     def forward(ctx: Context, *inputs: Any) -> Any:
@@ -131,10 +119,10 @@ class Function:
         operation.name, operation.on_tensors = cls.__name__, True
         operation.saved = lambda: (*map(_data, ctx._saved), *vars(ctx).values())
         if not several:
-            operation.joint = _rule(cls, ctx, None, inputs)
+            operation.joint = _rule(cls, ctx, None)
             return record(operation, inputs, tensors[0].data)
         pack = _Pack(tensors)
-        operation.joint = _rule(cls, ctx, pack, inputs)
+        operation.joint = _rule(cls, ctx, pack)
         return tuple(pack.split(record(operation, inputs, pack.flat)))
 
 
@@ -170,7 +158,7 @@ def _marked(x: Any, results: list[Tensor], inputs: tuple[Any, ...]) -> Any:
     return x
 
 
-def _rule(cls: type[Function], ctx: Context, pack: _Pack | None, inputs: tuple[Any, ...]) -> Any:
+def _rule(cls: type[Function], ctx: Context, pack: _Pack | None) -> Any:
     def joint(g: Any, y: Tensor, _wanted: Any, *_inputs: Any) -> list[Any]:
         recorded = isinstance(g, Tensor)
         gradient = g if recorded else wrap(g)
@@ -193,32 +181,9 @@ def _rule(cls: type[Function], ctx: Context, pack: _Pack | None, inputs: tuple[A
                         f"{cls.__name__}.backward left the graph, so it cannot be differentiated "
                         "again: compute with Tensors and what save_for_backward kept"
                     )
-        if cls.constant_slopes or is_plain(_held(ctx)):
-            return tensors
-        results = [wrap(_data(x)) for x in by_results]
-        probe = Probe(_again(cls, ctx, results), inputs, [_data(part) for part in tensors])
-        return guarded(cls.__name__, tensors, gradient, probe)
+        return tensors
 
     return joint
-
-
-def _held(ctx: Context) -> list[Any]:
-    """What `forward` kept: saved Tensors, and attributes of the user's."""
-    own = ("needs_input_grad", "_saved", "_results")
-    return [*ctx._saved, *(value for name, value in vars(ctx).items() if name not in own)]
-
-
-def _again(cls: type[Function], ctx: Context, gradients: list[Tensor]) -> Run:
-    """A function that calls `forward` at other inputs, then `backward` with these gradients."""
-
-    def run(inputs: Sequence[Any]) -> list[Any]:
-        new = Context(ctx.needs_input_grad)
-        cls.forward(new, *inputs)
-        given = cls.backward(new, *gradients)
-        parts = given if isinstance(given, (tuple, list)) else [given]
-        return [None if part is None else np.asarray(_data(part)) for part in parts]
-
-    return run
 
 
 def _check_saved(cls: type[Function], ctx: Context, y: Tensor) -> None:

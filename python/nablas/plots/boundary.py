@@ -44,8 +44,10 @@ def _check_single(estimator: Any, points: Array) -> None:
 def _values_of(y: Any) -> Array:
     """Values (n,) of a regression, or an error."""
     values: Array = _checks.plain_array("y", y, float)
-    if values.shape[1:] not in ((), (1,)) or not np.isfinite(values).all():
-        raise ValueError(f"y: expected one finite value a row, got shape {values.shape}")
+    if values.shape[1:] not in ((), (1,)):
+        raise ValueError(f"y: expected one value a row, got shape {values.shape}")
+    if not np.isfinite(values).all():
+        raise ValueError("y: expected finite values, got others")
     return values.reshape(-1)
 
 

@@ -45,7 +45,8 @@ def confusion_matrix(
     if truth.shape != found.shape:
         raise ValueError(f"y: expected shape {found.shape}, got {truth.shape}")
     _checks.without_bytes("y", truth)
-    if not _checks.kinds(truth) & _checks.kinds(found):
+    one, other = _checks.kinds(truth), _checks.kinds(found)
+    if one and other and not one & other:
         raise TypeError(
             f"y: expected values like the predictions' {found.dtype}, got {truth.dtype}"
         )
