@@ -1,5 +1,8 @@
 """Fits that are refused, and callbacks that raise: who is told, and what is put back."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from cases import iris, small
@@ -109,3 +112,29 @@ def test_a_rate_that_a_callback_edits(schedule):
 
     history = small().fit(x, y, epochs=3, optimizer=nb.SGD(schedule), callbacks=[edit])
     assert history.learning_rate == [0.1, 0.5, 0.5]
+
+
+def test_a_refused_fit_leaves_what_a_schedule_observed():
+    x, y = iris()
+    optimizer = nb.SGD(nb.schedules.ReduceOnPlateau(0.5, patience=1))
+    net = small()
+    net.fit(x, y, epochs=8, optimizer=optimizer)
+    before = optimizer.schedule.get_state()
+    with pytest.raises(OSError, match="begin 0"):
+        small().fit(x, y, epochs=2, optimizer=optimizer, callbacks=[Told(0, [], ("begin",))])
+    assert optimizer.schedule.get_state() == before
+
+
+@pytest.mark.parametrize("fails", ["begin", "epoch", "end"])
+def test_an_error_of_a_callback_does_not_keep_the_network(fails):
+    x, y = iris()
+    net = small()
+    seen = weakref.ref(net)
+    gc.disable()
+    try:
+        with pytest.raises(OSError, match=f"{fails} 0"):
+            net.fit(x, y, epochs=2, callbacks=[Told(0, [], (fails,))])
+        del net
+        assert seen() is None
+    finally:
+        gc.enable()

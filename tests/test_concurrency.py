@@ -210,6 +210,9 @@ def test_the_interpreter_waits_at_exit_only_for_calls_under_way(end):
 AFTER_OURS = {  # what runs at exit after nablas's own handler, which was registered later
     "atexit": "import atexit; atexit.register(use)",
     "weakref": "import weakref; weakref.finalize(use, use)",
+    "another thread": "import atexit, threading\ndef run():\n    thread = threading.Thread(target=use)\n"
+    "    try:\n        thread.start()\n    except RuntimeError:  # Python 3.12 starts none any more\n        return use()\n"
+    "    thread.join()\natexit.register(run)",
     "multiprocessing": "from multiprocessing.util import Finalize; Finalize(None, use, exitpriority=1)",
     "del": "Late = type('Late', (), {'__del__': lambda self, use=use: use()}); late = Late()",
 }

@@ -193,3 +193,23 @@ def test_states_do_not_hold_the_engine():
     assert not any(
         type(v).__name__ in ("Engine", "Claim", "Use") for v in held["attributes"].values()
     )
+
+
+class OwnState(nb.MLP):
+    def __getstate__(self):
+        return {"sizes": self.sizes, "parameters": self.parameters.copy()}
+
+    def __setstate__(self, state):
+        self.__init__(state["sizes"])
+        self.parameters[:] = state["parameters"]
+
+
+@pytest.mark.parametrize(
+    "how", [copy.copy, copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))]
+)
+def test_a_subclass_with_a_state_of_its_own(how):
+    net = OwnState([2, 3, 1], seed=5)
+    twin = how(net)
+    assert (twin.parameters == net.parameters).all()
+    twin.parameters[:] = 0
+    assert net.parameters.any()

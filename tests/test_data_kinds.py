@@ -320,3 +320,17 @@ def test_lists_as_targets_and_weights():
     ):
         with pytest.raises(TypeError, match=message):
             ArrowSource(made, features=["x"], **more)
+
+
+class Blocks:
+    """Rows of which at least one must be asked for."""
+
+    shape, dtype = (N, 4), X.dtype
+
+    def __getitem__(self, rows):
+        return np.concatenate([X[i : i + 1] for i in range(rows.start, rows.stop)])
+
+
+def test_an_array_without_empty_slices():
+    source = ArraySource(Blocks(), Y)
+    assert trained(source, shuffle=False, block_rows=16) == trained(X, Y, shuffle=False)

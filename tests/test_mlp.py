@@ -234,6 +234,11 @@ def test_slices_of_weights_and_biases_may_be_assigned_to():
         before = [view.copy() for view in views]
         with pytest.raises(ValueError, match="expected 3 arrays, got 2"):
             views[:] = before[:2]
-        with pytest.raises(ValueError, match=r"^\[2\]: expected shape"):
+        with pytest.raises(ValueError, match=r"^value\[2\]: expected shape"):
             views[:] = [np.ones(before[0].shape), before[1], np.ones(9)]
         assert all((a == b).all() for a, b in zip(views, before, strict=True))
+    net = nb.MLP([3, 3, 3], seed=0)
+    first, second = (view.copy() for view in net.weights)
+    net.weights[:] = net.weights[1], net.weights[0]
+    assert (net.weights[0] == second).all()
+    assert (net.weights[1] == first).all()

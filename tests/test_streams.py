@@ -226,3 +226,21 @@ def test_scores_of_validation_data_in_blocks():
         np.testing.assert_allclose(
             found[0][1:], found[1][1:], rtol=0 if loss is None and output != "identity" else 1e-12
         )
+
+
+@pytest.mark.parametrize("small", [1e-30, 1e-50])
+@pytest.mark.parametrize("rows", [slice(0, 1), slice(0, 64), slice(70, 90)])
+def test_small_weights_of_some_rows(small, rows):
+    """Only the sum of all weights is bounded, not that of a block."""
+    x, y = resuming.data()
+    weight = np.ones(ROWS)
+    weight[rows] = small
+    found = []
+    for data in ((x, y, weight), (nb.data.ArraySource(x, y, weight),)):
+        net, more = nb.MLP(resuming.SIZES, output="softmax", seed=0), {}
+        if len(data) == 1:
+            more = {"validation_data": data[0], "block_rows": 64}
+        net.fit(*data[:2], sample_weight=weight if len(data) == 3 else None, batch_size=16,
+                epochs=2, shuffle=False, **more)  # fmt: skip
+        found.append(net.parameters.tobytes())
+    assert found[0] == found[1]

@@ -298,19 +298,19 @@ void check_range(const Input<T>& values, double lowest, double highest, const ch
 }
 
 template <class T>
-double total_weight(const T* weights, int64 count, const char* name) {
+double total_weight(const T* weights, int64 count, const char* name, bool part) {
   constexpr double most = sizeof(T) == 4 ? 0x1p96 : 0x1p960;
   LongSum sum;
   for (int64 i = 0; i < count; ++i) sum.add(weights[i]);
   const double total = sum.total();
-  if (total != 0 && (total < 1 / most || total > most))
+  if (total > most || (!part && total != 0 && total < 1 / most))
     value_error(name, text("weights whose sum is 0 or from ", 1 / most, " to ", most, " in ", float_name(float_of<T>)),
                 text("a sum of ", total));
   return total;
 }
 
-template double total_weight(const float*, int64, const char*);
-template double total_weight(const double*, int64, const char*);
+template double total_weight(const float*, int64, const char*, bool);
+template double total_weight(const double*, int64, const char*, bool);
 template void check_range(const Input<float>&, double, double, const char*);
 template void check_range(const Input<double>&, double, double, const char*);
 

@@ -106,9 +106,9 @@ void check_output(const py::array& array, const char* name);
 void check_size(const Shape& shape, int64 item_size, const char* name);
 
 // The sum of weights, each finite and not negative. ValueError unless it is 0 or such that its reciprocal, and sums of
-// weighted losses, are normal numbers of T.
+// weighted losses, are normal numbers of T. Of a `part` of all weights the sum may be as small as it likes.
 template <class T>
-double total_weight(const T* weights, int64 count, const char* name);
+double total_weight(const T* weights, int64 count, const char* name, bool part = false);
 
 // An input as contiguous, aligned, native memory: the array's own or a copy of it.
 template <class T>

@@ -63,7 +63,7 @@ struct Dataset {
       weights->expect({rows}, "sample_weight");
       weights->keep_copy();
       check_range(*weights, 0, std::numeric_limits<T>::max(), "sample_weight");
-      total_weight(weights->data(), rows, "sample_weight");
+      total_weight(weights->data(), rows, "sample_weight", true);
       data.weights = weights->data();
     }
   }

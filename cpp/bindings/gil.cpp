@@ -18,9 +18,12 @@ namespace {
 std::atomic<bool> ended{false};
 std::atomic<int> sections{0};            // under way; a thread counts until it has the lock again
 thread_local int own_sections = 0;       // of this thread, one in another where a signal handler calls nablas
-thread_local bool ends_process = false;  // the thread that finalizes the interpreter: it still gets the lock
+thread_local bool still_served = false;  // the thread that ends the process, and those begun since: they get the lock
+thread_local bool seen = false;          // this thread has had a section
 
 void begin_section() {
+  if (!seen && ended.load()) still_served = true;
+  seen = true;
   sections.fetch_add(1);
   ++own_sections;
 }
@@ -39,7 +42,7 @@ const bool fork_handler_installed = [] {
 
 // Before the lock is taken. After the interpreter's end it would end this thread.
 void wait_if_ended() {
-  if (!ended.load() || ends_process) return;
+  if (!ended.load() || still_served) return;
   end_section();
   for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
 }
@@ -73,7 +76,7 @@ GilReleased::~GilReleased() {
 }
 
 int end_sections(double seconds) {
-  ends_process = true;
+  still_served = true;
   ended.store(true);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
   PyThreadState* const state = PyEval_SaveThread();

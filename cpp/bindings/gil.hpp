@@ -24,9 +24,9 @@ class GilReleased {
   PyThreadState* state_;  // null: the lock is held, for an exception
 };
 
-// From now on no section of another thread takes the lock again. Waits, without the lock, until those under way have
-// taken it or `seconds` have passed; returns how many are still under way. Called with the lock, before the interpreter
-// is finalized.
+// From now on no section of other threads that had one takes the lock again. Waits, without the lock, until those under
+// way have taken it or `seconds` have passed; returns how many are still under way. Called with the lock, before the
+// interpreter is finalized.
 int end_sections(double seconds);
 
 }  // namespace nablas

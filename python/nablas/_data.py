@@ -99,12 +99,20 @@ def as_weights(weights: Any, dtype: str) -> Array:
     """Sample weights in the network's dtype, or TypeError; the core checks their values."""
     array: Array = np.asarray(_checks.numbers("sample_weight", weights))
     with np.errstate(over="ignore", under="ignore"):  # the core refuses infinities
-        made = array.astype(dtype, copy=False)
-    if made is not array and not made.any() and array.any():
+        return array.astype(dtype, copy=False)
+
+
+def check_total_weight(weight: Array, given: Any) -> None:
+    """ValueError if the sum of all weights, as `given` or as converted, is too small."""
+    least = 2.0 ** (-96 if weight.dtype == np.float32 else -960)
+    if weight.sum(dtype=float) >= least:
+        return
+    found: Array = np.asarray(_checks.numbers("sample_weight", given))
+    if (found > 0).any():
         raise ValueError(
-            f"sample_weight: expected 0 or numbers that {dtype} holds, got at most {array.max():g}"
+            f"sample_weight: expected weights whose sum is 0 or from {least:g} in {weight.dtype}, "
+            f"got a sum of {found.sum(dtype=float):g}"
         )
-    return made
 
 
 def check_finite(x: Array, dtype: str) -> None:

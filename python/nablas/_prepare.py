@@ -39,11 +39,13 @@ def prepare(
     loss: AnyLoss,
     classes: list[str] | None,
     class_weight: Any = None,
+    *,
+    whole: bool = True,
 ) -> Prepared:
     """The arguments of `fit`, `loss` and `gradient`, checked and converted for the core.
 
     `classes`, if given, are the labels that strings in `y` must be among; `class_weight` is the
-    argument of `fit`, or the weight of each class.
+    argument of `fit`, or the weight of each class. `whole`: these are all rows, not a block.
     """
     resolved = resolve(loss, net.output)
     named = resolved if isinstance(resolved, Loss) else Loss(default_loss(net.output))
@@ -61,6 +63,8 @@ def prepare(
         each = _data.class_weights(class_weight, codes, classes or list(range(count)), weight)
         of_rows = each[codes].astype(net.dtype)
         weight = of_rows if weight is None else weight * of_rows
+    if whole and weight is not None:
+        _data.check_total_weight(weight, weight if sample_weight is None else sample_weight)
     data = net.engine.dataset(x, targets if named is resolved else None, weight, named)
     return Prepared(x, targets, data, classes, weight, resolved, each)
 

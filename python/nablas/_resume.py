@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -27,6 +27,20 @@ from .schedules import Constant, Schedule
 Array = NDArray[Any]
 
 _PAGE = "see docs/guide/callbacks.md#resuming-a-killed-fit"
+
+
+def undoing(net: Network, optimizer: Optimizer) -> Callable[[], None]:
+    """A function that undoes what a fit does before its first epoch."""
+    last, classes, history = net.engine.last, net.classes, net.history
+    schedule = optimizer.schedule
+    observed = deepcopy(schedule.get_state())
+
+    def undo() -> None:
+        net.engine.last, net.classes, net.history = last, classes, history
+        optimizer.schedule = schedule
+        schedule.set_state(observed)
+
+    return undo
 
 
 class Kept:

@@ -45,7 +45,8 @@ class Source(Protocol):
     Notes
     -----
     `read` is called on a second thread while the rows before are trained on, never twice at a time.
-    What it raises ends the fit. The arrays it returns are copied before the next call.
+    What it raises ends the fit. The arrays it returns are copied before the next call. A fit that
+    ends early waits for a read under way, except after Ctrl-C.
     `nablas.data`'s sources of arrays and of caches are trained on where they lie.
 
     Examples
@@ -102,8 +103,10 @@ class ReadLock:
 
 # By the source's id, as long as a `Checked` holds the source and its lock.
 _LOCKS: WeakValueDictionary[int, ReadLock] = WeakValueDictionary()
-if hasattr(os, "register_at_fork"):  # a thread that holds one may not be in the child
+_one_at_a_time = [threading.Lock()]  # looks into it
+if hasattr(os, "register_at_fork"):  # a thread that holds a lock may not be in the child
     os.register_at_fork(after_in_child=_LOCKS.clear)
+    os.register_at_fork(after_in_child=lambda: _one_at_a_time.__setitem__(0, threading.Lock()))
 
 
 class Checked:
@@ -118,7 +121,8 @@ class Checked:
 
     def __init__(self, source: Any, dtype: str) -> None:
         self.source, self.dtype = source, dtype
-        self._lock = _LOCKS.setdefault(id(source), ReadLock())
+        with _one_at_a_time[0]:
+            self._lock = _LOCKS.setdefault(id(source), ReadLock())
         self.shape = self._shape()
         self.first: Rows | None = None
         if self.shape[0] == 0:

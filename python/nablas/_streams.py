@@ -204,7 +204,7 @@ def _errors_of_rows(ranges: Sequence[Range]) -> Iterator[None]:
 
 def prepare_rows(net: Network, rows: Rows, content: Content) -> Prepared:
     """Rows of a source as arrays in memory are prepared."""
-    return prepare(net, *rows, content.loss, content.classes, content.each)
+    return prepare(net, *rows, content.loss, content.classes, content.each, whole=False)
 
 
 def _visit(
@@ -313,10 +313,14 @@ class Evaluation:
 def evaluate(stream: Stream) -> tuple[float, float]:
     """The mean loss over all rows, and the score."""
     found = Evaluation(stream.net, stream.content.loss)
-    with closing(stream.visits(False, 0, 0)) as visits:
-        for visit in visits:
-            assert visit.read is not None
-            found.add(visit, visit.read.x, visit.read.y)
+    try:
+        with closing(stream.visits(False, 0, 0)) as visits:
+            for visit in visits:
+                assert visit.read is not None
+                found.add(visit, visit.read.x, visit.read.y)
+    except Exception:
+        stream.settle()
+        raise
     return found.values()
 
 

@@ -21,7 +21,7 @@ from ._prepare import AnyLoss, Prepared, check_rows_to_train, prepare
 from ._processes import Processes, description
 from ._progress import Report, progress_bar
 from ._reports import divergence, row_report, summary
-from ._resume import Resumed
+from ._resume import Resumed, undoing
 from ._sources import Source, is_source
 from ._streams import Stream, open_stream
 from ._validation import validation
@@ -131,8 +131,11 @@ class Fit:
                 getattr(callback, "on_fit_end", _nothing)(self.net)
             except BaseException as error:
                 errors.append(error)
-        if errors:
-            raise errors[0]
+        try:
+            if errors:
+                raise errors[0]
+        finally:
+            errors.clear()  # else the error's frame would keep itself, and the network, alive
 
     def _epochs(self, report: Report | None) -> None:
         task, state, history = self.task, self.state, self.state.history
@@ -322,7 +325,7 @@ def make_fit(
     resumed = None if resume is None else Resumed(resume, net, optimizer)
     if resumed is not None and settings["seed"] is None:
         settings["seed"] = resumed.seed
-    undo = _put_back(net) if resumed is None else resumed.kept.put_back
+    undo = undoing(net, optimizer) if resumed is None else resumed.kept.put_back
     try:
         fit = assemble(net, data, validated, optimizer=optimizer, **settings)
         fit.processes = processes
@@ -346,16 +349,6 @@ def make_fit(
         undo()
         raise
     return fit
-
-
-def _put_back(net: Network) -> Callable[[], None]:
-    """A function that undoes what a fit does to the network before its first epoch."""
-    last, classes, history = net.engine.last, net.classes, net.history
-
-    def undo() -> None:
-        net.engine.last, net.classes, net.history = last, classes, history
-
-    return undo
 
 
 def assemble(

@@ -16,13 +16,19 @@ class Views(tuple[Array, ...]):
     def __setitem__(self, index: int | slice, value: Any) -> None:
         if not isinstance(index, slice):
             return copy_into(self[index], value, f"[{index}]")
-        places, values = range(len(self))[index], list(value)
-        if len(values) != len(places):
-            raise ValueError(f"[{index}]: expected {len(places)} arrays, got {len(values)}")
-        for i, one in zip(places, values, strict=True):  # all before the first is written
-            _check_shape(self[i], one, f"[{i}]")
-        for i, one in zip(places, values, strict=True):
-            copy_into(self[i], one, f"[{i}]")
+        views, values = self[index], list(value)
+        if len(values) != len(views):
+            raise ValueError(f"value: expected {len(views)} arrays, got {len(values)}")
+        copies = [  # of all before the first is written, which may be one of them
+            None if one is view else np.array(one, view.dtype)
+            for view, one in zip(views, values, strict=True)
+        ]
+        for i, (view, copy) in enumerate(zip(views, copies, strict=True)):
+            if copy is not None:
+                _check_shape(view, copy, f"value[{i}]")
+        for view, copy in zip(views, copies, strict=True):
+            if copy is not None:
+                view[...] = copy
 
 
 def _check_shape(view: Array, value: ArrayLike, name: str) -> None:

@@ -356,7 +356,7 @@ class Network:
     def __copy__(self) -> Self:
         """A network with the same attributes and optimizer, and parameters of its own."""
         state, net = self.__getstate__(), type(self).__new__(type(self))
-        training = state["training"]
+        training = state.get("training", {}) if isinstance(state, dict) else {}  # a subclass's own
         if (optimizer := training.get("optimizer")) is not None:
             training["optimizer"] = copy(optimizer)  # restoring begins the schedule anew
             training["optimizer"].schedule = training["schedule"]

@@ -156,7 +156,7 @@ class _Stack:
         """TypeError for a slice of rows that is no array, and for an X that has no numbers."""
         if _data.is_sparse(part):
             return
-        found = _checks.plain_array(self.name, part[0:0])
+        found = _checks.plain_array(self.name, part[0 : min(1, part.shape[0])])
         if found.ndim != len(part.shape):
             raise TypeError(
                 f"{self.name}: expected arrays with row slices, got {type(part).__name__}"
