@@ -160,12 +160,15 @@ def test_the_scale_of_weights(isa, dtype, loss, setting, columns):
                 kernel(z, y, sample_weight=weight)
 
 
-@pytest.mark.parametrize(("loss", "setting"), LOSS_SETTINGS)
+@pytest.mark.parametrize(
+    ("loss", "setting"),
+    [
+        (loss, setting) for loss, setting in LOSS_SETTINGS if loss != "cross_entropy"
+    ],  # of one output: 0
+)
 def test_losses_that_the_dtype_holds(isa, dtype, loss, setting):
     """Nothing overflows or loses a limit on the way, as in float64 or wider."""
     entry, top = LOSSES[loss], np.finfo(dtype).max
-    if loss == "cross_entropy":
-        return  # of one output: 0
     kernel, formula = (
         partial(kernel_and_reference(loss)[0], **setting),
         reference.LOSSES[loss].entries,

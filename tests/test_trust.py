@@ -210,13 +210,19 @@ def test_only_the_ratios_of_weights_count(dtype, loss):
         nb.MLP([3, 2]).fit(x, np.zeros((40, 2)), sample_weight=ratios * 1e-60)
 
 
-@pytest.mark.parametrize("output", ["exp", "softplus"])
-@pytest.mark.parametrize("loss", ["mse", "poisson", "half_mse"])
+@pytest.mark.parametrize(
+    ("output", "loss"),
+    [
+        ("exp", "mse"),
+        ("exp", "poisson"),
+        ("exp", "half_mse"),
+        ("softplus", "mse"),
+        ("softplus", "half_mse"),
+    ],
+)
 @pytest.mark.parametrize("rows", [4, 100])
 def test_a_row_of_weight_zero_does_not_stop_the_training(output, loss, rows):
     """Whose output overflows: linked to the loss or not, the weights move as without it."""
-    if loss == "poisson" and output != "exp":
-        return
     x, y = rng().uniform(size=(rows, 1)), rng(1).uniform(1, 2, size=(rows, 1))
     weight = np.ones(rows)
     weight[2] = 0

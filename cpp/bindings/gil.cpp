@@ -17,7 +17,7 @@ namespace {
 
 std::atomic<bool> ended{false};
 std::atomic<int> sections{0};            // under way; a thread counts until it has the lock again
-thread_local int own_sections = 0;       // of this thread, one in another where a signal handler calls nablas
+thread_local int own_sections = 0;       // of this thread; several where a signal handler calls nablas within one
 thread_local bool still_served = false;  // the thread that ends the process, and those begun since: they get the lock
 thread_local bool seen = false;          // this thread has had a section
 
@@ -32,7 +32,7 @@ void end_section() {
   --own_sections;
 }
 
-// A forked child has no other threads.
+// In a forked child only the forking thread is left.
 const bool fork_handler_installed = [] {
 #if defined(__unix__) || defined(__APPLE__)
   pthread_atfork(nullptr, nullptr, [] { sections.store(own_sections); });
@@ -40,7 +40,7 @@ const bool fork_handler_installed = [] {
   return true;
 }();
 
-// Before the lock is taken. After the interpreter's end it would end this thread.
+// Called before a thread asks for the lock: CPython ends a thread that does so after the interpreter's end.
 void wait_if_ended() {
   if (!ended.load() || still_served) return;
   end_section();

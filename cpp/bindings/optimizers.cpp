@@ -120,8 +120,8 @@ parameters : array of shape (n,)
 gradient : array of shape (n,)
     Read before anything is updated, where it shares memory with the other arrays.
 states : sequence of arrays of shape (n,)
-    Updated in place, apart from `parameters` and each other; zeros before the first update. A scalar state (``nadam``'s) is an array of shape (1,), float64
-    and 1 before the first update.
+    Updated in place; zeros before the first update. They share no memory with `parameters` or each other. A scalar
+    state (``nadam``'s) is an array of shape (1,), float64 and 1 before the first update.
 step : int
     1 for the first update.
 learning_rate : float

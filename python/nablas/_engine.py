@@ -60,7 +60,7 @@ class Engine:
         network = _core.Network_float32 if single else _core.Network_float64
         self._network = network(sizes, activations)
         self.infer = self._network.forward
-        self.last: Use | None = None  # the last training's
+        self.last: Use | None = None  # optimizer and trainer of the last training
         self._claim = Claim()
 
     # ---- parameters ----------------------------------------------------------------------------

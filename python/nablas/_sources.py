@@ -103,7 +103,7 @@ class ReadLock:
 
 # By the source's id, as long as a `Checked` holds the source and its lock.
 _LOCKS: WeakValueDictionary[int, ReadLock] = WeakValueDictionary()
-_one_at_a_time = [threading.Lock()]  # looks into it
+_one_at_a_time = [threading.Lock()]  # guards _LOCKS; in a list, as a forked child gets a new one
 if hasattr(os, "register_at_fork"):  # a thread that holds a lock may not be in the child
     os.register_at_fork(after_in_child=_LOCKS.clear)
     os.register_at_fork(after_in_child=lambda: _one_at_a_time.__setitem__(0, threading.Lock()))
