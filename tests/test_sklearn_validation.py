@@ -5,6 +5,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, log_loss, make_scorer, mean_absolute_error, r2_score
 
+import nablas as nb
 from nablas.sklearn import LinearRegression, LogisticRegression, MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -115,3 +116,47 @@ def test_scores_where_few_held_out_rows_have_weight(seed, share, outputs):
     else:
         assert len(model.validation_scores_) == 1
         assert np.isfinite(model.validation_scores_).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("model", [MLPClassifier((5,), solver="lbfgs", max_iter=3), *CLASSIFIERS, *REGRESSORS])  # fmt: skip
+@pytest.mark.parametrize("held_out", [False, True])
+def test_weights_of_any_size_count_or_are_refused(model, dtype, held_out):
+    """Without a penalty only their ratios count, in the data's dtype; none are lost silently."""
+    if held_out and getattr(model, "solver", None) == "lbfgs":
+        pytest.skip("takes no validation data")
+    none = {"alpha": 0.0, "C": np.inf}
+    settings = {name: value for name, value in none.items() if name in model.get_params()}
+    model = clone(model).set_params(early_stopping=False, random_state=0, **settings)
+    x, x_val = X.astype(dtype), X_VAL.astype(dtype)
+
+    def fitted(weight, **classes):
+        given = {"X_val": x_val, "y_val": Y_VAL, "sample_weight_val": weight[:40]}
+        one = clone(model).set_params(**classes)
+        one.fit(x, Y, WEIGHT, **given) if held_out else one.fit(x, Y, weight)
+        return np.ravel(one.validation_loss_curve_ if held_out else one.predict(x)).astype(float)
+
+    def refused(weight, **classes):
+        with pytest.raises(ValueError, match="expected weights whose sum is|at least one non-zero"):
+            fitted(weight, **classes)
+
+    least = 2.0 ** (-96 if dtype == np.float32 else -960)
+    unit = WEIGHT / WEIGHT.sum()
+    want = fitted(unit)
+    for power in (-1030, -970, -160, -120, -80, 0, 80):
+        weight = np.ldexp(unit, power)
+        if weight[:40].sum() >= least:
+            np.testing.assert_allclose(fitted(weight), want, rtol=1e-4)
+        else:
+            refused(weight)
+            if "class_weight" in model.get_params() and not held_out:
+                refused(np.ones(90), class_weight=dict.fromkeys(range(3), 2.0**power))
+
+
+def test_weights_that_are_0_because_of_their_classes_are_not_too_small():
+    net = nb.MLP([4, 3], output="softmax", seed=0)
+    before = net.parameters.copy()
+    net.fit(X, np.zeros(90, int), class_weight={0: 0.0}, sample_weight=WEIGHT, epochs=1)
+    np.testing.assert_array_equal(net.parameters, before)
+    model = MLPClassifier((5,), **SETTINGS, class_weight={0: 0.0, 1: 0.0, 2: 0.0})
+    model.fit(X, Y, WEIGHT)

@@ -299,7 +299,7 @@ void check_range(const Input<T>& values, double lowest, double highest, const ch
 
 template <class T>
 double total_weight(const T* weights, int64 count, const char* name, bool part) {
-  constexpr double most = sizeof(T) == 4 ? 0x1p96 : 0x1p960;
+  constexpr double most = most_weight<T>;
   LongSum sum;
   for (int64 i = 0; i < count; ++i) sum.add(weights[i]);
   const double total = sum.total();

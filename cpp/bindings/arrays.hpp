@@ -105,6 +105,10 @@ void check_output(const py::array& array, const char* name);
 // OverflowError where the number of bytes does not fit in int64.
 void check_size(const Shape& shape, int64 item_size, const char* name);
 
+// The largest sum of weights; the smallest but 0 is its reciprocal.
+template <class T>
+constexpr double most_weight = sizeof(T) == 4 ? 0x1p96 : 0x1p960;
+
 // The sum of weights, each finite and not negative. ValueError unless it is 0 or such that its reciprocal, and sums of
 // weighted losses, are normal numbers of T. Of a `part` of all weights the sum may be as small as it likes.
 template <class T>

@@ -261,6 +261,7 @@ True)");
   m.def("registry", &registry,
         "Activations, losses, optimizers, initializations and unary functions by name; see nablas/_registry.py.");
   m.def("thread_source", &source_of_num_threads, "What decides num_threads() now, in words.");
+  m.attr("most_weight") = py::dict(py::arg("float32") = most_weight<float>, py::arg("float64") = most_weight<double>);
   m.attr("has_openmp") = has_openmp;
 #if defined(__clang__)
   m.attr("compiler") = "Clang " __clang_version__;

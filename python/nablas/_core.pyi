@@ -8,6 +8,7 @@ from .history import History
 
 _Array = NDArray[Any]
 
+most_weight: dict[str, float]  # the largest sum of sample weights, by dtype
 has_openmp: bool
 compiler: str
 

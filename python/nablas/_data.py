@@ -6,13 +6,14 @@ reshapes (n, 1) columns, converts data frames and checks that X is finite.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _checks
+from . import _checks, _core
 from ._registry import LOSSES
 
 Array = NDArray[Any]
@@ -102,16 +103,28 @@ def as_weights(weights: Any, dtype: str) -> Array:
         return array.astype(dtype, copy=False)
 
 
-def check_total_weight(weight: Array, given: Any) -> None:
-    """ValueError if the sum of all weights, as `given` or as converted, is too small."""
-    least = 2.0 ** (-96 if weight.dtype == np.float32 else -960)
+def check_total_weight(weight: Array | None, *factors: Any) -> None:
+    """ValueError if the sum of all weights is below the core's bound, but not 0.
+
+    Parameters
+    ----------
+    weight : array of shape (n,), optional
+        The weights in the network's dtype, where small ones are 0.
+    factors : array of shape (n,) or None
+        Their product was converted to `weight`.
+    """
+    if weight is None:
+        return
+    least = 1 / _core.most_weight[weight.dtype.name]
     if weight.sum(dtype=float) >= least:
         return
-    found: Array = np.asarray(_checks.numbers("sample_weight", given))
-    if (found > 0).any():
+    given = [_checks.numbers("sample_weight", one) for one in factors if one is not None]
+    if given and math.prod(one > 0 for one in given).any():
+        with np.errstate(under="ignore"):
+            total = math.prod(given, start=np.ones(len(weight))).sum()
         raise ValueError(
             f"sample_weight: expected weights whose sum is 0 or from {least:g} in {weight.dtype}, "
-            f"got a sum of {found.sum(dtype=float):g}"
+            f"got a sum of {total:g}"
         )
 
 

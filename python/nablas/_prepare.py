@@ -56,15 +56,15 @@ def prepare(
         targets, classes = _data.as_targets(targets, named.name, net.sizes[-1], net.dtype, classes)
     elif named is not resolved and net.sizes[-1] == 1 and targets.ndim == 1:
         targets = targets[:, np.newaxis]  # (n, 1) like the outputs, else they would broadcast
-    each = None
+    each = of_rows = None
     if class_weight is not None:
         count = max(net.sizes[-1], 2)
         codes = _data.class_codes(targets, count)
         each = _data.class_weights(class_weight, codes, classes or list(range(count)), weight)
-        of_rows = each[codes].astype(net.dtype)
-        weight = of_rows if weight is None else weight * of_rows
-    if whole and weight is not None:
-        _data.check_total_weight(weight, weight if sample_weight is None else sample_weight)
+        of_rows = each[codes]
+        weight = (of_rows if weight is None else weight * of_rows).astype(net.dtype)
+    if whole:
+        _data.check_total_weight(weight, sample_weight, of_rows)
     data = net.engine.dataset(x, targets if named is resolved else None, weight, named)
     return Prepared(x, targets, data, classes, weight, resolved, each)
 

@@ -13,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from .._checks import choice, integer
+from .._data import check_total_weight
 from .._losses import resolve
 from ..mlp import MLP
 from ._descent import descend
@@ -43,6 +44,13 @@ def _floats(array: Any, net: MLP) -> Any:
     """Floating targets or weights in the network's dtype; class indices and None unchanged."""
     floating = array is not None and array.dtype.kind == "f"
     return array.astype(net.dtype, copy=False) if floating else array
+
+
+def _checked_weight(sample_weight: Any, X: Any) -> Any:
+    """Sample weights (n,) in X's dtype, or None."""
+    if sample_weight is None:
+        return None
+    return _check_sample_weight(sample_weight, X, dtype=X.dtype)
 
 
 class BaseMLP(HasNetwork, ABC):
@@ -194,14 +202,12 @@ class BaseMLP(HasNetwork, ABC):
     ) -> Problem:
         """Checked data with their loss; the network is built if `anew`."""
         X, y = self._validate_input(X, y, incremental, anew)
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
+        weight = _checked_weight(sample_weight, X)
         if anew:
             self._build(options, X.shape[1], X.dtype.name, y, rng)
         each = self._class_weights(y, weight)
-        weight = self._weighted(y, weight, each)
         net = self._network()
+        weight = self._row_weights(X, y, sample_weight, each, net)
         if (before := net.sizes[1:-1]) != options.hidden:
             raise ValueError(
                 f"hidden_layer_sizes: expected {before} as in the fit before, got {options.hidden}"
@@ -209,8 +215,7 @@ class BaseMLP(HasNetwork, ABC):
         X = rows_of(X, net)
         held_out = self._held_out(*validation, each, net)
         loss = resolve(self._loss(), net.output)
-        y, weight = _floats(y, net), _floats(weight, net)
-        return Problem(X, y, weight, held_out, loss, self._loss_scale())
+        return Problem(X, _floats(y, net), weight, held_out, loss, self._loss_scale())
 
     def _held_out(
         self, X: Any, y: Any, sample_weight: Any, each: Any, net: MLP
@@ -222,10 +227,14 @@ class BaseMLP(HasNetwork, ABC):
         if X is None:
             return None
         X, y = self._validate_input(X, y, True, reset=False, held_out=True)
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
-        return rows_of(X, net), _floats(y, net), _floats(self._weighted(y, weight, each), net)
+        weight = self._row_weights(X, y, sample_weight, each, net)
+        return rows_of(X, net), _floats(y, net), weight
+
+    def _row_weights(self, X: Any, y: Any, sample_weight: Any, each: Any, net: MLP) -> Any:
+        """Checked weights of the rows, times their classes' weights `each`; None: all 1."""
+        weight = _floats(self._weighted(y, _checked_weight(sample_weight, X), each), net)
+        check_total_weight(weight, sample_weight, self._weighted(y, None, each))
+        return weight
 
     def _class_weights(self, y: Any, weight: Any) -> Any:
         """The weight of each class in these training data, (classes,), or None."""
@@ -240,12 +249,10 @@ class BaseMLP(HasNetwork, ABC):
     def __nablas_problem__(self, X: Any, y: Any, sample_weight: Any) -> Problem:
         """These data with the loss as `fit` would give them to the network."""
         X, y = self._validate_input(X, self._known(y), True, reset=False, held_out=True)
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
-        weight = self._weighted(y, weight, self._class_weights(y, weight))
+        each = self._class_weights(y, _checked_weight(sample_weight, X))
         net = self._network()
-        X, y, weight = rows_of(X, net), _floats(y, net), _floats(weight, net)
+        weight = self._row_weights(X, y, sample_weight, each, net)
+        X, y = rows_of(X, net), _floats(y, net)
         return Problem(X, y, weight, None, resolve(self._loss(), net.output), self._loss_scale())
 
     def _known(self, y: Any) -> Any:
