@@ -355,22 +355,81 @@ def test_any_stack_size_of_openmp(size, monkeypatch):
     assert (count, *teams) == ("2", "openmp" if size == "junk" else "threads", "threads")
 
 
-@linux
-def test_threads_that_cannot_be_started_are_done_without():
-    """The memory limit leaves no room for another thread's stack, of 256 MB."""
-    code = (
-        FIT
-        + """
+# no_more_threads() leaves no memory for another thread's stack, of 256 MB.
+STACKS = """
     import os, resource
     if resource.getrlimit(resource.RLIMIT_STACK)[0] != 2**28:  # read when a program starts
         resource.setrlimit(resource.RLIMIT_STACK, (2**28, resource.RLIM_INFINITY))
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    def no_more_threads():
+        pages = int(open("/proc/self/statm").read().split()[0])
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (pages * 4096 + 2**27, hard))
+"""
+
+
+@linux
+@openmp
+@pytest.mark.parametrize("counts", [(2,), (4, 2), (4, 3, 4, 2, 1)])
+def test_a_team_of_openmp_grows_only_if_it_can(counts):
+    """libgomp ends the threads that a smaller region does not need, and the process if it cannot make them again."""
+    code = (
+        FIT
+        + STACKS
+        + f"""
+    x = np.ones((600, 600), np.float32)
+    nb.set_num_threads(1)
+    want = nb.kernels.matmul(x, x)
+    for count in {counts}:
+        nb.set_num_threads(count)
+        for _ in range(3):
+            nb.kernels.matmul(x, x)
+    no_more_threads()
+    nb.set_num_threads(4)
+    warnings.simplefilter("ignore")
+    for _ in range(3):
+        assert (nb.kernels.matmul(x, x) == want).all()
+    print(nb._core.team()[0])
+    """
+    )
+    assert python(code, NABLAS_TEAM="openmp", OMP_NUM_THREADS="1") == "openmp"
+
+
+@linux
+def test_faults_of_helpers_reach_their_handlers():
+    """Helpers take no signal but those of their own faults, which a blocked one would not tell."""
+    code = (
+        FIT
+        + """
+    import os, signal
+    nb.set_num_threads(2)
+    fit()
+    blocked = {}
+    for task in os.listdir("/proc/self/task"):
+        status = open(f"/proc/self/task/{task}/status").read()
+        blocked[int(task)] = int(status.split("SigBlk:")[1].split()[0], 16)
+    del blocked[os.getpid()]
+    helpers = [mask for mask in blocked.values() if mask >> (signal.SIGINT - 1) & 1]
+    assert helpers
+    for mask in helpers:
+        for fault in (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL):
+            assert not mask >> (fault - 1) & 1, fault
+    print("right")
+    """
+    )
+    assert python(code, NABLAS_TEAM="threads") == "right"
+
+
+@linux
+def test_threads_that_cannot_be_started_are_done_without():
+    code = (
+        FIT
+        + STACKS
+        + """
     nb.set_num_threads(1)
     want = fit()
     nb.set_num_threads(2)
-    pages = int(open("/proc/self/statm").read().split()[0])
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    resource.setrlimit(resource.RLIMIT_AS, (pages * 4096 + 2**27, hard))
+    no_more_threads()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for _ in range(3):

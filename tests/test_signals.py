@@ -65,6 +65,27 @@ def test_every_long_call_looks_for_signals():
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
+def test_a_fit_of_a_wide_network_is_interrupted_within_a_second():
+    """All rows of a batch would be one pass of 1.5 seconds of a processor."""
+    code = """
+import signal, time
+import numpy as np, nablas as nb
+nb.set_num_threads(1)
+net = nb.MLP([1000, 3000, 3000, 10], output="softmax", seed=0)
+x, y = np.zeros((2200, 1000), np.float32), np.zeros(2200, int)
+times = [time.process_time()]
+signal.signal(signal.SIGALRM, lambda *_: times.append(time.process_time()))
+signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
+net.fit(x, y, epochs=1, batch_size=2200)
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(np.diff([*times, time.process_time()]).max())
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert float(done.stdout) < 1, done.stdout
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
 def test_an_interrupted_initialization_changes_nothing():
     code = """
 import signal, nablas as nb

@@ -26,8 +26,9 @@ class Buffer {
 
   // Grows to at least `size` elements. Growing discards the contents. Throws std::bad_alloc.
   void reserve(int64 size) {
-    if (size <= size_) return;
-    if (static_cast<std::uint64_t>(size) > std::numeric_limits<std::int64_t>::max() / sizeof(T)) throw std::bad_alloc();
+    if (size >= 0 && size <= size_) return;
+    if (size < 0 || static_cast<std::uint64_t>(size) > std::numeric_limits<std::int64_t>::max() / sizeof(T))
+      throw std::bad_alloc();
     Buffer fresh;
     fresh.data_ = static_cast<T*>(::operator new(size * sizeof(T), std::align_val_t{buffer_alignment}));
     fresh.size_ = size;

@@ -51,9 +51,13 @@ bool supported(InstructionSet level) {
       return has_v3();
     case InstructionSet::x86_64_v4:
       return has_v4();
-    default:
+    case InstructionSet::generic:
+    case InstructionSet::x86_64:
       return true;
+    case InstructionSet::arm64:
+      return false;
   }
+  return false;
 }
 #else
 bool supported(InstructionSet) { return true; }

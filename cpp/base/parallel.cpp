@@ -21,6 +21,7 @@
 #endif
 
 #include "base/call_pace.hpp"
+#include "base/claims.hpp"
 #include "base/team.hpp"
 
 namespace nablas {
@@ -146,7 +147,7 @@ int allowed_processors() {
 }
 
 int most_threads() {
-  static const int most = 2 * allowed_processors();
+  static const int most = std::min(2 * allowed_processors(), Claims::most_threads);
   return most;
 }
 

@@ -1,4 +1,4 @@
-// The one place that starts parallel work, and the number of threads they get.
+// The one place that starts parallel work, and the number of threads it gets.
 //
 // Work is a list of phases, and a phase is a list of parts. Any thread of a team does any part, each part once; a phase
 // begins when all parts of the one before are done. Parts decide only where an output is computed, never how, so the
@@ -47,10 +47,10 @@ double thread_seconds();
 // Which backend of the teams (NABLAS_TEAM): single calls of kernels, or networks.
 enum class Use { call, network };
 
-// Threads a run may use now: the count of `set_num_threads`, capped by OpenMP's limit if that has fallen since
-// the call (threadpoolctl). Without such a call, OpenMP's limit if OMP_NUM_THREADS is set, else the processors this
-// process may use (affinity and cgroup quota). Never more than twice these. 1 in a forked child and inside another
-// run. Throws std::runtime_error if NABLAS_TEAM names no backend.
+// Threads a run may use now: the count of `set_own_threads`; without it that of `set_num_threads`, capped by OpenMP's
+// limit if that has fallen since the call (threadpoolctl). Without such a call, OpenMP's limit if OMP_NUM_THREADS is
+// set, else the processors this process may use (affinity and cgroup quota). Never more than twice these processors. 1
+// in a forked child and inside another run. Throws std::runtime_error if NABLAS_TEAM names no backend.
 int num_threads();
 const char* source_of_num_threads();  // what decided it, in words
 void set_num_threads(int count);
@@ -78,7 +78,7 @@ constexpr bool has_openmp = false;
 
 // Least multiply-adds (or similar) per thread: where it sleeps after a short time and has to wake up; in a region of
 // OpenMP, whose threads wait longer; and in the phases of a step in a run that is under way.
-constexpr double operations_per_wake_up = 1.5e6, operations_per_region = 3e5, operations_per_meeting = 2e5;
+constexpr double operations_per_wake_up = 1.5e6, operations_per_region = 3e5, operations_per_phase = 2e5;
 
 // At most num_threads(), and at most operations / operations_per_thread; at least 1.
 int threads_for(double operations, double operations_per_thread);

@@ -18,12 +18,14 @@ namespace {
 
 std::atomic<int> most_started{std::numeric_limits<int>::max()};  // that could be started
 
-// At most `threads`, as many as can be started now. libgomp ends the process where a thread cannot be created, so
-// before the calling thread's team grows, as many threads are started and ended.
+// At most `threads`, as many as can be started now, for the calling thread's next region. libgomp ends the process
+// where a thread cannot be created, so before the team grows, as many threads are started and ended. A smaller region
+// ends the threads that it does not need.
 int startable(int threads) noexcept {
-  static thread_local int started = 1;
+  static thread_local int started = 1;  // by the last region
   threads = std::min(threads, most_started.load());
-  if (threads <= started) return threads;
+  if (threads == 1) return 1;  // no region
+  if (threads <= started) return started = threads;
   std::atomic<bool> end{false};
   std::vector<std::thread> made;
   try {

@@ -38,11 +38,6 @@ bool is_numpy_bool(py::handle value) {  // its name in NumPy 2 and 1
   return std::strcmp(name, "numpy.bool") == 0 || std::strcmp(name, "numpy.bool_") == 0;
 }
 
-bool is_native(const py::array& array) {
-  const char order = array.dtype().byteorder();
-  return order == '=' || order == '|';
-}
-
 // The half-open range of bytes that an array spans.
 std::pair<const char*, const char*> extent(const py::array& array) {
   const char *low = static_cast<const char*>(array.data()), *high = low;
@@ -72,7 +67,7 @@ bool element_type(const py::array& array, ElementType& type) {
                        : ElementType::int64;
   else
     return false;
-  return is_native(array);
+  return is_native(array.dtype().byteorder());
 }
 
 }  // namespace
@@ -239,11 +234,13 @@ AnyMatrixInput::AnyMatrixInput(py::handle object, const char* name, Float widest
     value_error(name, "2 dimensions", text("shape ", shape_text(array_), hint));
   }
   ElementType type;
+  if (!element_type(array_, type) && !array_.dtype().attr("isnative").cast<bool>())
+    array_ = array_.attr("astype")(array_.dtype().attr("newbyteorder")("="));
   if (!element_type(array_, type)) {
     const char kind = array_.dtype().kind();
     if (kind != 'f' && kind != 'i' && kind != 'u' && kind != 'b')
       type_error(name, "numbers", "dtype " + std::string(py::str(array_.dtype())));
-    // float16, long double, foreign byte order
+    // float16, long double
     constexpr int any = py::array::forcecast;  // a long double may be rounded
     if (widest == Float::float32 && array_.itemsize() > 8) {
       array_ = copy_of(PlainArray<float, any>::ensure(array_), name);
@@ -284,7 +281,7 @@ void check_range(const Input<T>& values, double lowest, double highest, const ch
   for (int64 i = 0; i < values.size(); ++i) good &= data[i] >= low && data[i] <= high;
   if (good) return;
   int64 i = 0;
-  while (data[i] >= low && data[i] <= high) ++i;
+  while (i < values.size() - 1 && data[i] >= low && data[i] <= high) ++i;  // another thread may write them
   Shape at(values.array());
   for (int64 d = at.size - 1, rest = i; d >= 0; --d) {
     at.length[d] = rest % values.array().shape(d);

@@ -73,12 +73,22 @@ py::array new_array(const Shape& shape) {
   return py::reinterpret_steal<py::array>(array);
 }
 
+// A dtype's byte order, which may be given in place of '=' for the native one.
+constexpr bool is_native(char order) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  constexpr char own = '>';
+#else
+  constexpr char own = '<';
+#endif
+  return order == '=' || order == '|' || order == own;
+}
+
 // C-contiguous, aligned and of native byte order: memory the kernels can use as it is.
 inline bool is_plain(const py::array& array) {
   constexpr int plain = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
   const auto* proxy = py::detail::array_proxy(array.ptr());
   const char order = py::detail::array_descriptor_proxy(proxy->descr)->byteorder;
-  return (proxy->flags & plain) == plain && (order == '=' || order == '|');
+  return (proxy->flags & plain) == plain && is_native(order);
 }
 
 // Converts to plain arrays by `ensure`. pybind11's own c_style leaves a misaligned array as it is.

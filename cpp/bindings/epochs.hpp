@@ -70,7 +70,10 @@ inline Visits read_part(py::handle part, int64 rows, int64 batch) {
 
 // Where an epoch stands between two batches: (rows, sums). None: at its beginning.
 inline void read_position(py::handle position, const Visits& visits, int64 batch, EpochState& state) {
-  if (position.is_none()) return;
+  if (position.is_none()) {
+    if (visits.before > 0) value_error("position", "that after the rows before the part", "None");
+    return;
+  }
   const auto [done, given] = position.cast<std::pair<int64, py::array>>();
   if (done < std::max<int64>(visits.before, 1) || done >= visits.before + visits.rows || done % batch != 0)
     value_error("position", "rows of whole batches, fewer than all", std::to_string(done));

@@ -49,7 +49,7 @@ std::unique_ptr<Network<T>> make_network(const std::vector<int64>& sizes, const 
 }
 
 template <class T>
-py::array_t<T> flat_view(T* data, int64 size, py::handle owner) {
+py::array_t<T> flat_view(const T* data, int64 size, py::handle owner) {
   return py::array_t<T>({static_cast<py::ssize_t>(size)}, {static_cast<py::ssize_t>(sizeof(T))}, data, owner);
 }
 
@@ -62,10 +62,12 @@ py::array infer_array(const Network<T>& network, py::handle x_object, py::handle
   Samples<T> samples;
   samples.x = x.view;
   samples.sparse = x.sparse;
-  Result<T> result(out, {x.view.rows, network.outputs()}, "out", {x.array()});
+  std::optional<py::array> parameters;
+  if (!out.is_none()) parameters = flat_view(network.parameters.data(), network.parameter_count, py::cast(&network));
+  Result<T> result(out, {x.view.rows, network.outputs()}, "out", {x.array(), parameters ? &*parameters : nullptr});
   T* const data = result.data();
   kernels<T>();
-  in_slices(samples.operations(network), x.view.rows, 1, [&](Range rows) {
+  in_slices(samples.operations(network), x.view.rows, [&](Range rows) {
     const std::shared_lock<Lock> lock(network.lock);
     infer(network, samples, rows, data + rows.begin * network.outputs());
   });
@@ -79,7 +81,7 @@ Buffer<double> losses_of(const Network<T>& network, const Dataset<T>& set) {
   kernels<T>();
   const int64 count = set.data.x.rows;
   Buffer<double> losses((count + loss_rows - 1) / loss_rows);
-  in_slices(set.data.operations(network), count, 1, [&](Range rows) {
+  in_slices(set.data.operations(network), count, [&](Range rows) {
     const std::shared_lock<Lock> lock(network.lock);
     evaluate(network, set.data, objective, rows, losses.data());
   });
@@ -111,7 +113,8 @@ py::tuple evaluate_part(const Network<T>& network, const Dataset<T>& set, int64 
   return py::make_tuple(losses.total(), weights.total(), kept);
 }
 
-// A claim that was taken, until it is released or this object is gone: an interrupt between the two finds an owner.
+// A claim that was taken. Released by `release` or with this object, so that an interrupt right after `hold` leaves no
+// claim taken.
 class Held {
  public:
   explicit Held(Claim& claim) : claim_(&claim) {}
@@ -146,14 +149,17 @@ void bind_network_of(py::module_& m, const std::string& suffix) {
              release.check_signals();
              const std::lock_guard<Lock> lock(self.lock);
              std::copy_n(parameters.data(), self.parameter_count, self.parameters.data());
-             self.updates = self.epochs = 0;
+             self.updates = 0;
+             self.epochs = 0;
            })
       .def_property_readonly("parameters",
                              [](py::object self) {
                                Net& network = self.cast<Net&>();
                                return flat_view(network.parameters.data(), network.parameter_count, self);
                              })
-      .def_readwrite("updates", &Net::updates)
+      .def_property(
+          "updates", [](const Net& self) { return self.updates.load(); },
+          [](Net& self, int64 count) { self.updates = count; })
       .def_readwrite("epochs", &Net::epochs)
       .def_property_readonly("offsets",
                              [](const Net& self) {
@@ -170,7 +176,11 @@ void bind_network_of(py::module_& m, const std::string& suffix) {
             const int64 count = set.data.x.rows;
             const double total = long_sum(losses.data(), (count + loss_rows - 1) / loss_rows, loss_rows);
             const double weight = sum_of_weights(set.data, {0, count});
-            return (weight > 0 ? total / weight : 0.0) + (l2 != 0 ? penalty(self, 0, l2) : 0.0);
+            const double loss = weight > 0 ? total / weight : 0;
+            if (l2 == 0) return loss;
+            const GilReleased release;
+            const std::shared_lock<Lock> lock(self.lock);
+            return loss + penalty(self, 0, l2);
           },
           py::arg("data"), py::arg("l2"))
       .def("evaluate_part", &evaluate_part<T>, py::arg("data"), py::arg("before"), py::arg("sums"));

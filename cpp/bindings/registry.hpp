@@ -50,6 +50,9 @@ void read_hyperparameters(const Entry<T>& entry, const py::dict& values, double*
     check_held_by<T>(out[i], h.name);
     if (h.lowest > 0 && static_cast<T>(out[i]) == 0)
       value_error(h.name, std::string("a number above 0 in ") + float_name(float_of<T>), py::str(py::float_(out[i])));
+    if (static_cast<double>(static_cast<T>(out[i])) >= h.end)
+      value_error(h.name, text("a number less than ", h.end, " in ", float_name(float_of<T>)),
+                  py::str(py::float_(out[i])));
   }
 }
 

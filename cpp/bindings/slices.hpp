@@ -33,12 +33,16 @@ inline int64 rows_of_part(int64 columns) {
   return std::max<int64>(1, elements_between_signals / std::max<int64>(columns, 1) / loss_rows) * loss_rows;
 }
 
-// work(rows) for consecutive parts of a network's rows, without the GIL. `operations`: multiply-adds of one forward
-// pass of one row.
+// Multiply-adds of a part of a network's rows, which may be more than that where fewer rows would read the weights too
+// often: it still ends within a second.
+constexpr double most_operations_of_slice = 1e10;
+
+// work(rows) for consecutive parts of a network's rows, without the GIL. `operations`: multiply-adds of one row.
 template <class Work>
-void in_slices(double operations, int64 rows, double operations_factor, Work work) {
-  const double slice = operations_between_signals / (operations_factor * operations);
-  const int64 step = std::max<int64>(1, static_cast<int64>(slice) / 256) * 256;
+void in_slices(double operations, int64 rows, Work work) {
+  const auto groups = [&](double most, int64 size) { return static_cast<int64>(most / operations) / size * size; };
+  const int64 few = std::clamp<int64>(groups(most_operations_of_slice, loss_rows), loss_rows, 256);
+  const int64 step = std::max(groups(operations_between_signals, 256), few);
   in_parts(rows, step, [&](Range part) {
     const GilReleased release;
     work(part);

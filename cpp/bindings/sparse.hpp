@@ -116,7 +116,8 @@ class RowsInput {
  public:
   RowsInput(py::handle x, const char* name) : object_(py::reinterpret_borrow<py::object>(x)) {
     if (!py::isinstance<py::array>(x) && py::isinstance<PySparse<T>>(x)) {  // the cheap check first
-      sparse = &x.cast<const PySparse<T>&>().matrix;
+      const auto& given = x.cast<const PySparse<T>&>();
+      sparse = &given.matrix, values_ = &given.values();
       view = {nullptr, sizeof(T) == 4 ? ElementType::float32 : ElementType::float64, sparse->rows, sparse->columns, 0,
               0};
     } else {
@@ -126,11 +127,12 @@ class RowsInput {
   }
   AnyMatrix view;
   const SparseMatrix<T>* sparse = nullptr;
-  // The dense rows, for a check of overlaps; null for a sparse matrix.
-  const py::array* array() const { return dense_ ? &dense_->array() : nullptr; }
+  // The array that holds the values, for a check of overlaps.
+  const py::array* array() const { return dense_ ? &dense_->array() : values_; }
 
  private:
   py::object object_;
+  const py::array* values_ = nullptr;  // of a sparse matrix
   std::optional<AnyMatrixInput> dense_;
 };
 

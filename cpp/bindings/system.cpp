@@ -70,7 +70,7 @@ py::dict thresholds() {
   out["operations_by_layers"] = operations_by_layers;
   out["operations_per_wake_up"] = operations_per_wake_up;
   out["operations_per_region"] = operations_per_region;
-  out["operations_per_meeting"] = operations_per_meeting;
+  out["operations_per_phase"] = operations_per_phase;
   return out;
 }
 
@@ -153,18 +153,7 @@ Examples
 True)");
   m.def(
       "set_num_threads",
-      [](py::object count) {
-        const auto index = py::reinterpret_steal<py::object>(PyNumber_Index(count.ptr()));
-        if (!index) {
-          PyErr_Clear();
-          type_error("count", "an integer", py::str(py::type::of(count).attr("__name__")));
-        }
-        int overflow = 0;
-        const long value = PyLong_AsLongAndOverflow(index.ptr(), &overflow);
-        if (overflow != 0 || value < 1 || value > 4096)
-          value_error("count", "an integer from 1 to 4096", py::str(count));
-        set_num_threads(static_cast<int>(value));
-      },
+      [](py::object count) { set_num_threads(static_cast<int>(integer_argument(count, "count", 1, 4096))); },
       py::arg("count"),
       R"(set_num_threads(count)
 --

@@ -23,13 +23,15 @@ py::tuple gradient(PyTrainer<T>& self, const Dataset<T>& set, double l2) {
   trainer.prepare(set.data, std::max<int64>(count, 1), Dropout{});
   const double weight = sum_of_weights(set.data, {0, count});
   LongSum sum;
-  in_slices(set.data.operations(self.network), count, 3, [&](Range rows) {
+  in_slices(3 * set.data.operations(self.network), count, [&](Range rows) {
     const std::shared_lock<Lock> lock(self.network.lock);
     trainer.add_gradient(set.data, objective, rows, weight > 0 ? 1 / weight : 0.0, sum);
   });
   trainer.finish_gradient(count);
   double loss = weight > 0 ? sum.total() / weight : sum.total();
   if (l2 != 0) {
+    const GilReleased release;
+    const std::shared_lock<Lock> lock(self.network.lock);
     trainer.add_penalty(l2);
     loss += penalty(self.network, 0, l2);
   }
@@ -52,9 +54,9 @@ std::pair<Samples<T>, Range> batch_data(const Dataset<T>& set, int64 begin, int6
   return {data, {0, end - begin}};
 }
 
-// The optimizer's states, copies; and new values for them.
+// The optimizer's states, copies, its number of updates and its scalar state, all between the same two updates.
 template <class T>
-py::list read_states(PyTrainer<T>& self) {
+py::tuple read_state(PyTrainer<T>& self) {
   py::list copies;
   std::vector<std::pair<const T*, T*>> pairs;
   for (int i = 0; i < max_optimizer_states; ++i) {
@@ -63,11 +65,16 @@ py::list read_states(PyTrainer<T>& self) {
     pairs.emplace_back(self.trainer->state(i), copy.mutable_data());
     copies.append(copy);
   }
-  const GilReleased release;
-  const std::lock_guard<Lock> lock(self.network.lock);
-  self.trainer->leave_panels();
-  for (const auto& [from, to] : pairs) std::copy_n(from, self.network.parameter_count, to);
-  return copies;
+  int64 steps;
+  double scalar;
+  {
+    const GilReleased release;
+    const std::lock_guard<Lock> lock(self.network.lock);
+    self.trainer->leave_panels();
+    for (const auto& [from, to] : pairs) std::copy_n(from, self.network.parameter_count, to);
+    steps = self.trainer->steps_done(), scalar = self.trainer->scalar();
+  }
+  return py::make_tuple(copies, steps, scalar);
 }
 
 template <class T>
@@ -151,9 +158,10 @@ void bind_trainer_of(py::module_& m, const std::string& suffix) {
             self.trainer->update(rate, adjustment);
           },
           py::arg("learning_rate"), py::arg("l1"), py::arg("l2"), py::arg("clip_norm"), py::arg("bias"))
-      .def_property("states", &read_states<T>, &write_states<T>)
+      .def_property_readonly("state", &read_state<T>)
+      .def_property(
+          "states", [](Train& self) { return py::list(read_state(self)[0]); }, &write_states<T>)
       .def_property_readonly("sums", [](const Train& self) { return sums_of(self.ended, self.steps_before); })
-      .def_property_readonly("scalar", [](const Train& self) { return self.trainer->scalar(); })
       .def(
           "resume",
           [](Train& self, int64 steps, double scalar) {
@@ -164,7 +172,11 @@ void bind_trainer_of(py::module_& m, const std::string& suffix) {
           },
           py::arg("steps"), py::arg("scalar"))
       .def_readwrite("epochs", &Train::epochs)
-      .def_property_readonly("steps", [](const Train& self) { return self.trainer->steps_done(); });
+      .def_property_readonly("steps", [](const Train& self) {
+        const GilReleased release;
+        const std::shared_lock<Lock> lock(self.network.lock);
+        return self.trainer->steps_done();
+      });
 }
 
 }  // namespace

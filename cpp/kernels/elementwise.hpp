@@ -62,14 +62,15 @@ double sum_of(const T* x, int64 count) {
   return total;
 }
 
-// Copies rows of fewer than 2 size elements, each by two moves that may overlap. ask() comes before each.
-template <int size, class Row, class Ask>
-NABLAS_INLINE void copy_short_rows(const Row& row, const Ask& ask, int64 count, int64 columns, T* out, int64 out_rs) {
+// Copies rows of fewer than 2 size elements, each by two moves that may overlap. prefetch_next() comes before each.
+template <int size, class Row, class Prefetch>
+NABLAS_INLINE void copy_short_rows(const Row& row, const Prefetch& prefetch_next, int64 count, int64 columns, T* out,
+                                   int64 out_rs) {
   if constexpr (size > 1) {
-    if (columns < size) return copy_short_rows<size / 2>(row, ask, count, columns, out, out_rs);
+    if (columns < size) return copy_short_rows<size / 2>(row, prefetch_next, count, columns, out, out_rs);
   }
   for (int64 i = 0; i < count; ++i) {
-    ask();
+    prefetch_next();
     const T* const from = reinterpret_cast<const T*>(row(i));  // memcpy: it may be misaligned
     T* const to = out + i * out_rs;
     __builtin_memcpy(to, from, size * sizeof(T));
@@ -115,24 +116,24 @@ void gather(const AnyMatrix& x, const int64* indices, int64 first, int64 count, 
   // first.
   constexpr int64 line = 64, bytes_ahead = 256 * line;
   const int64 bytes = x.columns * sizeof(S);
-  const bool asks = ahead > 0 && count > 0 && indices != nullptr && x.column_bytes == sizeof(S);
+  const bool prefetches = ahead > 0 && count > 0 && indices != nullptr && x.column_bytes == sizeof(S);
   const int64 distance = bytes_ahead / bytes + 1;
-  int64 place = asks ? distance % count : 0, asked = asks ? distance / count * ahead + place : 0;
-  const auto ask = [&]() NABLAS_LAMBDA {
-    if (!asks) return;
-    if (first + asked < x.rows) {
-      const char* const from = row(asked);
+  int64 place = prefetches ? distance % count : 0, prefetched = prefetches ? distance / count * ahead + place : 0;
+  const auto prefetch_next = [&]() NABLAS_LAMBDA {
+    if (!prefetches) return;
+    if (first + prefetched < x.rows) {
+      const char* const from = row(prefetched);
       for (int64 at = 0; at < bytes - 1; at += line) __builtin_prefetch(from + at, 0, 2);
       __builtin_prefetch(from + bytes - 1, 0, 2);
     }
-    ++asked;
-    if (++place == count) place = 0, asked += ahead - count;
+    ++prefetched;
+    if (++place == count) place = 0, prefetched += ahead - count;
   };
   if (same_type && x.column_bytes == sizeof(S) && x.columns < lanes)
-    return copy_short_rows<lanes / 2>(row, ask, count, x.columns, out, out_rs);
+    return copy_short_rows<lanes / 2>(row, prefetch_next, count, x.columns, out, out_rs);
   for (int64 i = 0; i < count; ++i) {
     T* const to = out + i * out_rs;
-    ask();
+    prefetch_next();
     if (same_type && x.column_bytes == sizeof(S))
       copy_row(row(i), x.columns, to);
     else if (x.column_bytes == sizeof(S))

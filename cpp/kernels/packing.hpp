@@ -8,7 +8,7 @@
 namespace nablas {
 namespace {
 
-// Elements from one panel of B to the next. A cache line more than a panel has: panels at a distance of a power of two
+// Elements from one panel of B to the next. A vector more than a panel has: panels at a distance of a power of two
 // would share few sets of a cache.
 constexpr int64 panel_of_b(int64 depth) { return depth * tile_columns + lanes; }
 

@@ -18,18 +18,19 @@ T max_of(const T* x, int64 count) {
   return max_lanes(most);
 }
 
-// out = e^(z - m) for one row; returns its sum
+// The sum of e^(z - m) over one row; out, if `kept`, = e^(z - m).
+template <bool kept>
 T shifted_exponentials(const T* z, int64 columns, T m, T* out) {
   V sum{};
   int64 j = 0;
   for (; j + lanes <= columns; j += lanes) {
     const V e = exp(load(z + j) - m);
-    store(out + j, e);
+    if constexpr (kept) store(out + j, e);
     sum += e;
   }
   if (const int64 rest = columns - j; rest > 0) {
     const V e = exp(load_part(z + j, rest, m) - m);  // padding: e^0, since subnormal results are slow
-    store_part(out + j, e, rest);
+    if constexpr (kept) store_part(out + j, e, rest);
     sum += keep_part(e, rest, V{});
   }
   return sum_lanes(sum);
@@ -74,7 +75,7 @@ void softmax(const Matrix<const T>& z, T* out, int64 out_rs) {
   for (int64 i = 0; i < z.rows; ++i) {
     const T* row = z.data + i * z.rs;
     T* p = out + i * out_rs;
-    const T scale = T(1) / shifted_exponentials(row, z.columns, max_of(row, z.columns), p);
+    const T scale = T(1) / shifted_exponentials<true>(row, z.columns, max_of(row, z.columns), p);
     for_each_vector(z.columns, [&](auto from, auto to) NABLAS_LAMBDA { to(p, from(p) * scale); });
   }
 }
@@ -93,7 +94,6 @@ void softmax_slope(const Matrix<const T>& p, const T* gradient, T* delta) {
 
 // Cross-entropy of row i: writes the row's delta unless null, returns the loss without its weight.
 T cross_entropy_row(const LossArguments<T>& arguments, int64 i) {
-  constexpr int64 piece = 16 * lanes;
   const int64 columns = arguments.z.columns;
   const T* const z = arguments.z.data + i * arguments.z.rs;
   const T* const y = arguments.labels == nullptr ? arguments.targets + i * columns : nullptr;
@@ -123,11 +123,9 @@ T cross_entropy_row(const LossArguments<T>& arguments, int64 i) {
   }
   T sum = 0;
   if (delta == nullptr) {
-    T scratch[piece];
-    for (int64 j = 0; j < columns; j += piece)
-      sum += shifted_exponentials(z + j, columns - j < piece ? columns - j : piece, m, scratch);
+    sum = shifted_exponentials<false>(z, columns, m, nullptr);
   } else {
-    sum = shifted_exponentials(z, columns, m, delta);
+    sum = shifted_exponentials<true>(z, columns, m, delta);
     const T weight = arguments.weights == nullptr ? T(1) : arguments.weights[i];
     const T scale = arguments.delta_scale * weight, share = scale * mass / sum;
     if (y == nullptr) {

@@ -7,8 +7,8 @@
 namespace nablas {
 namespace {
 
-// Start values of a product without bias that does not accumulate.
-constexpr T zeros[tile_columns] = {};
+// Its address stands for a start from zero: a product without bias that does not accumulate.
+constexpr T zeros[1] = {};
 
 bool finishes(const Gemm<T>& g) { return g.preactivation != nullptr || g.activation != 0 || g.slope_activation != 0; }
 

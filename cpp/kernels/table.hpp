@@ -27,8 +27,9 @@ struct Gemm {
   int64 b_rs, b_cs;
   T* c;  // unit column stride; overlaps neither A nor B
   int64 c_rs;
-  const T* bias = nullptr;     // (columns,): the start value of every row; null: zero
-  bool accumulate = false;     // start from C instead (the only case in which C is read); depth <= longest_sum
+  const T* bias = nullptr;  // (columns,): the start value of every row; null: zero
+  bool accumulate =
+      false;  // start from C instead (the only case in which C's given contents are read); depth <= longest_sum
   T* preactivation = nullptr;  // when given, receives start + A B; laid out as C
   int activation = 0;          // index into `activations`; 0 is the identity
   int slope_activation = 0;    // multiply by this activation's slope at `kept`; 0: none

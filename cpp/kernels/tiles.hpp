@@ -1,4 +1,4 @@
-// Tile and block sizes by instruction set: the only kernel header that depends on the instruction set.
+// Tile and block sizes by instruction set.
 //
 // The micro-kernel keeps tile_rows x tile_vectors vectors of sums in registers; two more hold a row of B and
 // one the broadcast element of A. Each block of the depth loads and stores C once, which waits for memory where C is

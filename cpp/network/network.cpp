@@ -13,9 +13,9 @@ namespace {
 
 // total + (inputs + 1) * outputs. Throws std::overflow_error above 2**60.
 int64 checked_parameters(int64 total, int64 inputs, int64 outputs) {
-  int64 block;
-  if (__builtin_mul_overflow(inputs + 1, outputs, &block) || __builtin_add_overflow(total, block, &total) ||
-      total > (int64{1} << 60))
+  int64 rows, block;
+  if (__builtin_add_overflow(inputs, 1, &rows) || __builtin_mul_overflow(rows, outputs, &block) ||
+      __builtin_add_overflow(total, block, &total) || total > (int64{1} << 60))
     throw std::overflow_error("sizes: expected fewer than 2**60 parameters, got a product that overflows");
   return total;
 }

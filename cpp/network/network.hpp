@@ -2,6 +2,7 @@
 // offset; row 0 of the block is the bias.
 #pragma once
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -32,8 +33,8 @@ class Network {
 
   std::vector<Layer> layers;
   int64 parameter_count = 0;
-  int64 updates = 0;  // by all trainers; the step of the next batch's dropout mask
-  int64 epochs = 0;   // the same; the number of the next epoch's order of rows
+  std::atomic<int64> updates{0};  // by all trainers; the step of the next batch's dropout mask
+  int64 epochs = 0;               // the same; the number of the next epoch's order of rows; with the interpreter's lock
   Buffer<T> parameters;
   // Exclusive while parameters are written, shared while they are read: a reader sees those of the last return from the
   // core.

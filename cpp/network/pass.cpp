@@ -35,7 +35,8 @@ void Pass<T>::prepare(const Network<T>& network, const Samples<T>& data, Purpose
   preactivations_.assign(count, nullptr);
   dropped_.assign(count, nullptr);
   deltas_.assign(count, nullptr);
-  copies_ = data.sparse == nullptr && rows * network.inputs() <= largest_copy ? std::min(threads, most_copies) : 1;
+  copies_ =
+      data.sparse == nullptr && rows * network.inputs() <= largest_copy_elements ? std::min(threads, most_copies) : 1;
   copy_elements_ = rows * network.inputs();
   if (!sparse_) place(x_, network.inputs() * copies_);
   if (purpose != Purpose::gradient) {
@@ -165,15 +166,15 @@ bool Pass<T>::own_inputs(int parts, const Network<T>& network, const Block<T>& b
   const Layer& first = network.layers.front();
   const int64 rows = block.x.rows;
   if (!by_layers(parts, network, rows) && !by_columns({Stage::layer, 0}, parts, network, rows))
-    return even(parts, first) && rows * first.inputs * int64{sizeof(T)} < cached_copy;
+    return even(parts, first) && rows * first.inputs * int64{sizeof(T)} < cached_copy_bytes;
   const Rectangle part = share_rectangle({0, parts, 0}, rows, first.outputs, kernel_->tile_rows, kernel_->tile_columns);
   return part.rows.end == rows;
 }
 
 template <class T>
-Section<T> Pass<T>::section(const Team& team, bool alone, int64 rows) {
+Section<T> Pass<T>::section(const Team& team, bool divided, int64 rows) {
   T* const workspace = workspaces_.of(team);
-  if (alone) return {team, {0, rows}, workspace, team.rank};
+  if (divided) return {team, {0, rows}, workspace, team.rank};
   return {{0, 1, team.worker}, team.share(rows, loss_rows), workspace, team.rank};
 }
 

@@ -30,8 +30,9 @@ struct Samples {
   int64 row(int64 i) const { return order != nullptr ? order[i] : i; }
   // Multiply-adds of one forward pass of one sample, on average.
   double operations(const Network<T>& network) const {
-    if (sparse == nullptr || x.rows == 0) return network.operations();
-    const double terms = std::max(1.0, static_cast<double>(sparse->offsets[x.rows]) / static_cast<double>(x.rows));
+    if (sparse == nullptr || sparse->rows == 0) return network.operations();
+    const double terms =
+        std::max(1.0, static_cast<double>(sparse->offsets[sparse->rows]) / static_cast<double>(sparse->rows));
     return network.operations() + (terms - static_cast<double>(x.columns)) * network.layers.front().outputs;
   }
 };
@@ -70,7 +71,7 @@ constexpr int64 part_columns = 512;
 // Copies of a block's inputs, and the elements of one, up to which each part may have one of its own; the bytes of one
 // up to which it stays in L2 beside the rest.
 constexpr int most_copies = 4;
-constexpr int64 largest_copy = 1 << 19, cached_copy = 1 << 19;
+constexpr int64 largest_copy_elements = 1 << 19, cached_copy_bytes = 1 << 19;
 
 // What the forward pass computes at the output layer: its activation, or z for a linked loss.
 enum class Output { activation, preactivation };
@@ -150,7 +151,7 @@ class Pass {
   // columns, so that all parts read all rows, and lines that one processor writes and others read cost more than
   // reading the data again.
   bool own_inputs(int parts, const Network<T>&, const Block<T>&, const Dropout&) const;
-  Section<T> section(const Team&, bool alone, int64 rows);
+  Section<T> section(const Team&, bool divided, int64 rows);  // `divided`: each stage, not the rows
 
   // The flat gradient over all rows, after every delta. Each layer's parameters are divided by rows or columns of W
   // (share_gradient), and ready(layer, patch) is called for each patch that this part has finished. If `gradient` is
@@ -234,7 +235,7 @@ class PassPhases {
     begin_phase(0);
   }
   void part(const Team& team) {
-    const Section<T> section = pass_->section(team, alone_, arguments.block.x.rows);
+    const Section<T> section = pass_->section(team, divided_, arguments.block.x.rows);
     for (std::size_t i = first_; i < end_; ++i) pass_->run(stages[i], section, *network_, arguments);
   }
   bool advance() {
@@ -243,23 +244,23 @@ class PassPhases {
   }
 
  private:
-  bool alone(std::size_t i) const {
+  bool is_divided(std::size_t i) const {
     return by_layers_ || pass_->by_columns(stages[i], parts_, *network_, arguments.block.x.rows);
   }
   void begin_phase(std::size_t first) {
     // All rows are gathered in the same phase as the first layer.
-    const bool gathers_all = first == 0 && arguments.block.own_x && alone(1);
+    const bool gathers_all = first == 0 && arguments.block.own_x && is_divided(1);
     first_ = first;
     end_ = std::min(first + (gathers_all ? 2 : 1), stages.size());
-    alone_ = gathers_all || (first_ < end_ && alone(first_));
-    while (!alone_ && end_ < stages.size() && !alone(end_)) ++end_;
+    divided_ = gathers_all || (first_ < end_ && is_divided(first_));
+    while (!divided_ && end_ < stages.size() && !is_divided(end_)) ++end_;
   }
 
   Pass<T>* pass_ = nullptr;
   const Network<T>* network_ = nullptr;
   int parts_ = 1;
   bool by_layers_ = false;
-  bool alone_ = false;               // the present phase is one stage, divided over the parts
+  bool divided_ = false;             // the present phase is one stage, divided over the parts
   std::size_t first_ = 0, end_ = 0;  // the present phase's stages
 };
 

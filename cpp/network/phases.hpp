@@ -9,7 +9,7 @@
 namespace nablas {
 
 // Multiply-adds between two readings of the clock; a reading costs as much as a few hundred of them.
-constexpr double operations_between_looks = 1e5;
+constexpr double operations_between_readings = 1e5;
 
 // The steps of an epoch. Each block of rows: its pass; the gradient, with the update if the block is its batch's last
 // (with a limit of the norm: then the norm, then the update); and, where more blocks follow a complete block of the
@@ -29,8 +29,8 @@ class Trainer<T>::EpochPhases final : public Phases {
         dropout_(dropout),
         state_(state),
         shards_(shards),
-        blocks_between_looks_(
-            std::max<int64>(1, static_cast<int64>(3 * operations_between_looks / trainer.step_operations(batch)))) {}
+        blocks_between_readings_(
+            std::max<int64>(1, static_cast<int64>(3 * operations_between_readings / trainer.step_operations(batch)))) {}
 
   // Runs until the epoch ends, a loss is not finite, the state waits or the deadline has passed; at least one block.
   Effort run(int threads, Pace::Time deadline) {
@@ -80,7 +80,7 @@ class Trainer<T>::EpochPhases final : public Phases {
         return true;
       }
     }
-    if (ended() || (++blocks_ % blocks_between_looks_ == 0 && Pace::Clock::now() > deadline_)) return false;
+    if (ended() || (++blocks_ % blocks_between_readings_ == 0 && Pace::Clock::now() > deadline_)) return false;
     return begin_block();
   }
 
@@ -196,7 +196,7 @@ class Trainer<T>::EpochPhases final : public Phases {
   Dropout dropout_;
   EpochState& state_;
   const Shards& shards_;
-  const int64 blocks_between_looks_;
+  const int64 blocks_between_readings_;
   int parts_ = 1;
   Pace::Time deadline_{};
   int64 blocks_ = 0;
@@ -216,17 +216,9 @@ template <class T>
 class Trainer<T>::GradientPhases final : public Phases {
  public:
   GradientPhases(Trainer& trainer, const Samples<T>& data, const Objective& objective, Range rows, double scale,
-                 LongSum& loss, const Dropout& dropout, int64 origin, int parts)
-      : trainer_(trainer),
-        data_(data),
-        objective_(objective),
-        rows_(rows),
-        scale_(scale),
-        loss_(loss),
-        dropout_(dropout),
-        origin_(origin),
-        parts_(parts) {
-    trainer_.list_pass(objective, dropout);
+                 LongSum& loss, int parts)
+      : trainer_(trainer), data_(data), objective_(objective), rows_(rows), scale_(scale), loss_(loss), parts_(parts) {
+    trainer_.list_pass(objective, {});
     begin_block(rows.begin);  // also without rows: their gradient is zero
   }
 
@@ -236,7 +228,7 @@ class Trainer<T>::GradientPhases final : public Phases {
         return trainer_.phases_.part(team);
       case Phase::gradient:
         return trainer_.pass_.gradient(team, trainer_.network_, trainer_.phases_.arguments.block,
-                                       trainer_.gradient_.data(), done_ % longest_sum != 0, dropout_,
+                                       trainer_.gradient_.data(), done_ % longest_sum != 0, {},
                                        [](const Layer&, const Patch<T>&) {});
       case Phase::keep:
         return trainer_.keep_block(team, done_ / longest_sum);
@@ -265,11 +257,10 @@ class Trainer<T>::GradientPhases final : public Phases {
 
   void begin_block(int64 at) {
     phase_ = Phase::pass;
-    done_ = at - origin_;
-    sum_end_ = origin_ + (done_ / longest_sum + 1) * longest_sum;
-    dropout_.first_row = done_;
+    done_ = at;
+    sum_end_ = (at / longest_sum + 1) * longest_sum;
     const Range range{at, std::min({at + trainer_.block_, rows_.end, sum_end_})};
-    trainer_.begin_pass(trainer_.pass_.block(trainer_.network_, data_, range), objective_, T(scale_), dropout_, parts_);
+    trainer_.begin_pass(trainer_.pass_.block(trainer_.network_, data_, range), objective_, T(scale_), {}, parts_);
   }
 
   Trainer& trainer_;
@@ -278,11 +269,9 @@ class Trainer<T>::GradientPhases final : public Phases {
   const Range rows_;
   const double scale_;
   LongSum& loss_;
-  Dropout dropout_;
-  const int64 origin_;
   const int parts_;
   Phase phase_ = Phase::pass;
-  int64 done_ = 0, sum_end_ = 0;  // rows from `origin` to the present block; end of its block of sums
+  int64 done_ = 0, sum_end_ = 0;  // rows before the present block; end of its block of sums
 };
 
 // A pass of one block, and the gradient if it is wanted.

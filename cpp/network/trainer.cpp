@@ -11,6 +11,8 @@ namespace {
 
 // Bytes of one block's inputs and activations (deltas not counted); larger batches are processed in several blocks.
 constexpr double block_bytes = 64e6;
+// Multiply-adds of a pass of a block: it ends within a second, as a call is interrupted between blocks only.
+constexpr double block_operations = 2e10;
 
 // Parameters whose squared gradients one thread sums: fixed, so that the norm does not depend on the threads.
 constexpr int64 squares_grain = 4096;
@@ -40,8 +42,10 @@ template <class T>
 int64 rows_of_block(const Network<T>& network, const Samples<T>& data, int64 batch) {
   double width = data.sparse != nullptr ? 0 : network.inputs();
   for (const Layer& layer : network.layers) width += layer.outputs;
-  const int64 fitting = static_cast<int64>(block_bytes / (sizeof(T) * (width + 1))) / loss_rows * loss_rows;
-  return std::max<int64>(1, std::min(batch, std::max<int64>(fitting, 8 * loss_rows)));
+  const auto whole_groups = [](double rows) { return static_cast<int64>(rows) / loss_rows * loss_rows; };
+  const int64 fitting = std::max(whole_groups(block_bytes / (sizeof(T) * (width + 1))), 8 * loss_rows);
+  const int64 quick = std::max(whole_groups(block_operations / (3 * data.operations(network))), loss_rows);
+  return std::max<int64>(1, std::min({batch, fitting, quick}));
 }
 
 }  // namespace
@@ -65,13 +69,14 @@ double Trainer<T>::step_operations(int64 rows) const {
 
 template <class T>
 int Trainer<T>::threads(int64 rows) const {
-  return std::min(threads_for(step_operations(rows), operations_per_meeting), most_threads_);
+  return std::min(threads_for(step_operations(rows), operations_per_phase), most_threads_);
 }
 
 template <class T>
 void Trainer<T>::prepare(const Samples<T>& data, int64 batch, const Dropout& dropout, bool whole,
                          const Shards& shards) {
   pass_.leave_panels();  // entered still in a child that was forked during a slice
+  batch_ = {};
   operations_ = data.operations(network_);
   const int64 sum = shards.largest(batch);
   block_ = whole ? batch : std::min(rows_of_block(network_, data, sum), longest_sum);
@@ -267,10 +272,10 @@ void Trainer<T>::paced(int64 rows, double share, Run run) {
 
 template <class T>
 void Trainer<T>::add_gradient(const Samples<T>& data, const Objective& objective, Range rows, double scale,
-                              LongSum& loss, const Dropout& dropout, int64 origin) {
+                              LongSum& loss) {
   const int64 count = rows.end - rows.begin;
   paced(count, 1, [&](int threads) {
-    GradientPhases phases(*this, data, objective, rows, scale, loss, dropout, origin, threads);
+    GradientPhases phases(*this, data, objective, rows, scale, loss, threads);
     return run_phases(threads, 1, phases);
   });
 }
@@ -300,6 +305,7 @@ const T* Trainer<T>::forward_batch(const Samples<T>& data, Range rows, const Dro
   pass_.list_stages(network_, Purpose::outputs, Output::activation, dropout, phases_.stages);
   phases_.arguments = {batch_, Output::activation, dropout, {}, false, T(0)};
   run_batch(false);
+  batch_.data = nullptr;  // the caller's, and gathered
   return pass_.output();
 }
 
@@ -328,16 +334,22 @@ void Trainer<T>::sum_squares(const Team& team, const Adjustment& adjustment, dou
         kernels<T>().sum_of_squares(gradient + i, std::min(squares_grain, own.end - i));
 }
 
+// The root of Σ values², also where squares are beyond the range of double.
+template <class T>
+double norm_of_any_size(const T* values, int64 count) {
+  double largest = 0, total = 0;
+  for (int64 i = 0; i < count; ++i) largest = std::max(largest, std::abs(static_cast<double>(values[i])));
+  if (largest == 0 || !std::isfinite(largest)) return largest;
+  for (int64 i = 0; i < count; ++i) total += (values[i] / largest) * (values[i] / largest);
+  return largest * std::sqrt(total);
+}
+
 template <class T>
 void Trainer<T>::limit_norm(UpdateArguments<T>& arguments, double clip_norm) const {
   const int64 count = network_.parameter_count;
   double total = 0;
   for (int64 i = 0; i < (count + squares_grain - 1) / squares_grain; ++i) total += squares_.data()[i];
-  if (!std::isfinite(total)) {  // squares beyond the range of T
-    total = 0;
-    for (int64 i = 0; i < count; ++i) total += static_cast<double>(gradient_.data()[i]) * gradient_.data()[i];
-  }
-  const double norm = std::sqrt(total);
+  const double norm = std::isfinite(total) ? std::sqrt(total) : norm_of_any_size(gradient_.data(), count);
   if (norm > clip_norm) arguments.gradient_scale = T(clip_norm / norm);
 }
 
@@ -380,14 +392,19 @@ void Trainer<T>::update(double rate, const Adjustment& adjustment, double share)
 
 template <class T>
 double penalty(const Network<T>& network, double l1, double l2) {
-  double magnitudes = 0, squares = 0;
+  double magnitudes = 0, squares = 0, norm = 0;
   for (const Layer& layer : network.layers) {
     const T* const weights = network.parameters.data() + layer.offset + layer.outputs;
     const int64 count = layer.inputs * layer.outputs;
     if (l1 != 0) magnitudes += kernels<T>().sum_of_magnitudes(weights, count);
-    if (l2 != 0) squares += kernels<T>().sum_of_squares(weights, count);
+    if (l2 == 0) continue;
+    const double of_layer = kernels<T>().sum_of_squares(weights, count);
+    if (std::isfinite(of_layer))
+      squares += of_layer;
+    else  // beyond the range of T
+      norm = std::hypot(norm, norm_of_any_size(weights, count));
   }
-  return l1 * magnitudes + l2 * squares;
+  return l1 * magnitudes + l2 * squares + l2 * norm * norm;
 }
 
 template class Trainer<float>;

@@ -33,8 +33,8 @@ struct EpochState {
   int64 step = 0;      // batches finished in this epoch
   LongSum loss_sum;    // of batches
   double penalties = 0, count = 0;
-  // The current batch: its shard, -1 before the first; that shard's losses; the sum to which they were added last;
-  // the sums of earlier shards that are still to be added up; the weight of all shards.
+  // The current batch: its shard, -1 before the first; that shard's losses; the losses of this shard and of the
+  // earlier ones merged with it; the sums of earlier shards that are still to be added up; the weight of all shards.
   int64 shard = -1;
   LongSum shard_loss;
   double batch_loss = 0;
@@ -94,11 +94,10 @@ class Trainer {
   // Goes on once gradient() and `loss` are the sums over all shards: the update, and the end of the batch's rows.
   void finish_batch(const Adjustment&, double rate, double loss, Range rows, EpochState& state);
 
-  // Adds these rows' part of the loss's gradient to `gradient()`, or overwrites it if they begin at `origin`, and their
-  // weighted losses to `loss`. `scale` is 1 / (sum of all rows' weights).
-  void add_gradient(const Samples<T>&, const Objective&, Range rows, double scale, LongSum& loss, const Dropout& = {},
-                    int64 origin = 0);
-  // After `add_gradient` of all rows from `origin` on: gradient() is their sum.
+  // These rows' part of the loss's gradient, and their weighted losses, added to `loss`. `scale` is 1 / (sum of all
+  // rows' weights). Consecutive calls take all rows from 0 on, then `finish_gradient` is called.
+  void add_gradient(const Samples<T>&, const Objective&, Range rows, double scale, LongSum& loss);
+  // gradient() is the sum over all rows.
   void finish_gradient(int64 rows);
   // gradient() += 2 l2 w, biases excluded.
   void add_penalty(double l2);

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _checks, _core
-from ._registry import LOSSES
+from . import _checks
+from ._registry import LOSSES, MOST_WEIGHT
 
 Array = NDArray[Any]
 
@@ -115,7 +115,7 @@ def check_total_weight(weight: Array | None, *factors: Any) -> None:
     """
     if weight is None:
         return
-    least = 1 / _core.most_weight[weight.dtype.name]
+    least = 1 / MOST_WEIGHT[weight.dtype.name]
     if weight.sum(dtype=float) >= least:
         return
     given = [_checks.numbers("sample_weight", one) for one in factors if one is not None]

@@ -217,8 +217,7 @@ class Engine:
         if (last := self.last) is not None:  # which another thread may replace
             optimizer, trainer = last.optimizer, last.trainer
             state["optimizer"], state["schedule"] = optimizer, deepcopy(optimizer.schedule)
-            state["states"] = trainer.states
-            state["steps"], state["scalar"] = trainer.steps, trainer.scalar
+            state["states"], state["steps"], state["scalar"] = trainer.state
             state["optimizer_epochs"] = trainer.epochs
         return state
 

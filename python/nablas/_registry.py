@@ -120,6 +120,7 @@ def _hyperparameters(
     return {name: Hyperparameter(*bounds) for name, bounds in given.items()}
 
 
+MOST_WEIGHT = _core.most_weight  # the largest sum of sample weights, by dtype
 _found = _core.registry()
 ACTIVATIONS: dict[str, Activation] = {
     name: Activation(*entry) for name, entry in _found["activations"].items()
