@@ -1,7 +1,5 @@
 // matmul, dense layers and softmax.
-#include <optional>
-
-#include "bindings/arrays.hpp"
+#include "bindings/layers.hpp"
 #include "bindings/registry.hpp"
 #include "bindings/slices.hpp"
 #include "network/team_kernels.hpp"
@@ -112,12 +110,6 @@ py::array matmul(py::handle a_object, py::handle b_object, py::handle a_transpos
   });
 }
 
-template <class T>
-void check_weights(const Input<T>& weights) {
-  check_dimensions(weights.array(), 2, "weights");
-  if (weights.rows() < 1) value_error("weights", "at least the bias row", "0 rows");
-}
-
 py::array dense_forward(py::handle x_object, py::handle weights_object, py::handle activation, py::handle out,
                         py::handle preactivation_out) {
   const py::array x_array = as_array(x_object, "x");
@@ -126,23 +118,12 @@ py::array dense_forward(py::handle x_object, py::handle weights_object, py::hand
     using T = decltype(scalar);
     const Input<T> x(x_array, "x"), weights(weights_object, "weights");
     check_dimensions(x.array(), 2, "x");
-    check_weights(weights);
-    if (weights.rows() != x.columns() + 1)
-      value_error("weights", std::to_string(x.columns() + 1) + " rows (a bias row and one for each column of x)",
-                  std::to_string(weights.rows()));
+    check_weights(weights, x.columns());
     const int64 outputs = weights.columns();
-    Result<T> result(out, {x.rows(), outputs}, "out", {&x.array(), &weights.array()});
-    std::optional<Result<T>> z;
-    if (!preactivation_out.is_none()) {
-      z.emplace(preactivation_out, Shape{x.rows(), outputs}, "preactivation_out",
-                std::initializer_list<const py::array*>{&x.array(), &weights.array()});
-      if (!out.is_none() && overlap(as_array(out, "out"), as_array(preactivation_out, "preactivation_out")))
-        value_error("preactivation_out", "memory apart from out", "an overlap");
-    }
+    LayerResult<T> result(out, preactivation_out, {x.rows(), outputs}, {&x.array(), &weights.array()});
     const Gemm<T> g =
-        forward_gemm<T>(x.matrix(), weights.data(), outputs, result.data(), z ? z->data() : nullptr, index);
+        forward_gemm<T>(x.matrix(), weights.data(), outputs, result.data(), result.preactivation(), index);
     run_gemm(g);
-    if (z) z->finish();
     return result.finish();
   });
 }
@@ -159,20 +140,15 @@ py::tuple dense_backward(py::handle x_object, py::handle weights_object, py::han
     using T = decltype(scalar);
     const Input<T> x(x_array, "x"), weights(weights_object, "weights");
     check_dimensions(x.array(), 2, "x");
-    check_weights(weights);
+    check_weights(weights, x.columns());
     const int64 rows = x.rows(), inputs = x.columns(), outputs = weights.columns();
-    if (weights.rows() != inputs + 1)
-      value_error("weights", std::to_string(inputs + 1) + " rows (a bias row and one for each column of x)",
-                  std::to_string(weights.rows()));
     const Input<T> delta = Input<T>(delta_object, "delta").expect({rows, outputs}, "delta");
     const Input<T> kept =
         needs_z ? Input<T>(preactivation, "preactivation").expect({rows, inputs}, "preactivation") : x;
     const Arrays inputs_held = {&x.array(), &weights.array(), &delta.array(), &kept.array()};
     Result<T> gradient(gradient_out, {inputs + 1, outputs}, "gradient_out", inputs_held),
         below(delta_out, {rows, inputs}, "delta_out", inputs_held);
-    if (!gradient_out.is_none() && !delta_out.is_none() &&
-        overlap(as_array(gradient_out, "gradient_out"), as_array(delta_out, "delta_out")))
-      value_error("delta_out", "memory apart from gradient_out", "an overlap");
+    check_apart(gradient_out, "gradient_out", delta_out, "delta_out");
     const Gemm<T> g =
         delta_gemm<T>(delta.data(), rows, weights.data(), inputs, outputs, below.data(), index, kept.data(), inputs);
     const double operations = 2.0 * rows * weights.size();

@@ -2,9 +2,9 @@
 #include "bindings/sparse.hpp"
 
 #include <algorithm>
-#include <optional>
 
 #include "base/parallel.hpp"
+#include "bindings/layers.hpp"
 #include "bindings/registry.hpp"
 #include "bindings/slices.hpp"
 #include "network/dispatch.hpp"
@@ -56,22 +56,14 @@ py::array sparse_forward(py::handle data, py::handle indices, py::handle indptr,
   return visit_float(float_type(values, "data"), [&](auto scalar) -> py::array {
     using T = decltype(scalar);
     const Input<T> weights(weights_object, "weights");
-    check_dimensions(weights.array(), 2, "weights");
-    if (weights.rows() < 1) value_error("weights", "at least the bias row", "0 rows");
+    check_weights(weights);
     const PySparse<T> sparse(values, indices, indptr, weights.rows() - 1);
     const SparseMatrix<T>& x = sparse.matrix;
     const int64 n = weights.columns();
-    const Arrays held = {&sparse.values(), &weights.array()};
-    Result<T> result(out, {x.rows, n}, "out", held);
-    std::optional<Result<T>> z;
-    if (!preactivation_out.is_none()) {
-      z.emplace(preactivation_out, Shape{x.rows, n}, "preactivation_out", held);
-      if (!out.is_none() && overlap(as_array(out, "out"), as_array(preactivation_out, "preactivation_out")))
-        value_error("preactivation_out", "memory apart from out", "an overlap");
-    }
+    LayerResult<T> result(out, preactivation_out, {x.rows, n}, {&sparse.values(), &weights.array()});
     const Kernels<T>& kernel = kernels<T>();
     T* const to = result.data();
-    T* const preactivation = z ? z->data() : nullptr;
+    T* const preactivation = result.preactivation();
     in_row_parts(x, 0, n == 0 ? 0 : x.rows, n, [&](Range part) {
       run(x, part, n, [&](const Team& team) {
         const Range own = team.share(part.end - part.begin, loss_rows);
@@ -81,7 +73,6 @@ py::array sparse_forward(py::handle data, py::handle indices, py::handle indptr,
         if (index != 0) kernel.activations[index].value({to + at, count, n, n}, to + at, n);
       });
     });
-    if (z) z->finish();
     return result.finish();
   });
 }
