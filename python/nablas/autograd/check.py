@@ -8,17 +8,26 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from .derivatives import differentiated
 from .engine import grad
 from .recording import always_recorded, enable_grad, no_grad
 from .tensor import Tensor, wrap
 
 
-def _outputs(function: Callable[..., Any], inputs: Sequence[Any]) -> list[Tensor]:
-    result = _checks.function("function", function)(*inputs)
+def _outputs(function: Callable[..., Any], inputs: Sequence[Any]) -> dict[int, Tensor]:
+    """The outputs of a floating dtype, which may have a gradient, by their places."""
+    result = differentiated(function, *inputs)
     several = result if isinstance(result, (tuple, list)) else (result,)
-    if not all(isinstance(y, Tensor) for y in several):
-        raise TypeError("function: expected a Tensor or a tuple of them from it")
-    return list(several)
+    for y in several:
+        if not isinstance(y, Tensor):
+            raise TypeError(
+                f"function: expected a Tensor or a tuple of them from it, got {type(y).__name__}"
+            )
+    floating = {k: y for k, y in enumerate(several) if y.dtype.kind == "f"}
+    if not floating:
+        got = ", ".join(str(y.dtype) for y in several) or "none"
+        raise TypeError(f"function: expected a Tensor of a floating dtype from it, got {got}")
+    return floating
 
 
 def _given(inputs: Any, name: str = "inputs") -> list[Any]:
@@ -43,7 +52,10 @@ def _to_check(inputs: Any) -> tuple[list[Any], list[int]]:
 def _numerical(
     function: Callable[..., Any], inputs: Sequence[Any], place: int, eps: float
 ) -> list[np.ndarray[Any, Any]]:
-    """For each output its Jacobian (output size, input size) by central differences."""
+    """For each output its Jacobian (output size, input size) by central differences.
+
+    An input that is given at several places is moved at all of them.
+    """
     x = inputs[place]
     columns: list[list[Any]] = []
     with no_grad():
@@ -52,10 +64,11 @@ def _numerical(
             for sign in (1, -1):
                 moved = x.data.copy()
                 moved.reshape(-1)[i] += sign * eps
-                given = [*inputs[:place], wrap(moved), *inputs[place + 1 :]]
-                values.append([y.data.copy() for y in _outputs(function, given)])
+                tensor = wrap(moved)
+                given = [tensor if y is x else y for y in inputs]
+                values.append([y.data.copy() for y in _outputs(function, given).values()])
             columns.append([(a - b).reshape(-1) / (2 * eps) for a, b in zip(*values, strict=True)])
-        sizes = [y.size for y in _outputs(function, inputs)]
+        sizes = [y.size for y in _outputs(function, inputs).values()]
     return [
         np.stack([column[k] for column in columns], axis=1) if columns else np.zeros((size, 0))
         for k, size in enumerate(sizes)
@@ -89,6 +102,7 @@ def gradcheck(
     Parameters
     ----------
     function : function of the inputs, returning a Tensor or a tuple of Tensors
+        Those of no floating dtype, such as indices, are not checked.
     inputs : Tensor or sequence
         Those that require a gradient (float64) are checked.
     eps : float
@@ -108,7 +122,7 @@ def gradcheck(
     RuntimeError
         When they differ: names the entry with the largest excess over the tolerance.
     TypeError
-        When the function returns something other than Tensors.
+        When the function returns something other than Tensors, or none of a floating dtype.
     ValueError
         When no input requires a gradient or one is not float64.
 
@@ -123,8 +137,9 @@ def gradcheck(
     atol, rtol = (_checks.number(n, v, least=0) for n, v in (("atol", atol), ("rtol", rtol)))
     outputs = _outputs(function, given)
     for i in checked:
-        for k, numerical in enumerate(_numerical(function, given, i, eps)):
-            analytical = _analytical(outputs[k], given[i])
+        found = _numerical(function, given, i, eps)
+        for (k, y), numerical in zip(outputs.items(), found, strict=True):
+            analytical = _analytical(y, given[i])
             excess = np.abs(analytical - numerical) - atol - rtol * np.abs(numerical)
             bad = ~(excess <= 0) & ~(analytical == numerical)
             if not bad.any():
@@ -134,7 +149,7 @@ def gradcheck(
             worst = np.where(bad, np.nan_to_num(excess, nan=np.inf, posinf=np.inf), -np.inf)
             row, column = np.unravel_index(worst.argmax(), worst.shape)
             raise RuntimeError(
-                f"gradient of output {k}{_entry(row, outputs[k])} by input {i}"
+                f"gradient of output {k}{_entry(row, y)} by input {i}"
                 f"{_entry(column, given[i])}: expected {numerical[row, column]:.10g} by central "
                 f"differences, got {analytical[row, column]:.10g}; {int(bad.sum())} of "
                 f"{bad.size} entries differ"
@@ -164,7 +179,7 @@ def gradgradcheck(
     function, inputs, eps, atol, rtol, raise_exception
         As for `gradcheck`.
     grad_outputs : Tensor or sequence of Tensors, optional
-        Gradients by the outputs, also checked; random ones by default.
+        Gradients by the outputs of a floating dtype, also checked; random ones by default.
 
     Returns
     -------
@@ -181,7 +196,7 @@ def gradgradcheck(
     outputs = _outputs(function, given)
     if grad_outputs is None:
         rng = np.random.default_rng(0)
-        seeds = [Tensor(rng.normal(size=y.shape), requires_grad=True) for y in outputs]
+        seeds = [Tensor(rng.normal(size=y.shape), requires_grad=True) for y in outputs.values()]
     else:
         seeds = _given(grad_outputs, "grad_outputs")
         if len(seeds) != len(outputs):
@@ -189,12 +204,15 @@ def gradgradcheck(
 
     def gradients(*arguments: Any) -> tuple[Tensor, ...]:
         values, weights = arguments[: len(given)], arguments[len(given) :]
+        made: dict[int, Tensor] = {}  # one leaf for one Tensor, at however many places it is
         leaves = [
-            x if not wanted or x.requires_grad else Tensor(x, requires_grad=True)
+            x
+            if not wanted or x.requires_grad
+            else made.setdefault(id(x), Tensor(x, requires_grad=True))
             for x, wanted in zip(values, needed, strict=True)
         ]
         with enable_grad():
-            results = _outputs(function, leaves)
+            results = _outputs(function, leaves).values()
             rooted = [(y, w) for y, w in zip(results, weights, strict=True) if y.requires_grad]
             wrt = [x for x, wanted in zip(leaves, needed, strict=True) if wanted]
             if not rooted:

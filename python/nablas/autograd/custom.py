@@ -9,7 +9,7 @@ import numpy as np
 from .functions import as_tensor
 from .recording import edits, no_grad
 from .rules import Operation
-from .tensor import Tensor, record, wrap
+from .tensor import Tensor, apply, record, wrap
 
 _RESULT = object()  # replaces a saved result, which would make a reference cycle
 
@@ -66,7 +66,8 @@ class Function:
 
     Write `forward` and `backward` as static methods and call `apply`. `forward` gets the arguments
     of `apply` and is not recorded; `backward` gets Tensors. Both may use NumPy's functions and
-    Tensor methods.
+    Tensor methods. A result of no floating dtype, such as indices, has no gradient: it is outside
+    the graph, and `backward` gets zeros for it. The gradients that `backward` gets are read-only.
 
     With ``create_graph=True`` the operations inside `backward` are recorded, and higher derivatives
     come from them. For these `backward` must compute from what `save_for_backward` kept: an array
@@ -100,7 +101,10 @@ class Function:
 
     @staticmethod
     def backward(ctx: Context, *gradients: Any) -> Any:
-        """One gradient, of its shape, for each argument of `apply`; None where there is none."""
+        """One gradient, of its shape, for each argument of `apply`; None where there is none.
+
+        Arguments that are neither Tensors nor arrays have none.
+        """
         raise NotImplementedError("backward: expected a Function to define it")
 
     @classmethod
@@ -110,8 +114,9 @@ class Function:
         with no_grad():
             results = cls.forward(ctx, *inputs)
         several = isinstance(results, (tuple, list))
-        tensors = [as_tensor(x) for x in (results if several else (results,))]
-        if not any(ctx.needs_input_grad):
+        tensors = [_result(cls, x) for x in results] if several else [_result(cls, results)]
+        floating = [x for x in tensors if x.data.dtype.kind == "f"]
+        if not (floating and any(ctx.needs_input_grad)):
             ctx._results = tensors
             return tuple(tensors) if several else tensors[0]
         ctx._saved = tuple(_marked(x, tensors, inputs) for x in ctx._saved)
@@ -130,6 +135,14 @@ def _no_forward() -> None:
     """Never called: `Function.apply` computes the result before it is recorded."""
 
 
+def _result(cls: type[Function], x: Any) -> Tensor:
+    if x is None:
+        raise TypeError(
+            f"{cls.__name__}.forward: expected Tensors, arrays or numbers to be returned, got None"
+        )
+    return as_tensor(x)
+
+
 class _Pack:
     """Several results as one flat Tensor of the graph; without those of no floating dtype."""
 
@@ -138,12 +151,16 @@ class _Pack:
         floating = [x.data for x in tensors if x.dtype.kind == "f"]
         self.flat = np.concatenate([x.ravel() for x in floating] or [np.zeros(0)])
 
-    def split(self, flat: Tensor) -> list[Tensor]:
-        """The part of `flat` for each result; a result of no floating dtype itself, unchanged."""
+    def split(self, flat: Tensor, of_gradient: bool = False) -> list[Tensor]:
+        """The part of `flat` for each result, or, of a gradient, for the gradient by each.
+
+        For a result of no floating dtype the result itself, or zeros.
+        """
         parts, at = [], 0
         for x in self.tensors:
             if x.dtype.kind != "f":
-                parts.append(x)
+                zeros = np.broadcast_to(np.zeros((), x.dtype), x.shape)
+                parts.append(wrap(zeros) if of_gradient else x)
                 continue
             part = flat[at : at + x.size].reshape(x.shape)
             parts.append(part if part.dtype == x.dtype else part.astype(x.dtype))
@@ -161,11 +178,15 @@ def _marked(x: Any, results: list[Tensor], inputs: tuple[Any, ...]) -> Any:
 def _rule(cls: type[Function], ctx: Context, pack: _Pack | None) -> Any:
     def joint(g: Any, y: Tensor, _wanted: Any, *_inputs: Any) -> list[Any]:
         recorded = isinstance(g, Tensor)
-        gradient = g if recorded else wrap(g)
+        if recorded and g.requires_grad:
+            gradient = apply("reshape", g, g.shape)
+        else:
+            gradient = wrap(_data(g).view())
+        gradient.data.flags.writeable = False  # other gradients may share the memory
         ctx._results = [y] if pack is None else pack.split(y)
         try:
             _check_saved(cls, ctx, y)
-            by_results = [gradient] if pack is None else pack.split(gradient)
+            by_results = [gradient] if pack is None else pack.split(gradient, True)
             given = cls.backward(ctx, *by_results)
         finally:
             ctx._results = []
@@ -204,6 +225,11 @@ def _check_parts(cls: type[Function], parts: list[Any], inputs: tuple[Any, ...])
             f"of apply, got {len(parts)}"
         )
     for i, (part, x) in enumerate(zip(parts, inputs, strict=True)):
+        if part is not None and not isinstance(x, (Tensor, np.ndarray)):
+            raise RuntimeError(
+                f"{cls.__name__}.backward: expected None as the gradient of argument {i}, which is "
+                f"no Tensor but {type(x).__name__}, got {type(part).__name__}"
+            )
         if part is not None and isinstance(x, Tensor) and np.shape(_data(part)) != x.shape:
             raise RuntimeError(
                 f"{cls.__name__}.backward: expected shape {x.shape} for the gradient of "

@@ -160,7 +160,8 @@ def draw(
         Gradients are of this Tensor, and shown only if it is a single number.
     names : mapping of str to Tensor, array or number, optional
         Labels of leaves, constants and computed Tensors; names of what the graph does not read are
-        left out.
+        left out. The graph has copies of some constant arrays, which are found by their entries;
+        a small integer names all constants of its value.
     precision : int
         Decimals shown.
     local_derivatives : bool, optional
@@ -189,9 +190,13 @@ def draw(
     if not isinstance(tensor, Tensor):
         raise TypeError(f"tensor: expected a Tensor, got {type(tensor).__name__}")
     precision = _checks.integer("precision", precision, 0)
-    if names is not None and not isinstance(names, Mapping):
+    names = {} if names is None else names
+    if not isinstance(names, Mapping):
         raise TypeError(f"names: expected a mapping, got {type(names).__name__}")
-    nodes, edges = build(tensor, names or {})
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"names: expected strings as keys, got {name!r:.60}")
+    nodes, edges = build(tensor, names)
     shown = local_derivatives
     if shown is None:
         shown = sum(node.computed for node in nodes) <= FEW

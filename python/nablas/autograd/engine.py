@@ -179,6 +179,11 @@ def pull(
                 if part.shape != data.shape:
                     part = unbroadcast(part, data.shape)
                 if part.dtype is not data.dtype and part.dtype != data.dtype:
+                    if data.dtype.kind != "f":  # `data` was assigned to
+                        raise TypeError(
+                            f"data: expected a floating dtype where a gradient is wanted, got "
+                            f"{data.dtype}"
+                        )
                     part = part.astype(data.dtype)
                 pulled.append((x, part))
     return pulled

@@ -102,7 +102,7 @@ def build(tensor: Tensor, names: Mapping[str, Any]) -> tuple[list[GraphNode], li
     gradients: dict[Tensor, Any] = {}
     if root.size == 1 and computed:
         gradients = flow({root: np.ones_like(root.data)}, wanted={*computed, *leaves})
-    graph = _Graph(names, gradients)
+    graph = _Graph(_Names(names, computed), gradients)
     if not computed:
         graph.leaf(root)
     for y in computed:
@@ -110,41 +110,61 @@ def build(tensor: Tensor, names: Mapping[str, Any]) -> tuple[list[GraphNode], li
     return graph.nodes, graph.edges
 
 
+_UNCOPIED = {"add", "subtract"}  # the graph has the constant operands of these, never copies
+
+
 class _Names:
     """The names given to Tensors, arrays and numbers.
 
-    The graph may have a copy of an array that is constant, or its entries in another shape or
-    dtype: these are found by their values.
+    The graph may have a copy of a constant array: it is found by its entries. Only where nothing
+    else has a name, this may be in another shape or dtype, as losses keep their targets.
     """
 
-    def __init__(self, names: Mapping[str, Any]) -> None:
+    def __init__(self, names: Mapping[str, Any], computed: list[Tensor]) -> None:
         self._by_id = {id(x): name for name, x in names.items()}
         self._by_id |= {id(x.data): name for name, x in names.items() if isinstance(x, Tensor)}
-        self._arrays = {
-            name: x.data if isinstance(x, Tensor) else x
-            for name, x in names.items()
-            if isinstance(x, np.ndarray) or (isinstance(x, Tensor) and not x.requires_grad)
-        }
+        constants: list[tuple[Any, bool]] = []
+        for y in computed:
+            operation, inputs, _ = y._node  # type: ignore[misc]
+            copied = operation.name not in _UNCOPIED
+            constants += [(x, copied) for x in inputs if isinstance(x, np.ndarray)]
+        for name, given in names.items():
+            if isinstance(given, Tensor) and given.requires_grad:
+                continue
+            array = given.data if isinstance(given, Tensor) else given
+            if isinstance(array, (np.ndarray, np.generic)):
+                for x in _those_of(np.asarray(array), constants):
+                    self._by_id.setdefault(id(x), name)
 
     def find(self, x: Any) -> str | None:
         """The name of a Tensor, an array or a number of the graph."""
-        data = x.data if isinstance(x, Tensor) else x
-        name = self._by_id.get(id(x)) or self._by_id.get(id(data))
-        if name is None and isinstance(x, np.ndarray):
-            for name, array in self._arrays.items():
-                if array.size == x.size and np.array_equal(array.ravel(), x.ravel()):
-                    return name
-            return None
-        return name
+        name = self._by_id.get(id(x))
+        return self._by_id.get(id(x.data)) if name is None and isinstance(x, Tensor) else name
+
+
+def _those_of(array: Any, constants: list[tuple[Any, bool]]) -> list[Any]:
+    """Those that are the array, its views or copies, of constants that may be copies or may not."""
+    equal = [
+        (x, copied)
+        for x, copied in constants
+        if x.size == array.size and np.array_equal(x.ravel(), array.ravel())
+    ]
+    found = [
+        x
+        for x, copied in equal
+        if np.may_share_memory(x, array)
+        or (copied and x.base is None and (x.shape, x.dtype) == (array.shape, array.dtype))
+    ]
+    return found or [x for x, copied in equal if copied]
 
 
 class _Graph:
     """Nodes and edges, each Tensor and array once."""
 
-    def __init__(self, names: Mapping[str, Any], gradients: dict[Tensor, Any]) -> None:
+    def __init__(self, names: _Names, gradients: dict[Tensor, Any]) -> None:
         self.nodes: list[GraphNode] = []
         self.edges: list[GraphEdge] = []
-        self._names, self._gradients = _Names(names), gradients
+        self._names, self._gradients = names, gradients
         self._place: dict[Any, int] = {}
 
     def leaf(self, x: Any) -> int:

@@ -12,6 +12,7 @@ from .recording import kept, next_number, recording
 from .rules import RULES
 
 Axis = int | tuple[int, ...] | None
+Result: Any = None  # `Tensor`, set by its module: the class of all results, also of subclasses'
 _numpy: Any = np  # its functions of Tensors, untyped
 
 
@@ -22,33 +23,34 @@ def _binary(name: str, reflected: bool = False) -> Any:
 
     def method(self: Any, other: Any) -> Any:
         # `tensor.record` inlined for two inputs: its overhead dominates small expressions
-        cls = type(self)
-        if isinstance(other, cls):
+        if isinstance(other, Operators):
+            if reflected:
+                self, other = other, self
             result = compute(self.data, other.data)
-            tracked = self.requires_grad or other.requires_grad
+            tracked = self._requires_grad or other._requires_grad
             inputs = (
-                self if self.requires_grad else self.data,
-                other if other.requires_grad else other.data,
+                self if self._requires_grad else self.data,
+                other if other._requires_grad else other.data,
             )
         else:
             if not isinstance(other, (float, int)):
                 if not isinstance(other, (np.ndarray, np.generic, list, tuple)):
                     return NotImplemented
-                other = cls(other).data
-                if read and self.requires_grad:
+                other = Result(other).data
+                if read and self._requires_grad:
                     other = kept(other)
-            tracked = self.requires_grad
+            tracked = self._requires_grad
             if reflected:
                 result, inputs = compute(other, self.data), (other, self)
             else:
                 result, inputs = compute(self.data, other), (self, other)
-        tensor = object.__new__(cls)
+        tensor = object.__new__(Result)
         tensor.data = result if type(result) is np.ndarray else np.asarray(result)
         tensor.grad = None
         if tracked and recording():
-            tensor.requires_grad, tensor._node = True, (operation, inputs, next_number())
+            tensor._requires_grad, tensor._node = True, (operation, inputs, next_number())
         else:
-            tensor.requires_grad, tensor._node = False, None
+            tensor._requires_grad, tensor._node = False, None
         return tensor
 
     return method
@@ -61,14 +63,14 @@ def of_one(name: str) -> Callable[..., Any]:
 
     def method(self: Any, *constants: Any) -> Any:
         result = compute(self.data, *constants)
-        tensor = object.__new__(type(self))
+        tensor = object.__new__(Result)
         tensor.data = result if type(result) is np.ndarray else np.asarray(result)
         tensor.grad = None
-        if self.requires_grad and recording():
-            tensor.requires_grad = True
+        if self._requires_grad and recording():
+            tensor._requires_grad = True
             tensor._node = operation, (self, *constants), next_number()
         else:
-            tensor.requires_grad, tensor._node = False, None
+            tensor._requires_grad, tensor._node = False, None
         return tensor
 
     return method
@@ -76,7 +78,6 @@ def of_one(name: str) -> Callable[..., Any]:
 
 def _entrywise(name: str, doc: str) -> Any:
     method = of_one(name)
-    method.__name__ = method.__qualname__ = name
     method.__doc__ = doc
     return method
 
@@ -87,17 +88,16 @@ def _reduction(name: str, doc: str) -> Any:
 
     def method(self: Any, axis: Axis = None, keepdims: bool = False) -> Any:
         result = compute(self.data, axis, keepdims)
-        tensor = object.__new__(type(self))
+        tensor = object.__new__(Result)
         tensor.data = result if type(result) is np.ndarray else np.asarray(result)
         tensor.grad = None
-        if self.requires_grad and recording():
-            tensor.requires_grad = True
+        if self._requires_grad and recording():
+            tensor._requires_grad = True
             tensor._node = operation, (self, axis, keepdims), next_number()
         else:
-            tensor.requires_grad, tensor._node = False, None
+            tensor._requires_grad, tensor._node = False, None
         return tensor
 
-    method.__name__ = method.__qualname__ = name
     method.__doc__ = f"{doc} over the given axes, all of them by default."
     return method
 
@@ -108,25 +108,36 @@ _softmax = of_one("softmax")
 
 def _compare(function: Callable[..., Any]) -> Any:
     def method(self: Any, other: Any) -> Any:
-        return function(self.data, other.data if isinstance(other, type(self)) else other)
+        return function(self.data, other.data if isinstance(other, Operators) else other)
 
     return method
 
 
 def _in_place(function: Callable[..., Any], otherwise: str) -> Any:
     def method(self: Any, other: Any) -> Any:
-        theirs = isinstance(other, type(self)) and other.requires_grad
+        theirs = isinstance(other, Operators) and other._requires_grad
         if recording() and (theirs or self._node is not None):
             return getattr(self, otherwise)(other)
         with self._editing():
-            value = other.data if isinstance(other, type(self)) else other
+            value = other.data if isinstance(other, Operators) else other
             function(self.data, value, out=self.data, casting="same_kind")
         return self
 
     return method
 
 
-_INDICES = (np.ndarray, list, tuple, range)  # and Tensors, which np.array converts by __array__
+def _matmul_into(a: Any, b: Any, out: Any, casting: str) -> None:
+    """``a @= b``: unlike ``np.matmul(a, b, out=a)`` NumPy refuses a vector b."""
+    out @= b
+
+
+def _bounds(dtype: np.dtype[Any]) -> tuple[Any, Any]:
+    """Limits that every number of the dtype keeps, of a type that does not change the dtype."""
+    if dtype.kind == "f":
+        return -np.inf, np.inf
+    if dtype.kind == "b":
+        return False, True
+    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
 
 def _as_index(index: Any) -> Any:
@@ -152,6 +163,9 @@ class Operators:
     __imul__ = _in_place(np.multiply, "__mul__")
     __itruediv__ = _in_place(np.divide, "__truediv__")
     __ipow__ = _in_place(np.power, "__pow__")
+    __imod__ = _in_place(np.remainder, "__mod__")
+    __ifloordiv__ = _in_place(np.floor_divide, "__floordiv__")
+    __imatmul__ = _in_place(_matmul_into, "__matmul__")
     __lt__, __le__ = _compare(np.less), _compare(np.less_equal)
     __gt__, __ge__ = _compare(np.greater), _compare(np.greater_equal)
     __eq__, __ne__ = _compare(np.equal), _compare(np.not_equal)
@@ -183,7 +197,7 @@ class Operators:
         _editing: Callable[[], AbstractContextManager[None]]
         data: np.ndarray[Any, Any]
         size: Any
-        requires_grad: bool
+        _requires_grad: bool
 
     def __pos__(self) -> Self:
         return self
@@ -234,7 +248,8 @@ class Operators:
 
     def clip(self, min: Any = None, max: Any = None) -> Self:
         """Entries limited to an interval; gradient 1 inside and at ends."""
-        low, high = -np.inf if min is None else min, np.inf if max is None else max
+        lowest, highest = _bounds(self.data.dtype)
+        low, high = lowest if min is None else min, highest if max is None else max
         return self._apply("clip", self, low, high)
 
     def reshape(self, *shape: Any) -> Self:
@@ -251,10 +266,11 @@ class Operators:
         return self.reshape(self.data.squeeze(axis).shape)
 
     def transpose(self, *axes: Any) -> Self:
-        """The axes in another order, reversed by default."""
-        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+        """The axes in another order, reversed by default and for None."""
+        one = len(axes) == 1 and not isinstance(axes[0], (int, np.integer))
+        order = axes[0] if one else axes or None
         ndim = self.data.ndim
-        order = tuple(order) or range(ndim)[::-1]
+        order = range(ndim)[::-1] if order is None else tuple(order)
         self.data.transpose(order)  # raises NumPy's error for axes out of range or repeated
         return _transpose(self, tuple(int(a) % ndim for a in order))
 
@@ -335,21 +351,26 @@ class Operators:
     def __getitem__(self, index: Any) -> Self:
         # Index arrays are copied: backward reads them, and the caller may edit them before.
         if isinstance(index, tuple):
-            index = tuple(
-                _as_index(i) if isinstance(i, (*_INDICES, type(self))) else i for i in index
-            )
-        elif isinstance(index, (*_INDICES, type(self))):
+            index = tuple(_as_index(i) if isinstance(i, _INDICES) else i for i in index)
+        elif isinstance(index, _INDICES):
             index = _as_index(index)
         return _getitem(self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if recording() and isinstance(value, type(self)) and value.requires_grad:
+        if recording() and isinstance(value, Operators) and value._requires_grad:
             raise RuntimeError(
                 "assigning a Tensor that requires a gradient would lose the gradient; compute "
                 "the whole with where, concatenate or stack"
             )
         with self._editing():
-            self.data[index] = value.data if isinstance(value, type(self)) else value
+            self.data[index] = value.data if isinstance(value, Operators) else value
 
     def __iter__(self) -> Iterator[Self]:
         return (self[i] for i in range(len(self.data)))
+
+
+_INDICES = (np.ndarray, list, tuple, range, Operators)  # what may be several indices
+
+for _name, _method in vars(Operators).items():  # the functions made above have no names yet
+    if getattr(_method, "__name__", "") == "method":
+        _method.__name__, _method.__qualname__ = _name, f"Tensor.{_name}"

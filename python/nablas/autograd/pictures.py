@@ -143,6 +143,11 @@ def _key(
     return found
 
 
+def printable(text: str) -> str:
+    """The text with "�" for what cannot be shown, such as a control character."""
+    return "".join(c if c.isprintable() else "�" for c in text)
+
+
 # ---- SVG -----------------------------------------------------------------------------------------
 
 
@@ -176,10 +181,9 @@ def svg(drawn: Picture) -> str:
 def _svg_text(text: Text) -> str:
     weight = ' font-weight="bold"' if text.bold else ""
     weight += "" if text.centred else ' text-anchor="start"'
-    printable = "".join(c if c.isprintable() else "�" for c in text.text)
     return (
         f'<text x="{text.x:.1f}" y="{text.y + 0.36 * text.size:.1f}" font-size="{text.size:g}" '
-        f'fill="{text.colour}"{weight}>{escape(printable)}</text>'
+        f'fill="{text.colour}"{weight}>{escape(printable(text.text))}</text>'
     )
 
 
@@ -212,7 +216,7 @@ def plot(drawn: Picture, ax: Any) -> None:
         weight = "bold" if text.bold else "normal"
         look = {"color": text.colour, "fontsize": text.size * pixel, "weight": weight}
         look |= {"ha": "center" if text.centred else "left", "va": "center_baseline"}
-        ax.text(text.x, text.y, text.text, parse_math=False, **look)
+        ax.text(text.x, text.y, printable(text.text), parse_math=False, **look)
 
 
 def _bezier(points: list[Point], curve: Any) -> tuple[list[Point], list[int]]:
@@ -239,7 +243,7 @@ def dot(nodes: list[GraphNode], edges: list[GraphEdge], show: Show, *, derivativ
         shape = "" if node.computed else ", shape=box"
         lines.append(
             f'  n{i} [label=<<font color="{VALUE}">{escape(show(node.value))}</font>'
-            f"<br/><b>{escape(title(node))}</b><br/>"
+            f"<br/><b>{escape(printable(title(node)))}</b><br/>"
             f'<font color="{GRADIENT}">{escape(show(node.gradient)) or " "}</font>>'
             f"{shape}];"
         )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .._checks import flag, plain_array
+from . import operators
 from .operators import Operators
 from .recording import edits, kept, next_number, recording
 from .rules import RULES, Operation
@@ -50,10 +51,12 @@ class Tensor(Operators):
         The values. Edits of this array are not detected by the graph (see `mark_edited`); edits
         through the Tensor (``x[0] = 1`` or ``x += 1`` under `no_grad`, an optimizer's step) are.
         NumPy arrays in an expression are constants: of up to 4096 entries the graph keeps a copy,
-        larger ones must not be edited before `backward`.
+        larger ones must not be edited before `backward`. Where a gradient is wanted, another array
+        that is assigned to `data` must have a floating dtype, too.
     grad : Tensor or None
         Sum of the gradients of all `backward` passes, for leaves and after `retain_grad`.
     requires_grad : bool
+        May be set where `requires_grad_` may be called.
 
     Raises
     ------
@@ -62,7 +65,9 @@ class Tensor(Operators):
 
     Notes
     -----
-    Comparisons give NumPy arrays of bool. NumPy's functions may be called on Tensors.
+    Comparisons give NumPy arrays of bool. NumPy's functions may be called on Tensors. Results are
+    of this class also where an operand is of a subclass; copies and pickles of leaves keep their
+    class, their attributes and the values of `grad`.
 
     Examples
     --------
@@ -75,19 +80,19 @@ class Tensor(Operators):
     """
 
     # `_freed` is set where `backward` freed a small graph: the node it had, for drawings.
-    __slots__ = ("__weakref__", "_freed", "_node", "data", "grad", "requires_grad")
+    __slots__ = ("__weakref__", "_freed", "_node", "_requires_grad", "data", "grad")
 
     data: Array
     grad: Tensor | None
-    requires_grad: bool
     _freed: Node
     _node: Node | None
+    _requires_grad: bool
 
     def __init__(
         self, data: ArrayLike | Tensor, requires_grad: bool = False, dtype: DTypeLike | None = None
     ) -> None:
         self.data = as_data(data, dtype)
-        self.grad, self._node, self.requires_grad = None, None, False
+        self.grad, self._node, self._requires_grad = None, None, False
         self.requires_grad_(requires_grad)
 
     @staticmethod
@@ -132,8 +137,21 @@ class Tensor(Operators):
         """The same values (shared memory) outside the graph."""
         return wrap(self.data)
 
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients by it are computed."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, requires_grad: bool) -> None:
+        self.requires_grad_(requires_grad)
+
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Set `requires_grad`; returns the Tensor."""
+        """Set `requires_grad`; returns the Tensor.
+
+        TypeError for integers and bools, RuntimeError for a computed Tensor that shall not require
+        one (`detach` gives its values).
+        """
         requires_grad = flag("requires_grad", requires_grad)
         if requires_grad and self.data.dtype.kind != "f":
             raise TypeError(
@@ -142,12 +160,12 @@ class Tensor(Operators):
             )
         if self._node is not None and not requires_grad:
             raise RuntimeError("requires_grad: expected a leaf; use detach() for computed Tensors")
-        self.requires_grad = requires_grad
+        self._requires_grad = requires_grad
         return self
 
     def retain_grad(self) -> None:
         """Let `backward` also fill the `grad` of this computed Tensor."""
-        if not self.requires_grad:
+        if not self._requires_grad:
             raise RuntimeError("retain_grad: expected a Tensor that requires a gradient")
         retained[id(self)] = self
 
@@ -158,7 +176,7 @@ class Tensor(Operators):
 
     @contextmanager
     def _editing(self) -> Iterator[None]:
-        if recording() and self.requires_grad:
+        if recording() and self._requires_grad:
             raise RuntimeError(
                 "editing a Tensor that requires a gradient in place would falsify the graph; do "
                 "it under no_grad(), or compute a new one with where or concatenate"
@@ -194,7 +212,7 @@ class Tensor(Operators):
         return self.__array__()
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
-        if self.requires_grad:
+        if self._requires_grad:
             raise RuntimeError(
                 "a Tensor that requires a gradient does not become an array by itself, for its "
                 "gradient would be lost: join Tensors with numpy.stack or numpy.concatenate, or "
@@ -202,6 +220,11 @@ class Tensor(Operators):
             )
         if copy:
             return np.array(self.data, dtype)
+        if copy is False and dtype is not None and np.dtype(dtype) != self.data.dtype:
+            raise ValueError(
+                f"copy: expected True or None where the dtype changes from {self.data.dtype} to "
+                f"{np.dtype(dtype)}, got False"
+            )
         return np.asarray(self.data, dtype)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
@@ -230,15 +253,23 @@ class Tensor(Operators):
         kind = f", dtype={self.data.dtype}" if self.data.dtype != np.float64 else ""
         if self._node is not None:
             return f"Tensor({body}{kind}, operation={self._node[0].name!r})"
-        return f"Tensor({body}{kind}{', requires_grad=True' if self.requires_grad else ''})"
+        return f"Tensor({body}{kind}{', requires_grad=True' if self._requires_grad else ''})"
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else repr(self)
 
-    def __reduce__(self) -> Any:
+    def __getstate__(self) -> Any:
         if self._node is not None:
             raise RuntimeError("a computed Tensor cannot be copied or pickled; detach() it first")
-        return Tensor, (self.data, self.requires_grad)
+        state: Any = super().__getstate__()
+        attributes, slots = state
+        grad = slots["grad"]
+        if grad is not None and grad._node is not None:  # of a pass with create_graph
+            slots["grad"] = grad.detach()
+        return attributes, slots
+
+
+operators.Result = Tensor
 
 
 def as_data(data: Any, dtype: DTypeLike | None = None) -> Array:
@@ -254,7 +285,7 @@ def wrap(array: Any) -> Tensor:
     """A Tensor outside any graph."""
     tensor = object.__new__(Tensor)
     tensor.data = array if type(array) is np.ndarray else np.asarray(array)
-    tensor.requires_grad, tensor.grad, tensor._node = False, None, None
+    tensor._requires_grad, tensor.grad, tensor._node = False, None, None
     return tensor
 
 
@@ -262,17 +293,17 @@ def record(operation: Operation, inputs: tuple[Any, ...], result: Any) -> Tensor
     """A Tensor of a result, in the graph if an input requires a gradient and recording is on."""
     tensor = object.__new__(Tensor)
     tensor.data = result if type(result) is np.ndarray else np.asarray(result)
-    tensor.grad, tensor.requires_grad, tensor._node = None, False, None
+    tensor.grad, tensor._requires_grad, tensor._node = None, False, None
     if recording():
         held = []
         for x in inputs:
             if isinstance(x, Tensor):
-                if x.requires_grad:
-                    tensor.requires_grad = True
+                if x._requires_grad:
+                    tensor._requires_grad = True
                 else:
                     x = x.data
             held.append(x)
-        if tensor.requires_grad:
+        if tensor._requires_grad:
             if operation.copied:
                 for i in operation.copied:
                     if type(inputs[i]) is np.ndarray:
