@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import math
 import string
 from typing import Any
 
 import numpy as np
 
-from .. import kernels
+from .. import kernels, reference
+from .._registry import ACTIVATIONS
 
 ndarray = np.ndarray
+# Activations with slope 0 on an interval
+FLAT = {n for n in ACTIVATIONS if not np.any(reference.ACTIVATIONS[n].slope(np.array(-1.0)))}
 
 
 def fitted(x: Any) -> Any:
@@ -28,6 +32,27 @@ def by_kernel(kernel: Any, x: Any, *settings: Any) -> Any:
     if x.dtype.char in "fd":
         return kernel(x, *settings)
     return kernel(fitted(x), *settings).astype(floating(x).dtype)
+
+
+def times_slope(g: Any, kept: Any, name: str) -> Any:
+    """``g`` times the slope of an activation; 0 for any g on an interval where the slope is 0.
+
+    `kept` is what the activation's kernel reads, or with Tensors the preactivation.
+    """
+    slope: Any = None
+    if type(g) is not ndarray:
+        slope = reference.ACTIVATIONS[name].slope(kept)
+        delta = g * slope
+    elif g.dtype == kept.dtype and g.dtype.char in "fd":
+        delta = kernels.hadamard_delta(g, kept, name)
+        if name not in FLAT or not np.isnan(np.vdot(delta, delta)):  # one pass: is any NaN?
+            return delta
+    else:
+        delta = g * by_kernel(kernels.slope, kept, name)
+    if name not in FLAT:
+        return delta
+    slope = by_kernel(kernels.slope, kept, name) if slope is None else slope
+    return np.where(slope == 0, 0, delta)
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
@@ -73,32 +98,89 @@ def norm(x: Any, axis: Any, keepdims: bool) -> Any:
     return size
 
 
-def power_slope(a: Any, b: Any) -> Any:
-    """The derivative of ``a ** b`` by a; 0 where b is 0."""
+def norm_slope(g: Any, y: Any, x: Any) -> Any:
+    """The gradient by x of its Euclidean norm, g and y reduced with keepdims; 0 where y is 0."""
+    if not (y < np.finfo(y.dtype).tiny).any():  # 1 / y is a number
+        return x * (g / y)
+    zero = y == 0
+    return np.where(zero, 0, g * (x / np.where(zero, 1, y)))
+
+
+def extremes_slope(g: Any, y: Any, x: Any, axis: Any) -> Any:
+    """The gradient shared equally among all entries that are the largest or smallest."""
+    met = x == y
+    share = met / met.sum(axis=axis, keepdims=True)
+    return np.where(share == 0, 0, g * share)
+
+
+def power_slope(g: Any, a: Any, b: Any) -> Any:
+    """The gradient by a of ``a ** b``; 0 where b is 0."""
     if isinstance(b, (int, float)):
-        return b * a ** (b - 1) if b else 0.0
-    return b * np.where((a == 0) & (b == 0), 1, a) ** (b - 1)
+        return g * (b * a ** (b - 1)) if b else np.zeros_like(g)
+    b = b if b.dtype.kind == "f" else b.astype(g.dtype)  # unsigned integers have no b - 1
+    zero = b == 0
+    if zero.any():
+        # The slope is 0 / a, and its derivative by b is 1 / a, where that is a number.
+        lost = zero & ~((np.absolute(a) >= np.finfo(g.dtype).tiny) & np.isfinite(g))
+        a, g = np.where(lost, 1, a), np.where(lost, 0, g)
+    return g * (b * a ** (b - 1))
 
 
-def share_of_sum(exponential: Any, y: Any, a: Any, b: Any) -> Any:
-    """The derivative by a of ``y = log(e^a + e^b)``; 1/2 where both are the same infinity."""
-    same, top = (a == b) & np.isinf(a), a == np.inf
-    share = exponential(np.where(same | top, 0, a - y))
-    return np.where(same, 0.5, share)
+def exponent_slope(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """The gradient by b of ``y = a ** b``; 0 where a is 0 and b at least 0."""
+    flat = (a == 0) & (b >= 0)
+    if not flat.any():
+        return g * y * np.log(a)
+    return np.where(flat, 0, g * y * np.log(np.where(flat, 1, a)))
 
 
-def squares_or_one(a: Any, b: Any) -> Any:
-    """``a² + b²``, and 1 where both are 0."""
+def share_of_sum(exponential: Any, a: Any, b: Any) -> Any:
+    """The derivative by a of ``log(e^a + e^b)``; 1/2 where both are the same infinity."""
+    away = b - a
+    if np.isnan(away).any():
+        same = (a == b) & np.isinf(a)
+        away = np.where(same, 0, b) - np.where(same, 0, a)
+    above = away > 0
+    small = exponential(np.where(above, -away, away))
+    return np.where(above, small, 1) / (1 + small)
+
+
+def sum_exp_slope(g: Any, y: Any, x: Any, axis: Any) -> Any:
+    """The gradient by x of ``y = log_sum_exp(x)``, g and y reduced with keepdims.
+
+    Its derivatives sum to 1, also where y is so large that its rounding counts in ``exp(x - y)``.
+    """
+    shares = np.exp(x - y)
+    return g * (shares / np.where(np.isfinite(y), shares.sum(axis=axis, keepdims=True), 1))
+
+
+def angle_slope(g: Any, side: Any, a: Any, b: Any) -> Any:
+    """``g · side / (a² + b²)`` for the gradients of arctan2; 0 where a and b are 0."""
     total = a * a + b * b
-    return np.where(total == 0, 1, total)
+    if ((total >= np.finfo(total.dtype).tiny) & (total < np.inf)).all():
+        return g * side / total
+    zero = (a == 0) & (b == 0)
+    size = np.hypot(np.where(zero, 1, a), np.where(zero, 1, b))
+    return np.where(zero, 0, g * (side / size / size))
+
+
+# Coefficients of x^(2k - 1) in the derivative of sinc, from k = 12 down to 1
+_SINC_SLOPE = [
+    (-1) ** k * 2 * k * math.pi ** (2 * k) / math.factorial(2 * k + 1) for k in range(12, 0, -1)
+]
 
 
 def sinc_slope(y: Any, x: Any) -> Any:
     """The derivative of ``sin(πx) / (πx)``; near 0 by its series."""
-    near = np.absolute(x) < 1e-3
+    near = np.absolute(x) < 0.25
     slope = (np.cos(np.pi * x) - y) / np.where(near, 1, x)
-    series = x * (-(np.pi**2) / 3 + x * x * (np.pi**4 / 30))
-    return np.where(near, series, slope)
+    if not near.any():
+        return slope
+    close = np.where(near, x, 0)
+    square, series = close * close, 0.0
+    for coefficient in _SINC_SLOPE:
+        series = series * square + coefficient
+    return np.where(near, series * close, slope)
 
 
 def scatter(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
@@ -144,11 +226,24 @@ def softmax(x: Any, axis: int) -> Any:
 def log_sum_exp(x: Any, axis: Any, keepdims: bool) -> Any:
     """Logarithm of the sum of exponentials over the given axes."""
     x = floating(x)
+    top, _, over = _sum_exp(x, axis)
+    result = over + top
+    return result if keepdims else result.reshape(np.add.reduce(x, axis=axis).shape)
+
+
+def log_softmax(x: Any, axis: int) -> Any:
+    """Logarithm of `softmax`; accurate also for large entries."""
+    _, below, over = _sum_exp(floating(x), axis)
+    return below - over
+
+
+def _sum_exp(x: Any, axis: Any) -> tuple[Any, Any, Any]:
+    """The largest entry or 0, the entries less it, and the logarithm of their exponentials' sum."""
     top = x.max(axis=axis, keepdims=True, initial=-np.inf)
     top = np.where(np.isfinite(top), top, 0).astype(x.dtype, copy=False)
+    below = x - top
     with np.errstate(divide="ignore"):
-        result = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top
-    return result if keepdims else result.reshape(np.add.reduce(x, axis=axis).shape)
+        return top, below, np.log(np.exp(below).sum(axis=axis, keepdims=True))
 
 
 # ---- matrix products -------------------------------------------------------------------------
@@ -194,28 +289,6 @@ def matmul_right(g: Any, a: Any, b: Any) -> Any:
             (*a.shape[:-2], b.shape[0])
         )
     return product(a, g, True, False)
-
-
-def turned(a: Any) -> Any:
-    """The last two axes exchanged."""
-    return a.swapaxes(-1, -2)
-
-
-def solve_slope(g: Any, y: Any, a: Any) -> Any:
-    """The gradient by a of ``y = solve(a, b)``, for a vector or a matrix y."""
-    by_b = np.linalg.solve(turned(a), g)
-    if y.ndim == 1:
-        by_b, y = by_b[:, None], y[:, None]
-    return -np.matmul(by_b, turned(y))
-
-
-def cholesky_slope(g: Any, y: Any) -> Any:
-    """The gradient by a symmetric a of ``y = cholesky(a)``, symmetric (Murray 2016)."""
-    half = np.tril(np.ones(y.shape[-2:], y.dtype)) - 0.5 * np.eye(y.shape[-1], dtype=y.dtype)
-    inner = np.matmul(turned(y), g) * half
-    inverse = np.linalg.inv(y)
-    outer = np.matmul(np.matmul(turned(inverse), inner), inverse)
-    return 0.5 * (outer + turned(outer))
 
 
 def explicit_subscripts(subscripts: str, ndims: list[int]) -> str:

@@ -76,7 +76,7 @@ def softmax(x: Operand, axis: int = -1) -> Tensor:
 
 
 def log_softmax(x: Operand, axis: int = -1) -> Tensor:
-    """Logarithm of `softmax`, computed as ``x - logsumexp(x)`` along an axis.
+    """Logarithm of `softmax` along an axis, accurate also at large differences and offsets.
 
     Examples
     --------

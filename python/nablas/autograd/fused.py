@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from .. import _checks, kernels, reference
 from .._registry import ACTIVATIONS, LOSSES, LossEntry
-from ._arrays import product
+from . import _arrays
 from .functions import as_tensor, concatenate
 from .rules import Operation
 from .tensor import Tensor, as_data, record
@@ -25,17 +25,17 @@ from .tensor import Tensor, as_data, record
 def _dense_joint(g: Any, y: Any, wanted: Any, x: Any, weights: Any, name: str, z: Any) -> list[Any]:
     if isinstance(g, Tensor):
         x, weights = as_tensor(x), as_tensor(weights)
-        delta = g * reference.ACTIVATIONS[name].slope(x @ weights[1:] + weights[0])
+        delta = _arrays.times_slope(g, x @ weights[1:] + weights[0], name)
     elif name == "identity":
         delta = g
     else:
-        delta = kernels.hadamard_delta(g, y if z is None else z, name)
+        delta = _arrays.times_slope(g, y if z is None else z, name)
     by_x: Any = None
     by_weights: Any = None
     if wanted[0]:
-        by_x = product(delta, weights[1:], False, True)
+        by_x = _arrays.product(delta, weights[1:], False, True)
     if wanted[1] and isinstance(g, Tensor):
-        by_weights = concatenate([delta.sum(0, keepdims=True), product(x, delta, True)])
+        by_weights = concatenate([delta.sum(0, keepdims=True), _arrays.product(x, delta, True)])
     elif wanted[1]:
         by_weights = np.empty(weights.shape, weights.dtype)
         np.add.reduce(delta, axis=0, out=by_weights[0])

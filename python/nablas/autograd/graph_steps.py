@@ -36,7 +36,7 @@ _LOCAL: dict[str, tuple[str, ...]] = {
     "divide": ("1 ÷ {b}", "−{y} ÷ {b}"), "power": ("{b} × {a}^({b} − 1)", "{y} × log({a})"),
     "negative": ("−1",), "reciprocal": ("−{y}^2",), "square": ("2 × {a}",),
     "sqrt": ("1 ÷ (2 × {y})",),
-    "absolute": ("sign({a})",), "exp": ("{y}",), "exp2": ("{y} × log(2)",), "expm1": ("{y} + 1",),
+    "absolute": ("sign({a})",), "fabs": ("sign({a})",), "exp": ("{y}",), "exp2": ("{y} × log(2)",), "expm1": ("{y} + 1",),
     "log": ("1 ÷ {a}",), "log2": ("1 ÷ ({a} × log(2))",), "log10": ("1 ÷ ({a} × log(10))",),
     "log1p": ("1 ÷ (1 + {a})",), "sin": ("cos({a})",), "cos": ("−sin({a})",), "tan": ("1 + {y}^2",),
     "arctan": ("1 ÷ (1 + {a}^2)",), "arcsin": ("1 ÷ sqrt(1 − {a}^2)",), "sinh": ("cosh({a})",),

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import functions as f
+from ._arrays import floating
 from .elementwise import absolute
 from .tensor import Tensor, apply
 
@@ -36,6 +37,12 @@ def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     return tuple(int(a) % ndim for a in (axis if isinstance(axis, (tuple, list)) else (axis,)))
+
+
+def moved_axis(x: Tensor, source: Any, destination: Any) -> Tensor:
+    """As ``numpy.moveaxis``."""
+    axes = np.moveaxis(np.broadcast_to(0, range(x.ndim)), source, destination).shape
+    return x.transpose(axes)
 
 
 def _tensors(given: Any) -> list[Tensor]:
@@ -67,15 +74,21 @@ def of_numbers(reduce: Callable[..., Any], filling: float) -> Callable[..., Any]
         x, axis, keepdims = f.operand(a), _axis(axis), bool(keepdims)
         missing = np.isnan(x.data)
         result = reduce(f.where(missing, filling, x), axis, keepdims)
-        if np.isfinite(filling):
+        if np.isfinite(filling) or not missing.any():
             return result
+        filled = result.data == filling
+        if filled.any():  # by numbers or by what stands for NaN: the numbers share the gradient
+            met = (x.data == filling).astype(x.dtype)
+            count = np.maximum(met.sum(axis, keepdims=keepdims), 1)
+            shared = f.sum(f.where(met, x, 0.0), axis, keepdims) / count
+            result = f.where(filled, shared, result)
         return f.where(missing.all(axis, keepdims=keepdims), np.nan, result)
 
     return function
 
 
 def nanmean(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    x = f.operand(a)
+    x = floating(f.operand(a))
     count = (~np.isnan(x.data)).sum(_axis(axis), keepdims=bool(keepdims))
     total = of_numbers(f.sum, 0.0)(x, axis, keepdims)
     return total / count.astype(total.dtype)
@@ -98,7 +111,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, keepdims: bool = Fals
     x = f.operand(a)
     if weights is None:
         return f.mean(x, _axis(axis), bool(keepdims))
-    w = f.operand(weights)
+    x, w = floating(x), f.operand(weights)
     if w.shape != x.shape:  # one weight for each entry along the axes, in their order
         axes = _axes(axis, x.ndim)
         w = w.transpose(np.argsort(axes).tolist()) if w.ndim else w
@@ -109,8 +122,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, keepdims: bool = Fals
 
 
 def median(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    x = f.operand(a)
-    x = x if x.dtype.kind == "f" else x.astype(np.float64)  # sums of bools are bools
+    x = floating(f.operand(a))
     axes = _axes(axis, x.ndim)
     rest = [i for i in range(x.ndim) if i not in axes]
     count = int(np.prod([x.shape[i] for i in axes], dtype=int))
@@ -142,15 +154,25 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 
 
 def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
-    tensor, axis, keepdims = f.operand(x), _axis(axis), bool(keepdims)
+    tensor, axis, keepdims = floating(f.operand(x)), _axis(axis), bool(keepdims)
     if ord in (1, 2, np.inf):
         return f.norm(tensor, ord, axis, keepdims)
     size = absolute(tensor)
     if ord == -np.inf:
         return f.min(size, axis, keepdims)
     if ord == 0:
-        return f.sum(f.where(tensor.data != 0, 1.0, size * 0.0), axis, keepdims)
-    return f.sum(size**ord, axis, keepdims) ** (1.0 / ord)
+        counted = f.piecewise_constant(lambda x: (x != 0).astype(x.dtype), tensor)
+        return f.sum(counted, axis, keepdims)
+    return _flat_at_zero(f.sum(_flat_at_zero(size, ord), axis, keepdims), 1.0 / ord)
+
+
+def _flat_at_zero(x: Any, exponent: float) -> Any:
+    """``x ** exponent`` of entries of at least 0; the gradient is 0 at 0 and where it is 1/inf."""
+    flat = (x.data == 0) | ((x.data == np.inf) & (exponent < 0))
+    if not flat.any():
+        return x**exponent
+    with np.errstate(divide="ignore"):
+        return f.where(flat, x.data**exponent, f.where(flat, 1.0, x) ** exponent)
 
 
 def cumsum(a: Any, axis: Any = None, dtype: Any = None) -> Any:
@@ -223,6 +245,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 
 def gradient(y: Any, *spacing: Any, axis: Any = None, edge_order: int = 1) -> Any:
     x = f.operand(y)
+    x = x if x.dtype == bool else floating(x)  # differences of unsigned integers have no sign
     axes = _axes(axis, x.ndim)
     steps = [value(h) for h in spacing] or [1.0]
     if any(np.ndim(h) for h in steps):
@@ -239,14 +262,15 @@ def gradient(y: Any, *spacing: Any, axis: Any = None, edge_order: int = 1) -> An
 
 
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
-    tensor = f.operand(y)
-    last = tensor.swapaxes(axis, -1)
-    if x is None:
-        step: Any = dx
-    else:
+    tensor, step = f.operand(y), dx
+    before = (slice(None),) * (axis % tensor.ndim)
+    if x is not None:
         at = f.operand(x)
-        step = diff(at) if at.ndim == 1 else diff(at.swapaxes(axis, -1))
-    return f.sum((last[..., 1:] + last[..., :-1]) * step / 2.0, -1)
+        step = diff(at, axis=axis if at.ndim > 1 else -1)
+        if at.ndim == 1:
+            step = step.reshape([-1, *[1] * (tensor.ndim - len(before) - 1)])
+    heights = tensor[(*before, slice(1, None))] + tensor[(*before, slice(-1))]
+    return f.sum(step * heights / 2.0, axis)
 
 
 # ---- joining -------------------------------------------------------------------------------------
@@ -348,12 +372,11 @@ def kron(a: Any, b: Any) -> Any:
 
 
 def cross(a: Any, b: Any, axis: int = -1) -> Any:
-    x, y = (f.operand(one).swapaxes(axis, -1) for one in (a, b))
+    x, y = (moved_axis(f.operand(one), axis, -1) for one in (a, b))
     if x.shape[-1] != 3 or y.shape[-1] != 3:
         raise TypeError("numpy.cross of a Tensor: expected vectors of length 3")
-    sign = np.zeros((3, 3, 3), x.dtype)
-    sign[[0, 1, 2], [1, 2, 0], [2, 0, 1]], sign[[0, 1, 2], [2, 0, 1], [1, 2, 0]] = 1, -1
-    return f.einsum("ijk,...j,...k->...i", sign, x, y).swapaxes(axis, -1)
+    turns = [x[..., i] * y[..., k] - x[..., k] * y[..., i] for i, k in ((1, 2), (2, 0), (0, 1))]
+    return moved_axis(f.stack(turns, -1), -1, axis)
 
 
 def einsum(*operands: Any, optimize: Any = True) -> Any:

@@ -18,7 +18,7 @@ from .tensor import Tensor, apply, as_data, later, record
 _RECORDED = {
     rule.forward: name for name, rule in RULES.items() if isinstance(rule.forward, np.ufunc)
 }
-_RECORDED |= {np.fabs: "absolute", np.matmul: "matmul", np.tanh: "tanh", np.float_power: "power"}
+_RECORDED |= {np.matmul: "matmul", np.tanh: "tanh", np.float_power: "power"}
 _RECORDED |= {np.radians: "deg2rad", np.degrees: "rad2deg"}
 _REDUCED = {np.add: f.sum, np.maximum: f.max, np.minimum: f.min, np.multiply: f.prod,
             np.logaddexp: f.logsumexp}  # fmt: skip

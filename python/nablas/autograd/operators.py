@@ -146,6 +146,23 @@ def _as_index(index: Any) -> Any:
     return made if made.size or isinstance(index, np.ndarray) else made.astype(np.intp)
 
 
+def _levelling(rows: Any) -> Any:
+    """Powers of 2 whose product in each row is 1, and that divide its entries to about one size.
+
+    Products of some entries can then overflow or underflow only if the whole product does. None
+    where they cannot anyway.
+    """
+    count, most = rows.shape[1], -int(np.finfo(rows.dtype).minexp)
+    sizes, bound = np.abs(rows), 2.0 ** min(most // count, 1000)
+    if count < 3 or (sizes.min() > 1 / bound and sizes.max() < bound):
+        return None
+    powers = np.where(np.isfinite(rows), np.frexp(rows)[1], 0)
+    steps = np.arange(count + 1) * powers.sum(1, keepdims=True) // count
+    powers = powers - np.diff(steps)
+    powers[np.abs(powers).max(1) >= most] = 0  # these would be infinite themselves
+    return np.ldexp(np.ones_like(rows), powers)
+
+
 class Operators:
     """The operators and named methods of `Tensor`."""
 
@@ -228,11 +245,15 @@ class Operators:
         last = [a % ndim for a in axes if ndim]
         order = [a for a in range(ndim) if a not in last] + last
         y: Any = self.transpose(order).reshape(made.size, -1)
+        scale = _levelling(y.data)
+        y = y if scale is None else y / scale
         odd: Any = 1.0
         while (count := y.shape[1]) > 1:  # halves multiplied; an odd last column goes into `odd`
             odd = odd * y[:, -1:] if count % 2 else odd
             y = y[:, : count // 2] * y[:, count // 2 : count // 2 * 2]
-        return (y * odd).reshape(made.shape)
+        result: Any = (y * odd).reshape(made.shape)
+        result.data = np.asarray(made)
+        return result
 
     def cumsum(self, axis: int | None = None) -> Self:
         """Cumulative sum along an axis, or of the flattened entries for None."""
@@ -243,7 +264,7 @@ class Operators:
         return _softmax(self, axis)
 
     def log_softmax(self, axis: int = -1) -> Self:
-        """Logarithm of `softmax`, computed as ``x - logsumexp(x)`` along an axis."""
+        """Logarithm of `softmax` along an axis."""
         return self._apply("log_softmax", self, axis)
 
     def clip(self, min: Any = None, max: Any = None) -> Self:

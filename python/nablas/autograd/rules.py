@@ -23,28 +23,32 @@ import numpy as np
 from .. import kernels, reference
 from .._registry import ACTIVATIONS
 from ._arrays import (
+    angle_slope,
     by_kernel,
-    cholesky_slope,
     einsum_gradients,
     expand,
+    exponent_slope,
+    extremes_slope,
     floating,
+    log_softmax,
     log_sum_exp,
     matmul_left,
     matmul_right,
     norm,
+    norm_slope,
     power_slope,
     product,
     scatter,
     share_of_sum,
     sinc_slope,
     softmax,
-    solve_slope,
     split,
     spread,
-    squares_or_one,
-    turned,
+    sum_exp_slope,
+    times_slope,
     unstack,
 )
+from ._linalg import cholesky_slope, det_slope, solve_slopes, turned
 
 Rule = Callable[..., Any]
 
@@ -116,8 +120,8 @@ RULES: dict[str, Operation] = {
     "divide": Operation(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b, symbol="÷", needs="y1"),
     "power": Operation(
         np.power,
-        lambda g, y, a, b: g * power_slope(a, b),
-        lambda g, y, a, b: g * y * np.log(np.where((a == 0) & (b >= 0), 1, a)),
+        lambda g, y, a, b: power_slope(g, a, b),
+        exponent_slope,
         symbol="^",
         needs="y01",
     ),
@@ -127,6 +131,7 @@ RULES: dict[str, Operation] = {
     "sqrt": Operation(np.sqrt, lambda g, y, x: g / (2 * y), symbol="√", needs="y"),
     "cbrt": Operation(np.cbrt, lambda g, y, x: g / (3 * y * y), needs="y"),
     "absolute": Operation(np.absolute, lambda g, y, x: g * np.sign(x), symbol="|x|", needs="0"),
+    "fabs": Operation(np.fabs, lambda g, y, x: g * np.sign(x), symbol="|x|", needs="0"),
     # ---- exponentials and logarithms ---------------------------------------------------------
     "exp": Operation(np.exp, lambda g, y, x: g * y, needs="y"),
     "exp2": Operation(np.exp2, lambda g, y, x: g * (y * _LN2), needs="y"),
@@ -137,15 +142,15 @@ RULES: dict[str, Operation] = {
     "log1p": Operation(np.log1p, lambda g, y, x: g / (x + 1), needs="0"),
     "logaddexp": Operation(
         np.logaddexp,
-        lambda g, y, a, b: g * share_of_sum(np.exp, y, a, b),
-        lambda g, y, a, b: g * share_of_sum(np.exp, y, b, a),
-        needs="y01",
+        lambda g, y, a, b: g * share_of_sum(np.exp, a, b),
+        lambda g, y, a, b: g * share_of_sum(np.exp, b, a),
+        needs="01",
     ),
     "logaddexp2": Operation(
         np.logaddexp2,
-        lambda g, y, a, b: g * share_of_sum(np.exp2, y, a, b),
-        lambda g, y, a, b: g * share_of_sum(np.exp2, y, b, a),
-        needs="y01",
+        lambda g, y, a, b: g * share_of_sum(np.exp2, a, b),
+        lambda g, y, a, b: g * share_of_sum(np.exp2, b, a),
+        needs="01",
     ),
     # ---- trigonometry ------------------------------------------------------------------------
     "sin": Operation(np.sin, lambda g, y, x: g * np.cos(x), needs="0"),
@@ -156,8 +161,8 @@ RULES: dict[str, Operation] = {
     "arctan": Operation(np.arctan, lambda g, y, x: g / (1 + x * x), needs="0"),
     "arctan2": Operation(
         np.arctan2,
-        lambda g, y, a, b: g * b / squares_or_one(a, b),
-        lambda g, y, a, b: -g * a / squares_or_one(a, b),
+        lambda g, y, a, b: angle_slope(g, b, a, b),
+        lambda g, y, a, b: angle_slope(-g, a, a, b),
         needs="01",
     ),
     "hypot": Operation(np.hypot, lambda g, y, a, b: g * a / y, lambda g, y, a, b: g * b / y, needs="y01"),
@@ -178,28 +183,28 @@ RULES: dict[str, Operation] = {
     # ---- selection: ties share the gradient equally ------------------------------------------
     "maximum": Operation(
         np.maximum,  # NaN passes its gradient on, as in PyTorch
-        lambda g, y, a, b: g * (1 - (a < b) - 0.5 * (a == b)),
-        lambda g, y, a, b: g * (1 - (a > b) - 0.5 * (a == b)),
+        lambda g, y, a, b: np.where(a < b, 0, g * (1 - 0.5 * (a == b))),
+        lambda g, y, a, b: np.where(a > b, 0, g * (1 - 0.5 * (a == b))),
         symbol="max",
         needs="01",
     ),
     "minimum": Operation(
         np.minimum,
-        lambda g, y, a, b: g * (1 - (a > b) - 0.5 * (a == b)),
-        lambda g, y, a, b: g * (1 - (a < b) - 0.5 * (a == b)),
+        lambda g, y, a, b: np.where(a > b, 0, g * (1 - 0.5 * (a == b))),
+        lambda g, y, a, b: np.where(a < b, 0, g * (1 - 0.5 * (a == b))),
         symbol="min",
         needs="01",
     ),
     "fmax": Operation(
         np.fmax,  # the entry that is a number where the other is NaN
-        lambda g, y, a, b: g * ((a > b) + 0.5 * (a == b) + np.isnan(b)),
-        lambda g, y, a, b: g * ((a < b) + 0.5 * (a == b) + np.isnan(a)),
+        lambda g, y, a, b: np.where((a >= b) | (b != b), g * (1 - 0.5 * (a == b)), 0),
+        lambda g, y, a, b: np.where((a <= b) | (a != a), g * (1 - 0.5 * (a == b)), 0),
         needs="01",
     ),
     "fmin": Operation(
         np.fmin,
-        lambda g, y, a, b: g * ((a < b) + 0.5 * (a == b) + np.isnan(b)),
-        lambda g, y, a, b: g * ((a > b) + 0.5 * (a == b) + np.isnan(a)),
+        lambda g, y, a, b: np.where((a <= b) | (b != b), g * (1 - 0.5 * (a == b)), 0),
+        lambda g, y, a, b: np.where((a >= b) | (a != a), g * (1 - 0.5 * (a == b)), 0),
         needs="01",
     ),
     "remainder": Operation(
@@ -209,7 +214,7 @@ RULES: dict[str, Operation] = {
     "constant": Operation(
         lambda function, *inputs: function(*inputs),
         lambda g, *rest: None,
-        *[lambda g, y, function, *inputs: g * 0.0] * 3,
+        *[lambda g, y, function, *inputs: np.zeros_like(g)] * 3,
         needs="",
     ),
     "linked": Operation(lambda g, x: g, lambda g, *rest: g, lambda g, y, h, x: np.zeros_like(x), needs=""),
@@ -223,9 +228,9 @@ RULES: dict[str, Operation] = {
     ),
     "clip": Operation(
         np.clip,
-        lambda g, y, x, low, high: g * ((x >= low) & (x <= high)),
-        lambda g, y, x, low, high: g * ((x < low) & (low <= high)),
-        lambda g, y, x, low, high: g * ((x > high) | (low > high)),
+        lambda g, y, x, low, high: np.where((x >= low) & (x <= high), g, 0),
+        lambda g, y, x, low, high: np.where((x < low) & (low <= high), g, 0),
+        lambda g, y, x, low, high: np.where((x > high) | (low > high), g, 0),
         needs="012",
     ),
     # ---- reductions: inputs (x, axis, keepdims) ----------------------------------------------
@@ -242,25 +247,23 @@ RULES: dict[str, Operation] = {
     ),
     "max": Operation(
         lambda x, axis, keepdims: _max(x, axis, None, None, keepdims),
-        lambda g, y, x, axis, keepdims: _to_extremes(g, y, x, axis, keepdims),
+        lambda g, y, x, axis, keepdims: _reduced(extremes_slope, g, y, x, axis, keepdims, axis),
         needs="y0",
     ),
     "min": Operation(
         lambda x, axis, keepdims: _min(x, axis, None, None, keepdims),
-        lambda g, y, x, axis, keepdims: _to_extremes(g, y, x, axis, keepdims),
+        lambda g, y, x, axis, keepdims: _reduced(extremes_slope, g, y, x, axis, keepdims, axis),
         needs="y0",
     ),
     "norm": Operation(
         norm,
-        lambda g, y, x, axis, keepdims: x * expand(g / np.where(y == 0, 1, y), x.shape, axis, keepdims),
+        lambda g, y, x, axis, keepdims: _reduced(norm_slope, g, y, x, axis, keepdims),
         symbol="‖x‖",
         needs="y0",
     ),
     "logsumexp": Operation(
         log_sum_exp,
-        lambda g, y, x, axis, keepdims: (
-            expand(g, x.shape, axis, keepdims) * np.exp(x - expand(y, x.shape, axis, keepdims))
-        ),
+        lambda g, y, x, axis, keepdims: _reduced(sum_exp_slope, g, y, x, axis, keepdims, axis),
         needs="y0",
     ),
     "cumsum": Operation(
@@ -285,13 +288,10 @@ RULES: dict[str, Operation] = {
     "inv": Operation(np.linalg.inv, lambda g, y, a: -np.matmul(np.matmul(turned(y), g), turned(y)), needs="y"),
     "solve": Operation(
         np.linalg.solve,
-        lambda g, y, a, b: solve_slope(g, y, a),
-        lambda g, y, a, b: np.linalg.solve(turned(a), g),
+        joint=solve_slopes,
         needs="y0",
     ),
-    "det": Operation(
-        np.linalg.det, lambda g, y, a: (g * y)[..., None, None] * turned(np.linalg.inv(a)), needs="y0"
-    ),
+    "det": Operation(np.linalg.det, det_slope, needs="y0"),
     "logabsdet": Operation(
         lambda a: np.linalg.slogdet(a)[1],
         lambda g, y, a: g[..., None, None] * turned(np.linalg.inv(a)),
@@ -325,21 +325,21 @@ RULES: dict[str, Operation] = {
         needs="y",
     ),
     "log_softmax": Operation(
-        lambda x, axis: x - log_sum_exp(x, axis, True),
+        log_softmax,
         lambda g, y, x, axis: g - np.exp(y) * g.sum(axis=axis, keepdims=True),
         needs="y",
     ),
 }  # fmt: skip
 
 
-def _to_extremes(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    """The gradient shared equally among all entries that are the largest or smallest."""
-    met = x == expand(y, x.shape, axis, keepdims)
-    return expand(g, x.shape, axis, keepdims) * (met / met.sum(axis=axis, keepdims=True))
+def _reduced(slope: Rule, g: Any, y: Any, x: Any, axis: Any, keepdims: bool, *more: Any) -> Any:
+    """A rule of a reduction whose axes are kept in g and y."""
+    return slope(*(expand(one, x.shape, axis, keepdims) for one in (g, y)), x, *more)
 
 
 def _mean(x: Any, axis: Any, keepdims: bool) -> Any:
-    if x.dtype.char == "e":  # sums of float16 overflow; NumPy's mean adds in float32
+    if x.dtype.char not in "fdg":
+        # Sums of float16 and of integers overflow: NumPy adds them in float32 and float64.
         return np.mean(x, axis=axis, keepdims=keepdims)
     total = x.sum(axis=axis, keepdims=keepdims)
     return total / (x.size / max(total.size, 1)) if x.size else total * np.nan
@@ -350,12 +350,7 @@ def _activation(name: str, kept: str) -> Operation:
     from_output = kept == "output"
 
     def rule(g: Any, y: Any, z: Any) -> Any:
-        if type(g) is not np.ndarray:
-            return g * reference.ACTIVATIONS[name].slope(z)
-        kept = y if from_output else z
-        if g.dtype == kept.dtype and g.dtype.char in "fd":
-            return kernels.hadamard_delta(g, kept, name)
-        return g * by_kernel(kernels.slope, kept, name)
+        return times_slope(g, y if from_output and type(g) is np.ndarray else z, name)
 
     return Operation(
         lambda z: by_kernel(kernels.activate, z, name),
