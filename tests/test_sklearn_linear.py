@@ -96,9 +96,9 @@ def test_parameters_are_a_superset_and_can_be_set(mine, other):
     assert clone(model).get_params() == model.get_params() == ours | changed
     for wrong, given, named in (
         ("an unexpected keyword argument 'batchsize'", (), {"batchsize": 3}),
-        ("too many positional arguments", range(99), {}),
+        ("takes .*positional argument", range(99), {}),
     ):
-        with pytest.raises(TypeError, match=f"{mine.__name__}: .*{wrong}"):
+        with pytest.raises(TypeError, match=rf"{mine.__name__}\.__init__\(\) .*{wrong}"):
             mine(*given, **named)
 
 
@@ -338,10 +338,6 @@ def test_in_the_company_of_scikit_learn():
     assert boosted.fit(DATA, BINARY).score(DATA, BINARY) > 0.75
     twin = to_sklearn(LogisticRegression().fit(DATA, BINARY))
     assert type(twin) is theirs.LogisticRegression
-    twin = to_sklearn(LinearRegression(solver="sgd").fit(DATA, Z))
-    assert type(twin) is theirs.LinearRegression
-    with pytest.raises(ValueError, match="options that scikit-learn has"):
-        to_sklearn(LogisticRegression(solver="sgd").fit(DATA, BINARY))
 
 
 def test_scikit_learns_callbacks_see_the_model():

@@ -202,10 +202,10 @@ class BaseMLP(HasNetwork, ABC):
     ) -> Problem:
         """Checked data with their loss; the network is built if `anew`."""
         X, y = self._validate_input(X, y, incremental, anew)
-        weight = _checked_weight(sample_weight, X)
+        given = _checked_weight(sample_weight, X)
         if anew:
             self._build(options, X.shape[1], X.dtype.name, y, rng)
-        each = self._class_weights(y, weight)
+        each = self._class_weights(y, given)
         net = self._network()
         weight = self._row_weights(X, y, sample_weight, each, net)
         if (before := net.sizes[1:-1]) != options.hidden:
@@ -215,7 +215,7 @@ class BaseMLP(HasNetwork, ABC):
         X = rows_of(X, net)
         held_out = self._held_out(*validation, each, net)
         loss = resolve(self._loss(), net.output)
-        return Problem(X, _floats(y, net), weight, held_out, loss, self._loss_scale())
+        return Problem(X, _floats(y, net), weight, held_out, loss, self._loss_scale(), given)
 
     def _held_out(
         self, X: Any, y: Any, sample_weight: Any, each: Any, net: MLP
@@ -270,8 +270,11 @@ class BaseMLP(HasNetwork, ABC):
         return None
 
     def _decoded(self, y: Any) -> Any:
-        """Encoded targets as the user gave them."""
-        return y
+        """Encoded targets as the user gave them; one value a row is of shape (n,)."""
+        return y[:, 0] if y.shape[1] == 1 else y
+
+    def _published(self) -> None:
+        """Called after the record was written to the attributes while training goes on."""
 
     def _loss_scale(self) -> float:
         """scikit-learn's recorded loss divided by the engine's."""

@@ -17,7 +17,7 @@ from .._registry import default_loss
 from .._training import Fit, assemble
 from ..callbacks import Callback, FitState
 from ..network import Network
-from ._callbacks import Bridge
+from ._callbacks import Bridge, data_of
 from ._options import Curves, Options, Problem
 from ._stopping import Stopping
 from ._warnings import warn
@@ -33,8 +33,8 @@ def _batch_size(options: Options, rows: int) -> int:
 
 def _hold_out(estimator: Any, options: Options, problem: Problem, rng: Any) -> Problem:
     """The problem without its validation share, which becomes `held_out`."""
-    X, y, weight = problem.X, problem.y, problem.weight
-    arrays = [X, y] if weight is None else [X, y, weight]
+    X, y, weight, given = problem.X, problem.y, problem.weight, problem.given
+    arrays = [array for array in (X, y, weight, given) if array is not None]
     parts = train_test_split(
         *arrays,
         random_state=rng,
@@ -42,14 +42,15 @@ def _hold_out(estimator: Any, options: Options, problem: Problem, rng: Any) -> P
         stratify=estimator._strata(y, int(np.ceil(options.validation_fraction * len(y)))),
     )
     X, X_val, y, y_val = parts[:4]
-    weight, weight_val = parts[4:] or (None, None)
+    weight, weight_val = parts[4:6] or (None, None)
+    given = None if given is None else parts[6]
     if X_val.shape[0] < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' or the size of your "
             "dataset."
         )
     held_out = X_val, y_val, weight_val
-    return Problem(X, y, weight, held_out, problem.loss, problem.loss_scale)
+    return Problem(X, y, weight, held_out, problem.loss, problem.loss_scale, given)
 
 
 def _validation(
@@ -103,13 +104,23 @@ def _without_names(estimator: Any, scored: Callable[[], float]) -> float:
 
 
 class _Publisher(Callback):
-    """Writes the record to the estimator after every epoch, for callbacks that read its curves."""
+    """Writes the record to the estimator for callbacks that read it: at the begin, after every
+    epoch.
+    """
 
     def __init__(self, record: Curves, estimator: Any) -> None:
         self.record, self.estimator = record, estimator
 
-    def on_epoch_end(self, state: FitState) -> None:
+    def publish(self) -> None:
+        """Write the attributes now."""
         self.record.publish(self.estimator)
+        self.estimator._published()
+
+    def on_fit_begin(self, _net: Any) -> None:
+        self.publish()
+
+    def on_epoch_end(self, state: FitState) -> None:
+        self.publish()
 
 
 def descend(
@@ -131,6 +142,7 @@ def descend(
     incremental : bool
         One epoch, continuing with the optimizer's states.
     """
+    whole = problem
     if problem.held_out is None and options.early_stopping:
         problem = _hold_out(estimator, options, problem, rng)
     same = incremental or (options.goes_on and record._rule == options.rule)
@@ -139,13 +151,6 @@ def descend(
     optimizer, rows = record._optimizer, len(problem.y)
     stopping = Stopping(options, record, optimizer, net, rows)
     epochs = 1 if incremental else options.max_iter
-    callbacks: list[Any] = [stopping]
-    face = estimator._face()
-    bridged = not incremental and hasattr(face, "_skl_callbacks")
-    if options.callbacks or bridged:
-        callbacks += [_Publisher(record, estimator), *options.callbacks]
-    if bridged:
-        callbacks.append(Bridge(face, record, epochs, problem.X, problem.y))
     random = bool(options.shuffle) or np.any(np.asarray(options.dropout) > 0)
     if random and record._seed is None:
         record._seed = int(rng.randint(2**31 - 1))
@@ -161,15 +166,38 @@ def descend(
             seed=(record._seed or 0) if random else 0,
             clip_norm=options.clip_norm,
             dropout=options.dropout,
-            callbacks=callbacks,
+            callbacks=_callbacks(estimator, (whole, problem), stopping, incremental),
             progress=bool(options.progress),
             loss_scale=problem.loss_scale,
             **_penalties(options, problem),
         )
         _run(fit, options, record, stopping, incremental)
-    if options.early_stopping:
-        stopping.restore_best(net.parameters)
+    stopping.restore_best(net.parameters)
     return record
+
+
+def _callbacks(
+    estimator: Any, problems: tuple[Problem, Problem], stopping: Stopping, incremental: bool
+) -> list[Any]:
+    """scikit-learn's rules, the user's callbacks and scikit-learn's, in this order.
+
+    The problems are that of all rows and that of the rows trained on.
+    """
+    options, parameters = stopping.options, stopping.net.parameters
+    face, publisher = estimator._face(), _Publisher(stopping.record, estimator)
+    bridged = not incremental and hasattr(face, "_skl_callbacks")
+    if not options.callbacks and not bridged:
+        return [stopping]
+    made = [stopping, publisher, *options.callbacks]
+    if not bridged:
+        return made
+
+    def finish() -> None:
+        stopping.restore_best(parameters)
+        publisher.publish()
+
+    whole, trained = (data_of(problem, estimator._decoded) for problem in problems)
+    return [*made, Bridge(face, options.max_iter, whole, trained, finish)]
 
 
 def _run(fit: Fit, options: Options, record: Curves, stopping: Stopping, incremental: bool) -> None:
@@ -182,6 +210,7 @@ def _run(fit: Fit, options: Options, record: Curves, stopping: Stopping, increme
         if stopping.best_parameters is None or record.validation_scores_ is None:
             raise
         record.validation_scores_.append(float("nan"))
+        record.loss_ = float("nan") if record.loss_ is None else record.loss_
         cause = str(error).partition(" (the weights")[0]
         warn(f"{cause}; the weights of the best validation score are restored", ConvergenceWarning)
     else:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from .. import _checks, kernels
 from .._losses import Loss
@@ -17,6 +19,39 @@ Array = NDArray[Any]
 def _plain(column: Array) -> Array:
     """A column of objects as an array of their kind."""
     return np.array(column.tolist()) if column.dtype.kind == "O" else column
+
+
+def plain(y: Any) -> Any:
+    """A table of objects that are all numbers as an array of numbers; anything else unchanged."""
+    if issparse(y) or not hasattr(y, "__array__"):
+        return y
+    values = np.asarray(y)
+    if values.ndim != 2 or values.dtype != object:
+        return y
+    columns = [_plain(column) for column in values.T]
+    return np.column_stack(columns) if all(c.dtype.kind in "biuf" for c in columns) else y
+
+
+def several_marks(y: Any) -> bool:
+    """Whether y, a dense table of two values, has none that could stand for an absent label: 0."""
+    return not issparse(y) and bool(np.all(y)) and bool(np.min(y) != np.max(y))
+
+
+def are_several(y: Any) -> bool:
+    """Whether y (n, targets) has classes for each target, rather than 0 or a mark for each label.
+
+    ValueError for values that are no labels.
+    """
+    numbers = plain(y)
+    if numbers.dtype.kind in "OU":
+        return True
+    if issparse(numbers):
+        return False
+    kind = type_of_target(numbers, input_name="y")
+    if kind == "multilabel-indicator":
+        return several_marks(numbers)
+    check_classification_targets(numbers)
+    return True
 
 
 class Heads:
@@ -37,7 +72,11 @@ class Heads:
     def of(cls, y: Array) -> Heads:
         """Heads for the classes found in targets of shape (n, targets)."""
         _checks.without_bytes("y", y)
-        return cls([np.unique(_plain(column)) for column in y.T])
+        columns = [_plain(column) for column in y.T]
+        for column in columns:
+            if column.dtype.kind == "f":
+                check_classification_targets(column)
+        return cls([np.unique(column) for column in columns])
 
     @property
     def outputs(self) -> int:

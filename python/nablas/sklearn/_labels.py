@@ -12,7 +12,7 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from .._data import class_weights, dense, label_codes
-from ._heads import Heads
+from ._heads import Heads, are_several, plain, several_marks
 from ._network import Array, HasNetwork
 
 SINGLE = ("binary", "multiclass")  # types of targets with one label a row
@@ -52,11 +52,10 @@ class Labels(HasNetwork):
             y = column_or_1d(y, warn=True)
         fresh = not hasattr(self, "classes_") or (not self.warm_start and not incremental)
         if fresh:
-            words = y.ndim == 2 and y.dtype.kind in "OU"
-            several = words or (y.ndim == 2 and type_of_target(y) == "multiclass-multioutput")
-            self._heads = Heads.of(y) if several else None
+            self._heads = Heads.of(y) if y.ndim == 2 and are_several(y) else None
         if self._heads is not None:
             return X, self._codes_of_heads(self._heads, y)
+        y = plain(y)
         if fresh:
             self._label_binarizer = self._binarizer(y)
             self.classes_ = self._label_binarizer.classes_
@@ -73,13 +72,23 @@ class Labels(HasNetwork):
         elif single:
             targets = np.searchsorted(self.classes_, y)[:, None].astype(float)
         else:
-            targets = np.asarray(self._label_binarizer.transform(y), dtype=float)
+            targets = self._marked(y).astype(float)
         if not callable(self.loss):
             return X, targets.astype(X.dtype)
         k = targets.shape[1]
         share = 1 / k if single and k > 1 else 0.5
         smoothed = (1 - self.label_smoothing) * targets + self.label_smoothing * share
         return X, smoothed.astype(X.dtype)
+
+    def _marked(self, y: Any) -> Array:
+        """Which labels the rows have, (n, labels): what is not 0, as in scikit-learn."""
+        marked: Array = np.asarray(self._label_binarizer.transform(y), dtype=bool)
+        if several_marks(y):
+            raise ValueError(
+                f"y: expected 0 or 1 for each of {len(self.classes_)} labels, got {np.min(y)} and "
+                f"{np.max(y)}"
+            )
+        return marked
 
     def _codes_of_heads(self, heads: Heads, y: Any) -> Any:
         """Class indices (n, targets); ValueError for options that need a single target."""
@@ -98,10 +107,11 @@ class Labels(HasNetwork):
             return y  # `Heads.encode` says which label it does not know
         if self._label_binarizer.y_type_ in SINGLE:
             return self.classes_[label_codes(y, self.classes_)]
-        labels, wanted = np.asarray(dense(y)), (len(self.classes_),)
-        if labels.shape[1:] != wanted or not np.isin(labels, (0, 1)).all():
+        labels, wanted = plain(np.asarray(dense(y))), (len(self.classes_),)
+        marks = labels.shape[1:] == wanted and type_of_target(labels) == "multilabel-indicator"
+        if not marks or several_marks(labels):
             raise ValueError(f"y: expected 0 or 1 for each of {wanted[0]} labels, got others")
-        return y
+        return labels
 
     def _check_classes(self, seen: Any, all_of_them: bool) -> None:
         if all_of_them:

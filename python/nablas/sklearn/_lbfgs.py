@@ -71,10 +71,12 @@ def minimise(options: Options, problem: Problem, record: Record, net: Network) -
         print(f"L-BFGS: {record.n_iter_} iterations, loss = {record.loss_:.8f}")
     if result.status != 0:
         message = result.message if isinstance(result.message, str) else result.message.decode()
+        more = "\nIncrease the number of iterations to improve the convergence (max_iter={})."
+        more = more.format(options.max_iter) if record.n_iter_ == options.max_iter else ""
         warn(
             f"lbfgs failed to converge after {record.n_iter_} iteration(s) (status="
-            f"{result.status}):\n{message}\n\nYou might also want to scale the data as shown in:\n"
-            "    https://scikit-learn.org/stable/modules/preprocessing.html",
+            f"{result.status}):\n{message}\n{more}\nYou might also want to scale the data as shown "
+            "in:\n    https://scikit-learn.org/stable/modules/preprocessing.html",
             ConvergenceWarning,
         )
     return record

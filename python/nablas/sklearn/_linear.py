@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from functools import update_wrapper, wraps
+from functools import partial, update_wrapper, wraps
 from types import MappingProxyType, MethodType
 from typing import Any, ClassVar, Self
 
@@ -62,10 +62,12 @@ def with_parameters(theirs: type, own: dict[str, Any]) -> Callable[..., None]:
     def initialise(self: Any, *arguments: Any, **named: Any) -> None:
         given = named
         if arguments or not named.keys() <= defaults.keys():  # slower: checks them as a call does
+            shared = {name: value for name, value in named.items() if name in known}
+            theirs(*arguments, **shared)  # TypeError in Python's words for too many
             try:
                 given = signature.bind(self, *arguments, **named).arguments
             except TypeError as error:
-                raise TypeError(f"{type(self).__name__}: {error}") from None
+                raise TypeError(f"{type(self).__name__}.__init__() {error}") from None
         keep(self, defaults | given)
 
     initialise.__signature__ = signature  # type: ignore[attr-defined]
@@ -236,6 +238,7 @@ class OnEngine(Parameters):
         y = self._check_targets(y, incremental, classes)
         settings = self._settings()
         if unit is None:
+            vars(self).pop("_kept", None)
             unit = self._unit(**settings)
         else:
             unit.set_params(**settings)
@@ -244,15 +247,19 @@ class OnEngine(Parameters):
             unit.adopt(self.coef_, self.intercept_)  # type: ignore[attr-defined]
         elif going_on:
             self._take_over(unit)
-        unit.owner = self
+        unit.owner, unit.publish = self, partial(self._show, y)
         try:
             held_out = self._held_out(*validation)
             if incremental and hasattr(unit, "_learn_classes"):
                 unit._learn_classes(y, classes)
             unit._fit(X, y, sample_weight, incremental, held_out)
         finally:
-            del unit.owner
+            del unit.owner, unit.publish
         self._kept = unit
+        self._show(y, unit)
+
+    def _show(self, y: Any, unit: Any) -> None:
+        """Give the model the unit's attributes: at the end, and before callbacks."""
         for name in _CURVES:
             vars(self).pop(name, None)
             if hasattr(unit, name):

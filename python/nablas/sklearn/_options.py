@@ -140,6 +140,10 @@ class InverseScaling(schedules.Schedule):
         super().__init__(initial)
         self.power, self.rows, self._begun = power, 0, False
 
+    def go_on(self) -> None:
+        """The first epoch is over."""
+        self._begun = True
+
     def rates(self, steps: Any, plan: schedules.Plan) -> Any:
         """As `Schedule.rates`."""
         rate = self.rate if self._begun else self.initial
@@ -165,6 +169,8 @@ class Problem:
         Validation data.
     loss_scale : float
         scikit-learn's loss over the engine's.
+    given : array of shape (n,), optional
+        The weights as the user gave them, without those of the classes.
     """
 
     X: Any
@@ -173,6 +179,7 @@ class Problem:
     held_out: tuple[Any, Any, Any] | None
     loss: Loss | LossFunction
     loss_scale: float
+    given: Any = None
 
 
 @dataclass
@@ -197,6 +204,9 @@ class Record:
     def publish(self, estimator: Any) -> None:
         """Write the attributes to the estimator."""
         vars(estimator).update(vars(self))
+
+
+CURVES = ("loss_curve_", "validation_loss_curve_", "validation_scores_")
 
 
 class Curves(Record):

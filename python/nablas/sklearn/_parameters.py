@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import suppress
 from functools import cache
 from numbers import Integral, Real
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import (
     Interval,
+    InvalidParameterError,
     Options,
     StrOptions,
     validate_parameter_constraints,
@@ -80,20 +82,36 @@ class Parameters:
 
     @classmethod
     @cache
-    def _defaults(cls) -> dict[str, Any]:
+    def _valid_defaults(cls) -> dict[str, Any]:
+        """The defaults of the parameters that have constraints, where they fulfil them."""
+        constraints: dict[str, Any] = cls._parameter_constraints  # type: ignore[attr-defined]
         taken = inspect.signature(cls.__init__).parameters
-        return {name: taken[name].default for name in cls._get_param_names()}
+        valid = {}
+        for name in cls._get_param_names():
+            default = taken[name].default
+            if name in constraints:
+                with suppress(InvalidParameterError):
+                    _validate(constraints, {name: default}, cls)
+                    valid[name] = default
+        return valid
 
     def _validate_params(self) -> None:
-        """ValueError for a value that its constraints exclude; the defaults fulfil theirs."""
-        given = {
-            name: getattr(self, name)
-            for name, default in self._defaults().items()
-            if getattr(self, name) is not default
-        }
-        constraints = self._parameter_constraints  # type: ignore[attr-defined]
-        known = {name: constraints[name] for name in given}
-        validate_parameter_constraints(known, given, caller_name=type(self).__name__)
+        """ValueError for a value that its constraints exclude.
+
+        A subclass may have parameters without constraints.
+        """
+        constraints: dict[str, Any] = self._parameter_constraints  # type: ignore[attr-defined]
+        valid, given = self._valid_defaults(), {}
+        for name in self._get_param_names():
+            value = getattr(self, name)
+            if name in constraints and (name not in valid or value is not valid[name]):
+                given[name] = value
+        _validate(constraints, given, type(self))
+
+
+def _validate(constraints: dict[str, Any], given: dict[str, Any], cls: type) -> None:
+    known = {name: constraints[name] for name in given}
+    validate_parameter_constraints(known, given, caller_name=cls.__name__)
 
 
 def core_activation(name: str) -> str:
@@ -118,7 +136,8 @@ def hidden_sizes(given: Any) -> tuple[int, ...]:
     """Units of each hidden layer, from an int or a sequence of them."""
     sizes = list(given) if hasattr(given, "__iter__") else [given]
     for size in sizes:
-        if not isinstance(size, Integral):
+        flag = isinstance(size, bool) and size is not given  # alone True is 1
+        if not isinstance(size, Integral) or flag:
             raise TypeError(f"hidden_layer_sizes: expected integers, got {size!r}")
     if any(size <= 0 for size in sizes):
         raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")

@@ -34,9 +34,8 @@ class Stopping(Callback):
         self.options, self.record, self.optimizer, self.rows = options, record, optimizer, rows
         self.net = net
         self.watched = "val_loss" if options.scoring == "loss" else "val_score"
-        # A fit that continues an earlier one must improve on its score.
-        continues = options.early_stopping and record.best_validation_score_ > -np.inf
-        self.best_parameters: Any = net.parameters.copy() if continues else None
+        # The weights at the begin are the best until a score is better than the record's.
+        self.best_parameters: Any = net.parameters.copy() if options.early_stopping else None
         self.ended = False
         schedule = optimizer.schedule
         self.scaling = schedule if isinstance(schedule, InverseScaling) else None

@@ -20,10 +20,19 @@ class Unit:
     """
 
     _by_batch = False
-    owner: Any = None  # the linear model, while it is trained
+    # While the linear model is trained: it, and the function that gives it the unit's attributes.
+    owner: Any = None
+    publish: Any = None
 
     def _face(self) -> Any:
         return self.owner
+
+    def _published(self) -> None:
+        self.publish(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
+        return {name: value for name, value in state.items() if name not in ("owner", "publish")}
 
     def _checked(self, X: Any, y: Any, reset: bool, **settings: Any) -> tuple[Any, Any]:
         return X, y
@@ -65,6 +74,8 @@ class UnitClassifier(Unit, MLPClassifier):
 
 class UnitRegressor(Unit, MLPRegressor):
     """Identity for each target."""
+
+    _warns_of_columns = False
 
     def take_over(self, coef: Any, intercept: Any) -> None:
         """Go on from a linear regression that was fitted by another solver."""

@@ -14,9 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 from ..mlp import MLP
 from ..network import Network
 from ._base import BaseMLP
+from ._linear import on_engine
 from ._options import Options, Record
 from ._parameters import ALIASES
 from .classifier import MLPClassifier
+from .convert_states import states_from_sklearn, states_to_sklearn
 from .linear import LinearRegression, LogisticRegression
 from .regressor import MLPRegressor
 
@@ -26,6 +28,8 @@ _COPIED = [
     *("best_validation_score_", "classes_", "_label_binarizer", "_no_improvement_count"),
 ]
 _LINEAR_FITTED = ("coef_", "intercept_", "n_iter_", "rank_", "singular_")
+# Own parameters that train nothing, or nothing beside a value that scikit-learn refuses.
+_UNTRAINED = ("progress", "n_threads", "weight_decay", "quantile")
 UNITS = (linear_model.LinearRegression, linear_model.LogisticRegression, linear_model.Perceptron)
 
 
@@ -150,7 +154,7 @@ def from_sklearn(fitted: Any) -> Any:
     target: Any = MLPClassifier() if is_classifier(fitted) else MLPRegressor()
     Record.of(target, Options.of(target), True).publish(target)
     _transfer(fitted, target)
-    target._network()
+    states_from_sklearn(fitted, target)
     return target
 
 
@@ -169,7 +173,8 @@ def to_sklearn(estimator: Any) -> Any:
     Raises
     ------
     ValueError
-        For an option that scikit-learn does not have.
+        For an option that scikit-learn does not have, be it a solver or a `dropout`, unless it is
+        at its default: `set_params` puts it there for a conversion all the same.
 
     Examples
     --------
@@ -183,6 +188,7 @@ def to_sklearn(estimator: Any) -> Any:
     net = fitted_network(estimator)
     cls = neural_network.MLPClassifier if is_classifier(estimator) else neural_network.MLPRegressor
     theirs = cls()
+    _refuse_own(estimator, theirs)
     if (output := {"sigmoid": "logistic"}.get(net.output, net.output)) not in ACTIVATIONS:
         raise ValueError(
             "estimator: expected an output layer that scikit-learn has, got "
@@ -199,18 +205,41 @@ def to_sklearn(estimator: Any) -> Any:
     if getattr(estimator, "best_validation_score_", None) is not None:
         theirs._best_coefs = [w.copy() for w in theirs.coefs_]
         theirs._best_intercepts = [b.copy() for b in theirs.intercepts_]
-    return _valid(theirs)
+    _valid(theirs)
+    states_to_sklearn(estimator, theirs)
+    return theirs
 
 
 def _linear_to_sklearn(estimator: Any) -> Any:
     check_is_fitted(estimator)
     logistic = isinstance(estimator, LogisticRegression)
     theirs = linear_model.LogisticRegression() if logistic else linear_model.LinearRegression()
+    if on_engine(estimator):
+        raise ValueError(
+            f"solver: expected one that scikit-learn has, got {estimator.solver!r}; "
+            "set_params(solver=...) before the conversion"
+        )
     theirs.set_params(**{name: getattr(estimator, name) for name in theirs.get_params()})
     for name in ("n_features_in_", "feature_names_in_", "classes_", *_LINEAR_FITTED):
         if hasattr(estimator, name):
             setattr(theirs, name, copy.copy(getattr(estimator, name)))
     return _valid(theirs)
+
+
+def _refuse_own(estimator: Any, theirs: Any) -> None:
+    """ValueError for a parameter of nablas alone that changes how the estimator is trained."""
+    own: Any = MLPClassifier if is_classifier(estimator) else MLPRegressor  # not a subclass
+    defaults = own._valid_defaults()
+    unused = {*_UNTRAINED} if estimator.early_stopping else {*_UNTRAINED, "scoring"}
+    for name in sorted(defaults.keys() - theirs.get_params().keys() - unused):
+        value = getattr(estimator, name)
+        if isinstance(value, (list, tuple)) and not any(value):
+            continue  # dropout=[0.0, 0.0], callbacks=[]
+        if value != defaults[name]:
+            raise ValueError(
+                f"{name}: expected {defaults[name]!r}, as scikit-learn does not have it, got "
+                f"{value!r}; set_params({name}={defaults[name]!r}) before the conversion"
+            )
 
 
 def _valid(theirs: Any) -> Any:

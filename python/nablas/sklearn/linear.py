@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
+from collections.abc import Set
 from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
 from sklearn import linear_model
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
@@ -16,6 +20,7 @@ from ._base import NO_VALIDATION
 from ._linear import OPTIONS, OnEngine, of_the_engine, on_engine, solvers, with_parameters
 from ._parameters import CONSTRAINTS, SOLVERS, refuse_balanced
 from ._unit import UnitClassifier, UnitRegressor
+from ._warnings import warn
 
 _REGRESSION = {  # what LinearRegression has for the engine, and LogisticRegression for its solvers
     "solver": "lstsq",
@@ -26,6 +31,22 @@ _REGRESSION = {  # what LinearRegression has for the engine, and LogisticRegress
     "warm_start": False,
 }
 _TRAINING = {name: CONSTRAINTS[name] for name in OPTIONS}
+
+
+def _warn_as_theirs(estimator: Any) -> None:
+    """Whatever the installed scikit-learn says about deprecated parameters: a fit of two rows."""
+    taken = inspect.signature(linear_model.LogisticRegression).parameters
+    names = [name for name in ("penalty", "n_jobs", "l1_ratio") if name in taken]
+    given = {n: v for n in names if (v := getattr(estimator, n)) is not taken[n].default}
+    if not given or (given.keys() == {"l1_ratio"} and estimator.l1_ratio is not None):
+        return
+    given |= {"C": estimator.C, "solver": "saga", "max_iter": 1}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        linear_model.LogisticRegression(**given).fit([[0.0], [1.0]], [0, 1])
+    for one in caught:
+        if not issubclass(one.category, ConvergenceWarning):
+            warn(str(one.message), one.category)
 
 
 class LogisticRegression(OnEngine, linear_model.LogisticRegression):
@@ -88,13 +109,14 @@ n_iter_no_change, callbacks, progress, n_threads
         ----------
         X, y, sample_weight : arrays
             As for `fit`.
-        classes : array of shape (n_classes,), optional
+        classes : array of shape (n_classes,), or a set, optional
             All classes of all calls; required in the first call.
 
         Returns
         -------
         self
         """
+        classes = list(classes) if isinstance(classes, Set) else classes
         self._trained(X, y, sample_weight, True, NO_VALIDATION, classes)
         return self
 
@@ -110,6 +132,7 @@ n_iter_no_change, callbacks, progress, n_threads
         several = getattr(self, "multi_class", "auto")  # until scikit-learn 1.7
         if several not in ("auto", "deprecated", "multinomial"):
             raise ValueError(f"multi_class: expected 'multinomial' with it, got {several!r}")
+        _warn_as_theirs(self)
 
     def _check_targets(self, y: Any, incremental: bool, classes: Any) -> Any:
         if incremental:

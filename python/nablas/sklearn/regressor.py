@@ -103,6 +103,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         "loss": [StrOptions({*_LOSSES, "quantile"}), callable, Loss],
         "quantile": [Interval(Real, 0, 1, closed="neither")],
     }
+    _warns_of_columns = True  # about y of shape (n, 1); the linear model does not
 
     def __init__(
         self,
@@ -153,7 +154,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             raise ValueError(f"y: expected numbers, got dtype {y.dtype}")
         y = y.astype(X.dtype, copy=False)
         if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+            y = column_or_1d(y, warn=self._warns_of_columns)
         return X, y.reshape(len(y), -1)
 
     def _outputs(self, y: Any) -> tuple[int, str]:
