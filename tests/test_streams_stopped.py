@@ -130,7 +130,7 @@ WRONG = {
     "an error": (fail, OwnError, "no disk"),
 }  # fmt: skip
 LATER = {
-    "another dtype": (lambda s, x, y: (x.astype("f8"), y), TypeError, "X: expected dtype float32 as in the first row"),
+    "another dtype": (lambda s, x, y: (x.astype("f8"), y), TypeError, "X: expected dtype float32, shape .n, 30. as in the first row"),
     "another dtype of y": (lambda s, x, y: (x, y.astype("i1")), TypeError, "y: expected dtype int64"),
     "another shape of y": (lambda s, x, y: (x, np.eye(5)[y]), TypeError, "y: expected dtype int64"),
     "weights": (lambda s, x, y: (x, y, y), TypeError, "sample_weight: expected None as in the first row"),

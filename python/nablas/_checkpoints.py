@@ -31,9 +31,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _data, io, kernels
+from . import _data, io
 from ._epochs import Epoch, OnRows, Rates, Sums, Task
 from ._losses import Loss, LossFunction
+from ._sources import some_rows
 from ._streams import Stream, prepare_rows
 from ._threads import isa
 from ._version import __version__
@@ -66,14 +67,6 @@ class State:
 
 
 # ---- what may not differ -------------------------------------------------------------------------
-
-
-def _taken(rows: int) -> NDArray[np.int64]:
-    """The rows of a fingerprint, ascending."""
-    if rows <= FINGERPRINT_ROWS:
-        return np.arange(rows)
-    places = kernels.random_uniform(FINGERPRINT_ROWS, seed=0) * rows
-    return np.unique(places.astype(np.int64).clip(max=rows - 1))
 
 
 def fingerprint(name: str, array: Any, part: Any, rows: int) -> Tree:
@@ -109,7 +102,7 @@ def data_of(prepared: Any, prefix: str = "") -> Tree:
     `prepared` is what `prepare` returned, or a `Stream`, whose blocks decide the order.
     """
     rows = prepared.rows if isinstance(prepared, Stream) else prepared.x.shape[0]
-    taken, found = _taken(rows), Tree()
+    taken, found = some_rows(rows, FINGERPRINT_ROWS), Tree()
     if isinstance(prepared, Stream):
         found |= {f"{prefix}{k}": v for k, v in vars(prepared.blocks).items() if k != "rows"}
         sample = prepared.source.sample(taken)

@@ -1,4 +1,4 @@
-"""Rows that are read in blocks: what a source is, the order of its rows, the thread that reads.
+"""Rows that are read in blocks: what a source is, checks of what it gives, the order of its rows.
 
 The order of an epoch. Rows are read as *chunks*: consecutive rows, whole batches each but the last
 of all, which is always visited last. Chunks in a seeded random order are put together to *blocks*,
@@ -9,26 +9,24 @@ rows that fit into one block, the order is that of arrays in memory.
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
-from weakref import WeakValueDictionary
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _checks, _data, kernels
+from ._reading import lock_of
 
 Array = NDArray[Any]
 Range = tuple[int, int]
-Loaded = TypeVar("Loaded")
 
 BLOCK_BYTES = 2**27  # of a block, by default: the same on every machine, as the order depends on it
 CHUNKS = 16  # of a block, unless the source asks for larger ones
 SEEDS = 2**63
-WAKE_UP = 0.2  # seconds: a signal that comes just before a wait begins does not end it
+PLACES, RUN = 64, 16  # rows at some places, whose mean number of entries is that of sparse rows
 
 
 class Source(Protocol):
@@ -94,35 +92,19 @@ class Rows(NamedTuple):
     weight: Any
 
 
-class ReadLock:
-    """Held while a source is read and what it returned is copied."""
-
-    def __init__(self) -> None:
-        self.held = threading.RLock()
-
-
-# By the source's id, as long as a `Checked` holds the source and its lock.
-_LOCKS: WeakValueDictionary[int, ReadLock] = WeakValueDictionary()
-_one_at_a_time = [threading.Lock()]  # guards _LOCKS; in a list, as a forked child gets a new one
-if hasattr(os, "register_at_fork"):  # a thread that holds a lock may not be in the child
-    os.register_at_fork(after_in_child=_LOCKS.clear)
-    os.register_at_fork(after_in_child=lambda: _one_at_a_time.__setitem__(0, threading.Lock()))
-
-
 class Checked:
     """A source whose every answer is checked: rows, columns and dtypes.
 
     Parameters
     ----------
     source : Source
-    dtype : "float32" or "float64"
-        The network's.
+    dtype : "float32" or "float64", or None
+        The network's. None: every array stays of the dtype that it has.
     """
 
-    def __init__(self, source: Any, dtype: str) -> None:
+    def __init__(self, source: Any, dtype: str | None) -> None:
         self.source, self.dtype = source, dtype
-        with _one_at_a_time[0]:
-            self._lock = _LOCKS.setdefault(id(source), ReadLock())
+        self._lock = lock_of(source)
         self.shape = self._shape()
         self.first: Rows | None = None
         if self.shape[0] == 0:
@@ -163,10 +145,12 @@ class Checked:
                 "source: expected (X, y) or (X, y, sample_weight) from read, got "
                 f"{type(given).__name__}"
             )
-        x, y = _data.as_matrix(given[0], self.dtype), _checks.plain_array("y", given[1])
-        weight = None if len(given) == 2 else given[2]
+        x, y, weight = given if len(given) == 3 else (*given, None)
+        x = x if _data.is_sparse(x) else _checks.numbers("X", x)
+        x, y = _data.as_matrix(x, self.dtype or x.dtype.name), _checks.plain_array("y", y)
         if weight is not None:
-            weight = _data.as_weights(weight, self.dtype)
+            weight = _checks.numbers("sample_weight", weight)
+            weight = _data.as_weights(weight, self.dtype or weight.dtype.name)
         if x.shape != (end - begin, self.shape[1]):
             raise ValueError(
                 f"X: expected shape {(end - begin, self.shape[1])} of rows {begin} to {end}, "
@@ -174,16 +158,8 @@ class Checked:
             )
         _data.check_rows(x, y, weight)
         found = Rows(x, y, weight)
-        self._check_kinds(found)
+        check_alike(self.first, found)
         return found
-
-    def _check_kinds(self, found: Rows) -> None:
-        if self.first is None:
-            return
-        for name, new, old in zip(("X", "y", "sample_weight"), found, self.first, strict=True):
-            mine, theirs = _kind(name, old), _kind(name, new)
-            if mine != theirs:
-                raise TypeError(f"{name}: expected {mine} as in the first row, got {theirs}")
 
     def sample(self, places: NDArray[np.int64]) -> Rows:
         """Single rows, in ascending order."""
@@ -202,32 +178,53 @@ class InPlace:
         raise NotImplementedError
 
 
-def rows_in_place(source: Checked, most: int) -> Rows | None:
-    """All rows of a source that has them as dense arrays, or None.
+def rows_in_place(source: Checked, block_rows: int) -> Rows | None:
+    """All rows of a source that has them as dense arrays which the core reads, or None.
 
-    `most`: bytes that targets and weights may take.
+    `block_rows`: the targets and weights of all rows may take the bytes of so many.
     """
-    assert source.first is not None
-    if not isinstance(source.source, InPlace) or _data.is_sparse(source.first.x):
+    first = source.first
+    assert first is not None
+    if not isinstance(source.source, InPlace) or _data.is_sparse(first.x):
         return None
-    if source.rows * (row_bytes(source) - source.first.x.nbytes) > most:
+    beside = 2 * first.y.nbytes + 24 + (0 if first.weight is None else 2 * first.weight.nbytes)
+    if source.rows * beside > block_rows * row_bytes(source):
         return None
     given = source.source.every_row()
     if given is None:
         return None
     x = np.asarray(given[0])
-    found = source.converted(0, source.rows, (x, *given[1:]))
-    return found._replace(x=x) if found.x is x else None
+    if (row := x[:1]) is not source.converted(0, 1, (row, *(a[:1] for a in given[1:]))).x:
+        return None  # to convert all rows would take their memory
+    return source.converted(0, source.rows, (x, *given[1:]))._replace(x=x)
 
 
-def _kind(name: str, array: Any) -> str:
-    """What may not differ between two reads."""
+def check_alike(first: Rows | None, found: Rows) -> None:
+    """TypeError if rows differ from the first ones in what may not differ between two reads."""
+    if first is None:
+        return
+    for name, new, old in zip(("X", "y", "sample_weight"), found, first, strict=True):
+        mine, theirs = kind_of(name, old), kind_of(name, new)
+        if mine != theirs:
+            raise TypeError(f"{name}: expected {mine} as in the first row, got {theirs}")
+
+
+def kind_of(name: str, array: Any) -> str:
+    """The dtype and columns of X, y or sample_weight; "None" without any."""
     if array is None:
         return "None"
     text = array.dtype.kind in "OU" and name == "y"  # strings of any length
     kind = f"dtype {'str' if text else array.dtype.newbyteorder('=')}"
-    columns = "" if name == "X" else f", shape (n{''.join(f', {c}' for c in array.shape[1:])})"
+    columns = f", shape (n{''.join(f', {c}' for c in array.shape[1:])})"
     return ("sparse " if _data.is_sparse(array) else "") + kind + columns
+
+
+def some_rows(rows: int, count: int) -> NDArray[np.int64]:
+    """At most `count` of so many rows, ascending: random ones, the same at every call."""
+    if rows <= count:
+        return np.arange(rows)
+    places = kernels.random_uniform(count, seed=0) * rows
+    return np.unique(places.astype(np.int64).clip(max=rows - 1))
 
 
 def gather(source: Checked, ranges: Sequence[Range], piece: int, buffer: Array | None) -> Rows:
@@ -347,51 +344,20 @@ def divide(source: Checked, batch_size: int, block_rows: int | None, parts: int 
 
 
 def row_bytes(source: Checked) -> int:
-    """Memory of a row in a block: its values, its target as read and as encoded, its order."""
-    assert source.first is not None
-    x, y, weight = source.first
-    values = x.data.nbytes + x.indices.nbytes if _data.is_sparse(x) else x.nbytes
-    return int(values + 2 * y.nbytes + 24 + (0 if weight is None else 2 * weight.nbytes))
+    """What a row counts in a block of the default size, whatever the dtypes of its numbers.
 
-
-# ---- the thread ----------------------------------------------------------------------------------
-
-
-class Loading(Generic[Loaded]):
-    """A call on a thread of its own; it begins at once, and on this thread if none can be started.
-
-    Parameters
-    ----------
-    function : function without arguments
+    Its values in the network's dtype, of sparse rows the mean of the entries other than 0 with
+    their columns; 16 bytes for each target, as read and as encoded; 24 for its place in the order;
+    its weight twice.
     """
-
-    def __init__(self, function: Callable[[], Loaded]) -> None:
-        self._function = function
-        self._result: list[Loaded] = []
-        self._error: BaseException | None = None
-        self._thread: threading.Thread | None = threading.Thread(
-            target=self._run, name="nablas reader", daemon=True
-        )
-        try:
-            self._thread.start()
-        except RuntimeError:  # no more threads can be started
-            self._thread = None
-            self._run()
-
-    def _run(self) -> None:
-        try:
-            self._result.append(self._function())
-        except BaseException as error:
-            self._error = error
-
-    def wait(self) -> None:
-        """Wait for the function's end."""
-        while self._thread is not None and self._thread.is_alive():
-            self._thread.join(WAKE_UP)
-
-    def result(self) -> Loaded:
-        """What the function returned, when it has; or what it raised."""
-        self.wait()
-        if self._error is not None:
-            raise self._error
-        return self._result.pop()
+    assert source.first is not None
+    size, (x, y, weight) = np.dtype(source.dtype).itemsize, source.first
+    values = x.shape[1] * size
+    if _data.is_sparse(x):
+        ranges = [(int(i), min(int(i) + RUN, source.rows)) for i in some_rows(source.rows, PLACES)]
+        if source.rows <= PLACES * RUN:
+            ranges = [(0, source.rows)]
+        sample = gather(source, ranges, PLACES * RUN, None).x
+        values = math.ceil(np.count_nonzero(sample.data) * (size + 4) / sample.shape[0])
+    targets = math.prod(y.shape[1:])
+    return int(values + 16 * targets + 24 + (0 if weight is None else 2 * size))

@@ -13,18 +13,8 @@ from numpy.typing import NDArray
 from . import _checks, _data
 from ._losses import Loss, LossFunction, call, resolve
 from ._prepare import AnyLoss, Prepared, check_rows_to_train, prepare
-from ._sources import (
-    Blocks,
-    Checked,
-    Loading,
-    Part,
-    Range,
-    Rows,
-    divide,
-    gather,
-    row_bytes,
-    rows_in_place,
-)
+from ._reading import Loading
+from ._sources import Blocks, Checked, Part, Range, Rows, divide, gather, rows_in_place
 from .network import Network
 
 if TYPE_CHECKING:
@@ -96,8 +86,7 @@ class Stream:
         self._kept: Visit | None = None
         self._coming: tuple[Part, Loading[Visit]] | None = None
         self._checked = False
-        most = blocks.block_rows * row_bytes(source)
-        self._every = rows_in_place(source, most) if blocks.count > 1 else None
+        self._every = None if blocks.count == 1 else rows_in_place(source, blocks.block_rows)
         self._prepared: Prepared | None = None  # of all rows
 
     def visits(self, shuffle: bool, seed: int, epoch: int, done: int = 0) -> Generator[Visit]:

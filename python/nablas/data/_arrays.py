@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _checks, _data
-from .._sources import InPlace, Range
+from .._sources import InPlace, Range, kind_of
 
 Array = NDArray[Any]
 
@@ -26,10 +26,10 @@ class ArraySource(InPlace):
     X : array, or list of arrays
         Anything with `shape`, `dtype` and slices of rows: a memory map, a dataset of h5py or zarr,
         an array in memory, also one of SciPy's sparse arrays (kept as CSR) or a data frame. The
-        parts of a list are one below the other. Further dimensions are flattened: images
-        (n, 28, 28) have 784 features.
+        parts of a list are one below the other; if their dtypes differ, rows are read in one that
+        holds all. Further dimensions are flattened: images (n, 28, 28) have 784 features.
     y : array, or list of arrays
-        As for `MLP.fit`, also an array in memory beside an X in files.
+        As for `MLP.fit`, also an array in memory beside an X in files. Parts are of one dtype.
     sample_weight : array, or list of arrays, optional
 
     Attributes
@@ -134,8 +134,7 @@ class _Stack:
                 )
             if _data.is_sparse(part) != _data.is_sparse(self.parts[0]):
                 raise TypeError(f"{name}: expected all parts dense or all sparse, got both")
-            if part.shape:
-                self._check_slices(part)
+        self.dtype = self._common([self._first_row(part) for part in self.parts if part.shape])
         self.ends = list(accumulate(part.shape[0] if part.shape else 0 for part in self.parts))
         self.shape = (self.ends[-1], *first[1:]) if first else ()
         chunks = getattr(self.parts[0], "chunks", None)
@@ -152,17 +151,29 @@ class _Stack:
             return given
         return _checks.plain_array(self.name, given)
 
-    def _check_slices(self, part: Any) -> None:
-        """TypeError for a slice of rows that is no array, and for an X that has no numbers."""
-        if _data.is_sparse(part):
-            return
-        found = _checks.plain_array(self.name, part[0 : min(1, part.shape[0])])
+    def _first_row(self, part: Any) -> Any:
+        """At most one row; TypeError if it is no array, and for an X that has no numbers."""
+        row = part[0 : min(1, part.shape[0])]
+        if _data.is_sparse(row):
+            return row
+        found = _checks.plain_array(self.name, row)
         if found.ndim != len(part.shape):
             raise TypeError(
                 f"{self.name}: expected arrays with row slices, got {type(part).__name__}"
             )
         if self.name != "y" and found.dtype.kind not in "fiub":
             raise TypeError(f"{self.name}: expected numbers, got dtype {found.dtype}")
+        return found
+
+    def _common(self, rows: list[Any]) -> np.dtype[Any] | None:
+        """The dtype that holds all parts' numbers; None if they have the same one."""
+        kinds = {kind_of(self.name, row): row.dtype for row in rows if row.shape[0]}
+        if len(kinds) < 2:
+            return None
+        if self.name == "y":  # which is of classes or of numbers by its dtype
+            first, other, *_ = kinds
+            raise TypeError(f"y: expected parts of one dtype, got {first} and {other}")
+        return np.result_type(*kinds.values())
 
     def read(self, rows: slice) -> Any:
         """Some rows: an array, or a CSR one."""
@@ -172,7 +183,8 @@ class _Stack:
             low, high = max(rows.start, begin), min(rows.stop, end)
             if low < high:
                 piece = part[low - begin : high - begin]
-                found.append(piece if _data.is_sparse(piece) else np.asarray(piece))
+                piece = piece if _data.is_sparse(piece) else np.asarray(piece)
+                found.append(piece if self.dtype is None else piece.astype(self.dtype, copy=False))
             begin = end
         if len(found) == 1:
             return found[0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from .. import _checks
 from .._optional import require
+from .._reading import lock_of
 
 Array = NDArray[Any]
 LEAST, BATCH, VALUES = 256, 16_384, 2**21  # rows that pyarrow decodes at once, of so many values
@@ -25,6 +25,9 @@ FORMATS = {
     ".gz": "csv",
 }
 _NAMES = ("parquet", "ipc", "arrow", "feather", "csv", "orc", "json")
+
+
+_ABANDONED: list[Any] = []  # what a forked child cannot end: it would wait for threads
 
 
 class _Unit(NamedTuple):
@@ -130,7 +133,7 @@ class ArrowSource:
         self.shape = self._ends[-1] if self._ends else 0, sum(self._widths)
         groups = [unit.rows for unit in self._units if unit.row_group is not None]
         self.chunk_rows = max(1, round(sum(groups) / len(groups))) if groups else None
-        self._lock = Lock()
+        self._lock = lock_of(self)
         self._leave()
 
     def __repr__(self) -> str:
@@ -142,7 +145,7 @@ class ArrowSource:
         x = np.empty((rows.stop - rows.start, self.shape[1]), self._dtype)
         y, weight = [], []
         done, begin = rows.start, 0
-        with self._lock:
+        with self._lock.held:
             for number, end in enumerate(self._ends):
                 while done < min(rows.stop, end):
                     batch = self._next(number, done - begin, min(rows.stop, end) - done)
@@ -167,9 +170,13 @@ class ArrowSource:
     def _leave(self) -> None:
         self._open: tuple[int, Iterator[Any]] | None = None
         self._at, self._rest = 0, None  # rows of the unit before `rest`, decoded and not yet read
+        self._process = os.getpid()
 
     def _next(self, number: int, place: int, most: int) -> Any:
         """Up to `most` rows of a unit from a place on, as a record batch."""
+        if self._process != os.getpid():  # a forked child has no thread that decodes
+            _ABANDONED.append(self._open)
+            self._leave()
         if self._open is None or self._open[0] != number or place < self._at:
             self._leave()
             self._open = number, _batches(self._dataset, self._units[number], self._columns)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _checks, _data
-from .._sources import InPlace, Range, is_source
+from .._sources import Checked, InPlace, Range, Rows, check_alike, is_source
 from ._arrays import prefetch
 
 Array = NDArray[Any]
@@ -49,23 +49,37 @@ class Cache(InPlace):
         self._folder = None if folder is None else _checks.path("folder", folder)
         self._columns: list[_Column] = []
         self._arrays: list[Array] | None = None
+        self._first: Rows | None = None
         self._names: dict[str, int] = {}
         self._text = False
         self.shape = 0, 0
 
-    def append(self, *arrays: Array) -> None:
-        """Add rows: X, y and perhaps sample_weight."""
-        x, y, *weight = arrays
-        self._text = y.dtype.kind == "U"
-        if self._text:
-            numbers = [self._names.setdefault(text, len(self._names)) for text in y.flat]
-            y = np.array(numbers, np.int64).reshape(y.shape)
-        given = [x, y, *weight]
-        if not self._columns:
-            self._columns = [_Column(self._folder, array) for array in given]
+    def append(self, x: Array, y: Array, weight: Array | None = None) -> None:
+        """Add rows, of the columns and dtypes of those before.
+
+        `y`: text is kept as numbers.
+        """
+        _data.check_rows(x, y, weight)
+        check_alike(self._first, Rows(x, y, weight))
+        found = Rows(x, self._encoded(y), weight)
+        if self._first is None:
+            first = None if weight is None else weight[:1].copy()
+            self._first, self._text = Rows(x[:1].copy(), y[:1].copy(), first), found.y is not y
+            self._columns = [_Column(self._folder, a) for a in found if a is not None]
+        given = (array for array in found if array is not None)
         for column, array in zip(self._columns, given, strict=True):
             column.append(array)
         self.shape = self.shape[0] + len(x), x.shape[1]
+
+    def _encoded(self, y: Array) -> Array:
+        """`y`, or the numbers of its strings."""
+        if y.dtype.kind == "U" or (y.dtype.kind == "O" and all(isinstance(v, str) for v in y.flat)):
+            names = self._names
+            numbers = [names.setdefault(str(text), len(names)) for text in y.flat]
+            return np.array(numbers, np.int64).reshape(y.shape)
+        if y.dtype.hasobject:
+            raise TypeError(f"y: expected numbers or strings, got dtype {y.dtype}")
+        return y
 
     def finish(self) -> Self:
         """No rows more."""
@@ -133,6 +147,9 @@ class CachedSource(Cache):
     ------
     OSError
         When the file cannot be written.
+    ValueError, TypeError
+        For rows that a fit refuses, too: of another number, of other columns or dtypes than the
+        first row, sparse.
 
     Examples
     --------
@@ -158,11 +175,13 @@ class CachedSource(Cache):
             raise
 
     def _copy(self, source: Any) -> None:
-        rows, done, step = source.shape[0], 0, 1
-        while done < rows:
-            arrays = source.read(slice(done, min(done + step, rows)))
-            if _data.is_sparse(arrays[0]):
-                raise TypeError("source: expected dense rows, got sparse ones")
-            self.append(*(_checks.plain_array("source", array) for array in arrays))
-            done, step = done + step, max(1, PIECE // max(1, arrays[0][:1].nbytes))
+        rows = Checked(source, None)
+        assert rows.first is not None
+        if _data.is_sparse(rows.first.x):
+            raise TypeError("source: expected dense rows, got sparse ones")
+        self.append(*rows.first)
+        done, step = 1, max(1, PIECE // max(1, rows.first.x.nbytes))
+        while done < rows.rows:
+            self.append(*rows.read(done, min(done + step, rows.rows)))
+            done += step
         self.finish()
