@@ -102,11 +102,13 @@ Of one sample, from the preactivation z of the linked output; averaged over the 
 
 With `l1` above 0 an update ends with a proximal step, `w = sign(w) max(|w| - t, 0)` for each
 weight (Yun, Lozano and Yang 2021). The threshold t is the change that a constant gradient of `l1`
-would have made at this update: `rate l1 (1 - momentum^n) / (1 - momentum)` for `sgd` at its n-th
-update, `rate l1 / d` for `adam`, where d is the divisor of its formula. So every optimizer rests
-where the loss's slope is -l1 sign(w), or within l1 for a w of 0. Divisors are at least `l1`, so
-that a weight without a gradient moves by the rate. `clip_norm` limits the norm of `g`; the
-proximal step comes after.
+would have made at this update, the n-th: `rate l1 S` for `sgd` with
+`S = (1 - momentum^n) / (1 - momentum)`, `rate l1 (1 + momentum S)` for it with `nesterov`,
+`rate l1 S / d` for `rmsprop`, `rate l1 / d` for `adam`, `adamw` and `adagrad`, and
+`rate l1 ((1 - mu_n) / (1 - M_n) + mu_(n+1) (1 - beta1^n) / (1 - M_(n+1))) / d` for `nadam`, where d
+is the divisor of the formula. So every optimizer rests where the loss's slope is -l1 sign(w), or
+within l1 for a w of 0. Divisors are at least `l1`, so that a weight without a gradient moves by at
+most the factor before l1 and d. `clip_norm` limits the norm of `g`; the proximal step comes after.
 """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Number, Real
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from . import _frames
 
 MOST_EPOCHS, MOST_UPDATES = 2**32 - 1, 2**62  # that the core counts
+LONGEST_SHOWN = 80  # letters of a value in a message
 
 
 def integer(name: str, value: Any, least: int, most: int = 2**63 - 1) -> int:
@@ -20,10 +21,32 @@ def integer(name: str, value: Any, least: int, most: int = 2**63 - 1) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name}: expected an integer, got {type(value).__name__}")
     if value < least:
-        raise ValueError(f"{name}: expected at least {least}, got {value}")
+        raise ValueError(f"{name}: expected at least {least}, got {shown(value)}")
     if value > most:
-        raise ValueError(f"{name}: expected at most {most}, got {value}")
+        raise ValueError(f"{name}: expected at most {most}, got {shown(value)}")
     return int(value)
+
+
+def shown(value: Any, form: Callable[[Any], str] = str) -> str:
+    """`value` for a message, by `form`, str or repr; its kind where Python refuses to write it."""
+    try:
+        text = form(value)
+    except Exception:  # ValueError for integers of more than 4,300 digits
+        return f"one of {type(value).__name__} that cannot be shown"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
+
+
+def to_float(name: str, value: Any) -> float:
+    """A real number as a float, or ValueError for one beyond float64's range."""
+    try:
+        return float(value)
+    except OverflowError:
+        raise _beyond(name, value) from None
+
+
+def _beyond(name: str, value: Any) -> ValueError:
+    text = f"{name}: expected a number within the range of float64, got {shown(value)}"
+    return ValueError(text)
 
 
 def number(
@@ -37,7 +60,7 @@ def number(
     """`value` as a finite float, or TypeError, or ValueError when it is out of range."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
-    found = float(value)
+    found = to_float(name, value)
     if math.isfinite(found) and found >= least and found > above and found < below:
         return found
     if above > -math.inf and below < math.inf:
@@ -73,7 +96,9 @@ def choice(name: str, value: Any, choices: Iterable[str], other: str = "") -> st
     """`value` if it is one of the names, or ValueError; `other` describes what else is taken."""
     names = list(choices)
     if not (isinstance(value, str) and value in names):
-        raise ValueError(f"{name}: expected one of {', '.join(names)}{other}, got {value!r}")
+        raise ValueError(
+            f"{name}: expected one of {', '.join(names)}{other}, got {shown(value, repr)}"
+        )
     return value
 
 
@@ -123,11 +148,18 @@ def array(name: str, value: Any, dtype: Any = None) -> Any:
     try:
         if not isinstance(value, np.ndarray) and _frames.is_frame(value):
             value = _frames.as_array(value)
-        return np.asanyarray(value, dtype)
-    except (TypeError, ValueError) as error:
-        kind = ValueError if isinstance(error, ValueError) else TypeError
+        kind = getattr(getattr(value, "dtype", None), "kind", None)
+        if kind == "c" and dtype is not None and np.dtype(dtype).kind != "c":
+            raise TypeError("the imaginary parts would be lost")
+        with np.errstate(over="ignore"):  # overflows become infinities, which are found later
+            return np.asanyarray(value, dtype)
+    except (MemoryError, OSError, Warning):
+        raise
+    except Exception as error:  # a conversion of its own may raise anything
         text = f"{name}: expected an array, got {type(value).__name__}: {error}"
-        raise kind(text) from None
+        if isinstance(error, (ValueError, OverflowError)):
+            raise ValueError(text) from None
+        raise (RuntimeError if isinstance(error, RuntimeError) else TypeError)(text) from None
 
 
 def plain_array(name: str, value: Any, dtype: Any = None) -> Any:
@@ -189,7 +221,7 @@ def float_dtype(name: str, value: Any) -> str:
     try:
         found: str = np.dtype(value).name
     except (TypeError, ValueError):
-        found = repr(value)
+        found = shown(value, repr)
     if found not in ("float32", "float64"):
         raise TypeError(f"{name}: expected float32 or float64, got {found:.60}")
     return found
@@ -212,13 +244,18 @@ def path(name: str, value: Any) -> str:
 
 
 def value_of(name: str, value: Any) -> float:
-    """What a user's function returned as its value, NaN and infinities included, or TypeError."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        shape = getattr(value, "shape", None)
-        what = type(value).__name__ if shape is None else f"an array of shape {shape}"
-        raise TypeError(f"{name}: expected a number as the function's value, got {what}") from None
+    """What a user's function returned as its value, NaN and infinities included, or an error."""
+    kind = getattr(getattr(value, "dtype", None), "kind", "f")
+    try:  # float() reads texts, and drops the imaginary part of NumPy's numbers
+        if not isinstance(value, (str, bytes, bytearray)) and kind not in ("c", "S", "T", "U"):
+            return float(value)
+    except OverflowError:
+        raise _beyond(name, value) from None
+    except Exception:  # a conversion of its own may raise anything
+        pass
+    shape = getattr(value, "shape", None)
+    what = type(value).__name__ if shape is None else f"an array of shape {shape}"
+    raise TypeError(f"{name}: expected a number as the function's value, got {what}")
 
 
 def having(name: str, value: Any, attribute: str, expected: str) -> Any:
@@ -240,7 +277,7 @@ def function(name: str, value: Any) -> Any:
 def dropout_rates(dropout: float | Sequence[float], hidden: int) -> list[float]:
     """One rate for each layer's inputs; 0 for the data."""
     if isinstance(dropout, Real):
-        rates = [float(dropout)] * hidden
+        rates = [to_float("dropout", dropout)] * hidden
     else:
         rates = items("dropout", dropout, "a rate or one for each hidden layer")
     if len(rates) != hidden:

@@ -18,6 +18,9 @@ from ._registry import LOSSES, MOST_WEIGHT
 
 Array = NDArray[Any]
 
+_CHECKED = 2**20  # entries that a search for one that is not finite takes at a time
+_ENCODED = 2**16  # labels that are encoded between two looks at signals
+
 
 def as_matrix(x: Any, dtype: str, name: str = "X") -> Array:
     """`x` as a 2-D array of a dtype the core reads; copied only if it has to be converted."""
@@ -103,6 +106,25 @@ def as_weights(weights: Any, dtype: str) -> Array:
         return array.astype(dtype, copy=False)
 
 
+def weights_of_rows(of_rows: Array, weight: Array | None, dtype: str) -> Array:
+    """The rows' class weights times their sample weights, if given, in the network's dtype.
+
+    ValueError for a product or a sum that is too large for the core, if the sample weights alone
+    are not.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        found: Array = (of_rows if weight is None else weight * of_rows).astype(dtype)
+    most = MOST_WEIGHT[dtype]
+    total = found.sum(dtype=float)
+    alone = weight is None or ((weight >= 0).all() and weight.sum(dtype=float) <= most)
+    if alone and not total <= most:
+        raise ValueError(
+            f"class_weight: expected weights whose sum over the rows is at most {most:g} in "
+            f"{dtype}, got {total:g}"
+        )
+    return found
+
+
 def check_total_weight(weight: Array | None, *factors: Any) -> None:
     """ValueError if the sum of all weights is below the core's bound, but not 0.
 
@@ -111,19 +133,20 @@ def check_total_weight(weight: Array | None, *factors: Any) -> None:
     weight : array of shape (n,), optional
         The weights in the network's dtype, where small ones are 0.
     factors : array of shape (n,) or None
-        Their product was converted to `weight`.
+        Their product was converted to `weight`; the first one is `sample_weight`.
     """
     if weight is None:
         return
+    name = "class_weight" if factors[0] is None else "sample_weight"
     least = 1 / MOST_WEIGHT[weight.dtype.name]
     if weight.sum(dtype=float) >= least:
         return
-    given = [_checks.numbers("sample_weight", one) for one in factors if one is not None]
+    given = [_checks.numbers(name, one) for one in factors if one is not None]
     if given and math.prod(one > 0 for one in given).any():
         with np.errstate(under="ignore"):
             total = math.prod(given, start=np.ones(len(weight))).sum()
         raise ValueError(
-            f"sample_weight: expected weights whose sum is 0 or from {least:g} in {weight.dtype}, "
+            f"{name}: expected weights whose sum is 0 or from {least:g} in {weight.dtype}, "
             f"got a sum of {total:g}"
         )
 
@@ -131,12 +154,12 @@ def check_total_weight(weight: Array | None, *factors: Any) -> None:
 def check_finite(x: Array, dtype: str) -> None:
     """ValueError for the first NaN, infinity or number that `dtype` cannot hold.
 
-    Memory-mapped arrays are not checked. `x` may be a CSR matrix.
+    `x` may be a CSR matrix. A memory-mapped array is read once more; a piece at a time, as any.
     """
     if is_sparse(x):
         _check_finite_csr(x, dtype)
         return
-    if x.dtype.kind != "f" or isinstance(x, np.memmap) or x.size == 0:
+    if x.dtype.kind != "f" or x.size == 0:
         return
     largest = np.finfo(dtype).max
     with np.errstate(all="ignore"):
@@ -144,10 +167,15 @@ def check_finite(x: Array, dtype: str) -> None:
             return
         if x.min() >= -largest and x.max() <= largest:
             return
-        bad = np.argwhere(~(np.abs(x) <= largest))
-    if len(bad):
-        at = tuple(int(i) for i in bad[0])
-        raise ValueError(f"X: expected finite values, got {x[at]} at {at}")
+    rows = max(1, _CHECKED // max(1, x[0].size))
+    for begin in range(0, len(x), rows):
+        part = x[begin : begin + rows]
+        with np.errstate(invalid="ignore"):
+            bad = np.argwhere(~(np.abs(part) <= largest))
+        if len(bad):
+            row, column = (int(i) for i in bad[0])
+            at = begin + row, column
+            raise ValueError(f"X: expected finite values, got {x[at]} at {at}")
 
 
 def _check_finite_csr(x: Any, dtype: str) -> None:
@@ -177,8 +205,8 @@ def as_targets(
     """`y` as class indices (n,) or targets (n, outputs), and the classes if y holds strings."""
     entry = LOSSES[loss]
     array: Array = _checks.without_bytes("y", _checks.plain_array("y", y))
-    if array.dtype.kind == "O" and array.size and all(isinstance(v, str) for v in array.flat):
-        array = array.astype(str)
+    if _checks.kinds(array) == {"strings"}:
+        array = _plain_strings(array)
     if array.dtype.kind == "U":
         limit = outputs if entry.takes_labels else 2 if entry.highest == 1 else None
         if limit is None:
@@ -209,19 +237,32 @@ def as_targets(
         return np.ascontiguousarray(array, dtype=dtype), classes
 
 
+def _plain_strings(array: Array) -> Array:
+    """Strings of any of NumPy's dtypes, or objects, as `str_`; unchanged if some are missing."""
+    if array.dtype.kind == "U" or not all(isinstance(value, str) for value in array.flat):
+        return array
+    return array.astype(object).astype(str)  # a StringDType has no width to convert to
+
+
 def _encode(labels: Array, classes: list[str] | None) -> tuple[Array, list[str]]:
     """Class indices of `labels`, and the classes: `classes`, or the sorted distinct labels."""
+    parts = [labels[i : i + _ENCODED] for i in range(0, len(labels), _ENCODED)]
     if classes is None:
-        found, codes = np.unique(labels, return_inverse=True)
-        return codes.reshape(-1), [str(c) for c in found]
-    known = np.array(classes)
-    codes = np.searchsorted(known, labels).clip(max=len(known) - 1)
-    wrong = np.flatnonzero(known[codes] != labels)
-    if len(wrong):
-        i = int(wrong[0])
-        raise ValueError(
-            f"y: expected labels among {', '.join(classes)}, got {str(labels[i])!r} at index {i}"
-        )
+        found = np.unique(np.concatenate([labels[:0], *map(np.unique, parts)]))
+        classes = [str(label) for label in found]
+    known = np.array(classes, dtype=str)
+    codes = np.empty(len(labels), np.int64)
+    for k, part in enumerate(parts):
+        begin = k * _ENCODED
+        own = np.searchsorted(known, part).clip(max=len(known) - 1)
+        codes[begin : begin + len(part)] = own
+        wrong = np.flatnonzero(known[own] != part)
+        if len(wrong):
+            i = int(wrong[0])
+            raise ValueError(
+                f"y: expected labels among {', '.join(classes)}, got {str(part[i])!r} at index "
+                f"{begin + i}"
+            )
     return codes, classes
 
 
@@ -241,7 +282,9 @@ def label_codes(y: Any, classes: Sequence[Any] | Array) -> Array:
     codes = np.array([known.get(label, -1) for label in flat], np.int64)
     if (codes < 0).any():
         i = int((codes < 0).argmax())
-        raise ValueError(f"y: expected labels among {names}, got {flat[i]!r} at {i}")
+        raise ValueError(
+            f"y: expected labels among {names}, got {_checks.shown(flat[i], repr)} at {i}"
+        )
     return codes
 
 
@@ -287,10 +330,11 @@ def class_weights(given: Any, codes: Array, classes: Sequence[Any], weight: Arra
         return balanced_weights(np.bincount(codes, weight, minlength=count))
     each = np.ones(count)
     for label, value in given.items():
+        name = _checks.shown(label, repr)
         if label not in classes:
             names = ", ".join(map(repr, classes))
-            raise ValueError(f"class_weight: expected classes among {names}, got {label!r}")
-        each[classes.index(label)] = _checks.number(f"class_weight[{label!r}]", value, least=0)
+            raise ValueError(f"class_weight: expected classes among {names}, got {name}")
+        each[classes.index(label)] = _checks.number(f"class_weight[{name}]", value, least=0)
     return each
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .history import History
 
 Array = NDArray[Any]
+_SECONDS_BETWEEN_CALLS = 0.05  # of `on_rows`, as in the core
 Rates = NDArray[np.float64]
 Sums = NDArray[np.float64]
 OnRows = Callable[[int], None]
@@ -104,7 +105,7 @@ class Task:
             Longest time between two calls of `on_batch`, rounded up to a batch; at most 0.05.
         """
         if not isinstance(self.loss, Loss):
-            return _batch_by_batch(self, self.loss, rates, position, on_batch)
+            return _batch_by_batch(self, self.loss, rates, on_rows, position, on_batch)
         if isinstance(self.data, Stream):
             return _block_by_block(
                 self, self.data, rates, on_rows, position, on_batch, slice_seconds
@@ -240,9 +241,11 @@ def _batch_by_batch(
     task: Task,
     loss: LossFunction,
     rates: Rates,
+    on_rows: OnRows | None,
     position: tuple[int, Sums] | None,
     on_batch: OnBatch | None,
 ) -> Epoch:
+    next_time = time.monotonic() + _SECONDS_BETWEEN_CALLS
     done, sums = (0, (0.0, 0.0, 0.0)) if position is None else position
     account, trainer = _Account(task, sums), task.trainer
     with closing(_batches(task, done)) as batches:
@@ -264,6 +267,9 @@ def _batch_by_batch(
             l1, l2, limit = share * task.l1, share * task.l2, task.clip_norm or 0.0
             trainer.update(rate, l1, l2, limit, task.bias)
             account.add(value, weight, end - begin)
+            if on_rows is not None and (now := time.monotonic()) >= next_time:
+                on_rows(visit.before + end)
+                next_time = now + _SECONDS_BETWEEN_CALLS
             if on_batch is not None and visit.before + end < task.data.rows:
                 on_batch(visit.before + end, account.sums())
     return account.epoch()

@@ -25,6 +25,7 @@ def as_array(value: Any) -> Array:
     NumPy makes objects where it has no dtype for all columns, or none for bools with missing ones.
     Here missing values are NaN.
     """
+    value = _narrowed(value)
     array = np.asarray(value)
     if any(getattr(dtype, "is_temporal", bool)() for dtype in _dtypes(value)):
         return array.astype(object)  # polars makes numbers of dates beside numbers
@@ -38,6 +39,24 @@ def as_array(value: Any) -> Array:
         if "u" not in kinds or kinds == {"u"}:
             made = np.stack([column.to_numpy(dtype=dtype) for column in columns], axis=-1)
     return made.reshape(array.shape)
+
+
+def _narrowed(value: Any) -> Any:
+    """Integers of 128 bits, which polars has and NumPy has not, as 64 bits, or floats if larger."""
+    if not any(str(dtype) in ("Int128", "UInt128") for dtype in _dtypes(value)):
+        return value
+    if len(value.shape) < 2:
+        return _narrow(value)
+    return value.with_columns([_narrow(column) for column in _columns(value)])
+
+
+def _narrow(column: Any) -> Any:
+    if str(column.dtype) not in ("Int128", "UInt128"):
+        return column
+    try:
+        return column.cast(int)
+    except Exception:  # polars' own error of values out of range
+        return column.cast(float)
 
 
 def odd_column(value: Any) -> str:

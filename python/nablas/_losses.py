@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._checks import choice, function, number, plain_array, value_of
+from ._checks import choice, function, number, numbers, plain_array, value_of
 from ._registry import LOSSES, checked, default_loss, fits
 
 Array = NDArray[Any]
@@ -177,6 +177,20 @@ def resolve(loss: str | Loss | LossFunction | None, output: str) -> Loss | LossF
     return Loss(name) if isinstance(loss, str) else loss
 
 
+def check_takes_weights(loss: LossFunction) -> None:
+    """TypeError for a function without a parameter `sample_weight`."""
+    try:
+        parameters = inspect.signature(loss).parameters
+    except (TypeError, ValueError):  # of a function that does not tell
+        return
+    others = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    if not others and "sample_weight" not in parameters:
+        raise TypeError(
+            "loss: expected a function with a parameter sample_weight beside weights, got one of "
+            f"{', '.join(parameters) or 'no parameters'}"
+        )
+
+
 def call(
     loss: LossFunction, outputs: Array, targets: Array, weight: Array | None = None
 ) -> tuple[float, Array]:
@@ -185,7 +199,9 @@ def call(
     result = loss(outputs, targets, **settings)
     if not (isinstance(result, tuple) and len(result) == 2):
         raise TypeError(f"loss: expected (value, gradient) from the function, got {result!r:.60}")
-    value, gradient = value_of("loss", result[0]), np.asarray(result[1], dtype=outputs.dtype)
+    value, gradient = value_of("loss", result[0]), np.asarray(numbers("loss", result[1]))
+    with np.errstate(over="ignore", under="ignore"):  # infinities are found by the caller
+        gradient = gradient.astype(outputs.dtype, copy=False)
     if gradient.shape != outputs.shape:
         raise ValueError(
             f"loss: expected a gradient of shape {outputs.shape}, got {gradient.shape}"
@@ -244,6 +260,8 @@ def check_loss(
         z = plain_array("outputs", outputs, float).copy()
     if z.ndim != 2:
         raise ValueError(f"outputs: expected 2 dimensions, got shape {z.shape}")
+    if not np.isfinite(z).all():
+        raise ValueError("outputs: expected finite values")
     y = rng.random(z.shape) if targets is None else plain_array("targets", targets)
     takes_weight = "sample_weight" in inspect.signature(function("loss", loss)).parameters
     for weight in (None, rng.random(len(z)) + 0.5)[: 2 if takes_weight else 1]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _checks, _data
-from ._losses import Loss, LossFunction, resolve
+from ._losses import Loss, LossFunction, check_takes_weights, resolve
 from ._registry import default_loss
 from .network import Network
 
@@ -62,7 +62,9 @@ def prepare(
         codes = _data.class_codes(targets, count)
         each = _data.class_weights(class_weight, codes, classes or list(range(count)), weight)
         of_rows = each[codes]
-        weight = (of_rows if weight is None else weight * of_rows).astype(net.dtype)
+        weight = _data.weights_of_rows(of_rows, weight, net.dtype)
+    if weight is not None and not isinstance(resolved, Loss):
+        check_takes_weights(resolved)
     if whole:
         _data.check_total_weight(weight, sample_weight, of_rows)
     data = net.engine.dataset(x, targets if named is resolved else None, weight, named)
@@ -70,7 +72,8 @@ def prepare(
 
 
 def check_rows_to_train(net: Network, x: Array) -> None:
-    """ValueError for no rows, or for a value that is not finite."""
-    _data.check_finite(x, net.dtype)
+    """ValueError for no rows, or for a value that is not finite; a memory map is not read."""
+    if not isinstance(x, np.memmap):
+        _data.check_finite(x, net.dtype)
     if x.shape[0] == 0:
         raise ValueError("X: expected at least one row, got 0")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from numbers import Real
 from typing import Any, NamedTuple
 
-from . import _core
+from . import _checks, _core
 
 
 class Hyperparameter(NamedTuple):
@@ -25,7 +25,7 @@ class Hyperparameter(NamedTuple):
         """`value` as a float, or TypeError, or ValueError when it is out of bounds."""
         if not isinstance(value, Real):
             raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
-        number = float(value)
+        number = _checks.to_float(name, value)
         if not (self.lowest <= number < self.end):
             low = "a number above 0" if self.lowest > 0 else f"a number from {self.lowest:g}"
             join = " and" if self.lowest > 0 else ""
@@ -120,7 +120,7 @@ def _hyperparameters(
     return {name: Hyperparameter(*bounds) for name, bounds in given.items()}
 
 
-MOST_WEIGHT = _core.most_weight  # the largest sum of sample weights, by dtype
+MOST_WEIGHT: dict[str, float] = _core.most_weight  # the largest sum of sample weights, by dtype
 _found = _core.registry()
 ACTIVATIONS: dict[str, Activation] = {
     name: Activation(*entry) for name, entry in _found["activations"].items()

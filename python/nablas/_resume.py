@@ -47,11 +47,13 @@ class Kept:
     """A network and an optimizer as they are, to put back if a fit cannot be resumed."""
 
     def __init__(self, net: Network, optimizer: Optimizer) -> None:
-        self.net, self.optimizer = net, optimizer
+        self.net = net
         self.parameters, self.training = net.parameters.copy(), net.engine.training_state()
         self.attributes = (net.seed, net.classes, net.history, net.extra)
-        self.schedule = optimizer.schedule
-        self.values = deepcopy(self.schedule.get_state())
+        former = [] if net.engine.last is None else [net.engine.last.optimizer]
+        self.schedules = [
+            (one, one.schedule, deepcopy(one.schedule.get_state())) for one in (optimizer, *former)
+        ]
 
     def put_back(self) -> None:
         """Put everything back."""
@@ -59,8 +61,9 @@ class Kept:
         net.parameters = self.parameters
         net.engine.restore_training(self.training)
         net.seed, net.classes, net.history, net.extra = self.attributes
-        self.optimizer.schedule = self.schedule
-        self.schedule.set_state(self.values)
+        for optimizer, schedule, values in self.schedules:
+            optimizer.schedule = schedule
+            schedule.set_state(deepcopy(values))
 
 
 class Resumed:
@@ -110,23 +113,11 @@ class Resumed:
             _check_position(self.state.position, task)
             _check_counters(self.specification, self.tree["optimizer"], self.state, task)
             _check_states(self.tree["optimizer"]["states"], task.trainer.states)
-            self.schedule(optimizer)
+            resumable(self.tree["schedule"], optimizer.schedule)
         here = {"version": __version__, "isa": isa()}
         if found := differences({name: self.tree[name] for name in here}, here):
             text = f"resume: the bits may be others than without a stop: {'; '.join(found)}"
             warnings.warn(text, RuntimeWarning, stacklevel=4)  # the call of fit
-
-    def schedule(self, optimizer: Optimizer) -> Schedule:
-        """A copy of the optimizer's schedule, or a constant that a callback set, as it was."""
-        held, found = self.tree["schedule"], deepcopy(optimizer.schedule)
-        if held.get("class") == Constant.__qualname__:
-            found = Constant(_checks.number("initial", held.get("initial"), above=0))
-        before = flat("schedule", found.get_state())
-        found.set_state(deepcopy(held))
-        ours = type(found).__module__ == Schedule.__module__  # others may change any attribute
-        if ours and (changed := differences(flat("schedule", found.get_state()), before)):
-            raise ValueError(f"it cannot be resumed with what a callback set: {'; '.join(changed)}")
-        return found
 
     def summary(self) -> Tree:
         """What tells this checkpoint from another one of the same fit."""
@@ -150,7 +141,7 @@ class Resumed:
                 "epochs": self.specification["epochs"],
                 "updates": self.specification["updates"],
                 "optimizer": optimizer,
-                "schedule": self.schedule(optimizer),
+                "schedule": resumable(self.tree["schedule"], optimizer.schedule),
                 "states": kept["states"],
                 "steps": kept["steps"],
                 "scalar": kept["scalar"],
@@ -181,7 +172,42 @@ def _nothing(_state: Tree) -> None:
     """Of a function in place of a Callback."""
 
 
-# ---- checks of what was read ---------------------------------------------------------------------
+# ---- checks of what is written, and of what was read -------------------------------------------
+
+
+def check_written(specification: Tree, tree: Tree, task: Task, given: Schedule) -> None:
+    """ValueError or TypeError for a training that could not be resumed from a file.
+
+    `given`: the optimizer's schedule as in the call of the fit.
+    """
+    state = _checked(specification, tree)
+    _check_position(state.position, task)
+    _check_counters(specification, tree["optimizer"], state, task)
+    try:
+        resumable(tree["schedule"], given)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            "learning_rate: expected a number, or the schedule given to fit with its settings, "
+            f"beside a Checkpoint: {error}"
+        ) from error
+
+
+def resumable(held: Tree, given: Schedule) -> Schedule:
+    """A copy of the schedule given to a fit, or a constant that a callback set, as held.
+
+    ValueError for anything else that a callback set.
+    """
+    found = deepcopy(given)
+    if held.get("class") == Constant.__qualname__:
+        found = Constant(_checks.number("initial", held.get("initial"), above=0))
+    before = flat("schedule", found.get_state())
+    found.set_state(deepcopy(held))
+    ours = type(found).__module__ == Schedule.__module__  # others may change any attribute
+    if ours and (changed := differences(flat("schedule", found.get_state()), before)):
+        raise ValueError(
+            f"schedule: it cannot be resumed with what a callback set: {'; '.join(changed)}"
+        )
+    return found
 
 
 def _exactly(name: str, tree: Any, keys: Sequence[str]) -> Any:

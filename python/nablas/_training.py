@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _checks
+from . import _checks, _data, io
 from ._checkpoints import State, Tree, data_of, run_epoch, settings_of, training
-from ._epochs import Epoch, Rates, Task
+from ._epochs import Epoch, Task
 from ._losses import Loss
 from ._prepare import AnyLoss, Prepared, check_rows_to_train, prepare
 from ._processes import Processes, description
 from ._progress import Report, progress_bar
+from ._rates import epochs_rates, known_ahead
 from ._reports import divergence, row_report, summary
-from ._resume import Resumed, undoing
+from ._resume import Resumed, check_written, undoing
 from ._sources import Source, is_source
 from ._streams import Stream, open_stream
 from ._validation import validation
@@ -29,16 +30,7 @@ from .callbacks import AnyCallback, Checkpoint, FitState, as_callbacks, has_chec
 from .history import History
 from .network import Network
 from .optimizers import Optimizer, as_optimizer
-from .schedules import (
-    Constant,
-    Cosine,
-    ExponentialDecay,
-    OneCycle,
-    Plan,
-    Schedule,
-    StepDecay,
-    WarmUp,
-)
+from .schedules import Constant, Plan, Schedule
 
 Array = NDArray[Any]
 
@@ -58,6 +50,8 @@ class Fit:
     progress: bool
     loss_scale: float = 1.0  # factor of the recorded loss, penalty excluded
     identity: Tree | None = None  # for checkpoints to resume from; without, they hold the network
+    schedule: Schedule | None = None  # the optimizer's as given, with `identity`
+    mapped: Array | None = None  # X, if it is a memory map, which was not read before
     resumed: Resumed | None = None
     undo: Callable[[], None] | None = None  # what was changed before the first epoch
     processes: Processes = field(default_factory=Processes)
@@ -106,10 +100,11 @@ class Fit:
             self.state = self.resumed.restore(self.net, self.optimizer, callbacks)
             self.net.history = self.state.history
             self.task.trainer = self.net.engine.trainer(self.optimizer)
+            self.state.schedule = deepcopy(self.optimizer.schedule.get_state())
         if isinstance(self.task.data, Stream):
             self.task.data.until = self.net.epochs + self.epochs - len(self.state.history)
-        if self.identity is not None and has_checkpoint(self.callbacks):
-            self._training()  # refuses a state that no file can hold
+        if has_checkpoint(self.callbacks):
+            io.encoded(*self._content())  # refuses what no file can hold
         if start is not None:
             processes.agree(start, leads=bool(self.callbacks))
             processes.take_over(self.net, self.optimizer)
@@ -152,9 +147,9 @@ class Fit:
                 if has_checkpoint(self.callbacks):
                     state.schedule = deepcopy(schedule.get_state())
                 plan = spanned if schedule.spans_fit() else whole
-                count = min(several, self.epochs - epoch) if _known_ahead(schedule) else 1
+                count = min(several, self.epochs - epoch) if known_ahead(schedule) else 1
                 first = plan.first_step + epoch * batches
-                rates = _rates(schedule, first, (count, batches), plan, self.net.dtype)
+                rates = epochs_rates(schedule, first, (count, batches), plan, self.net.dtype)
                 constant = now
             self.undo = None  # it keeps the last fit's states in memory
             on_rows = None if report is None else row_report(report, history, epoch, task.data.rows)
@@ -186,12 +181,14 @@ class Fit:
         return max(1, _BATCHES_OF_CALL // batches)
 
     def _check(self, done: Epoch, epochs: int) -> None:
-        """FloatingPointError if the last epoch, which followed so many others, diverged."""
+        """FloatingPointError if the last epoch, after so many others, diverged; or X's error."""
         loss, penalty, finite, _ = done
         if finite and math.isfinite(loss * self.loss_scale + penalty):
             return
         self.processes.together = True
         self.task.engine.forget_optimizer()  # its states are not finite either
+        if self.mapped is not None:
+            _data.check_finite(self.mapped, self.net.dtype)
         raise FloatingPointError(divergence(self.net, self.task, loss, penalty, epochs + 1))
 
     def _plans(self, batches: int) -> tuple[Plan, Plan]:
@@ -202,14 +199,17 @@ class Fit:
         total = batches * self.epochs
         return Plan(batches, total), Plan(batches, total, steps, epochs - done)
 
-    def _training(self) -> Tree | None:
-        """What a checkpoint holds beside the network."""
-        if self.identity is None:
-            return None
-        return training(self.net, self.optimizer, self.callbacks, self.identity, self.state)
+    def _content(self) -> tuple[Tree, list[tuple[Array, Array]], Tree | None]:
+        """What a checkpoint holds, as `io.save` takes it; an error for what it could not resume."""
+        specification, layers = self.net._content(self.net.extra)
+        if self.identity is None or self.schedule is None:
+            return specification, layers, None
+        tree = training(self.net, self.optimizer, self.callbacks, self.identity, self.state)
+        check_written(specification, tree, self.task, self.schedule)
+        return specification, layers, tree
 
     def _save(self, path: str) -> None:
-        self.net._save(path, self.net.extra, self._training())
+        io.save(path, *self._content())
 
     def _ends(self, epoch: int) -> bool:
         """Whether a callback ends the fit: one of process 0."""
@@ -222,6 +222,7 @@ class Fit:
         state._save, state._later, state._last = self._save, [], epoch == self.epochs
         for callback in self.callbacks:
             answer = callback(state)
+            state.stop = _checks.flag("state.stop", state.stop)
             if answer is not None and is_true(answer):
                 state.stop = True
         self.state.stopped = state.stop
@@ -232,36 +233,6 @@ class Fit:
 
 def _nothing(net: Network) -> None:
     """In place of a callback's method that it does not have."""
-
-
-def _known_ahead(schedule: Schedule) -> bool:
-    """Whether later epochs' rates do not depend on what happens before them."""
-    if type(schedule) is WarmUp:
-        return _known_ahead(schedule.schedule)
-    return type(schedule) in (Constant, StepDecay, ExponentialDecay, Cosine, OneCycle)
-
-
-def _rates(schedule: Schedule, first: int, shape: tuple[int, int], plan: Plan, dtype: str) -> Rates:
-    """The rates of some epochs' updates, `shape` (epochs, batches); only epochs before a wrong one.
-
-    Raises
-    ------
-    ValueError
-        If one of the first epoch is negative or infinite in the dtype.
-    """
-    count = shape[0] * shape[1]
-    steps = np.arange(first, first + count)
-    rates = np.ascontiguousarray(schedule.rates(steps, plan), dtype=np.float64)
-    if rates.shape != steps.shape:
-        raise ValueError(f"rates: expected shape ({count},), got {rates.shape}")
-    wrong = ~((rates >= 0) & (rates <= np.finfo(dtype).max))
-    epochs = int(wrong.argmax()) // shape[1] if wrong.any() else shape[0]
-    if epochs == 0:
-        raise ValueError(
-            "learning_rate: expected rates of at least 0 within the range of "
-            f"{dtype}, got {rates[wrong.argmax()]}"
-        )
-    return rates.reshape(shape)[:epochs]
 
 
 def _data_of(
@@ -329,6 +300,7 @@ def make_fit(
     try:
         fit = assemble(net, data, validated, optimizer=optimizer, **settings)
         fit.processes = processes
+        fit.mapped = found.x if isinstance(found.x, np.memmap) else None
         fit.task.shards, fit.task.own = shards, own
         fit.task.reduce = processes.exchange(net, shards)
         if not processes.first:
@@ -338,6 +310,7 @@ def make_fit(
             fit.identity = settings_of(net, fit.task, optimizer, fit.callbacks, fit.epochs)
             fit.identity |= data_of(found.data if isinstance(found.data, Stream) else found)
             fit.identity |= fingerprint()
+            fit.schedule = deepcopy(optimizer.schedule)
             if not processes.first:
                 del fit.identity["callbacks"]
         if resumed is not None:

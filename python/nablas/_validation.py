@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
 from ._checkpoints import Tree, data_of
+from ._data import check_finite
 from ._losses import Loss, LossFunction, call
 from ._prepare import check_rows_to_train, prepare
 from ._sources import Source, is_source
@@ -54,7 +56,18 @@ def validation(
     truth: Any = y
     if net.output == "softmax" and net.classes is None and found.targets.ndim == 2:
         truth = found.targets.argmax(axis=1)  # of distributions, too
-    return lambda: (value(), net.score(found.x, truth)), lambda: data_of(found, "validation_data, ")
+
+    def both() -> tuple[float, float]:
+        try:
+            if not math.isfinite(loss := value()):
+                check_finite(found.x, net.dtype)  # of a memory map, which was not read before
+            return loss, net.score(found.x, truth)
+        except ValueError as error:
+            if str(error).startswith("X: "):
+                raise ValueError(f"validation_data, {error}") from error
+            raise
+
+    return both, lambda: data_of(found, "validation_data, ")
 
 
 def _scored(stream: Stream) -> tuple[float, float]:

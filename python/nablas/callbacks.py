@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _checks, _files
+from ._optional import require
 from .history import History
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class FitState:
     history : History
         The last entries are this epoch's.
     stop : bool
-        Set it to end the fit; returning True from the callback does the same.
+        Set it to True to end the fit; returning True from the callback does the same. Anything but
+        a bool is a TypeError.
 
     Examples
     --------
@@ -315,11 +317,12 @@ class Checkpoint(Callback):
         self.on_fit_begin()
 
     def on_fit_begin(self, net: Network | None = None) -> None:
-        """Reset the best value; OSError if the file cannot be written."""
+        """Reset the best value; OSError or ImportError if the file cannot be written."""
         self.best = _worst(self.monitor or "loss")
         self._files: list[int] = []  # epochs in the names of those written
         self._wait()
         if net is not None:
+            require("safetensors.numpy", "io")
             _files.check(self._path(self.every or 1))
 
     def _wait(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._checks import flag, function, integer, number, plain_array, value_of
+from ._checks import flag, function, integer, number, numbers, plain_array, value_of
 from .callbacks import is_true
 from .optimizers import SGD, Optimizer, as_optimizer
 
@@ -109,10 +109,9 @@ def gradient_descent(
     if callback is not None:
         function("callback", callback)
     keep_path = flag("keep_path", keep_path)
-    start = plain_array("x0", x0)
-    if start.dtype.kind not in "fiub":
-        raise TypeError(f"x0: expected numbers, got dtype {start.dtype}")
-    x = np.array(start, dtype=np.float32 if start.dtype == np.float32 else np.float64)
+    start = numbers("x0", plain_array("x0", x0))
+    with np.errstate(over="ignore"):  # infinities are found below
+        x = np.array(start, dtype="float32" if start.dtype.name == "float32" else "float64")
     max_iterations = integer("max_iterations", max_iterations, 0)
     tolerance = number("tolerance", tolerance, least=0)
     rule = SGD(learning_rate) if optimizer is None else as_optimizer(optimizer)
@@ -121,7 +120,9 @@ def gradient_descent(
     path: list[Array] = []
     for iteration in range(max_iterations + 1):
         value = value_of("cost", cost(x.copy()))
-        gradient = np.asarray(grad(x.copy()), dtype=x.dtype)
+        given = numbers("grad", grad(x.copy()))
+        with np.errstate(over="ignore"):
+            gradient = np.asarray(given, dtype=x.dtype)
         if gradient.shape != x.shape:
             raise ValueError(f"grad: expected shape {x.shape}, got {gradient.shape}")
         if not (np.isfinite(value) and np.isfinite(gradient).all()):

@@ -31,6 +31,8 @@ from ._optional import require
 from ._registry import ACTIVATIONS
 
 FORMAT, CHECKPOINT_FORMAT = 2, 3
+MOST_BITS = 14_000  # of an integer: Python reads no more than 4,300 digits
+LONGEST_HEADER = 100_000_000  # bytes that safetensors reads
 LONGEST_REASON = 300  # letters of an error, which may quote what is in the file
 KEY, CHECKSUM = "nablas", "sha256"
 TENSOR = "tensor"  # the only key of an object that stands for an array
@@ -77,6 +79,24 @@ def save(
     >>> nb.io.save("model.safetensors", specification, layers)
     """
     path = _checks.path("path", path)
+    text, tensors = encoded(specification, layers, training)
+    beginning = _header({KEY: text, CHECKSUM: _checksum(text, tensors)}, tensors)
+
+    def write_to(temporary: str) -> None:
+        with open(temporary, "wb") as file:
+            file.write(beginning)
+            for tensor in tensors.values():
+                file.write(tensor.reshape(-1).view(np.uint8).data)
+
+    _files.write(path, write_to)
+
+
+def encoded(
+    specification: dict[str, Any],
+    layers: Sequence[tuple[NDArray[Any], NDArray[Any]]],
+    training: dict[str, Any] | None = None,
+) -> tuple[str, dict[str, NDArray[Any]]]:
+    """The specification's text and the tensors of a file, or an error for what `save` refuses."""
     if not isinstance(specification, dict):
         raise TypeError(f"specification: expected a dict, got {type(specification).__name__}")
     specification = packed(specification, None, "specification")
@@ -107,15 +127,14 @@ def save(
         state = packed(training, tensors, "training")
         version, specification = CHECKPOINT_FORMAT, {**specification, "training": state}
     text = json.dumps({"format": version, **specification})
-    beginning = _header({KEY: text, CHECKSUM: _checksum(text, tensors)}, tensors)
-
-    def write_to(temporary: str) -> None:
-        with open(temporary, "wb") as file:
-            file.write(beginning)
-            for tensor in tensors.values():
-                file.write(tensor.reshape(-1).view(np.uint8).data)
-
-    _files.write(path, write_to)
+    length = len(_header({KEY: text, CHECKSUM: "0" * 64}, tensors))
+    if length > LONGEST_HEADER:
+        lengths = {name: len(json.dumps(value)) for name, value in specification.items()}
+        raise ValueError(
+            f"{max(lengths, key=lengths.__getitem__)}: expected a header of at most "
+            f"{LONGEST_HEADER} bytes as JSON, got {length}"
+        )
+    return text, tensors
 
 
 def packed(value: Any, tensors: dict[str, NDArray[Any]] | None, name: str) -> Any:
@@ -130,6 +149,8 @@ def _packed(value: Any, tensors: dict[str, NDArray[Any]] | None, name: str) -> A
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, (np.bool_, np.integer, int)):
+        if isinstance(value, int) and value.bit_length() > MOST_BITS:
+            raise ValueError(f"{name}: expected integers of at most {MOST_BITS} bits, got more")
         return bool(value) if isinstance(value, np.bool_) else int(value)
     if isinstance(value, (float, np.floating)):
         return float(value)

@@ -108,7 +108,7 @@ class MLP(Network):
         optimizer : Optimizer or str, optional
             Default: ``Adam()``. The same object given again goes on with its states and its
             schedule (one over a whole fit begins again), also after both were pickled together. A
-            `ReduceOnPlateau` begins anew with each other network that the object trains.
+            `ReduceOnPlateau` begins anew where this network was last trained by none or another.
         loss : str, Loss or function, optional
             A name of ``nablas.losses()``, by default the one linked to the output activation; an
             object such as ``Huber(delta=2.0)`` or ``CrossEntropy(label_smoothing=0.1)``; or a
@@ -170,13 +170,14 @@ class MLP(Network):
         ValueError, TypeError
             For data or settings that do not fit, or, with `resume`, are not those of the file, or,
             with `comm`, are not those of process 0; the network is unchanged. A source's rows are
-            checked as they are read: the weights are then those of the blocks before.
+            checked as they are read, a memory map's where a loss is not finite: the weights are
+            then those of the blocks or batches before.
         RuntimeError
             With `comm`, if another process failed before the training or in a callback; an error
             in one process during the training ends all by ``comm.Abort``.
             If the network or the optimizer is being trained by another call: in another thread, or
             around this one in a callback or a signal handler. Prediction meanwhile uses the weights
-            of the last return from the core (an epoch's end, or 50 ms of one).
+            of the last return from the core (an epoch's end, or up to 200 ms of one).
         FloatingPointError
             When a batch's loss is not finite. The weights before its update are kept.
 

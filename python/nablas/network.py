@@ -269,7 +269,7 @@ class Network:
         Raises
         ------
         ValueError
-            For weights that are not finite.
+            For weights that are not finite, or an `extra` that is too large to be read again.
         TypeError
             For an `extra` that JSON cannot hold.
         OSError
@@ -288,18 +288,14 @@ class Network:
         >>> nb.MLP.load("model.safetensors").extra
         {'units': 'EUR'}
         """
-        self._save(path, self.extra if extra is None else extra)
+        io.save(path, *self._content(self.extra if extra is None else extra))
 
-    def _save(
-        self,
-        path: str | os.PathLike[str],
-        extra: dict[str, Any],
-        training: dict[str, Any] | None = None,
-    ) -> None:
+    def _content(self, extra: Any) -> tuple[dict[str, Any], list[tuple[Array, Array]]]:
+        """The specification and the layers, as `io.save` takes them."""
         if not isinstance(extra, dict):
             raise TypeError(f"extra: expected a dict, got {type(extra).__name__}")
         specification = {**self._specification(), "extra": io.packed(extra, None, "extra")}
-        io.save(path, specification, list(zip(self.weights, self.biases, strict=True)), training)
+        return specification, list(zip(self.weights, self.biases, strict=True))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

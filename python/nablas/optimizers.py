@@ -3,7 +3,8 @@
 All follow PyTorch's conventions. An optimizer given to `MLP.fit` a second time continues with its
 states (momentum, moments) and its schedule, unless another optimizer trained that network in
 between; a new object starts with zero states. States and the count of updates are each network's
-own; what a schedule has observed is not, and begins anew with each other network.
+own; what a schedule has observed is not: it begins anew when its optimizer comes to a network that
+it did not train last, and holds for all networks of that optimizer.
 
 Examples
 --------
@@ -21,7 +22,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _binding
+from . import _binding, _rates
 from ._checks import choice, flag, integer, plain_array
 from ._registry import OPTIMIZERS, checked
 from ._threads import Claim
@@ -95,7 +96,8 @@ class Optimizer:
         function
             Keeps the optimizer's states between calls. For an array it takes the gradient, of its
             shape. For Tensors it takes no argument: it reads each `grad` and sets it to None; a
-            Tensor whose `grad` is None is not updated. A call that fails updates nothing.
+            Tensor whose `grad` is None is not updated. A call that fails updates nothing: with a
+            rate, for example, that is negative or infinite in the parameters' dtype.
 
         Examples
         --------
@@ -111,10 +113,12 @@ class Optimizer:
             total_steps = integer("total_steps", total_steps, 1)
         if isinstance(parameters, np.ndarray):
             update = _binding.update_of_array(parameters, self._rule(parameters))
+            dtype = parameters.dtype.name
         else:
             tensors = _binding.leaves(parameters)
             rules = [self._rule(tensor.data) for tensor in tensors]
             update = _binding.update_of_tensors(tensors, rules)
+            dtype = min((tensor.data.dtype.name for tensor in tensors), default="float64")
         step, plan = 0, Plan(1, total_steps)
         self.schedule.begin()
 
@@ -123,7 +127,7 @@ class Optimizer:
             if len(gradient) != (count := int(isinstance(parameters, np.ndarray))):
                 kind = "one array" if count else "none, for Tensors hold theirs"
                 raise TypeError(f"gradient: expected {kind}, got {len(gradient)}")
-            rate = self.schedule.rates(np.array([step]), plan)[0]
+            rate = _rates.next_rate(self.schedule, step, plan, dtype)
             update(rate, step + 1, *gradient)
             step += 1
 

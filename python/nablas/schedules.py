@@ -3,7 +3,8 @@
 A schedule maps the number of updates made so far to the learning rate of the next one. `MLP.fit`
 calls `rates` for all updates of an epoch at once. In the next fit of a network with the same
 optimizer a schedule goes on; one that is defined over a whole fit (`spans_fit`) begins again. What
-a schedule has observed (`ReduceOnPlateau`) begins anew when the optimizer comes to another network.
+a schedule has observed (`ReduceOnPlateau`) begins anew when the optimizer comes to a network that
+it did not train last.
 
 Examples
 --------
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._checks import integer, number
+from ._checks import integer, number, to_float
 
 Rates = NDArray[np.float64]
 Steps = NDArray[np.int64]
@@ -91,15 +92,18 @@ class Schedule:
         """Called with every epoch's loss (the validation loss if there is one)."""
 
     def begin(self) -> None:
-        """Reset what was observed; called when its optimizer comes to another network."""
+        """Reset what was observed; called when its optimizer did not train the network last."""
 
     def spans_fit(self) -> bool:
         """Whether the schedule is defined over the whole fit."""
         return False
 
     def get_state(self) -> dict[str, Any]:
-        """What a checkpoint holds: all attributes, JSON values or arrays of numbers."""
-        inner = {k: v.get_state() if isinstance(v, Schedule) else v for k, v in vars(self).items()}
+        """What a checkpoint holds: all attributes, of `__slots__` too, JSON values or arrays."""
+        held = object.__getstate__(self)  # with __slots__: a pair of dicts, the first may be None
+        parts = held if isinstance(held, tuple) else (held,)
+        own = {k: v for part in parts for k, v in (part or {}).items()}
+        inner = {k: v.get_state() if isinstance(v, Schedule) else v for k, v in own.items()}
         return {"class": type(self).__qualname__, **inner}
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -202,7 +206,9 @@ class Cosine(Schedule):
 
 
 class OneCycle(Schedule):
-    """Up to `peak` along a cosine, then down (Smith and Topin 2018), as in PyTorch.
+    """Up to `peak` along a cosine, then down (Smith and Topin 2018).
+
+    As in PyTorch, if `rising` is at least one update; else the first rate is `peak`.
 
     Parameters
     ----------
@@ -341,7 +347,8 @@ class ReduceOnPlateau(Schedule):
             return
         self._waited += 1
         if self._waited >= self.patience:
-            self._rate, self._waited = max(self._rate * self.factor, self.lowest), 0
+            reduced = max(self._rate * self.factor, self.lowest)
+            self._rate, self._waited = min(self._rate, reduced), 0
 
     def set_state(self, state: dict[str, Any]) -> None:
         """As `Schedule.set_state`."""
@@ -362,7 +369,7 @@ def as_schedule(rate: Any) -> Schedule:
     if isinstance(rate, Schedule):
         return rate
     if isinstance(rate, (int, float, np.integer, np.floating)) and not isinstance(rate, bool):
-        return Constant(float(rate))
+        return Constant(to_float("learning_rate", rate))
     raise TypeError(f"learning_rate: expected a number or a schedule, got {type(rate).__name__}")
 
 
