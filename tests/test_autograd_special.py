@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from cases import loss_targets
 from test_autograd_numpy import A, V, recorded
 
 from nablas import autograd as ag
+from nablas._registry import LOSSES
 from nablas.autograd import Tensor
 from nablas.autograd.numpy_table import CHECKED, DIRECT, HINTS, MOVING, PLAIN
 
@@ -60,24 +62,61 @@ def test_second_derivatives_of_piecewise_linear_functions_are_zero(name):
     assert x.grad.requires_grad
 
 
-def test_edited_constants_change_no_gradient():
+def read_only(c):
+    view = c[...]
+    view.setflags(write=False)
+    return view
+
+
+SAME_MEMORY = {
+    "itself": lambda c: c, "broadcast": lambda c: np.broadcast_to(c, c.shape), "read-only": read_only,
+    "buffer": lambda c: np.frombuffer(memoryview(c).toreadonly(), c.dtype).reshape(c.shape),
+}  # fmt: skip
+OF_A_CONSTANT = [
+    lambda x, c: x * c, lambda x, c: c * x, lambda x, c: x / c, lambda x, c: c / x, lambda x, c: x**c, lambda x, c: c**x,
+    lambda x, c: np.where(c > 1, x, 0.0), lambda x, c: np.maximum(x, c), lambda x, c: np.arctan2(c, x),
+    lambda x, c: x @ c, lambda x, c: c @ x, lambda x, c: np.einsum("i,i->i", x, c), lambda x, c: x % c,
+    lambda x, c: np.clip(x, c, 9.0), lambda x, c: np.hypot(c, x), lambda x, c: np.logaddexp(x, c),
+    lambda x, c: np.multiply.outer(c, x), lambda x, c: np.multiply.outer(x, c), lambda x, c: np.divide.outer(c, x),
+    lambda x, c: np.multiply(x, c, dtype=float), lambda x, c: np.linalg.solve(np.diag(x), c), lambda x, c: np.average(x, weights=c),
+    lambda x, c: ag.dense(c.reshape(2, 1), x.reshape(2, 1), "tanh"), lambda x, c: ag.dense(x.reshape(2, 1), c.reshape(2, 1), "gelu"),
+    lambda x, c: ag.grad(x.sin(), x, c, create_graph=True)[0],
+]  # fmt: skip
+
+
+def check_an_edit(function, leaf, constants, edited, note):
+    """The gradients of `leaf`, and their gradients, are those before an edit of the constants."""
+    results = []
+    for edit in (False, True):
+        given = {name: c.copy() for name, c in constants.items()}
+        shared = {name: SAME_MEMORY[edited](c) for name, c in given.items()}
+        y, z = (function(leaf, **shared).sum() for _ in range(2))
+        for c in given.values() if edit else ():
+            c[...] = 1
+        found = [*ag.grad(y, leaf), *ag.grad(z, leaf, create_graph=True)]
+        results.append([*found, *ag.grad((found[1] ** 2).sum(), leaf)])
+    for want, found in zip(*results, strict=True):
+        np.testing.assert_array_equal(found.data, want.data, note)
+
+
+@pytest.mark.parametrize("shared", SAME_MEMORY)
+def test_edited_constants_change_no_gradient(shared):
     x = recorded(np.array([1.0, 2.0]))
-    operations = [
-        lambda c: x * c, lambda c: c * x, lambda c: x / c, lambda c: c / x, lambda c: x**c, lambda c: c**x,
-        lambda c: np.where(c > 0, x, 0.0), lambda c: np.maximum(x, c), lambda c: np.arctan2(c, x),
-        lambda c: x @ c, lambda c: c @ x, lambda c: np.einsum("i,i->i", x, c), lambda c: x % c,
-        lambda c: np.clip(x, c, 9.0), lambda c: np.hypot(c, x), lambda c: np.logaddexp(x, c),
-    ]  # fmt: skip
-    for i, operation in enumerate(operations):
-        c = np.array([0.7, 1.3])
-        (want,) = ag.grad(operation(c).sum(), x)
-        y = operation(c).sum()
-        c[:] = 7
-        np.testing.assert_array_equal(ag.grad(y, x)[0].data, want.data, str(i))
+    for i, operation in enumerate(OF_A_CONSTANT):
+        check_an_edit(operation, x, {"c": np.array([0.7, 1.3])}, shared, str(i))
     test = np.array([True, False])
     y = np.where(test, x, 0.0).sum()
     test[:] = False
     assert ag.grad(y, x)[0].data.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("shared", SAME_MEMORY)
+@pytest.mark.parametrize("name", LOSSES)
+def test_edited_targets_and_weights_change_no_gradient(name, shared):
+    z = recorded(np.linspace(-1.0, 0.5, 6).reshape(3, 2))
+    for targets in [loss_targets(name, 3, 2, labels=labels) for labels in (False, True)]:
+        constants = {"targets": targets, "sample_weight": np.array([0.5, 2.0, 3.0])}
+        check_an_edit(getattr(ag, name), z, constants, shared, name)
 
 
 def test_messages():

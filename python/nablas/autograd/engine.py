@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from ._arrays import unbroadcast
-from .recording import edits, reset_recording, set_recording
+from .functions import operand
+from .recording import edits, enable_grad, recording, reset_recording, set_recording
 from .rules import RULES, Operation
 from .tensor import Node, Tensor, as_data, later, record, retained, wrap
 
@@ -44,10 +45,12 @@ def flow(
     """Gradients by the leaves, or by `wanted`: arrays, or Tensors with `create_graph`.
 
     Each Tensor is visited once, after all Tensors computed from it: its gradient is complete then.
-    There is no recursion, so the depth is not limited. `free` drops the inputs of all nodes.
+    There is no recursion, so the depth is not limited. `free` drops the inputs of the nodes whose
+    rules were called.
     """
     order = reachable(seeds)
     gradients, result = dict(seeds), {}
+    unused: list[Tensor] = []  # whose rules are not called
     ways = None
     if wanted is not None:
         if any(y._node[0] is _FREED for y in order):  # type: ignore[index]
@@ -61,10 +64,12 @@ def flow(
         for y in order:
             g = gradients.pop(y, None)
             if g is None:
+                unused.append(y)
                 continue
             if wanted is not None and y in wanted:
                 result[y] = g
                 if y not in ways:  # type: ignore[operator]
+                    unused.append(y)
                     continue
             for x, part in pull(y, g, create_graph, goals):
                 before = gradients.get(x)
@@ -75,7 +80,7 @@ def flow(
         reset_recording(token)
     if free:
         kept = wanted is None and _is_small(order, gradients.values())
-        for y in order:
+        for y in set(order).difference(unused) if unused else order:
             if kept:
                 y._freed = y._node  # type: ignore[assignment]
             y._node = _NOTHING
@@ -158,7 +163,7 @@ def pull(
     if operation is _FREED:
         check_not_freed(y)
     if edits.last > number:
-        check_untouched(y, create_graph)
+        check_untouched(y, create_graph, goals)
     arguments: Sequence[Any] = inputs
     out: Any = y
     if not (create_graph or operation.on_tensors):
@@ -189,12 +194,21 @@ def pull(
     return pulled
 
 
-def check_untouched(y: Tensor, on_tensors: bool) -> None:
-    """RuntimeError if an array that the operation's rule reads was edited since."""
+def check_untouched(y: Tensor, on_tensors: bool, goals: Set[Tensor] | None = None) -> None:
+    """RuntimeError if an array that a rule reads was edited since.
+
+    Only the rules of inputs that require a gradient, and are among the goals if these are given,
+    are called.
+    """
     operation, inputs, number = y._node  # type: ignore[misc]
-    needs = operation.needs_on_tensors if on_tensors else operation.needs
-    read = {f"its input {i}": x for i, x in enumerate(inputs) if needs == "*" or str(i) in needs}
-    if "y" in needs:
+    called = [
+        i for i, x in enumerate(inputs) if isinstance(x, Tensor) and (goals is None or x in goals)
+    ]
+    read: dict[str, Any] = {}
+    for i, x in enumerate(inputs):
+        if any(operation.reads(str(i), by, on_tensors) for by in called):
+            read[f"its input {i}"] = x
+    if any(operation.reads("y", by, on_tensors) for by in called):
         read["its result"] = y
     for what, x in read.items():
         array = x.data if isinstance(x, Tensor) else x
@@ -238,7 +252,7 @@ def _seed(output: Tensor, gradient: ArrayLike | Tensor | None, create_graph: boo
             )
         one = np.ones(output.data.shape, output.data.dtype)
         return wrap(one) if create_graph else one
-    given = gradient if isinstance(gradient, Tensor) else wrap(as_data(gradient))
+    given = operand(gradient) if create_graph else wrap(as_data(gradient))
     if given.shape != output.shape:
         raise ValueError(f"gradient: expected shape {output.shape}, got {given.shape}")
     given = given if given.dtype == output.dtype else given.astype(output.dtype)
@@ -252,13 +266,27 @@ def backward(
     create_graph: bool,
 ) -> None:
     """See `Tensor.backward`."""
+    free = _frees(retain_graph, create_graph)
+    if create_graph and not recording():
+        with enable_grad():
+            return backward(output, gradient, retain_graph, create_graph)
     seeds = {output: _seed(output, gradient, create_graph)}
-    free = not (create_graph if retain_graph is None else retain_graph)
     for x, g in flow(seeds, create_graph=create_graph, free=free).items():
         _accumulate(x, _linked(g, x) if create_graph else g)
 
 
 later.backward = backward
+
+
+def _frees(retain_graph: Any, create_graph: Any) -> bool:
+    """Whether a pass frees the graph; TypeError if one of them is no flag."""
+    if type(create_graph) is not bool:
+        _checks.flag("create_graph", create_graph)
+    if retain_graph is None:
+        return not create_graph
+    if type(retain_graph) is not bool:
+        _checks.flag("retain_graph", retain_graph)
+    return not retain_graph
 
 
 def _tensors(name: str, given: Any) -> list[Tensor]:
@@ -316,10 +344,14 @@ def grad(
     (12.0, 12.0)
     """
     roots, wanted = _tensors("outputs", outputs), _tensors("inputs", inputs)
-    create_graph = _checks.flag("create_graph", create_graph)
     allow_unused = _checks.flag("allow_unused", allow_unused)
-    if retain_graph is not None:
-        retain_graph = _checks.flag("retain_graph", retain_graph)
+    free = _frees(retain_graph, create_graph)
+    if create_graph and not recording():
+        with enable_grad():
+            return grad(
+                outputs, inputs, grad_outputs, retain_graph=retain_graph,
+                create_graph=create_graph, allow_unused=allow_unused,
+            )  # fmt: skip
     given = grad_outputs
     if isinstance(outputs, Tensor) and not (
         isinstance(given, (tuple, list)) and len(given) == 1 and isinstance(given[0], Tensor)
@@ -336,7 +368,6 @@ def grad(
     for root, gradient in zip(roots, given, strict=True):
         seed = _seed(root, gradient, create_graph)
         seeds[root] = seeds[root] + seed if root in seeds else seed
-    free = not (create_graph if retain_graph is None else retain_graph)
     found = flow(seeds, wanted=set(wanted), create_graph=create_graph, free=free)
     if not allow_unused:
         for i, x in enumerate(wanted):

@@ -22,6 +22,8 @@ Operand = Any  # Tensor, array or number
 def as_tensor(x: Operand) -> Tensor:
     """The Tensor itself, or a Tensor outside the graph that holds an array or number.
 
+    It shares the array's memory, as `Tensor` does.
+
     Examples
     --------
     >>> from nablas.autograd import as_tensor
@@ -292,7 +294,14 @@ def where(condition: Any, a: Operand, b: Operand) -> Tensor:
     a, b = _alike(a, b)
     x = a.data if isinstance(a, Tensor) else a
     y = b.data if isinstance(b, Tensor) else b
-    return record(_WHERE, (test, a, b), np.where(test, x, y))
+    return record(_WHERE, (test, a, b), _real("a, b", np.where(test, x, y)))
+
+
+def _real(names: str, result: Any) -> Any:
+    """The result, or TypeError if the arguments made it complex."""
+    if result.dtype.kind not in "fiub":
+        raise TypeError(f"{names}: expected real numbers, got {result.dtype}")
+    return result
 
 
 def _alike(a: Operand, b: Operand) -> tuple[Any, Any]:
@@ -315,7 +324,7 @@ def clip(x: Operand, min: Operand = None, max: Operand = None) -> Tensor:
     >>> x.grad
     Tensor([0., 1., 0.])
     """
-    return operand(x).clip(min, max)
+    return _real("min, max", operand(x).clip(min, max))  # type: ignore[no-any-return]
 
 
 def reshape(x: Operand, shape: int | Sequence[int]) -> Tensor:

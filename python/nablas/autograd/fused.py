@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from .. import _checks, kernels, reference
 from .._registry import ACTIVATIONS, LOSSES, LossEntry
 from . import _arrays
-from .functions import as_tensor, concatenate
+from .functions import as_tensor, concatenate, operand
 from .rules import Operation
 from .tensor import Tensor, as_data, record
 
@@ -43,7 +43,9 @@ def _dense_joint(g: Any, y: Any, wanted: Any, x: Any, weights: Any, name: str, z
     return [by_x, by_weights, None, None]
 
 
-_DENSE = Operation(lambda: None, joint=_dense_joint, needs="y013", needs_on_tensors="01", own="3")
+_DENSE = Operation(
+    lambda: None, joint=_dense_joint, needs=("y13", "y03"), needs_on_tensors="01", own="013"
+)
 _DENSE.name = "dense"
 
 
@@ -72,11 +74,11 @@ def dense(x: Any, weights: Any, activation: str = "identity") -> Tensor:
             [1.],
             [2.]])
     """
-    rows, block = as_tensor(x), as_tensor(weights)
-    named = isinstance(activation, str) and activation in ACTIVATIONS
-    by_z = named and ACTIVATIONS[activation].kept == "preactivation"
-    shape = (len(rows.data), block.shape[-1]) if by_z and rows.ndim == block.ndim == 2 else None
-    z = np.empty(shape, block.dtype) if shape else None
+    rows, block = operand(x), operand(weights)  # with copies of small arrays
+    entry = ACTIVATIONS.get(activation) if isinstance(activation, str) else None
+    z = None
+    if entry is not None and entry.kept == "preactivation" and rows.ndim == block.ndim == 2:
+        z = np.empty((len(rows.data), block.shape[-1]), block.dtype)
     y = kernels.dense_forward(rows.data, block.data, activation, preactivation_out=z)
     return record(_DENSE, (rows, block, activation, z), y)
 
@@ -118,7 +120,8 @@ def _loss(name: str, entry: LossEntry) -> Callable[..., Tensor]:
             tensor = tensor.reshape(-1, 1)
         y = _checks.plain_array("targets", targets)
         if not entry.takes_labels or y.ndim > 1:
-            y = as_data(y).astype(tensor.dtype, copy=False)
+            if y.dtype != tensor.data.dtype:
+                y = as_data(y).astype(tensor.data.dtype)
             y = y.reshape(-1, 1) if y.ndim == 1 else y
         weight = sample_weight
         if weight is not None:

@@ -11,7 +11,18 @@ import numpy as np
 
 from . import functions as f
 from .numpy_functions import moving, value
-from .numpy_table import CHECKED, DIRECT, HINTS, LIKE, MOVING, PLAIN
+from .numpy_table import (
+    CHECKED,
+    DIFFERENTIABLE,
+    DIRECT,
+    HINTS,
+    LIKE,
+    LOSING,
+    MOVING,
+    PLAIN,
+    requires,
+)
+from .recording import recording
 from .rules import RULES
 from .tensor import Tensor, apply, as_data, later, record
 
@@ -37,9 +48,15 @@ _UNCHANGED = {np.positive, np.conjugate}
 def call_ufunc(ufunc: np.ufunc, method: str, inputs: Any, settings: dict[str, Any]) -> Any:
     """What ``ufunc(tensor)`` does; see `Tensor.__array_ufunc__`."""
     out = settings.pop("out", None)
+    if out is not None and len(out) == 1:
+        return _into(out[0], ufunc, method, inputs, settings)
     dtype = settings.pop("dtype", None)
     if dtype is not None:
-        inputs = [f.as_tensor(x).astype(dtype) for x in inputs]
+        plain = _of_values(ufunc, method, inputs, settings | {"dtype": dtype})  # NumPy's errors
+        if ufunc in _TESTS:
+            return plain
+        _check_real(dtype)
+        inputs = [f.operand(x).astype(dtype) for x in inputs]
     if method == "__call__" and not settings:
         result = _called(ufunc, inputs)
     elif method == "reduce" and ufunc in _REDUCED and settings.keys() <= {"axis", "keepdims"}:
@@ -48,7 +65,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Any, settings: dict[str, An
         accumulate: Any = _ACCUMULATED[ufunc]
         result = accumulate(inputs[0], settings.get("axis", 0))
     elif method == "outer" and not settings:
-        a, b = (f.as_tensor(x) for x in inputs)
+        a, b = (f.operand(x) for x in inputs)
         call: Any = ufunc
         result = call(a.reshape([*a.shape, *[1] * b.ndim]), b)
     elif settings:
@@ -58,7 +75,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Any, settings: dict[str, An
         )
     else:
         raise _no_rule(ufunc, f".{method}")
-    return result if out is None else _into(out[0], result)
+    return result
 
 
 def _called(ufunc: np.ufunc, inputs: Any) -> Any:
@@ -72,16 +89,35 @@ def _called(ufunc: np.ufunc, inputs: Any) -> Any:
         return ufunc(*(value(x) for x in inputs))
     if ufunc in _UNCHANGED:
         return inputs[0]
+    if ufunc is np.heaviside:
+        return _heaviside(*inputs)
     if ufunc in _PIECEWISE:
         return f.piecewise_constant(ufunc, *inputs)
     raise _no_rule(ufunc)
 
 
-def _into(out: Any, result: Any) -> Any:
-    """Write the result to `out` and return it; TypeError if the result is part of the graph."""
-    if isinstance(result, Tensor) and result.requires_grad:
+def _of_values(ufunc: np.ufunc, method: str, inputs: Any, settings: dict[str, Any]) -> Any:
+    """A ufunc, or a method of it, called with the arrays of Tensors."""
+    call = ufunc if method == "__call__" else getattr(ufunc, method)
+    return call(*value(inputs), **{name: value(x) for name, x in settings.items()})
+
+
+def _heaviside(x: Any, h: Any) -> Any:
+    """The gradient by `h`, the value at 0, is 1 there."""
+    result = f.piecewise_constant(np.heaviside, x, value(h))
+    if not requires(h):
+        return result
+    return f.where(value(x) == 0, h.astype(result.dtype), result)
+
+
+def _into(out: Any, ufunc: np.ufunc, method: str, inputs: Any, settings: dict[str, Any]) -> Any:
+    """What NumPy writes to `out`; TypeError if the result is part of the graph."""
+    if requires(inputs) and recording() and ufunc not in _TESTS:
         raise TypeError("out: expected none, since the result is part of the graph")
-    out[...] = result if isinstance(out, Tensor) else value(result)
+    if not isinstance(out, Tensor):
+        return _of_values(ufunc, method, inputs, settings | {"out": out})
+    with out._editing():
+        _of_values(ufunc, method, inputs, settings | {"out": out.data})
     return out
 
 
@@ -106,8 +142,9 @@ def call_function(function: Callable[..., Any], inputs: Any, settings: Any) -> A
     its dtype.
     """
     if function in PLAIN:
-        return function(*value(inputs), **{name: value(x) for name, x in settings.items()})
+        return _plain(function, inputs, settings)
     if function in LIKE:
+        _refuse_lost(function, dict(enumerate(inputs)) | settings, (0, "a", "prototype"))
         return LIKE[function](*inputs, **settings)
     if function in (np.array_repr, np.array_str):
         return repr(inputs[0])
@@ -115,14 +152,52 @@ def call_function(function: Callable[..., Any], inputs: Any, settings: Any) -> A
     if known is None and function not in MOVING:
         raise _no_rule(function)
     arguments = _bound(function, known, inputs, settings)
+    if "dtype" in arguments:
+        _check_real(arguments["dtype"])
     if known is not None and function in DIRECT:
         return known(**arguments)
+    first, also = next(iter(arguments)), DIFFERENTIABLE.get(function, ())
+    _refuse_lost(function, arguments, also if first == "*" else (first, *also))
     expected = function(*value(inputs), **{name: value(x) for name, x in settings.items()})
     if known is None:
-        x = arguments.pop(next(iter(arguments)))
+        x = arguments.pop(first)
         return moving(function)(x, **arguments)
     before = arguments.pop("*", ())
     return _as_numpy(known(*before, **arguments), expected)
+
+
+def _plain(function: Any, inputs: Any, settings: dict[str, Any]) -> Any:
+    """What NumPy's function gives; a Tensor as its `out` is edited."""
+    if function in LOSING:
+        _refuse_lost(function, dict(enumerate(inputs)) | settings, ())
+    result = function(*value(inputs), **{name: value(x) for name, x in settings.items()})
+    for x in (*inputs, *settings.values()):
+        if isinstance(x, Tensor) and x.data is result:
+            x.mark_edited()
+            return x
+    return result
+
+
+def _refuse_lost(function: Any, arguments: dict[Any, Any], allowed: Any) -> None:
+    """TypeError for a Tensor that requires a gradient as an argument without a rule."""
+    for name, given in arguments.items():
+        if name in allowed:
+            continue
+        if name == "*":  # only the first of them has a rule
+            given = given[1:]
+        if requires(given) and recording():
+            which = f"argument {name}" if isinstance(name, int) else name
+            which = "a further argument" if name == "*" else which
+            raise TypeError(
+                f"{function.__module__}.{function.__name__} of a Tensor: expected no gradient to "
+                f"be wanted by {which}, which has no rule; detach() it"
+            )
+
+
+def _check_real(dtype: Any) -> None:
+    """TypeError for a dtype that Tensors do not have."""
+    if np.dtype(dtype).kind not in "fiub":
+        raise TypeError(f"dtype: expected one of real numbers, got {np.dtype(dtype)}")
 
 
 def _as_numpy(result: Any, expected: Any) -> Any:
@@ -163,7 +238,7 @@ def _bound(function: Any, known: Any, inputs: Any, settings: Any) -> dict[str, A
             named |= given
         elif given is not parameter.default:
             named[name] = given
-    taken = named.keys() if known is None else _signature(known).parameters
+    taken = named.keys() - {"out"} if known is None else _signature(known).parameters
     refused = [name for name in named if name not in taken and name != "*"]
     if refused:
         raise TypeError(

@@ -10,14 +10,14 @@ import numpy as np
 from . import functions as f
 from . import numpy_functions as n
 from .numpy_functions import moving, value
-from .tensor import apply
+from .tensor import Tensor, apply
 
 # ---- entry by entry ------------------------------------------------------------------------------
 
 
 def _clip(a: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None) -> Any:
     low, high = a_min if min is None else min, a_max if max is None else max
-    return f.operand(a).clip(low, high)
+    return f.clip(a, low, high)
 
 
 def _nan_to_num(x: Any, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
@@ -54,6 +54,18 @@ def _round(a: Any, decimals: int = 0) -> Any:
 
 def _of_linalg(name: str) -> Callable[..., Any]:
     return lambda a: apply(name, f.operand(a))
+
+
+def requires(x: Any) -> bool:
+    """Whether it is a Tensor that requires a gradient, or has one within lists and tuples."""
+    if isinstance(x, (list, tuple)):
+        return any(requires(part) for part in x)
+    return isinstance(x, Tensor) and x.requires_grad
+
+
+def _sort(a: Any, axis: Any = -1, kind: Any = None, stable: Any = None) -> Any:
+    """All kinds give the same values, and here the gradients of a stable one."""
+    return n.sort(a, axis)
 
 
 def _like(make: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,7 +117,7 @@ CHECKED: dict[Any, Callable[..., Any]] = {
     np.rollaxis: lambda a, axis, start=0: f.operand(a).transpose(
         _order(value(a).ndim, lambda x: np.rollaxis(x, axis, start))
     ),
-    np.pad: n.pad, np.sort: n.sort, np.diff: n.diff, np.gradient: n.gradient,
+    np.pad: n.pad, np.sort: _sort, np.diff: n.diff, np.gradient: n.gradient,
     np.vstack: n.vstack, np.hstack: n.hstack, np.dstack: n.dstack, np.column_stack: n.column_stack,
     np.append: n.append, np.meshgrid: n.meshgrid,
     np.atleast_1d: n.lifted(1), np.atleast_2d: n.lifted(2), np.atleast_3d: n.lifted(3),
@@ -141,14 +153,33 @@ for _name, _function in _NEWER.items():
 if hasattr(np.linalg, "vector_norm"):
     CHECKED[np.linalg.vector_norm] = n.vector_norm
 
+# Arguments that may require a gradient besides the first; "*" are any number of arguments.
+# Those of the table DIRECT have no argument of real numbers without a rule.
+DIFFERENTIABLE: dict[Any, tuple[str, ...]] = {
+    np.clip: ("a_min", "a_max", "min", "max"),
+    np.select: ("choicelist", "default"), np.average: ("weights",), np.append: ("values",),
+    np.diff: ("prepend", "append"), np.meshgrid: ("*",), np.einsum: ("*",),
+    np.atleast_1d: ("*",), np.atleast_2d: ("*",), np.atleast_3d: ("*",),
+}  # fmt: skip
+DIFFERENTIABLE |= dict.fromkeys(
+    (np.dot, np.inner, np.tensordot, np.vdot, np.outer, np.kron, np.cross, np.linalg.solve), ("b",)
+)
+DIFFERENTIABLE |= {
+    getattr(np, name): ("x", "dx") for name in ("trapezoid", "trapz") if hasattr(np, name)
+}
+
 # Values that have no gradient: as NumPy gives them.
 PLAIN: set[Any] = {
     np.argmax, np.argmin, np.argsort, np.argwhere, np.nonzero, np.flatnonzero, np.count_nonzero,
     np.shape, np.ndim, np.size, np.all, np.any, np.array_equal, np.array_equiv, np.allclose,
-    np.isclose, np.isin, np.unique, np.searchsorted, np.digitize, np.result_type, np.can_cast,
+    np.isclose, np.isin, np.searchsorted, np.digitize, np.result_type, np.can_cast,
     np.min_scalar_type, np.iscomplexobj, np.isrealobj, np.lexsort, np.nanargmax, np.nanargmin,
-    np.may_share_memory, np.shares_memory, np.bincount, np.histogram,
+    np.may_share_memory, np.shares_memory, np.array2string, np.save, np.savez,
+    np.savez_compressed, np.savetxt,
 }  # fmt: skip
+# Those of arguments that require no gradient: their results have one.
+LOSING: set[Any] = {np.bincount, np.histogram, np.unique}
+PLAIN |= LOSING
 LIKE: dict[Any, Callable[..., Any]] = {
     make: _like(make) for make in (np.zeros_like, np.ones_like, np.empty_like, np.full_like)
 }

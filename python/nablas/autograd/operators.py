@@ -271,6 +271,8 @@ class Operators:
         """Entries limited to an interval; gradient 1 inside and at ends."""
         lowest, highest = _bounds(self.data.dtype)
         low, high = lowest if min is None else min, highest if max is None else max
+        if np.iscomplexobj(low) or np.iscomplexobj(high):
+            raise TypeError("min, max: expected real numbers, got complex ones")
         return self._apply("clip", self, low, high)
 
     def reshape(self, *shape: Any) -> Self:
@@ -281,6 +283,8 @@ class Operators:
     def flatten(self) -> Self:
         """The entries in one axis."""
         return self.reshape(-1)
+
+    ravel = flatten
 
     def squeeze(self, axis: Axis = None) -> Self:
         """The Tensor without axes of length 1."""
@@ -308,7 +312,9 @@ class Operators:
 
     def astype(self, dtype: Any) -> Self:
         """The values in another dtype; outside the graph if that dtype is not floating."""
-        if np.dtype(dtype).kind != "f":
+        if (kind := np.dtype(dtype).kind) not in "fiub":
+            raise TypeError(f"dtype: expected real numbers, got {dtype}")
+        if kind != "f":
             return self._outside(self.data.astype(dtype))
         return self._apply("astype", self, np.dtype(dtype))
 
@@ -320,10 +326,6 @@ class Operators:
 
     def __round__(self, decimals: int = 0) -> Self:
         return self.round(decimals)
-
-    def ravel(self) -> Self:
-        """The entries in one axis."""
-        return self.reshape(-1)
 
     def round(self, decimals: int = 0) -> Self:
         """The entries rounded; the gradient is 0."""

@@ -61,11 +61,12 @@ class Operation:
     forward : function of the inputs
     *rules : functions of (g, y, *inputs)
         One for each input that can have a gradient.
-    needs : str
+    needs : str, or a tuple of one for each of the first inputs
         The arrays whose values the rules read: "y" for the result, a digit for an input by its
-        position, "*" for all inputs. Their shapes and dtypes may be read without being named.
+        position, "*" for all inputs but that whose gradient it is. Their shapes and dtypes may be
+        read without being named. A tuple says it for each rule.
     needs_on_tensors : str, optional
-        The same where the backward pass is itself recorded, if it differs.
+        The same for all rules where the backward pass is itself recorded, if it differs.
     joint : function of (g, y, wanted, *inputs), optional
         All gradients as a list; `wanted` says for each input whether its gradient is needed.
     symbol : str, optional
@@ -75,6 +76,10 @@ class Operation:
 
     Attributes
     ----------
+    needs : str
+        What any of the rules reads.
+    each : tuple of str
+        What each of the first rules reads; empty where `needs` holds for all.
     copied : tuple of int
         The inputs of which the graph keeps a copy if they are small constant arrays.
     saved : function, or None
@@ -82,14 +87,14 @@ class Operation:
     """
 
     __slots__ = (
-        "copied", "forward", "joint", "name", "needs", "needs_on_tensors", "on_tensors", "rules", "saved", "symbol"
+        "copied", "each", "forward", "joint", "name", "needs", "needs_on_tensors", "on_tensors", "rules", "saved", "symbol"
     )  # fmt: skip
 
     def __init__(
         self,
         forward: Rule,
         *rules: Rule,
-        needs: str,
+        needs: str | tuple[str, ...],
         needs_on_tensors: str | None = None,
         joint: Rule | None = None,
         symbol: str | None = None,
@@ -98,10 +103,19 @@ class Operation:
         self.name = ""
         self.forward, self.rules, self.joint, self.symbol = forward, rules, joint, symbol
         self.on_tensors = False  # whether the joint rule must be given Tensors, never arrays
-        self.needs = needs
+        self.each = () if isinstance(needs, str) else needs
+        self.needs = needs if isinstance(needs, str) else "".join(sorted(set().union(*needs)))
         self.saved: Callable[[], tuple[Any, ...]] | None = None
-        self.copied = tuple(int(i) for i in needs if i.isdigit() and i not in own)
-        self.needs_on_tensors = needs if needs_on_tensors is None else needs_on_tensors
+        self.needs_on_tensors = self.needs if needs_on_tensors is None else needs_on_tensors
+        either = sorted({*self.needs, *self.needs_on_tensors})
+        self.copied = tuple(int(i) for i in either if i.isdigit() and i not in own)
+
+    def reads(self, place: str, by: int, on_tensors: bool) -> bool:
+        """Whether the gradient by one input reads a place: "y", or an input's digit."""
+        needs = self.needs_on_tensors if on_tensors else self.needs
+        if needs == "*":
+            return place not in ("y", str(by))
+        return place in (self.each[by] if needs == self.needs and by < len(self.each) else needs)
 
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
@@ -116,8 +130,8 @@ RULES: dict[str, Operation] = {
     # ---- arithmetic --------------------------------------------------------------------------
     "add": Operation(np.add, lambda g, *rest: g, lambda g, *rest: g, symbol="+", needs=""),
     "subtract": Operation(np.subtract, lambda g, *rest: g, lambda g, *rest: -g, symbol="−", needs=""),
-    "multiply": Operation(np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a, symbol="×", needs="01"),
-    "divide": Operation(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b, symbol="÷", needs="y1"),
+    "multiply": Operation(np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a, symbol="×", needs=("1", "0")),
+    "divide": Operation(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b, symbol="÷", needs=("1", "y1")),
     "power": Operation(
         np.power,
         lambda g, y, a, b: power_slope(g, a, b),
@@ -208,9 +222,9 @@ RULES: dict[str, Operation] = {
         needs="01",
     ),
     "remainder": Operation(
-        np.remainder, lambda g, *rest: g, lambda g, y, a, b: -g * np.floor_divide(a, b), symbol="%", needs="01",
+        np.remainder, lambda g, *rest: g, lambda g, y, a, b: -g * np.floor_divide(a, b), symbol="%", needs=("", "01"),
     ),
-    "fmod": Operation(np.fmod, lambda g, *rest: g, lambda g, y, a, b: -g * np.trunc(a / b), needs="01"),
+    "fmod": Operation(np.fmod, lambda g, *rest: g, lambda g, y, a, b: -g * np.trunc(a / b), needs=("", "01")),
     "constant": Operation(
         lambda function, *inputs: function(*inputs),
         lambda g, *rest: None,
@@ -277,7 +291,7 @@ RULES: dict[str, Operation] = {
         lambda g, y, a, b: matmul_left(g, a, b),
         lambda g, y, a, b: matmul_right(g, a, b),
         symbol="@",
-        needs="01",
+        needs=("1", "0"),
     ),
     "einsum": Operation(
         lambda subscripts, *arrays: np.einsum(subscripts, *arrays, optimize=True),
