@@ -14,6 +14,7 @@
 
 #include "bindings/dataset.hpp"
 #include "bindings/gil.hpp"
+#include "network/norms.hpp"
 #include "network/random.hpp"
 
 namespace nablas {

@@ -13,6 +13,7 @@
 #include "bindings/gil.hpp"
 #include "bindings/slices.hpp"
 #include "network/inference.hpp"
+#include "network/norms.hpp"
 
 namespace nablas {
 namespace {

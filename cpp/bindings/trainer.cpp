@@ -8,6 +8,7 @@
 
 #include "bindings/epochs.hpp"
 #include "bindings/slices.hpp"
+#include "network/norms.hpp"
 
 namespace nablas {
 namespace {

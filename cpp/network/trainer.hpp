@@ -176,8 +176,4 @@ class Trainer {
   double scalar_ = 1;  // the optimizer's scalar state
 };
 
-// l1 Σ|W| + l2 ΣW² over the weights, biases excluded.
-template <class T>
-double penalty(const Network<T>&, double l1, double l2);
-
 }  // namespace nablas
