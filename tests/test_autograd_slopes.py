@@ -86,7 +86,8 @@ def test_no_gradient_passes_where_a_mask_makes_the_slope_zero(name, upstream, cr
         ):
             zero = np.array(zero, bool)
             np.testing.assert_array_equal(found[zero], 0)
-            assert not np.isfinite(found[~zero]).any() or "power" in name
+            if "power" not in name:
+                assert not np.isfinite(found[~zero]).any()
 
 
 def test_the_slopes_of_masks_are_those_of_finite_gradients():
