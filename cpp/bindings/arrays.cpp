@@ -234,21 +234,19 @@ AnyMatrixInput::AnyMatrixInput(py::handle object, const char* name, Float widest
     value_error(name, "2 dimensions", text("shape ", shape_text(array_), hint));
   }
   ElementType type;
-  if (!element_type(array_, type) && !array_.dtype().attr("isnative").cast<bool>())
-    array_ = array_.attr("astype")(array_.dtype().attr("newbyteorder")("="));
   if (!element_type(array_, type)) {
     const char kind = array_.dtype().kind();
     if (kind != 'f' && kind != 'i' && kind != 'u' && kind != 'b')
       type_error(name, "numbers", "dtype " + std::string(py::str(array_.dtype())));
-    // float16, long double
+    // In the machine's byte order, a number of the same type.
+    array_ = array_.attr("astype")(array_.dtype().attr("newbyteorder")("="), py::arg("copy") = false);
+  }
+  if (!element_type(array_, type)) {           // float16, long double
     constexpr int any = py::array::forcecast;  // a long double may be rounded
-    if (widest == Float::float32 && array_.itemsize() > 8) {
-      array_ = copy_of(PlainArray<float, any>::ensure(array_), name);
-      type = ElementType::float32;
-    } else {
-      array_ = copy_of(PlainArray<double, any>::ensure(array_), name);
-      type = ElementType::float64;
-    }
+    const bool narrow = widest == Float::float32 && array_.itemsize() > 8;
+    array_ = narrow ? copy_of(PlainArray<float, any>::ensure(array_), name)
+                    : copy_of(PlainArray<double, any>::ensure(array_), name);
+    type = narrow ? ElementType::float32 : ElementType::float64;
   }
   view = {array_.data(), type, array_.shape(0), array_.shape(1), array_.strides(0), array_.strides(1)};
 }
