@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
-#include <sstream>
 #include <utility>
 #include <vector>
 
@@ -12,13 +11,6 @@
 
 namespace nablas {
 namespace {
-
-template <class... Parts>
-std::string text(const Parts&... parts) {
-  std::ostringstream stream;
-  (stream << ... << parts);
-  return stream.str();
-}
 
 template <class Sequence>
 std::string tuple_text(const Sequence& shape, std::size_t size) {

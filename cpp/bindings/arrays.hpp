@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 #include <initializer_list>
+#include <sstream>
 #include <string>
 
 #include "base/types.hpp"
@@ -108,6 +109,14 @@ auto visit_float(Float type, F&& f) {
 
 template <class T>
 constexpr Float float_of = sizeof(T) == 4 ? Float::float32 : Float::float64;
+
+// The parts as `<<` writes them, one after the other.
+template <class... Parts>
+std::string text(const Parts&... parts) {
+  std::ostringstream stream;
+  (stream << ... << parts);
+  return stream.str();
+}
 
 bool overlap(const py::array& a, const py::array& b);
 // ValueError unless the array can be written and no two of its elements may share memory.
