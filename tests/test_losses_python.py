@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 from cases import rng
+from scipy.sparse import csr_array
 
 import nablas as nb
 from nablas import autograd as ag
@@ -31,6 +32,28 @@ def test_a_function_of_tensors_trains_as_the_cores_loss(dtype, weight):
     np.testing.assert_allclose(nets[0].parameters, nets[1].parameters, rtol=exact, atol=exact)
     with ag.no_grad():
         nets[0].fit(X, Y, loss=as_loss(squares), epochs=1)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("rows", [4096, 8192])
+def test_a_batch_in_parts_has_the_bits_of_the_cores_loss(rows, dropout, sparse, count, threads):
+    """The core looks for signals after about 2,300 rows of this network, and adds sums of 4,096."""
+    x = np.where(rng().random((rows, 600)) < 0.1, rng(1).normal(size=(rows, 600)), 0)
+    x = (csr_array(x) if sparse else x).astype(np.float32)
+    y = rng(2).normal(size=(rows, 3)).astype(np.float32)
+
+    def loss(outputs, targets):
+        difference = outputs - targets
+        return float((difference**2).sum()) / 2 / rows, difference / np.float32(rows)
+
+    nets = [nb.MLP([600, 1400, 3], "gelu", seed=0) for _ in range(2)]
+    threads(count)
+    for net, used in zip(nets, (loss, "half_mse"), strict=True):
+        settings = {"optimizer": nb.SGD(0.1), "dropout": dropout, "batch_size": rows}
+        net.fit(x, y, loss=used, epochs=1, **settings)
+    np.testing.assert_array_equal(nets[0].parameters, nets[1].parameters)
 
 
 def test_a_function_of_tensors_that_returns_no_number():

@@ -55,6 +55,22 @@ std::pair<Samples<T>, Range> batch_data(const Dataset<T>& set, int64 begin, int6
   return {data, {0, end - begin}};
 }
 
+// The batch's outputs (rows, outputs).
+template <class T>
+void forward_batch(PyTrainer<T>& self, const Samples<T>& data, Range rows, const Dropout& dropout, T* out) {
+  const int64 count = rows.end - rows.begin;
+  {
+    const GilReleased release;
+    const std::lock_guard<Lock> lock(self.network.lock);
+    self.trainer->prepare(data, count, dropout, true);
+  }
+  in_slices(data.operations(self.network), count, [&](Range part) {
+    const std::lock_guard<Lock> lock(self.network.lock);
+    const T* const outputs = self.trainer->forward_batch(data, rows, part, dropout);
+    std::copy_n(outputs, (part.end - part.begin) * self.network.outputs(), out + part.begin * self.network.outputs());
+  });
+}
+
 // The optimizer's states, copies, its number of updates and its scalar state, all between the same two updates.
 template <class T>
 py::tuple read_state(PyTrainer<T>& self) {
@@ -126,11 +142,7 @@ void bind_trainer_of(py::module_& m, const std::string& suffix) {
             const Dropout dropout = self.dropout(rates, seed);
             py::array_t<T> out(
                 {static_cast<py::ssize_t>(end - begin), static_cast<py::ssize_t>(self.network.outputs())});
-            T* const to = out.mutable_data();
-            const GilReleased release;
-            const std::lock_guard<Lock> lock(self.network.lock);
-            self.trainer->prepare(data, end - begin, dropout, true);
-            std::copy_n(self.trainer->forward_batch(data, rows, dropout), (end - begin) * self.network.outputs(), to);
+            forward_batch(self, data, rows, dropout, out.mutable_data());
             return out;
           },
           py::arg("data"), py::arg("begin"), py::arg("end"), py::arg("order"), py::arg("dropout"), py::arg("seed"))
@@ -141,11 +153,12 @@ void bind_trainer_of(py::module_& m, const std::string& suffix) {
             if (self.trainer->batch_rows() == 0) value_error("gradient", "a forward_batch before it", "none");
             const Input<T> gradient = Input<T>(by_outputs, "gradient")
                                           .expect({self.trainer->batch_rows(), self.network.outputs()}, "gradient");
-            {
-              const GilReleased release;
+            const int64 rows = self.trainer->batch_rows();
+            in_slices(2 * self.network.operations(), rows, [&](Range part) {
               const std::lock_guard<Lock> lock(self.network.lock);
-              self.trainer->backward_batch(gradient.data(), dropout);
-            }
+              self.trainer->backward_batch(gradient.data(), part, dropout);
+            });
+            self.trainer->finish_gradient(rows);
             return py::array_t<T>(self.network.parameter_count, self.trainer->gradient(), py::cast(&self));
           },
           py::arg("gradient"), py::arg("dropout"), py::arg("seed"))

@@ -27,7 +27,7 @@ void Pass<T>::prepare(const Network<T>& network, const Samples<T>& data, Purpose
   places_.clear();
   const auto place = [&](T*& pointer, int64 columns) {
     constexpr int64 line = buffer_alignment / sizeof(T);
-    places_.push_back({&pointer, used});
+    places_.push_back({&pointer, used, columns});
     used += (rows * columns + line - 1) / line * line;
   };
   const int64 outputs = network.outputs();
@@ -35,8 +35,8 @@ void Pass<T>::prepare(const Network<T>& network, const Samples<T>& data, Purpose
   preactivations_.assign(count, nullptr);
   dropped_.assign(count, nullptr);
   deltas_.assign(count, nullptr);
-  copies_ =
-      data.sparse == nullptr && rows * network.inputs() <= largest_copy_elements ? std::min(threads, most_copies) : 1;
+  const bool few = rows * network.inputs() <= largest_copy_elements;
+  copies_ = data.sparse == nullptr && few && !copies ? std::min(threads, most_copies) : 1;
   copy_elements_ = rows * network.inputs();
   if (!sparse_) place(x_, network.inputs() * copies_);
   if (purpose != Purpose::gradient) {
@@ -61,7 +61,7 @@ void Pass<T>::prepare(const Network<T>& network, const Samples<T>& data, Purpose
     losses_.reserve((rows + loss_rows - 1) / loss_rows);
   }
   arena_.reserve(used);
-  for (const auto& [pointer, offset] : places_) *pointer = arena_.data() + offset;
+  begin_at(0);
   if (purpose != Purpose::gradient)
     for (std::size_t l = 2; l < count; ++l) activations_[l] = activations_[l - 2];
   workspaces_.reserve(threads, kernel_->gemm_workspace);
@@ -95,6 +95,19 @@ Block<T> Pass<T>::block(const Network<T>& network, const Samples<T>& data, Range
   if (data.labels == nullptr) block.labels = nullptr;
   if (data.weights == nullptr) block.weights = nullptr;
   return block;
+}
+
+template <class T>
+Block<T> Pass<T>::kept_block(const Network<T>& network, Range rows) const {
+  Block<T> block{};
+  block.rows = rows;
+  block.x = {x_, rows.end - rows.begin, network.inputs(), network.inputs()};
+  return block;
+}
+
+template <class T>
+void Pass<T>::begin_at(int64 row) {
+  for (const Place& place : places_) *place.pointer = arena_.data() + place.offset + row * place.columns;
 }
 
 template <class T>

@@ -95,6 +95,7 @@ struct Dropout {
   std::uint64_t seed = 0, step = 0;
   int64 first_row = 0;  // the block's first row within its batch
   double rate(std::size_t l) const { return rates == nullptr ? 0 : rates[l]; }
+  Dropout from(int64 row) const { return {rates, seed, step, row}; }
 };
 
 // What a pass of one block reads and writes besides the pass's own buffers.
@@ -123,8 +124,12 @@ class Pass {
   void prepare(const Network<T>& network, const Samples<T>&, Purpose purpose, const Dropout&, int64 rows, int threads,
                bool copies = false);
 
-  // `copy`: gather everything, so that the block does not refer to the data.
+  // `copy`: gather everything, so that the block does not refer to the data. Then kept_block() of the same rows is for
+  // what follows the forward pass.
   Block<T> block(const Network<T>&, const Samples<T>&, Range rows, bool copy = false);
+  Block<T> kept_block(const Network<T>&, Range rows) const;
+  // Blocks begin at this row of the buffers, which `prepare` with `copies` makes for all rows of a batch.
+  void begin_at(int64 row);
 
   // The stages from the data on.
   void list_stages(const Network<T>&, Purpose, Output, const Dropout&, std::vector<Stage>&) const;
@@ -170,6 +175,11 @@ class Pass {
   }
 
  private:
+  // One of the arrays in `arena_`: (rows, columns) from `offset` on.
+  struct Place {
+    T** pointer;
+    int64 offset, columns;
+  };
   // Layer l's parameters, and whether its weights are in panels.
   const T* parameters(const Network<T>& network, std::size_t l) const {
     return (parameters_ != nullptr ? parameters_ : network.parameters.data()) + network.layers[l].offset;
@@ -206,7 +216,7 @@ class Pass {
   const PanelOrder<T>* order_ = nullptr;                      // null: as in the network
   const T* parameters_ = nullptr;                             // in that order
   Buffer<T> arena_;                                           // memory of the T* below
-  std::vector<std::pair<T**, int64>> places_;                 // their offsets, while `prepare` sets them
+  std::vector<Place> places_;                                 // where they begin
   T *x_ = nullptr, *targets_ = nullptr, *weights_ = nullptr;  // gathered
   int copies_ = 1;                                            // of x_
   int64 copy_elements_ = 0;                                   // from one to the next

@@ -211,44 +211,44 @@ class Trainer<T>::EpochPhases final : public Phases {
   UpdateArguments<T> update_{};
 };
 
-// The gradient of some rows' loss, block by block.
+// The gradient of some rows, block by block. begin_pass(rows) begins the pass of a block from `list_pass` on, or what
+// is left of it; end_pass(rows done) follows it.
 template <class T>
+template <class BeginPass, class EndPass>
 class Trainer<T>::GradientPhases final : public Phases {
  public:
-  GradientPhases(Trainer& trainer, const Samples<T>& data, const Objective& objective, Range rows, double scale,
-                 LongSum& loss, int parts)
-      : trainer_(trainer), data_(data), objective_(objective), rows_(rows), scale_(scale), loss_(loss), parts_(parts) {
-    trainer_.list_pass(objective, {});
+  GradientPhases(Trainer& trainer, Range rows, BeginPass begin_pass, EndPass end_pass)
+      : trainer_(trainer), rows_(rows), begin_pass_(begin_pass), end_pass_(end_pass) {
     begin_block(rows.begin);  // also without rows: their gradient is zero
   }
 
   void part(const Team& team) noexcept override {
+    const PassArguments<T>& arguments = trainer_.phases_.arguments;
     switch (phase_) {
       case Phase::pass:
         return trainer_.phases_.part(team);
       case Phase::gradient:
-        return trainer_.pass_.gradient(team, trainer_.network_, trainer_.phases_.arguments.block,
-                                       trainer_.gradient_.data(), done_ % longest_sum != 0, {},
+        return trainer_.pass_.gradient(team, trainer_.network_, arguments.block, trainer_.gradient_.data(),
+                                       block_.begin % longest_sum != 0, arguments.dropout,
                                        [](const Layer&, const Patch<T>&) {});
       case Phase::keep:
-        return trainer_.keep_block(team, done_ / longest_sum);
+        return trainer_.keep_block(team, block_.begin / longest_sum);
     }
   }
 
   bool advance() noexcept override {
-    const Range block = trainer_.phases_.arguments.block.rows;
     if (phase_ == Phase::pass) {
       if (trainer_.phases_.advance()) return true;
-      loss_.add(trainer_.pass_.loss_sum(block.end - block.begin), block.end - block.begin);
+      end_pass_(block_.end - block_.begin);
       phase_ = Phase::gradient;
       return true;
     }
-    if (phase_ == Phase::gradient && block.end == sum_end_) {
+    if (phase_ == Phase::gradient && block_.end == sum_end_) {
       phase_ = Phase::keep;
       return true;
     }
-    if (block.end == rows_.end) return false;
-    begin_block(block.end);
+    if (block_.end == rows_.end) return false;
+    begin_block(block_.end);
     return true;
   }
 
@@ -257,44 +257,30 @@ class Trainer<T>::GradientPhases final : public Phases {
 
   void begin_block(int64 at) {
     phase_ = Phase::pass;
-    done_ = at;
     sum_end_ = (at / longest_sum + 1) * longest_sum;
-    const Range range{at, std::min({at + trainer_.block_, rows_.end, sum_end_})};
-    trainer_.begin_pass(trainer_.pass_.block(trainer_.network_, data_, range), objective_, T(scale_), {}, parts_);
+    block_ = {at, std::min({at + trainer_.block_, rows_.end, sum_end_})};
+    begin_pass_(block_);
   }
 
   Trainer& trainer_;
-  const Samples<T>& data_;
-  const Objective& objective_;
   const Range rows_;
-  const double scale_;
-  LongSum& loss_;
-  const int parts_;
+  const BeginPass begin_pass_;
+  const EndPass end_pass_;
   Phase phase_ = Phase::pass;
-  int64 done_ = 0, sum_end_ = 0;  // rows before the present block; end of its block of sums
+  Range block_{};      // the present one
+  int64 sum_end_ = 0;  // of its block of sums
 };
 
-// A pass of one block, and the gradient if it is wanted.
+// A pass alone.
 template <class T>
-class Trainer<T>::BatchPhases final : public Phases {
+class Trainer<T>::OnePass final : public Phases {
  public:
-  BatchPhases(Trainer& trainer, bool gradient) : trainer_(trainer), gradient_(gradient) {}
-  void part(const Team& team) noexcept override {
-    if (passing_) return trainer_.phases_.part(team);
-    const PassArguments<T>& arguments = trainer_.phases_.arguments;
-    trainer_.pass_.gradient(team, trainer_.network_, arguments.block, trainer_.gradient_.data(), false,
-                            arguments.dropout, [](const Layer&, const Patch<T>&) {});
-  }
-  bool advance() noexcept override {
-    if (!passing_) return false;
-    passing_ = trainer_.phases_.advance();
-    return passing_ || gradient_;
-  }
+  explicit OnePass(PassPhases<T>& pass) : pass_(pass) {}
+  void part(const Team& team) noexcept override { pass_.part(team); }
+  bool advance() noexcept override { return pass_.advance(); }
 
  private:
-  Trainer& trainer_;
-  const bool gradient_;
-  bool passing_ = true;
+  PassPhases<T>& pass_;
 };
 
 }  // namespace nablas

@@ -77,11 +77,11 @@ template <class T>
 void Trainer<T>::prepare(const Samples<T>& data, int64 batch, const Dropout& dropout, bool whole,
                          const Shards& shards) {
   pass_.leave_panels();  // entered still in a child that was forked during a slice
-  batch_ = {};
+  batch_rows_ = 0;
   operations_ = data.operations(network_);
   const int64 sum = shards.largest(batch);
   block_ = whole ? batch : std::min(rows_of_block(network_, data, sum), longest_sum);
-  const int64 complete = whole ? 0 : sum / longest_sum;  // blocks of the sums over rows
+  const int64 complete = sum / longest_sum;  // blocks of the sums over rows
   std::size_t levels = 0;
   while (int64{1} << levels < complete + 1) ++levels;
   if (partial_.size() < levels) partial_.resize(levels);
@@ -275,8 +275,13 @@ template <class T>
 void Trainer<T>::add_gradient(const Samples<T>& data, const Objective& objective, Range rows, double scale,
                               LongSum& loss) {
   const int64 count = rows.end - rows.begin;
+  list_pass(objective, {});
   paced(count, 1, [&](int threads) {
-    GradientPhases phases(*this, data, objective, rows, scale, loss, threads);
+    const auto begin = [&](Range block) {
+      begin_pass(pass_.block(network_, data, block), objective, T(scale), {}, threads);
+    };
+    const auto end = [&](int64 done) { loss.add(pass_.loss_sum(done), done); };
+    GradientPhases phases(*this, rows, begin, end);
     return run_phases(threads, 1, phases);
   });
 }
@@ -291,30 +296,34 @@ void Trainer<T>::add_penalty(double l2) {
 }
 
 template <class T>
-void Trainer<T>::run_batch(bool gradient) {
-  const int64 rows = batch_.x.rows;
-  paced(rows, gradient ? 2.0 / 3 : 1.0 / 3, [&](int threads) {
+const T* Trainer<T>::forward_batch(const Samples<T>& data, Range rows, Range part, const Dropout& dropout) {
+  pass_.list_stages(network_, Purpose::outputs, Output::activation, dropout, phases_.stages);
+  pass_.begin_at(part.begin);
+  const Block<T> block = pass_.block(network_, data, {rows.begin + part.begin, rows.begin + part.end}, true);
+  phases_.arguments = {block, Output::activation, dropout.from(part.begin), {}, false, T(0)};
+  paced(part.end - part.begin, 1.0 / 3, [&](int threads) {
     phases_.begin(pass_, network_, threads);
-    BatchPhases phases(*this, gradient);
+    OnePass phases(phases_);
     return run_phases(threads, 1, phases);
   });
-}
-
-template <class T>
-const T* Trainer<T>::forward_batch(const Samples<T>& data, Range rows, const Dropout& dropout) {
-  batch_ = pass_.block(network_, data, rows, true);
-  pass_.list_stages(network_, Purpose::outputs, Output::activation, dropout, phases_.stages);
-  phases_.arguments = {batch_, Output::activation, dropout, {}, false, T(0)};
-  run_batch(false);
-  batch_.data = nullptr;  // the caller's, and gathered
+  batch_rows_ = part.end == rows.end - rows.begin ? part.end : 0;
   return pass_.output();
 }
 
 template <class T>
-void Trainer<T>::backward_batch(const T* by_outputs, const Dropout& dropout) {
+void Trainer<T>::backward_batch(const T* by_outputs, Range part, const Dropout& dropout) {
   pass_.list_backward_stages(network_, dropout, phases_.stages);
-  phases_.arguments = {batch_, Output::activation, dropout, {}, true, T(0), nullptr, by_outputs};
-  run_batch(true);
+  paced(part.end - part.begin, 2.0 / 3, [&](int threads) {
+    const auto begin = [&](Range block) {
+      pass_.begin_at(block.begin);
+      const Block<T> kept = pass_.kept_block(network_, block);
+      phases_.arguments = {kept, Output::activation, dropout.from(block.begin), {}, true, T(0)};
+      phases_.arguments.by_outputs = by_outputs + block.begin * network_.outputs();
+      phases_.begin(pass_, network_, threads);
+    };
+    GradientPhases phases(*this, part, begin, [](int64) {});
+    return run_phases(threads, 1, phases);
+  });
 }
 
 template <class T>

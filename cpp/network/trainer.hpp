@@ -102,10 +102,12 @@ class Trainer {
   // gradient() += 2 l2 w, biases excluded.
   void add_penalty(double l2);
 
-  // One step in three calls, for losses computed in Python: forward pass of one batch in training mode, returning the
-  // outputs (rows, outputs); gradient from the loss's derivative with respect to the outputs; update.
-  const T* forward_batch(const Samples<T>&, Range rows, const Dropout&);
-  void backward_batch(const T* by_outputs, const Dropout&);
+  // One step in several calls, for losses computed in Python, after `prepare` for the whole batch. First the forward
+  // pass in training mode, which returns the outputs of a part of the batch's rows (rows of part, outputs); then the
+  // gradient from the loss's derivative with respect to all outputs (rows, outputs), and finish_gradient(). Consecutive
+  // calls of each take all rows from 0 on. Last the update.
+  const T* forward_batch(const Samples<T>&, Range rows, Range part, const Dropout&);
+  void backward_batch(const T* by_outputs, Range part, const Dropout&);
   void update(double rate, const Adjustment&, double share = 1);
 
   T* gradient() { return gradient_.data(); }
@@ -119,12 +121,13 @@ class Trainer {
     scalar_ = scalar;
   }
   bool packs_parameters() const { return order_.any(); }  // in each call of run_epoch, after prepare_epoch
-  int64 batch_rows() const { return batch_.x.rows; }      // of the last forward_batch
+  int64 batch_rows() const { return batch_rows_; }        // of the batch whose forward pass is complete
 
  private:
   class EpochPhases;
+  template <class BeginPass, class EndPass>
   class GradientPhases;
-  class BatchPhases;
+  class OnePass;
   // Multiply-adds of a step of `rows` rows, and the threads for it: at most the number that `prepare` allocated for.
   double step_operations(int64 rows) const;
   int threads(int64 rows) const;
@@ -133,7 +136,6 @@ class Trainer {
   // The pass of one block, from the data to every delta: its stages, the same for all blocks, and its begin.
   void list_pass(const Objective&, const Dropout&);
   void begin_pass(const Block<T>&, const Objective&, T delta_scale, const Dropout&, int parts);
-  void run_batch(bool gradient);  // the pass in `phases_`
   // Arguments of the next update; advances the optimizer's scalar state.
   UpdateArguments<T> update_arguments(double rate);
   void enter_panels();
@@ -164,7 +166,7 @@ class Trainer {
   Buffer<T> panels_;         // the parameters in that order, during run_epoch
   bool in_panels_ = false;   // whether the states are in that order
   int64 packed_after_ = -1;  // panels_ are the parameters after so many updates of the network
-  Block<T> batch_{};         // of the last forward_batch
+  int64 batch_rows_ = 0;
   Buffer<T> gradient_, states_[max_optimizer_states];
   Buffer<double> squares_;  // sums of squares_grain squares of gradient_
   std::vector<Buffer<T>> partial_;
