@@ -138,3 +138,14 @@ def test_softmax(isa, dtype):
     extreme = np.array([[1000.0, 0.0, -1000.0], [-1e30, -1e30, -1e30]], dtype)
     np.testing.assert_allclose(kernels.softmax(extreme), [[1, 0, 0], [1 / 3] * 3], rtol=1e-6)
     assert np.isnan(kernels.softmax(np.array([[np.nan, 1.0]], dtype))).all()
+
+
+@pytest.mark.parametrize("classes", [1, 2, 17, 64, 65, 129])
+def test_softmax_with_the_maximum_at_each_position(isa, dtype, classes):
+    """Shifted by less than the maximum, e^z would overflow."""
+    one = np.eye(classes, dtype=dtype)
+    np.testing.assert_array_equal(kernels.softmax(1e4 * one), one)
+    for labels in (np.arange(classes), one):
+        value, delta = kernels.softmax_cross_entropy(1e4 * one, labels)
+        assert value == 0
+        np.testing.assert_array_equal(delta, np.zeros_like(one))

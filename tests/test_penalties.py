@@ -99,6 +99,27 @@ def test_the_norm_is_limited_at_any_scale(isa, dtype, clip_norm, scale):
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=np.abs(want).max() * 1e-6)
 
 
+@pytest.mark.parametrize("clip_norm", [0.01, 0.5])
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_the_norm_is_that_of_the_parameters_which_are_trained(dtype, clip_norm, outputs):
+    """Without an intercept its gradient, which is larger than the weights' here, does not count."""
+    pytest.importorskip("sklearn")
+    from nablas.sklearn import LinearRegression
+
+    x = rng(1).normal(size=(64, 5)).astype(dtype)
+    y = (x @ rng(2).normal(size=(5, outputs)) + 10).astype(dtype)
+    model = LinearRegression(
+        fit_intercept=False, solver="sgd", momentum=0, learning_rate_init=1.0, batch_size=64,
+        max_iter=1, clip_norm=clip_norm,
+    )  # fmt: skip
+    with pytest.warns(UserWarning, match="Maximum iterations"):
+        model.fit(x, y)
+    gradient = -y.T @ x
+    np.testing.assert_allclose(
+        model.coef_, -gradient * clip_norm / np.linalg.norm(gradient), rtol=1e-4
+    )
+
+
 @pytest.mark.parametrize("rule", OPTIMIZERS)
 def test_l1_reaches_the_minimum_of_the_lasso(rule):
     """Full batches: the same zeros and the same weights as coordinate descent, whatever the optimizer."""
