@@ -7,6 +7,7 @@ import sys
 import time
 
 import numpy as np
+import polars as pl
 import pytest
 from test_cli import run, train_json
 
@@ -74,7 +75,7 @@ def test_a_checkpoint_is_a_model_for_the_other_commands(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--seed", 1], "X.values: expected"),
+        (["--seed", 1], "--validation, --memory), got others: column 'pixel_0_"),
         (["--hidden", 21], "sizes: expected"),
         (["--activation", "tanh"], "activations: expected"),
         (["--optimizer", "sgd"], "optimizer: expected adam, got sgd"),
@@ -82,8 +83,11 @@ def test_a_checkpoint_is_a_model_for_the_other_commands(capsys, tmp_path):
         (["--batch-size", 7], "batch_size: expected 32, got 7"),
         (["--l2", 0.5], "l2: expected"),
         (["--dropout", 0.5], "dropout: expected"),
-        (["--validation", 0.3], "X.shape: expected"),
-        (["--test", 0.3], "X.shape: expected"),
+        (
+            ["--validation", 0.3],
+            "--validation, --memory), got others: column 'pixel_0_",
+        ),
+        (["--test", 0.3], "--validation, --memory), got others: column 'pixel_0_"),
         (["--patience", 4], "patience: expected 3, got 4"),
         (["--patience", 0], "callbacks: expected"),
         (["--epochs", 1], "epochs: expected at least 2"),
@@ -125,3 +129,45 @@ def test_without_resume_a_checkpoint_is_written_anew(capsys, tmp_path):
     train_json(capsys, *TRAIN, "--epochs", 3, "--checkpoint", path)
     train_json(capsys, *TRAIN, "--epochs", 1, "--checkpoint", path)
     assert nb.MLP.load(path).epochs == 1
+
+
+def changed(part):
+    """A table that gives the same numbers to train on as `changed("nothing")`."""
+    x, names = np.arange(60) % 11 * 0.5, ["ab"[i % 2] for i in range(60)]
+    y = np.arange(60) * 1.5
+    frame = {"x": x, "t": names if "class" in part else y}
+    if part == "numbers of a column, times 2":
+        frame["x"] = 2 * x
+    elif part == "numbers of a column, moved":
+        frame["x"] = x + 64
+    elif part == "numbers of the target, times 2":
+        frame["t"] = 2 * y
+    elif part == "name of a column":
+        frame = {"z": x, "t": frame["t"]}
+    elif part == "names of classes":
+        frame["t"] = [name * 2 for name in names]
+    elif part == "kind of classes":
+        frame["t"] = [name == "b" for name in names]
+    return pl.DataFrame(frame)
+
+
+@pytest.mark.parametrize(("part", "words"), [("numbers of a column, times 2", "column 'x': expected"), ("numbers of a column, moved", "column 'x': expected"), ("numbers of the target, times 2", "target 't': expected"), ("name of a column", "columns: expected"), ("names of classes", "target 't': expected"), ("kind of classes", "target 't': expected")])  # fmt: skip
+@pytest.mark.parametrize("memory", [[], ["--memory", "1"]])
+def test_another_table_that_trains_alike_is_refused(capsys, tmp_path, part, words, memory):
+    """Its model would have the other table's names and units."""
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    path, file, out = tmp_path / "t.csv", tmp_path / "c", tmp_path / "m"
+    given = [path, "--target", "t", "--hidden", "3", "--checkpoint", file, *memory]
+    changed("classes" if "class" in part else "nothing").write_csv(path)
+    train_json(capsys, *given, "--epochs", 2)
+    before = file.read_bytes()
+    changed(part).write_csv(path)
+    more = [*given, "--epochs", 4, "--resume", "--out", out]
+    code, said, error = run(capsys, "train", *more, "--json")
+    assert (code, said) == (2, "")
+    assert error.startswith(
+        f"nablas: error: --resume: expected the table of {file} and the options"
+    )
+    assert f"got others: {words}" in error
+    assert file.read_bytes() == before
+    assert not out.exists()

@@ -149,11 +149,13 @@ def test_every_kind_of_a_parquet_files_target(capsys, tmp_path, monkeypatch, kin
     round_trip(capsys, tmp_path, path, codes, shown or [str(v) for v in values], [])
 
 
-@pytest.mark.parametrize("dtype", ["?", "i1", "f4", "f8", "U3", "M8[D]"])
+@pytest.mark.parametrize("dtype", ["?", "i1", "f2", "f4", "f8", "g", "U3", "M8[D]"])
 def test_every_kind_of_an_npz_files_target(capsys, tmp_path, dtype):
     codes, path = np.arange(ROWS) % 2, tmp_path / "t.npz"
-    np.savez(path, X=features_of(codes)[:, np.newaxis], t=codes.astype(dtype))
-    kept = pl.DataFrame({"t": codes.astype(dtype)})["t"]
+    features = features_of(codes)[:, np.newaxis]
+    features = features.astype(dtype) if np.dtype(dtype).kind == "f" else features
+    np.savez(path, X=features, t=codes.astype(dtype))
+    kept = pl.DataFrame({"t": codes.astype("f8" if dtype == "g" else dtype)})["t"]
     shown = [kept.cast(pl.String)[i] for i in (0, 1)]
     round_trip(capsys, tmp_path, path, codes, shown, [])
 

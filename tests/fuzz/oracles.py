@@ -212,6 +212,9 @@ def _same_cell(got, want, decimal):
     if isinstance(got, str):
         return got == want
     if decimal == ",":
+        first, *thousands = want.partition(",")[0].lstrip("+-").split(".")
+        if thousands and (not 1 <= int(first) <= 999 or any(len(part) != 3 for part in thousands)):
+            return False
         want = want.replace(".", "").replace(",", ".")
     try:
         number = float(want)

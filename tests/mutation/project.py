@@ -60,7 +60,7 @@ TESTS = [
     ("python/nablas/autograd", "autograd_functions autograd autograd_numpy autograd_needs autograd_special autograd_rules"),
     ("python/nablas/schedules", "optimizers"),
     ("python/nablas/optimizers", "optimizers callbacks mlp"),
-    ("python/nablas/cli", "cli_tables cli"),
+    ("python/nablas/cli", "cli_tables cli_values cli"),
     ("python/nablas/sklearn/linear python/nablas/sklearn/_linear python/nablas/sklearn/_unit", "sklearn_linear sklearn_failures"),
     ("python/nablas/sklearn/clusters", "clusters"),
     ("python/nablas/sklearn", "sklearn sklearn_details sklearn_failures sklearn_superset sklearn_limits"),

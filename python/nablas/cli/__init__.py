@@ -11,7 +11,9 @@ from typing import Any, NoReturn
 from .._optional import require
 from .._registry import ACTIVATIONS, OPTIMIZERS
 from .._version import __version__
+from . import printing
 
+MOST_THREADS = 4096  # as `set_num_threads` takes
 SOURCES = (
     "digits, iris, wine, breast_cancer, diabetes, moons, spiral, a CSV (also .gz), Parquet or NPZ "
     "file, a folder of Parquet files, or - for CSV on standard input"
@@ -25,13 +27,16 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"nablas: error: {message} (see {self.prog} --help)\n")
 
 
-def _sizes(text: str) -> list[int]:
-    if text.strip() in ("", "none"):
-        return []
-    sizes = [int(part) for part in text.split(",")]
-    if any(size < 1 for size in sizes):
+def _whole(text: str, least: int, most: int = 2**63 - 1) -> int:
+    """An integer within limits; ValueError for other text."""
+    value = int(text)
+    if not least <= value <= most:
         raise ValueError
-    return sizes
+    return value
+
+
+def _sizes(text: str) -> list[int]:
+    return [] if text.strip() in ("", "none") else [_whole(part, 1) for part in text.split(",")]
 
 
 _sizes.__name__ = "sizes such as 128,64"
@@ -48,23 +53,24 @@ _share.__name__ = "share from 0 to less than 1"
 
 
 def _positive_int(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
+    return _whole(text, 1)
 
 
 _positive_int.__name__ = "positive integer"
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise ValueError
-    return value
+    return _whole(text, 0)
 
 
 _count.__name__ = "integer from 0"
+
+
+def _threads(text: str) -> int:
+    return _whole(text, 1, MOST_THREADS)
+
+
+_threads.__name__ = f"integer from 1 to {MOST_THREADS}"
 
 
 def _positive(text: str) -> float:
@@ -93,7 +99,12 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("source", metavar="SOURCE", help=SOURCES)
     add("--target", help="column to predict (a file's; NPZ: array, default y)")
-    add("--task", choices=["auto", "classification", "regression"], default="auto")
+    add(
+        "--task",
+        choices=["auto", "classification", "regression"],
+        default="auto",
+        help="auto: classes of text, truth values and up to 50 different integers; else numbers",
+    )
     add("--hidden", type=_sizes, default=[128, 64], help="hidden layer sizes (default 128,64)")
     add("--activation", choices=list(ACTIVATIONS), default="relu")
     add("--optimizer", choices=list(OPTIMIZERS), default="adam")
@@ -103,7 +114,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     add("--l2", type=float, default=0.0, help="adds l2 times the sum of squared weights")
     add("--dropout", type=_share, default=0.0)
     add("--seed", type=int, default=0)
-    add("--threads", type=_positive_int, default=None, help="of each process")
+    add("--threads", type=_threads, default=None, help="of each process")
     add(
         "--shards",
         type=_positive_int,
@@ -167,18 +178,27 @@ def _table_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--separator", type=_character, help="of a CSV file's fields (default: found)")
     add("--decimal", choices=[".", ","], default=".", help="of a CSV file's numbers")
-    add("--comment", help="leave out lines of a CSV file that begin with this")
+    add("--comment", type=_prefix, help="leave out lines of a CSV file that begin with this")
     add("--no-header", action="store_true", help="columns are named column_1, column_2, ...")
 
 
 def _character(text: str) -> str:
     found = {"tab": "\t", "\\t": "\t"}.get(text, text)
-    if len(found) != 1:
+    if len(found) != 1 or found in '"\r\n':
         raise ValueError
     return found
 
 
-_character.__name__ = "single character, or tab"
+_character.__name__ = "single character that is no quote or newline, or tab"
+
+
+def _prefix(text: str) -> str:
+    if not text:
+        raise ValueError
+    return text
+
+
+_prefix.__name__ = "text of one letter or more"
 
 
 _SHELLS = ("bash", "zsh", "tcsh")
@@ -224,7 +244,9 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("data", metavar="DATA", help=SOURCES)
     _table_options(predict)
     _memory_option(predict)
-    predict.add_argument("--out", help="CSV or Parquet file (default: CSV on standard output)")
+    predict.add_argument(
+        "--out", help="a .csv, .tsv or .parquet file (default: CSV on standard output)"
+    )
     evaluate = commands.add_parser("evaluate", help="measure a model on a table with its target")
     evaluate.add_argument("model", metavar="MODEL")
     evaluate.add_argument("data", metavar="DATA", help=SOURCES)
@@ -232,7 +254,7 @@ def _parser() -> argparse.ArgumentParser:
     _memory_option(evaluate)
     evaluate.add_argument("--json", action="store_true")
     bench = commands.add_parser("bench", help="time training steps and products on this machine")
-    bench.add_argument("--threads", type=_positive_int, default=None)
+    bench.add_argument("--threads", type=_threads, default=None)
     bench.add_argument("--json", action="store_true")
     info = commands.add_parser("info", help="say what is in a model file, or what nablas runs on")
     info.add_argument("model", metavar="MODEL", nargs="?", help="default: print nb.show_config()")
@@ -242,11 +264,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    options = _parser().parse_args(arguments)
     try:
-        from . import commands
+        try:
+            options = _parser().parse_args(arguments)
+            from . import commands
 
-        getattr(commands, options.command)(options)
+            getattr(commands, options.command)(options)
+        finally:
+            _flush()
     except KeyboardInterrupt:
         print("nablas: interrupted", file=sys.stderr)
         return 130
@@ -257,6 +282,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"nablas: error: {text}", file=sys.stderr)
         return 2
     return 0
+
+
+def _flush() -> None:
+    """Write what is left for standard output; where that fails, not once more at the exit."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        printing.discard(sys.stdout)
+        raise
 
 
 if __name__ == "__main__":

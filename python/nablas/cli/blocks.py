@@ -38,6 +38,9 @@ def memory_of(given: int | None) -> int:
 
 
 def _kind(path: str) -> str:
+    """The end of a file's name; "" for a folder, whatever its name is."""
+    if os.path.isdir(path):
+        return ""
     return os.path.splitext(path.lower().removesuffix(".gz"))[1]
 
 
@@ -99,6 +102,9 @@ def _found(block: pl.DataFrame) -> dict[str, str]:
 def _parquet(polars: Any, path: str) -> Iterator[pl.DataFrame]:
     pyarrow = require("pyarrow", "data")
     pyarrow.set_memory_pool(pyarrow.system_memory_pool())  # its own reserves a gigabyte at once
+    for file in _arrow.files_of(path) if os.path.isdir(path) else ():
+        if _kind(file) in tables.TEXT:  # whose values pyarrow reads by other rules
+            raise ValueError(f"expected a folder of Parquet files, got {os.path.basename(file)}")
     for batch in _arrow.record_batches(path):
         yield polars.from_arrow(batch)
 

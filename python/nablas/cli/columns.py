@@ -13,42 +13,76 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 MAX_CATEGORIES = 100
+PARTS_OF_SECOND = {"ms": 10**3, "us": 10**6, "ns": 10**9}  # by the time units of columns
+DAY = 86_400  # seconds
+ROUNDING = 8 * float(np.finfo(np.float64).eps)  # numbers nearer than this, relatively, are one
+KINDS = {"number": "numbers", "time": "dates or times", "text": "text"}  # as errors tell them
 
 
 def kind_of(series: pl.Series) -> str:
-    """Whether values are read as "number" or as "text"; ValueError for others."""
+    """Of `KINDS`, what values are read as; ValueError for others."""
     import polars as pl
 
     dtype = series.dtype
-    if dtype.is_numeric() or dtype.is_temporal() or dtype == pl.Boolean:
+    if dtype.is_numeric() or dtype == pl.Boolean:
         return "number"
+    if dtype.is_temporal():
+        return "time"
     if any(dtype == text for text in (pl.String, pl.Categorical, pl.Enum, pl.Null)):
         return "text"
     raise ValueError(f"column {series.name!r}: expected numbers or text, got {dtype!s:.100}")
 
 
 def numbers(series: pl.Series) -> Array:
-    """The values in float64; NaN where missing or infinite."""
-    import polars as pl
-
-    if not series.dtype.is_numeric() and kind_of(series) == "text":
+    """The values in float64, dates and times in seconds; NaN where missing or infinite."""
+    kind = kind_of(series)
+    if kind == "text":
         found = series.drop_nulls()
         if len(found) == 0:
             return np.full(len(series), np.nan)
         raise ValueError(f"column {series.name!r}: expected numbers, got {found[0]!r}")
-    values = series.to_physical().cast(pl.Float64, strict=False).to_numpy()
+    values = _seconds(series) if kind == "time" else _floats(series)
     return np.where(np.isfinite(values), values, np.nan)
+
+
+def _floats(series: pl.Series) -> Array:
+    import polars as pl
+
+    return series.cast(pl.Float64, strict=False).to_numpy()
+
+
+def _seconds(series: pl.Series) -> Array:
+    """Dates and times in seconds since 1970 or midnight, durations in seconds.
+
+    Whole seconds and the rest are converted apart, so that a time is the same number in every unit.
+    """
+    import polars as pl
+
+    dtype: Any = series.dtype
+    whole = series.to_physical().cast(pl.Int64)
+    if dtype == pl.Date:
+        return _floats(whole) * DAY
+    parts = PARTS_OF_SECOND[getattr(dtype, "time_unit", "ns")]
+    return _floats(whole // parts) + _floats(whole % parts) / parts
+
+
+def missing(series: pl.Series) -> pl.Series:
+    """Whether each value is null or, of numbers, NaN or infinite."""
+    found = series.is_null()
+    return found | ~series.is_finite().fill_null(False) if series.dtype.is_float() else found
 
 
 class Numbers:
     """Mean and standard deviation of the values present, block by block.
 
     The blocks' means and sums of squared deviations are combined as by Chan, Golub and LeVeque
-    (1983).
+    (1983). `kind` is "number" or "time".
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "number") -> None:
+        self.kind = kind
         self.count, self.mean, self.squares, self.missing = 0, 0.0, 0.0, False
+        self.least, self.most = math.inf, -math.inf
 
     def update(self, series: pl.Series) -> None:
         """Add a block of values."""
@@ -57,6 +91,8 @@ class Numbers:
         self.missing |= len(present) < len(values)
         if len(present) == 0:
             return
+        self.least = min(self.least, float(present.min()))
+        self.most = max(self.most, float(present.max()))
         count = self.count + len(present)
         with np.errstate(over="ignore", invalid="ignore"):  # `finish` refuses what is not finite
             step = float(present.mean()) - self.mean
@@ -66,15 +102,21 @@ class Numbers:
         self.count = count
 
     def finish(self, what: str) -> dict[str, float]:
-        """Mean and scale; ValueError that begins with `what` for numbers too far apart."""
+        """Mean and scale; ValueError that begins with `what` for numbers too far apart.
+
+        The scale is the standard deviation, or 1 of numbers that only rounding tells apart.
+        """
         deviation = math.sqrt(self.squares / self.count) if self.count else 0.0
         if not (math.isfinite(deviation) and math.isfinite(self.mean)):
             raise ValueError(f"{what}: expected numbers less than 1e150 apart, got others")
-        return {"mean": self.mean, "scale": deviation if deviation > 0 else 1.0}
+        one = self.most - self.least <= ROUNDING * max(abs(self.least), abs(self.most))
+        return {"mean": self.mean, "scale": 1.0 if one or deviation == 0 else deviation}
 
 
 class Texts:
     """How often each value occurs, block by block."""
+
+    kind = "text"
 
     def __init__(self) -> None:
         self.counts: pl.DataFrame | None = None

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _files, _threads
+from .._checkpoints import differences
 from .._config import config, show_config
 from .._optional import require
 from .._processes import Processes
@@ -21,7 +22,7 @@ from ..history import History
 from ..mlp import MLP
 from ..optimizers import Optimizer, as_optimizer
 from ..schedules import Constant
-from . import blocks, inputs, paths, streaming, tables, targets
+from . import blocks, inputs, paths, printing, streaming, tables, targets
 from .preprocessing import Preprocessor
 from .processes import command
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 Array = NDArray[Any]
-MOST_SHOWN = 30  # columns in the report before a training
 LEAST_PATIENCE_EPOCHS, LEAST_PATIENCE_UPDATES = 10, 300
 
 
@@ -48,7 +48,7 @@ def _train(options: argparse.Namespace, processes: Processes) -> None:
         raise ValueError("-: expected a file, which every process reads")
     with inputs.opened(options) as found:
         if not options.json:
-            _print_columns(found.columns)
+            printing.columns(found.columns)
         _train_on(options, found, processes)
 
 
@@ -71,7 +71,7 @@ def _train_on(options: argparse.Namespace, found: inputs.Inputs, processes: Proc
         dropout=options.dropout,
         callbacks=_callbacks(options, rows, validation is not None),
         progress=not options.json,
-        resume=_resumed(options),
+        resume=_resumed(options, preprocessor),
         block_rows=found.block_rows,
         comm=processes.comm,
         shards=options.shards,
@@ -79,8 +79,7 @@ def _train_on(options: argparse.Namespace, found: inputs.Inputs, processes: Proc
     seconds = time.perf_counter() - start
     if not processes.first:
         return
-    if options.out is not None:
-        net.save(options.out)
+    interrupted |= options.out is not None and _save(net, options.out)
     result = {
         "source": options.source,
         "network": repr(net),
@@ -96,7 +95,7 @@ def _train_on(options: argparse.Namespace, found: inputs.Inputs, processes: Proc
         "model": options.out,
         "scores": _scores(net, preprocessor, found.data),
     }
-    _print_json(result) if options.json else _print_training(result)
+    printing.json_of(result) if options.json else printing.training(result)
     if interrupted:
         raise KeyboardInterrupt
 
@@ -104,6 +103,7 @@ def _train_on(options: argparse.Namespace, found: inputs.Inputs, processes: Proc
 def predict(options: argparse.Namespace) -> None:
     """``nablas predict``."""
     paths.check({"MODEL": options.model, "DATA": options.data}, {"--out": options.out})
+    kind = paths.kind_of_table(options.out)
     net, preprocessor = _load(options.model)
     large, how = blocks.is_large(options.data, options.memory), inputs.format_of(options)
     if large:
@@ -114,13 +114,23 @@ def predict(options: argparse.Namespace) -> None:
         outputs = iter([net.forward(preprocessor.matrix(frame)).astype(np.float64)])
     found = (_predictions(preprocessor.target, block) for block in outputs)
     if options.out is None:
-        streaming.write_csv(found, sys.stdout.write)
-    elif not options.out.endswith((".parquet", ".pq")):
-        _files.write(options.out, lambda path: streaming.save_csv(found, path))
+        streaming.write_csv(found, _standard_output())
+    elif kind not in tables.PARQUET:
+        separator = "\t" if kind == ".tsv" else ","
+        _files.write(options.out, lambda path: streaming.save_csv(found, path, separator))
     elif large:
         _files.write(options.out, lambda path: streaming.save_parquet(found, path))
     else:
         _files.write(options.out, next(found).write_parquet)
+
+
+def _standard_output() -> Callable[[str], Any]:
+    """What writes text there, in UTF-8 as files are; ValueError if it is closed."""
+    out = sys.stdout
+    if out is None:
+        raise ValueError("standard output: expected it to be open, got it closed")
+    bytes_of = getattr(out, "buffer", None)
+    return out.write if bytes_of is None else lambda text: bytes_of.write(text.encode())
 
 
 def _predictions(target: dict[str, Any], outputs: Array) -> pl.DataFrame:
@@ -154,17 +164,17 @@ def evaluate(options: argparse.Namespace) -> None:
         scores, dropped = _scores(net, preprocessor, data), whole.height - frame.height
     result = {"model": options.model, "data": options.data, "rows_without_target": dropped}
     if options.json:
-        _print_json({**result, "scores": scores})
+        printing.json_of({**result, "scores": scores})
     else:
-        _print_scores(f"{options.model} on {options.data}", scores)
-        _print_dropped(dropped)
+        printing.scores(f"{options.model} on {options.data}", scores)
+        printing.dropped(dropped)
 
 
 def info(options: argparse.Namespace) -> None:
     """``nablas info``."""
     if options.model is None:
         if options.json:
-            _print_json(config())
+            printing.json_of(config())
         else:
             show_config()
         return
@@ -186,20 +196,19 @@ def info(options: argparse.Namespace) -> None:
         result["features"] = preprocessor.features
         result["target"] = preprocessor.target
     if options.json:
-        _print_json(result)
+        printing.json_of(result)
         return
-    table = _table(f"{options.model}: {net.parameters.size:,} parameters, {net.dtype}")
+    table = printing.table(f"{options.model}: {net.parameters.size:,} parameters, {net.dtype}")
     for name in ("layer", "inputs", "outputs", "activation", "parameters"):
         table.add_column(name, justify="right")
     for i, layer in enumerate(layers, 1):
         table.add_row(str(i), *(str(value) for value in layer.values()))
-    console = _console()
-    console.print(table)
+    printing.line(table)
     if "target" in result:
         kind = result["target"].get("classes", "a number")
         names = ", ".join(kind) if isinstance(kind, list) else kind
-        console.print(f"predicts {result['target']['name']}: {names}", highlight=False)
-        console.print(f"from {', '.join(result['columns'])}", highlight=False)
+        printing.line(f"predicts {result['target']['name']}: {names}")
+        printing.line(f"from {', '.join(result['columns'])}")
 
 
 def bench(options: argparse.Namespace) -> None:
@@ -210,10 +219,10 @@ def bench(options: argparse.Namespace) -> None:
         _threads.set_num_threads(options.threads)
     result = measurements.run()
     if options.json:
-        _print_json(result)
+        printing.json_of(result)
         return
     for name in ("training steps", "products"):
-        table = _table(
+        table = printing.table(
             f"{name}: {result['instruction_set']}, {result['threads']} threads,"
             f" at most {result['peak_gflops']:,.0f} GFLOP/s"
         )
@@ -226,7 +235,7 @@ def bench(options: argparse.Namespace) -> None:
                 f"{row['gflops']:,.1f}",
                 f"{row['share_of_peak']:.0%}",
             )
-        _console().print(table)
+        printing.line(table)
 
 
 # ---- steps ---------------------------------------------------------------------------------------
@@ -240,6 +249,16 @@ def _fit(net: MLP, *data: Array, **settings: Any) -> tuple[History, bool]:
         if net.history is None or len(net.history) == 0:
             raise
         return net.history, True
+
+
+def _save(net: MLP, path: str) -> bool:
+    """Write the model, also where Ctrl-C ends the first attempt; whether it did."""
+    try:
+        net.save(path)
+    except KeyboardInterrupt:
+        net.save(path)
+        return True
+    return False
 
 
 def _network(preprocessor: Preprocessor, options: argparse.Namespace) -> MLP:
@@ -275,13 +294,33 @@ def _callbacks(options: argparse.Namespace, rows: int, validated: bool) -> list[
     return found
 
 
-def _resumed(options: argparse.Namespace) -> str | None:
-    """The checkpoint to go on from; None: begin."""
-    if not options.resume or os.path.exists(options.checkpoint):
-        return options.checkpoint if options.resume else None
-    if not options.json:
-        _console().print(f"no checkpoint {options.checkpoint} yet: begin", highlight=False)
-    return None
+def _resumed(options: argparse.Namespace, preprocessor: Preprocessor) -> str | None:
+    """The checkpoint to go on from; None: begin.
+
+    Its table is encoded in the same way: other names, means or scales can give the same numbers to
+    train on.
+    """
+    path: str = options.checkpoint
+    if not options.resume:
+        return None
+    if not os.path.exists(path):
+        if not options.json:
+            printing.line(f"no checkpoint {path} yet: begin")
+        return None
+    theirs, ours = (_encoding(one) for one in (_load(path)[1], preprocessor))
+    if found := differences(theirs, ours):
+        raise ValueError(
+            f"--resume: expected the table of {path} and the options that divide it "
+            f"(--seed, --test, --validation, --memory), got others: {found[0]}"
+        )
+    return path
+
+
+def _encoding(preprocessor: Preprocessor) -> dict[str, Any]:
+    """How a table is encoded, by the name of each column and the target's."""
+    columns = {f"column {one['name']!r}": one for one in preprocessor.columns}
+    target = preprocessor.target
+    return {"columns": [*columns], **columns, f"target {target['name']!r}": target}
 
 
 def _load(path: str) -> tuple[MLP, Preprocessor]:
@@ -308,67 +347,3 @@ def _scores(net: MLP, preprocessor: Preprocessor, data: inputs.Parts) -> dict[st
         loss, score = (net.loss(x, *y), net.score(x, *y)) if y else streaming.score(net, x)
         found[name] = {"rows": x.shape[0], "loss": loss * unit, net.metric: score}
     return found
-
-
-# ---- printing ------------------------------------------------------------------------------------
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    print(json.dumps(value, indent=2))
-
-
-def _console() -> Any:
-    return require("rich.console", "cli").Console()
-
-
-def _table(title: str) -> Any:
-    _console().print(title, style="bold", highlight=False)
-    return require("rich.table", "cli").Table()
-
-
-def _print_columns(columns: list[dict[str, Any]]) -> None:
-    table = _table(f"{len(columns)} columns")
-    for name in columns[0]:
-        table.add_column(name, justify="right" if name in ("distinct", "missing") else "left")
-    for row in columns[:MOST_SHOWN]:
-        table.add_row(*(f"{v:,}" if isinstance(v, int) else f"{v or '':.30}" for v in row.values()))
-    _console().print(table)
-    if len(columns) > MOST_SHOWN:
-        _console().print(f"and {len(columns) - MOST_SHOWN} more", highlight=False)
-
-
-def _print_scores(title: str, scores: dict[str, dict[str, Any]]) -> None:
-    table = _table(title)
-    first = next(iter(scores.values()))
-    table.add_column("")
-    for column in first:
-        table.add_column({"r2": "R²"}.get(column, column), justify="right")
-    for name, row in scores.items():
-        table.add_row(name, *(f"{v:,}" if k == "rows" else f"{v:.4f}" for k, v in row.items()))
-    _console().print(table)
-
-
-def _count(number: int, words: str) -> str:
-    return f"{number} {words}" if number > 1 else ""
-
-
-def _print_dropped(rows: int) -> None:
-    if rows:
-        _console().print(f"left out {rows} rows without a target")
-
-
-def _print_training(result: dict[str, Any]) -> None:
-    _print_scores(f"{result['source']}: {result['network']}", result["scores"])
-    console = _console()
-    console.print(
-        f"{result['epochs']} epochs in {result['seconds']:.2f} s, "
-        f"{result['samples_per_second']:,.0f} samples/s "
-        f"({_count(result['processes'], 'processes of ')}{result['threads']} threads, "
-        f"{result['instruction_set']})",
-        highlight=False,
-    )
-    if result["interrupted"]:
-        console.print("interrupted: the scores are those of the best weights so far")
-    _print_dropped(result["rows_without_target"])
-    if result["model"]:
-        console.print(f"wrote {result['model']}", highlight=False)

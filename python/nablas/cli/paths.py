@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from .. import _files
 from ..data._arrow import files_of
-from .tables import BUNDLED, MADE
+from .tables import BUNDLED, MADE, PARQUET, TEXT
 
 
 def check(read: dict[str, str], written: dict[str, str | None]) -> None:
@@ -37,6 +37,14 @@ def check(read: dict[str, str], written: dict[str, str | None]) -> None:
             )
         if seen.setdefault(same, option) != option:
             raise ValueError(f"{option}: expected another file than {seen[same]}, got {path}")
+
+
+def kind_of_table(path: str | None) -> str:
+    """The end of the name of a table that is written; ValueError if it names another format."""
+    kind = os.path.splitext(path or "")[1].lower()
+    if kind not in ("", *TEXT, *PARQUET):
+        raise ValueError(f"--out: expected a .csv, .tsv or .parquet file, got {path}")
+    return kind
 
 
 def _inputs(path: str) -> Iterator[tuple[int, int] | str]:

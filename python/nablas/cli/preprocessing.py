@@ -1,8 +1,8 @@
 """Tables to float32 matrices; the encoding learned from the training table is plain JSON.
 
-Numeric columns are standardised; missing values become the mean, with an indicator column where
-the training table had any. Text columns become one column for each of their most frequent values;
-unknown and rarer values are zero in all of them.
+Numeric columns are standardised, also dates and times, in seconds; missing values become the mean,
+with an indicator column where the training table had any. Text columns become one column for each
+of their most frequent values; unknown and rarer values are zero in all of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .. import _checks
 from . import targets
-from .columns import Numbers, Texts, codes_of, kind_of, numbers
+from .columns import KINDS, Numbers, Texts, codes_of, kind_of, numbers
 
 if TYPE_CHECKING:
     import polars as pl
@@ -53,17 +53,13 @@ class Statistics:
             if name == target:
                 continue
             series = block[name]
-            made = Numbers if kind_of(series) == "number" else Texts
-            column = self._columns.setdefault(name, made())
-            if made is Numbers and isinstance(column, Texts) and column.only_missing():
-                column = self._columns[name] = Numbers()
+            kind = kind_of(series)
+            made = Texts() if kind == "text" else Numbers(kind)
+            column = self._columns.setdefault(name, made)
+            if kind != "text" and isinstance(column, Texts) and column.only_missing():
+                column = self._columns[name] = made
                 column.missing = True
-            if not isinstance(column, made) and series.null_count() < len(series):
-                expected = "numbers" if isinstance(column, Numbers) else "text"
-                raise ValueError(
-                    f"column {name!r}: expected {expected}, as in the blocks before, got "
-                    f"{series.drop_nulls()[0]!r}"
-                )
+            _check_kind(series, column.kind, "in the blocks before")
             column.update(series)
         self._target.update(block[target], block[target] if targets is None else targets)
 
@@ -74,7 +70,7 @@ class Statistics:
         columns = [
             {
                 "name": name,
-                "kind": "number" if isinstance(column, Numbers) else "text",
+                "kind": column.kind,
                 **column.finish(f"column {name!r}"),
                 "indicator": column.missing,
             }
@@ -99,7 +95,7 @@ class Preprocessor:
 
     @property
     def kinds(self) -> dict[str, str]:
-        """The kind of every column: "number" or "text"; of the target "boolean", too."""
+        """The kind of every column: "number", "time", "text"; of the target "boolean", too."""
         kinds = {column["name"]: column["kind"] for column in self.columns}
         kind = targets.read_kind(self.target)
         return {**kinds, self.target["name"]: "number" if kind == "integer" else kind}
@@ -120,10 +116,10 @@ class Preprocessor:
         names = []
         for column in self.columns:
             name = column["name"]
-            if column["kind"] == "number":
-                names.append(name)
-            else:
+            if column["kind"] == "text":
                 names += [f"{name}={category}" for category in column["categories"]]
+            else:
+                names.append(name)
             if column["indicator"]:
                 names.append(f"{name} missing")
         return names
@@ -141,15 +137,16 @@ class Preprocessor:
             if column["name"] not in frame.columns:
                 raise ValueError(f"expected column {column['name']!r}, got none of that name")
             series = frame[column["name"]]
-            if column["kind"] == "number":
-                missing = _standardise(series, column, made[:, at], rows)
-                at += 1
-            else:
+            if column["kind"] == "text":
                 codes = codes_of(series, column["categories"])
                 missing = series.is_null().to_numpy()
                 known = np.flatnonzero(codes >= 0)
                 made[known, at + codes[known]] = 1
                 at += len(column["categories"])
+            else:
+                _check_kind(series, column["kind"], "the model was trained on")
+                missing = _standardise(series, column, made[:, at], rows)
+                at += 1
             if column["indicator"]:
                 made[:, at] = missing
                 at += 1
@@ -199,6 +196,15 @@ class Preprocessor:
         return cls(columns, target)
 
 
+def _check_kind(series: pl.Series, kind: str, known: str) -> None:
+    """ValueError for values of another kind; those of a column without any are of each."""
+    if kind_of(series) != kind and series.null_count() < len(series):
+        raise ValueError(
+            f"column {series.name!r}: expected {KINDS[kind]}, as {known}, got "
+            f"{series.drop_nulls()[0]!r}"
+        )
+
+
 def _standardise(series: pl.Series, column: dict[str, Any], made: Array, rows: Array) -> Array:
     """Write a column's numbers to `made`; where they are missing."""
     values = numbers(series)
@@ -218,13 +224,13 @@ def _standardise(series: pl.Series, column: dict[str, Any], made: Array, rows: A
 
 def _check_column(column: dict[str, Any]) -> None:
     """TypeError, ValueError or KeyError if `Statistics.finish` makes no such column."""
-    _checks.choice("kind", column["kind"], ("number", "text"))
+    _checks.choice("kind", column["kind"], tuple(KINDS))
     _check_text(column["name"])
     _checks.flag("indicator", column["indicator"])
-    if column["kind"] == "number":
-        _check_numbers(column)
-    else:
+    if column["kind"] == "text":
         _check_names(column["categories"], 0)
+    else:
+        _check_numbers(column)
 
 
 def _check_target(target: dict[str, Any]) -> None:

@@ -144,7 +144,8 @@ class Records:
     def plain(self) -> bool:
         """Whether every separator divides fields and every newline rows."""
         text = self.text
-        return '"' not in text and self.separator != " " and text.count("\r") == text.count("\r\n")
+        simple = self.separator != " " and self.separator.isascii()  # a byte, for polars
+        return simple and '"' not in text and text.count("\r") == text.count("\r\n")
 
     def kept(self) -> str:
         """The text without what was skipped."""

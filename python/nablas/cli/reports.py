@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .columns import kind_of
+from .columns import kind_of, missing
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,11 +37,11 @@ class Report:
         """Add a block of rows."""
         for name in frame.columns:
             series = frame[name]
-            present = series.drop_nulls()
+            present = series.filter(~missing(series))
             row = self._rows.setdefault(
                 name, {"name": name, "kind": "", "distinct": 0, "missing": 0, "example": ""}
             )
-            row["missing"] += series.null_count()
+            row["missing"] += len(series) - len(present)
             if row["distinct"] == 0:
                 row["kind"] = kind_of(series)
                 row["example"] = str(present[0]) if len(present) else ""

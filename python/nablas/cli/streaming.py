@@ -183,16 +183,18 @@ def evaluated(
     return {"rows": used, "loss": value * preprocessor.unit, net.metric: scored}, before - used
 
 
-def write_csv(frames: Iterator[pl.DataFrame], write: Callable[[str], Any]) -> None:
+def write_csv(
+    frames: Iterator[pl.DataFrame], write: Callable[[str], Any], separator: str = ","
+) -> None:
     """Frames as one CSV table."""
     for i, frame in enumerate(frames):
-        write(frame.write_csv(include_header=i == 0))
+        write(frame.write_csv(include_header=i == 0, separator=separator))
 
 
-def save_csv(frames: Iterator[pl.DataFrame], path: str) -> None:
+def save_csv(frames: Iterator[pl.DataFrame], path: str, separator: str = ",") -> None:
     """Frames as one CSV file."""
     with open(path, "w", encoding="utf-8", newline="") as file:
-        write_csv(frames, file.write)
+        write_csv(frames, file.write, separator)
 
 
 def save_parquet(frames: Iterator[pl.DataFrame], path: str) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from .. import kernels
 from .._optional import require
 from . import records
+from .columns import DAY, KINDS, PARTS_OF_SECOND
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,6 +33,7 @@ TRAINED = "the model was trained on"
 MADE_ROWS = 1000
 LONGEST_REASON = 300  # letters of an error, which may quote what is in the file
 FIRST_DAY, LAST_DAY = -719_162, 2_932_896  # of the years 1 and 9999, 1970-01-01 is 0
+GROUPED = r"^[+-]?[1-9][0-9]{0,2}(\.[0-9]{3})+(,[0-9]*)?$"  # 1.234.567,8
 NEARLY = 0.1  # share of values that are no numbers, up to which a column of text is suspicious
 
 
@@ -44,7 +46,7 @@ class Format:
     separator : str, optional
         Default: the one of ``, ; tab |`` that gives the first line most fields, quotes respected.
     decimal : str
-        "." or ",".
+        "." or ","; then a point divides thousands.
     comment : str, optional
         Lines that begin with it are left out.
     header : bool
@@ -74,8 +76,8 @@ def read(
         The column to predict. Default: "target" of data sets, "y" of NPZ files.
     how : Format, optional
     kinds : dict, optional
-        "number", "boolean" or "text" of the columns that a model knows: a CSV file's values are
-        read as such.
+        "number", "time", "boolean" or "text" of the columns that a model knows: a CSV file's values
+        are read as such, and have no times.
         Other columns are numbers if all their values are.
 
     Returns
@@ -142,7 +144,7 @@ def _file(
             frame, target = _npz(polars, path, target)
         elif kind in PARQUET:
             check_parquet(path)
-            frame = polars.read_parquet(path)
+            frame = polars.read_parquet(path, glob=False)  # no pattern
         elif kind in TEXT:
             frame = _csv(polars, _content(path), how, kinds)
         else:
@@ -185,7 +187,7 @@ def check_parquet(path: str) -> None:
 _TRIAL = """
 import sys, polars
 try:
-    polars.read_parquet(sys.argv[1])
+    polars.read_parquet(sys.argv[1], glob=False)
 except BaseException as error:
     print(str(error) or type(error).__name__)
     sys.exit(1)
@@ -194,12 +196,13 @@ except BaseException as error:
 
 def check_times(polars: Any, frame: pl.DataFrame) -> None:
     """ValueError for a time that Python's datetime lacks: polars panics when it shows one."""
-    second = {"ms": 10**3, "us": 10**6, "ns": 10**9}
     for series in frame:
         dtype: Any = series.dtype
         if not dtype.is_temporal():
             continue
-        unit = 1 if dtype == polars.Date else 86_400 * second[getattr(dtype, "time_unit", "ns")]
+        unit = (
+            1 if dtype == polars.Date else DAY * PARTS_OF_SECOND[getattr(dtype, "time_unit", "ns")]
+        )
         if dtype == polars.Time:
             least, most = 0, unit - 1
         elif dtype == polars.Duration:
@@ -217,6 +220,8 @@ def check_times(polars: Any, frame: pl.DataFrame) -> None:
 def _content(path: str) -> bytes:
     """The bytes of a file or of standard input, decompressed."""
     if path == "-":
+        if sys.stdin is None:
+            raise ValueError("expected standard input to be open, got it closed")
         content = sys.stdin.buffer.read()
     else:
         with open(path, "rb") as file:
@@ -252,7 +257,13 @@ def _typed(polars: Any, text: pl.Series, how: Format, kind: str | None, known: s
         return text
     shown = text
     if how.decimal == ",":
-        shown = text.str.replace_all(".", "", literal=True).str.replace_all(",", ".", literal=True)
+        points = text.str.contains(".", literal=True) & ~text.str.contains(GROUPED)
+        shown = text.set(points.fill_null(False), "no number")
+        shown = shown.str.replace_all(".", "", literal=True).str.replace_all(",", ".", literal=True)
+    if kind == "time":
+        raise ValueError(
+            f"column {text.name!r}: expected {KINDS[kind]}, as {known}, got text of a CSV file"
+        )
     for dtype in (polars.Int64, polars.Float64) if kind != "boolean" else ():
         made = shown.cast(dtype, strict=False)
         if made.len() - made.null_count() == present:
@@ -271,7 +282,8 @@ def _typed(polars: Any, text: pl.Series, how: Format, kind: str | None, known: s
     if kind == "number":
         raise ValueError(f"column {text.name!r}: expected numbers, as {known}, got {wrong[0]!r}")
     if wrong.len() <= NEARLY * present:
-        hint = "; --decimal , reads it" if "," in wrong[0] else ""
+        comma = "," in wrong[0] and how.decimal == "."
+        hint = "; --decimal , reads it" if comma else ""
         print(
             f"nablas: warning: column {text.name!r} is read as text: {wrong.len()} of {present} "
             f"values are no numbers, such as {wrong[0]!r}{hint}",
@@ -311,4 +323,5 @@ def _array(arrays: zipfile.ZipFile, name: str) -> Array:
             raise ValueError(f"{name}: expected an array of shape {made.shape}, got more values")
     if made.dtype.kind not in "fiubUMm":
         raise ValueError(f"{name}: expected numbers or text, got dtype {made.dtype}")
-    return made.astype(made.dtype.newbyteorder("="), copy=False)
+    wide = made.dtype.kind == "f" and made.dtype.itemsize > 8  # which polars does not know
+    return made.astype(np.float64 if wide else made.dtype.newbyteorder("="), copy=False)

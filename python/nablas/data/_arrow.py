@@ -240,8 +240,11 @@ def _dataset(data: Any, format: str | None) -> Any:
         first = next(iter(files_of(data)), "")
         format = FORMATS.get(os.path.splitext(first)[1].lower(), "parquet")
     read_as: Any = _csv_format(module) if format == "csv" else format
+    file = isinstance(data, str) and os.path.isfile(data)  # whose folders are no partitions
     try:
-        return module.dataset(data, format=read_as, partitioning="hive" if format else None)
+        return module.dataset(
+            data, format=read_as, partitioning="hive" if format and not file else None
+        )
     except TypeError:
         expected = "a path, paths, or a pyarrow dataset or table"
         raise TypeError(f"data: expected {expected}, got {type(data).__name__}") from None
