@@ -1,7 +1,10 @@
 """Fits that are refused, and callbacks that raise: who is told, and what is put back."""
 
+import copy
 import gc
+import pickle
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -138,3 +141,45 @@ def test_an_error_of_a_callback_does_not_keep_the_network(fails):
         assert seen() is None
     finally:
         gc.enable()
+
+
+KEEPERS = {
+    "EarlyStopping": lambda folder: nb.EarlyStopping(monitor="loss", patience=2),
+    "Checkpoint": lambda folder: nb.Checkpoint(folder / "{epoch}.safetensors"),
+}
+
+
+def in_a_thread(call):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result(60)
+
+
+@pytest.mark.parametrize("where", [lambda call: call(), in_a_thread], ids=["around", "thread"])
+@pytest.mark.parametrize("name", KEEPERS)
+def test_a_callback_is_in_one_fit_at_a_time(name, where, tmp_path):
+    """A second one would mix two networks' best weights, or files."""
+    x, y = iris()
+    keeper, refused = KEEPERS[name](tmp_path), []
+
+    def train(*more):
+        net = small()
+        net.fit(x, y, epochs=4, optimizer=nb.SGD(3.0), callbacks=[keeper, *more, keeper])
+        return net.parameters.tolist()
+
+    def second(state):
+        with pytest.raises(RuntimeError, match=f"^callbacks: this {name} is in use by another"):
+            where(train)
+        refused.append(state.epoch)
+        for twin in (copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))):
+            where(lambda twin=twin: small().fit(x, y, epochs=1, callbacks=[twin(keeper)]))
+
+    def fails(state):
+        raise OSError
+
+    want = train()
+    assert train(second) == want
+    assert refused == list(range(1, len(refused) + 1))
+    assert len(refused) > 1
+    with pytest.raises(OSError):  # noqa: PT011
+        train(fails)
+    assert train() == want  # it is free again

@@ -213,3 +213,21 @@ def test_a_subclass_with_a_state_of_its_own(how):
     assert (twin.parameters == net.parameters).all()
     twin.parameters[:] = 0
     assert net.parameters.any()
+
+
+@each_way
+def test_copies_of_a_callbacks_argument(way, tmp_path):
+    x, y = iris()
+    twins, path = [], tmp_path / "kept.safetensors"
+    stop = nb.EarlyStopping(monitor="loss", patience=3)
+    keep = nb.Checkpoint(path, every=2)
+    whole = new().fit(x, y, epochs=4)
+    net = new()
+    net.fit(x, y, epochs=4, callbacks=[lambda s: twins.append(way(s)), stop, keep])
+    assert net.history.loss == whole.loss
+    assert [(twin.epoch, twin.stop, len(twin.history)) for twin in twins[:2]] == (
+        [(1, False, 4), (2, False, 4)] if way is copy.copy else [(1, False, 1), (2, False, 2)]
+    )
+    path.unlink()
+    keep.on_epoch_end(twins[1])  # not of a fit: the network alone is written, at once
+    assert nb.MLP.load(path).epochs == twins[1].net.epochs

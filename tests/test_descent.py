@@ -111,3 +111,37 @@ def test_a_result_is_shown_without_its_iterations():
     assert "converged=True" in shown
     assert "costs=" not in shown
     assert "path=" not in shown
+
+
+def test_a_gradient_may_be_an_array_that_is_used_again():
+    def descend(grad):
+        def callback(iteration, x, value):
+            grad(x + 100)  # to look at another point changes nothing
+
+        given = {"max_iterations": 5, "callback": callback, "tolerance": 0}
+        result = nb.gradient_descent(lambda x: x @ x, grad, [1.0, -2.0], 0.1, **given)
+        grad(result.x + 1)
+        return result
+
+    memory = np.empty(2)
+    once, again = descend(lambda x: 2 * x), descend(lambda x: np.multiply(x, 2, out=memory))
+    assert again.x.tolist() == once.x.tolist()
+    assert again.gradient.tolist() == once.gradient.tolist()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_norm_of_gradients_of_every_size(dtype):
+    """That of (3, 4) times a size is 5 times it, though the squares leave the dtype's range."""
+    limits = np.finfo(dtype)
+    low, high = float(limits.smallest_subnormal), float(limits.max)
+    for size in (0.0, low, low**0.75, 1.0, high**0.75, high / 8):
+        gradient = np.array([3, 4], dtype) * np.array(size, dtype)
+        for tolerance, converged in ((7.5 * size, True), (2.5 * size, size == 0)):
+            result = nb.gradient_descent(
+                lambda x: 0.0,
+                lambda x, g=gradient: g,
+                np.ones(2, dtype),
+                tolerance=tolerance,
+                max_iterations=0,
+            )
+            assert result.converged == converged, (size, tolerance)

@@ -94,6 +94,19 @@ def test_links_are_followed(written):
     assert len(list((folder / "there").iterdir())) == 2
 
 
+@pytest.mark.parametrize("end", ["", ".", ".."])
+def test_the_name_of_a_folder_is_refused(written, end, capsys):
+    """Of one that is there, of one that is not, and of a file."""
+    write, folder, name = written
+    (folder / "there").mkdir()
+    (folder / name).write_text("old")
+    for start in ("there", "missing", name):
+        with pytest.raises(OSError, match=REFUSED):
+            write(f"{folder / start}{os.sep}{end}")
+    assert sorted(p.name for p in folder.iterdir()) == sorted([name, "there"])
+    assert (folder / name).read_text() == "old"
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes in the file system")
 def test_what_is_not_a_regular_file_is_refused(written, capsys):
     write, folder, name = written

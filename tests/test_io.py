@@ -286,7 +286,9 @@ def _refusal(call, *arguments, **named):
 
 
 @pytest.mark.parametrize("odd", ODD, ids=repr)
-@pytest.mark.parametrize("name", [*nb.MLP([3, 2])._specification(), "extra"])
+@pytest.mark.parametrize(
+    "name", [*nb.MLP([3, 2])._specification(), "extra", "format", "training", "nablas", "sha256"]
+)
 def test_what_is_saved_can_be_loaded(tmp_path, name, odd):
     """Each entry of a specification odd, or absent: an error at once, or a file that is read."""
     net, path = nb.MLP([3, 2], seed=1), tmp_path / "m.safetensors"
@@ -312,6 +314,23 @@ def test_an_extra_comes_back_or_is_refused(tmp_path, odd):
             path.unlink()
         assert refused is None or refused.startswith("extra")
         assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("file", ["model", "checkpoint", "format 1"])
+def test_what_was_loaded_can_be_saved(tmp_path, file):
+    path, again = tmp_path / "m.safetensors", tmp_path / "again.safetensors"
+    net = nb.MLP([3, 2], seed=1)
+    keep = nb.Checkpoint(path)
+    net.fit(np.eye(3), np.ones((3, 2)), epochs=2, callbacks=[keep] if file == "checkpoint" else [])
+    if file != "checkpoint":
+        net.save(path)
+    if file == "format 1":
+        header(path, lambda spec: spec.update(format=1), checksum=False)
+    specification, parameters = nb.io.load(path)
+    nb.io.save(again, specification, list(zip(net.weights, net.biases, strict=True)))
+    found, same = nb.io.load(again)
+    assert found == {**specification, "format": nb.io.FORMAT}
+    np.testing.assert_array_equal(same, parameters)
 
 
 def test_layers_of_other_sizes_are_refused(tmp_path):

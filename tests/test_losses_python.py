@@ -124,3 +124,64 @@ def test_check_loss():
         nb.check_loss("mse")
     with pytest.raises(ValueError, match="outputs: expected 2 dimensions"):
         nb.check_loss(by_hand(), np.ones(3))
+
+
+def careless(outputs, targets, sample_weight=None):
+    """`squares` with its gradient; writes to all that it is given."""
+    n, columns = outputs.shape
+    share = np.full(n, 1.0) if sample_weight is None else sample_weight
+    share /= share.sum()
+    targets -= outputs
+    outputs[:] = -2 / columns * share[:, None] * targets
+    targets **= 2
+    targets *= share[:, None]
+    return targets.sum() / columns, outputs
+
+
+def trained(shuffle=False, **settings):
+    def value(loss, y, weight):
+        net = nb.MLP([3, 5, 2], "tanh", dtype="float64", seed=0)
+        more = {name: make(y, weight) for name, make in settings.items()}
+        given = {"loss": loss, "sample_weight": weight, "shuffle": shuffle, **more}
+        history = net.fit(X, y, epochs=2, batch_size=7, **given)
+        return np.concatenate([net.parameters, history.loss, history.val_loss])
+
+    return value
+
+
+def streamed(loss, y, weight):
+    net = nb.MLP([3, 5, 2], "tanh", dtype="float64", seed=0)
+    source = nb.data.ArraySource(X, y, weight)
+    net.fit(source, loss=loss, epochs=2, batch_size=8, block_rows=16, shuffle=False)
+    return net.parameters
+
+
+def gradients_drawn(loss, y, weight):
+    pytest.importorskip("matplotlib")
+    net = nb.MLP([3, 5, 2], "tanh", dtype="float64", seed=0)
+    shown = nb.plots.GradientNormDisplay.from_estimator(net, X, y, loss=loss, sample_weight=weight)
+    return [value for name, value in sorted(vars(shown).items()) if name == "norms"]
+
+
+USES = {
+    "fit": trained(),
+    "shuffled": trained(shuffle=True),
+    "validation": trained(validation_data=lambda y, weight: (X, y, weight)),
+    "blocks": streamed,
+    "loss": lambda loss, y, weight: nb.MLP([3, 2], seed=0, dtype="float64").loss(
+        X, y, loss=loss, sample_weight=weight
+    ),
+    "checked": lambda loss, y, weight: nb.check_loss(loss, X[:, :2], y),
+    "drawn": gradients_drawn,
+}
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("use", USES)
+def test_a_loss_may_write_to_what_it_is_given(use, weighted):
+    y, weight = Y.copy(), rng(2).random(40) if weighted else None
+    want = USES[use](by_hand(), Y, weight)
+    kept = None if weight is None else weight.copy()
+    np.testing.assert_allclose(USES[use](careless, y, weight), want, rtol=1e-12)
+    np.testing.assert_array_equal(y, Y)
+    np.testing.assert_array_equal(weight, kept)

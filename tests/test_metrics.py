@@ -122,7 +122,7 @@ ONE_HOT, SHARES = np.eye(3)[[0, 1, 2, 0]], np.full((4, 3), 1 / 3)
 CHECKED = {  # a call of an array whose every entry is checked, the array, and entries that are refused
     "accuracy": (lambda y: metrics.accuracy(y, [0, 1, 2, 0]), ONE_HOT, [2.0, 0.5, -1.0, np.nan]),
     "targets": (lambda y: metrics.binary_cross_entropy(y, SHARES), ONE_HOT, [1.01, -0.01, np.nan]),
-    "shares": (lambda y: metrics.cross_entropy(y, SHARES), ONE_HOT, [-0.5, np.nan]),
+    "shares": (lambda y: metrics.cross_entropy(y, SHARES), ONE_HOT, [-0.5, 1.01, np.inf, np.nan]),
     "probabilities": (lambda p: metrics.cross_entropy(ONE_HOT, p), SHARES, [1.5, -0.5, np.nan]),
     "one probability": (lambda p: metrics.binary_cross_entropy(ONE_HOT, p), SHARES, [1.01, -0.01, np.nan]),
     "relevance": (lambda y: metrics.precision_at_k(y, SHARES, 1), ONE_HOT, [2.0, 0.5, -1.0, np.nan]),
@@ -325,3 +325,17 @@ def test_r2_of_weights_near_the_largest_number():
     want = metrics.r2(truth, predicted, sample_weight=weight)
     assert metrics.r2(truth, predicted, sample_weight=weight * 1e307) == pytest.approx(want)
     assert metrics.r2(truth, predicted, sample_weight=weight * 1e-300) == pytest.approx(want)
+
+
+@pytest.mark.parametrize("shape", [(6, 2, 3), (6, 3, 2), (6, 0), (6, 1, 1), (6, 0, 0)])
+@pytest.mark.parametrize("name", EVERY)
+def test_shapes_that_no_table_of_rows_has(name, shape):
+    ours, _, make = EVERY[name]
+    for which in ([0], [1], [0, 1]):
+        pair = list(make(6))
+        for i in which:
+            pair[i] = np.zeros(shape)
+        with pytest.raises(
+            ValueError, match=r"^y_\w+: expected shape \(n,\) or \(n, columns\), got"
+        ):
+            ours(*pair)

@@ -107,6 +107,60 @@ def test_loss_curves():
     assert display.lines_[0].get_ydata().tolist() == history.loss
     assert display.lines_[2].get_xdata()[0] == np.argmin(history.val_loss) + 1
     assert history.plot().get_ylabel() == "loss"
+    for name in ("loss", "val_loss"):
+        for wrong in ("abc", ["a"], [None], [1j], None if name == "loss" else 3j):
+            with pytest.raises(TypeError, match=f"^{name}: expected numbers, got dtype"):
+                plots.LossCurveDisplay(**{"loss": [1.0], name: wrong})
+        for wrong in (1.0, [[1.0]]):
+            with pytest.raises(ValueError, match=f"^{name}: expected one number an epoch, got"):
+                plots.LossCurveDisplay(**{"loss": [1.0], name: wrong})
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_the_curves_of_a_fit_that_was_interrupted(epochs, monkeypatch):
+    """Between an epoch's training and its validation: there is a loss more than val_loss."""
+    net, calls = nb.MLP([2, 2], output="softmax", seed=0), []
+
+    def interrupted(*given):
+        calls.append(given)
+        if len(calls) == epochs:
+            raise KeyboardInterrupt
+        return 0.5
+
+    monkeypatch.setattr(net, "score", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(X, Y, epochs=4, validation_data=(X, Y))
+    assert (len(net.history.loss), len(net.history.val_loss)) == (epochs, epochs - 1)
+    display = plots.LossCurveDisplay.from_history(net.history)
+    seen = [list(line.get_xdata()) for line in display.lines_[:2]]
+    assert seen == [list(range(1, n + 1)) for n in (epochs, epochs - 1) if n]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -3e38])
+@pytest.mark.parametrize("all_of_them", [True, False])
+def test_networks_that_have_diverged(value, all_of_them):
+    """Numbers that are not finite are drawn as such, or refused where they have no place."""
+    net = nb.MLP([2, 3, 1], "tanh", seed=0)
+    net.parameters[slice(None) if all_of_them else 3] = value
+    with np.errstate(all="ignore"):
+        drawn = [plots.NetworkDisplay.from_estimator(net)]
+        passed = net.explain([1.0, 2.0], 1.0)
+        drawn += [
+            plots.NetworkDisplay.from_explanation(passed, show=s) for s in ("forward", "both")
+        ]
+        for display in drawn:
+            display.figure_.canvas.draw()
+            assert np.isfinite(display.lines_.get_linewidths()).all()
+    labels = [text.get_text() for text in drawn[0].legend_.get_texts()]
+    assert ("weight nan" in labels) == np.isnan(value)
+    if not np.isfinite(value):
+        with pytest.raises(ValueError, match="^net: expected finite weights, got others"):
+            plots.WeightHistogramDisplay.from_estimator(net)
+    if not np.isfinite(net.forward(X)).all():
+        with pytest.raises(ValueError, match="^estimator: expected finite outputs around"):
+            plots.DecisionBoundaryDisplay.from_estimator(net, X, grid_resolution=3)
+    plt.close("all")
 
 
 def test_loss_landscape(net):

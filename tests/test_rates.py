@@ -1,5 +1,7 @@
 """Rates of any schedule are checked where they are used: in a fit, and in an update of arrays or Tensors."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -106,3 +108,67 @@ def test_the_dtype_of_a_descent(dtype):
     expected = np.dtype("f4" if dtype[1:] == "f4" else "f8")
     assert seen | {result.x.dtype, *(x.dtype for x in result.path)} == {expected}
     assert result.x.dtype.isnative
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e-200, 1e200, 1e300])
+@pytest.mark.parametrize("kind", [schedules.StepDecay, schedules.ExponentialDecay])
+@pytest.mark.parametrize("use", ["fit", "array"])
+def test_rates_that_leave_the_range_of_numbers(use, kind, factor):
+    """They become 0, or are refused; NumPy's warning, which may be an error, is none of them."""
+    more = {"every": 1} if kind is schedules.StepDecay else {}
+    optimizer = nb.SGD(kind(0.1, factor=factor, **more))
+    net = nb.MLP([1, 1], dtype="float64", seed=0)
+    update = optimizer.bind(np.zeros(1))
+
+    def run():
+        if use == "fit":
+            net.fit([[0.0]], [0.0], epochs=9, optimizer=optimizer)
+        for _ in range(9):
+            update([0.0])
+
+    with np.errstate(all="raise"):
+        if factor < 1:
+            run()
+        else:
+            with pytest.raises(ValueError, match="^learning_rate: expected rates of at least 0"):
+                run()
+
+
+def leaves(state, path=()):
+    for name, value in state.items():
+        yield from leaves(value, (*path, name)) if isinstance(value, dict) else [(*path, name)]
+
+
+def changed(state, path, value):
+    """A copy of a state whose numbers are all others, with a value at one place."""
+    found = {}
+    for name, old in state.items():
+        if isinstance(old, dict):
+            found[name] = changed(old, path[1:] if path[:1] == (name,) else (), value)
+        else:
+            found[name] = value if path == (name,) else old if isinstance(old, str) else old + 1
+    return found
+
+
+@pytest.mark.parametrize("make", [
+    lambda: schedules.StepDecay(0.1, every=2),
+    lambda: schedules.ReduceOnPlateau(0.1),
+    lambda: schedules.WarmUp(schedules.ReduceOnPlateau(0.1), steps=3),
+    lambda: schedules.WarmUp(schedules.WarmUp(schedules.ReduceOnPlateau(0.1), steps=3), steps=5),
+])  # fmt: skip
+def test_a_state_that_is_refused_changes_nothing(make):
+    refused = 0
+    for path in leaves(make().get_state()):
+        for odd in (-1.0, np.nan, None, "x", True, 2**70):
+            for _ in range(3):  # attributes are set in no order
+                schedule = make()
+                before = copy.deepcopy(schedule.get_state())
+                state = changed(before, path, odd)
+                try:
+                    schedule.set_state(state)
+                except (TypeError, ValueError):
+                    refused += 1
+                    assert schedule.get_state() == before
+                else:
+                    assert repr(schedule.get_state()) == repr(state)
+    assert refused > 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from numbers import Number, Real
 from typing import Any
 
@@ -185,6 +186,38 @@ def kinds(array: Any) -> set[str]:
         return {_KINDS[array.dtype.kind]} if array.dtype.kind in _KINDS else set()
     types = set(map(type, array.flat))
     return {kind for kind, of in _TYPES.items() if any(issubclass(one, of) for one in types)}
+
+
+def present(name: str, labels: Any, counted: Any) -> Any:
+    """`labels`, or ValueError for a missing one in a row that is `counted`; elsewhere it is None.
+
+    Missing are None and what does not equal itself: NaN, pd.NA.
+    """
+    if labels.dtype.kind == "f":
+        lacks = np.isnan(labels)
+    elif labels.dtype.kind == "O" or hasattr(labels.dtype, "na_object"):
+        each = [value is None or not _is_itself(value) for value in labels.astype(object).flat]
+        lacks = np.array(each, bool).reshape(labels.shape)
+    else:
+        return labels
+    rows = np.flatnonzero(lacks.reshape(len(labels), -1).any(axis=1) & counted)
+    if len(rows):
+        raise ValueError(f"{name}: expected labels, got a missing value in row {rows[0]}")
+    return labels if labels.dtype.kind == "f" else np.where(lacks, None, labels)
+
+
+def _is_itself(value: Any) -> bool:
+    same = value == value  # pd.NA == pd.NA is pd.NA, which is neither True nor False
+    return isinstance(same, (bool, np.bool_)) and bool(same)
+
+
+def of_objects(name: str, array: Any) -> Any:
+    """Objects as int64 or uint64, if they are integers that it holds, else as float64."""
+    if all(issubclass(kind, (int, np.integer)) for kind in set(map(type, array.flat))):
+        for dtype in (np.int64, np.uint64):
+            with suppress(OverflowError):
+                return array.astype(dtype)
+    return plain_array(name, array, float)
 
 
 def without_bytes(name: str, array: Any, expected: str = "numbers or strings") -> Any:

@@ -107,6 +107,8 @@ def check_regular(path: str) -> None:
 def _target(path: str | os.PathLike[str]) -> tuple[str, int | None]:
     """The path with links followed, and the permissions of a file that is there."""
     given = _checks.path("path", path)
+    if os.path.basename(given) in ("", os.curdir, os.pardir):  # which `realpath` would drop
+        _refuse_others(given, stat.S_IFDIR)
     try:
         target = os.path.realpath(given, strict=True)  # else an error would leave a link as it is
     except FileNotFoundError:

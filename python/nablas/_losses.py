@@ -194,9 +194,12 @@ def check_takes_weights(loss: LossFunction) -> None:
 def call(
     loss: LossFunction, outputs: Array, targets: Array, weight: Array | None = None
 ) -> tuple[float, Array]:
-    """Value and gradient of a user's loss, checked; `weight` is passed as `sample_weight`."""
-    settings = {} if weight is None else {"sample_weight": weight}
-    result = loss(outputs, targets, **settings)
+    """Value and gradient of a user's loss, checked; `weight` is passed as `sample_weight`.
+
+    The function gets copies of targets and weights, which may be views of the caller's arrays.
+    """
+    settings = {} if weight is None else {"sample_weight": weight.copy()}
+    result = loss(outputs, targets.copy(), **settings)
     if not (isinstance(result, tuple) and len(result) == 2):
         raise TypeError(f"loss: expected (value, gradient) from the function, got {result!r:.60}")
     value, gradient = value_of("loss", result[0]), np.asarray(numbers("loss", result[1]))

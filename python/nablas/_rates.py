@@ -40,7 +40,8 @@ def checked_rates(
     TypeError
         For anything but numbers.
     """
-    given = _checks.numbers("rates", schedule.rates(steps, plan))
+    with np.errstate(over="ignore", under="ignore"):  # what is infinite is refused below
+        given = _checks.numbers("rates", schedule.rates(steps, plan))
     rates: Rates = np.ascontiguousarray(given, dtype=np.float64)
     if rates.shape != steps.shape:
         raise ValueError(f"rates: expected shape {steps.shape}, got {given.shape}")

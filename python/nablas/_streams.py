@@ -336,6 +336,7 @@ class _R2:
         self.low: Any = np.inf
         self.high: Any = -np.inf
 
+    @np.errstate(all="ignore")  # as in `metrics.r2`
     def add(self, net: Network, x: Any, truth: Array) -> None:
         net.score(x[:1], truth[:1])  # refuses what fits no row
         # C: sums are in the order of the memory
@@ -352,6 +353,7 @@ class _R2:
         )
         self.rows = rows
 
+    @np.errstate(all="ignore")
     def value(self) -> float:
         constant = np.equal(self.low, self.high) | np.equal(self.total, 0)  # it may underflow
         score = 1 - self.unexplained / np.where(constant, 1, self.total)

@@ -64,6 +64,9 @@ class FitState:
     _later: list[Callable[[], None]] | None = field(default=None, init=False, repr=False)
     _last: bool = field(default=False, init=False, repr=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_save": None, "_later": None}  # a copy is not of the fit
+
 
 class Callback:
     """Base class of callbacks; override what is needed.

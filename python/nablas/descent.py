@@ -122,7 +122,7 @@ def gradient_descent(
         value = value_of("cost", cost(x.copy()))
         given = numbers("grad", grad(x.copy()))
         with np.errstate(over="ignore"):
-            gradient = np.asarray(given, dtype=x.dtype)
+            gradient = np.array(given, dtype=x.dtype)  # a copy: `grad` may use its array again
         if gradient.shape != x.shape:
             raise ValueError(f"grad: expected shape {x.shape}, got {gradient.shape}")
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
@@ -131,10 +131,16 @@ def gradient_descent(
         costs.append(value)
         if keep_path:
             path.append(x.copy())
-        converged = bool(np.linalg.norm(gradient) <= tolerance)
+        converged = _norm(gradient) <= tolerance
         stop = callback is not None and iteration > 0 and callback(iteration, x.copy(), value)
         if converged or is_true(stop) or iteration == max_iterations:
             break
         rule.schedule.observe(value)
         update(gradient)
     return DescentResult(x, value, gradient, iteration, converged, costs, path)
+
+
+def _norm(gradient: Array) -> float:
+    """The Euclidean norm, also where squares of the entries would overflow or underflow."""
+    largest = float(np.abs(gradient).max(initial=0.0))
+    return largest * float(np.linalg.norm(gradient.astype(float) / (largest or 1.0)))

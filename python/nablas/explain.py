@@ -160,6 +160,7 @@ def explain(
     if not isinstance(resolved, _losses.Loss):
         raise TypeError("loss: expected a name, got a function")
     targets, _ = _data.as_targets(y, resolved.name, net.sizes[-1], net.dtype, net.classes)
+    targets = targets.copy()  # else of y's memory
     net.engine.dataset(a, targets, None, resolved)  # for its checks of y
     made = net.layers(a)
     value, delta = _output_delta(resolved, net.output, *made[-1], targets)

@@ -58,7 +58,8 @@ def save(
         Replaced atomically if it exists.
     specification : dict
         Anything JSON can hold, with "sizes", "activations", "dtype", "seed", "classes" (or None) of
-        the network, and the numbers of "epochs" and "updates" that it was trained for.
+        the network, and the numbers of "epochs" and "updates" that it was trained for. A "format",
+        as in what `load` returns, is replaced by the present one.
     layers : sequence of (weights, bias)
         Arrays of shapes (inputs, outputs) and (outputs,).
     training : dict, optional
@@ -104,6 +105,8 @@ def encoded(
         check_specification(specification)
     except (ValueError, TypeError) as error:
         raise type(error)(f"specification: {error}") from None
+    if "training" in specification:
+        raise ValueError("specification: expected no training, which is an argument of its own")
     dtype = specification["dtype"]
     require("safetensors.numpy", "io")  # no file that could not be read again
     tensors = {}
@@ -126,7 +129,7 @@ def encoded(
             raise TypeError(f"training: expected a dict, got {type(training).__name__}")
         state = packed(training, tensors, "training")
         version, specification = CHECKPOINT_FORMAT, {**specification, "training": state}
-    text = json.dumps({"format": version, **specification})
+    text = json.dumps({"format": version, **specification} | {"format": version})
     length = len(_header({KEY: text, CHECKSUM: "0" * 64}, tensors))
     if length > LONGEST_HEADER:
         lengths = {name: len(json.dumps(value)) for name, value in specification.items()}

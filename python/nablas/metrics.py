@@ -8,13 +8,12 @@ Examples
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._checks import flag, integer, kinds, number, plain_array, without_bytes
+from ._checks import flag, integer, kinds, number, of_objects, plain_array, present, without_bytes
 
 Array = NDArray[Any]
 
@@ -30,6 +29,8 @@ def _pair(
     for argument, array in (("y_true", truth), (name, predicted)):
         if array.ndim == 0:
             raise ValueError(f"{argument}: expected an array, got a single value")
+        if array.ndim > 2 or 0 in array.shape[1:]:
+            raise ValueError(f"{argument}: expected shape (n,) or (n, columns), got {array.shape}")
     one, other = kinds(truth), kinds(predicted)
     if one and other and not one & other:
         raise TypeError(f"y_true: expected strings or numbers like {name}, got a mixture")
@@ -46,21 +47,11 @@ def _readable(name: str, values: ArrayLike, numbers: bool) -> Array:
     if numbers and array.dtype.kind == "O":
         if "strings" in kinds(array):
             raise TypeError(f"{name}: expected numbers, got strings")
-        array = _of_objects(name, array)
+        array = of_objects(name, array)
     array = np.asarray(array, order="C")  # sums are in the order of the memory
     if array.dtype.kind not in ("biuf" if numbers else "biufUTO"):
         raise TypeError(f"{name}: expected {expected}, got dtype {array.dtype}")
     return array
-
-
-def _of_objects(name: str, array: Array) -> Array:
-    """Objects as int64 or uint64, if they are integers that it holds, else as float64."""
-    if all(issubclass(kind, (int, np.integer)) for kind in set(map(type, array.flat))):
-        for dtype in (np.int64, np.uint64):
-            with suppress(OverflowError):
-                return array.astype(dtype)
-    found: Array = plain_array(name, array, float)
-    return found
 
 
 def _weights(sample_weight: ArrayLike | None, rows: int) -> Array:
@@ -104,12 +95,20 @@ def accuracy(
     float
         From 0 to 1.
 
+    Raises
+    ------
+    ValueError
+        For shapes that differ, and for a label that is missing (None, NaN, pd.NA) in a row with a
+        weight above 0.
+
     Examples
     --------
     >>> nb.metrics.accuracy(["owl", "cat"], ["owl", "dog"])
     0.5
     """
     truth, predicted = _pair(y_true, y_pred, numbers=False)
+    counted = _weights(sample_weight, len(truth)) > 0
+    truth, predicted = present("y_true", truth, counted), present("y_pred", predicted, counted)
     if predicted.ndim == 1 and truth.ndim == 2 and truth.shape[1] > 1:
         if (
             not ((truth == 0) | (truth == 1)).all()
@@ -166,7 +165,7 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None 
     Returns
     -------
     float
-        At most 1.
+        At most 1; infinite or NaN where a square is beyond float64, or a value is not finite.
 
     Examples
     --------
@@ -183,11 +182,12 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None 
         counted = weight > 0
         truth, predicted, weight = truth[counted], predicted[counted], weight[counted]
     weight = weight / weight.max()  # whose products with squares would overflow
-    unexplained = weight @ np.square(truth - predicted)
-    total = weight @ np.square(truth - np.average(truth, axis=0, weights=weight))
-    constant = (truth.max(axis=0) == truth.min(axis=0)) | (total == 0)  # squares may underflow
-    score = 1 - unexplained / np.where(constant, 1, total)
-    return float(np.where(constant, unexplained == 0, score).mean())
+    with np.errstate(all="ignore"):  # squares may overflow or underflow; values may be infinite
+        unexplained = weight @ np.square(truth - predicted)
+        total = weight @ np.square(truth - np.average(truth, axis=0, weights=weight))
+        constant = (truth.max(axis=0) == truth.min(axis=0)) | (total == 0)
+        score = 1 - unexplained / np.where(constant, 1, total)
+        return float(np.where(constant, unexplained == 0, score).mean())
 
 
 def _probabilities(y_prob: Array) -> Array:
@@ -248,8 +248,8 @@ def cross_entropy(
         truth = np.eye(prob.shape[1])[truth.astype(np.int64)]
     if truth.shape != prob.shape:
         raise ValueError(f"y_true: expected shape {prob.shape} like y_prob, got {truth.shape}")
-    if not (truth >= 0).all():
-        raise ValueError("y_true: expected probabilities, got numbers below 0 or nan")
+    if not ((truth >= 0) & (truth <= 1)).all():
+        raise ValueError("y_true: expected probabilities from 0 to 1, got others")
     terms = -(truth * np.log(_probabilities(prob))).sum(axis=1)
     mean = _mean(terms, sample_weight)
     if flag("normalize", normalize):

@@ -107,7 +107,10 @@ class Schedule:
         return {"class": type(self).__qualname__, **inner}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `get_state` of a schedule of this class returned; else ValueError."""
+        """Go on from what `get_state` of a schedule of this class returned; else ValueError.
+
+        After an error the schedule is as it was.
+        """
         mine = self.get_state()
         if not isinstance(state, dict) or mine.keys() != state.keys():
             raise ValueError(
@@ -119,6 +122,13 @@ class Schedule:
             kinds = [isinstance(v, (int, float)) + isinstance(v, bool) for v in (mine[name], value)]
             if kinds[0] and kinds[0] != kinds[1]:
                 raise TypeError(f"schedule, {name}: expected a number, got {value!r:.60}")
+        try:
+            self._assign(state)
+        except BaseException:
+            self._assign(mine)
+            raise
+
+    def _assign(self, state: dict[str, Any]) -> None:
         for name in state.keys() - {"class"}:
             held = getattr(self, name)
             if isinstance(held, Schedule):
@@ -350,9 +360,8 @@ class ReduceOnPlateau(Schedule):
             reduced = max(self._rate * self.factor, self.lowest)
             self._rate, self._waited = min(self._rate, reduced), 0
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """As `Schedule.set_state`."""
-        super().set_state(state)
+    def _assign(self, state: dict[str, Any]) -> None:
+        super()._assign(state)
         number("rate", self._rate, least=0), integer("waited", self._waited, 0)
         if np.isnan(self._best):
             raise ValueError("best: expected a number, got nan")

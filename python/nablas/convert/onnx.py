@@ -69,7 +69,7 @@ def to_onnx(
     Raises
     ------
     ValueError
-        For an activation or a type of labels that ONNX lacks.
+        For an activation or a type of labels that ONNX lacks, or weights beyond `dtype`.
     ImportError
         Without onnx.
 
@@ -125,8 +125,8 @@ def onnx_parts(net: Network, number: int, output: str | Head) -> tuple[list[Any]
     nodes, constants, at = [], [], "X"
     for i, (w, b, name) in enumerate(zip(net.weights, net.biases, net.activations, strict=True)):
         constants += [
-            onnx.numpy_helper.from_array(np.array(w, real), f"W{i}"),
-            onnx.numpy_helper.from_array(np.array(b, real), f"b{i}"),
+            onnx.numpy_helper.from_array(_converted(w, real), f"W{i}"),
+            onnx.numpy_helper.from_array(_converted(b, real), f"b{i}"),
         ]
         nodes.append(helper.make_node("Gemm", [at, f"W{i}", f"b{i}"], [f"z{i}"]))
         nodes += _activation(helper, name, f"z{i}", f"a{i}", i + 1)
@@ -137,6 +137,17 @@ def onnx_parts(net: Network, number: int, output: str | Head) -> tuple[list[Any]
         last, more = [helper.make_node("Identity", [at], [output])], []
         outputs = [helper.make_tensor_value_info(output, number, ["n", net.sizes[-1]])]
     return nodes + last, constants + more, outputs
+
+
+def _converted(values: Any, real: Any) -> Any:
+    """A copy in another dtype; ValueError for a finite number beyond its range."""
+    with np.errstate(over="ignore", under="ignore"):
+        found = np.array(values, real)
+    beyond = np.isfinite(values) & np.isinf(found)
+    if beyond.any():
+        text = f"dtype: expected one that holds the weights, got {real} for {values[beyond][0]:g}"
+        raise ValueError(text)
+    return found
 
 
 def _labels(

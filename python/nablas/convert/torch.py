@@ -140,7 +140,8 @@ def torch_layers(model: Any, activation: str | Sequence[str] = "relu") -> TorchL
     Raises
     ------
     ValueError
-        For layers or settings of layers that have no counterpart.
+        For layers or settings of layers that have no counterpart, and for modules that compute
+        something else than PyTorch's class of their name: with another ``forward``, or with hooks.
 
     Examples
     --------
@@ -153,6 +154,8 @@ def torch_layers(model: Any, activation: str | Sequence[str] = "relu") -> TorchL
     output = None
     if isinstance(model, Mapping):
         tensors = [_array(name, value) for name, value in model.items()]
+        if not tensors:
+            raise ValueError("model: expected dense layers, got none")
         pairs = list(zip(tensors[::2], tensors[1::2], strict=False))
         hidden = len(pairs) - 1
         several = "a name or one for each hidden layer"
@@ -196,7 +199,9 @@ def _of_sequential(model: Any) -> tuple[list[tuple[Any, Any]], list[str], str | 
             "model: expected a torch.nn.Sequential or a state_dict, got "
             f"{type(model).__name__}; a model of dense layers has one: model.state_dict()"
         ) from None
+    _check_forward(model)
     for layer in layers:
+        _check_forward(layer)
         kind = type(layer).__name__
         for setting, value in _SETTINGS.get(kind, {}).items():
             wanted = value if isinstance(value, tuple) else (value,)
@@ -220,15 +225,36 @@ def _of_sequential(model: Any) -> tuple[list[tuple[Any, Any]], list[str], str | 
     return pairs, names[:last], names[last] if len(names) > last else None
 
 
+def _check_forward(module: Any) -> None:
+    """ValueError for a module that computes something else than PyTorch's class of its name.
+
+    Hooks before `forward` may also make the weights anew: what they are is then known in it only.
+    """
+    name = type(module).__name__
+    home = getattr(getattr(module, "forward", None), "__module__", None) or "torch."
+    if not home.startswith("torch."):
+        raise ValueError(f"model: expected PyTorch's own modules, got {name} of {home}")
+    if getattr(module, "_forward_pre_hooks", None) or getattr(module, "_forward_hooks", None):
+        raise ValueError(
+            f"model: expected modules without forward hooks, got {name} with one (that of "
+            "weight_norm, spectral_norm or prune is removed by torch.nn.utils' function for it)"
+        )
+
+
 def _array(name: str, tensor: Any) -> Array:
-    """A tensor or array as floats; half precisions as float32, which holds them exactly."""
+    """A tensor or array as floats; narrower ones as float32, which holds them exactly."""
     if hasattr(tensor, "detach"):
-        tensor = tensor.detach().cpu()
-        kind = str(tensor.dtype)
-        tensor = tensor.float() if kind in ("torch.bfloat16", "torch.float16") else tensor
-        tensor = tensor.numpy()
+        found = tensor.detach()
+        try:
+            narrow = found.is_floating_point() and found.element_size() < 4
+            tensor = (found.float() if narrow else found).cpu().numpy()
+        except (TypeError, RuntimeError) as error:  # sparse, quantized, or without data
+            raise ValueError(
+                f"model: expected dense floating weights, got {found.dtype}, {found.layout} on "
+                f"{found.device} in {name!r}: {error}"
+            ) from None
     array = _checks.plain_array("model", tensor)
     if array.dtype.kind != "f":
         raise ValueError(f"model: expected floating weights, got {array.dtype} in {name!r}")
-    floats: Array = array.astype(np.float32) if array.dtype.itemsize < 4 else array
+    floats: Array = array.astype(np.float32 if array.dtype.itemsize < 4 else array.dtype)
     return floats

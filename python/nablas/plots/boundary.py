@@ -48,7 +48,7 @@ def _values_of(y: Any) -> Array:
         raise ValueError(f"y: expected one value a row, got shape {values.shape}")
     if not np.isfinite(values).all():
         raise ValueError("y: expected finite values, got others")
-    return values.reshape(-1)
+    return values.reshape(-1).copy()
 
 
 def _points(X: Any, y: Any) -> Array:
@@ -166,6 +166,8 @@ class DecisionBoundaryDisplay(Display):
         _check_single(estimator, points[:1])
         grid = np.column_stack([xx0.ravel(), xx1.ravel()])
         response, classifies = _responses(estimator, grid)
+        if not np.isfinite(response).all():
+            raise ValueError("estimator: expected finite outputs around the points, got others")
         classes: list[Any] = []
         if classifies:
             names_of = getattr(estimator, "classes_", getattr(estimator, "classes", None))
@@ -178,7 +180,7 @@ class DecisionBoundaryDisplay(Display):
             xx1,
             response.reshape(*xx0.shape, -1),
             classes=classes,
-            points=None if y is None else points,
+            points=None if y is None else points.copy(),
             codes=codes,
             names=(first, second),
         )

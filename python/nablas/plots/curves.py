@@ -10,14 +10,23 @@ from .. import _checks
 from ._display import COLOURS, Display
 
 
+def _curve(name: str, values: Any) -> list[float]:
+    """One number for each epoch as a list, or TypeError, or ValueError."""
+    found = _checks.numbers(name, values)
+    if found.ndim != 1:
+        raise ValueError(f"{name}: expected one number an epoch, got shape {found.shape}")
+    curve: list[float] = found.tolist()
+    return curve
+
+
 class LossCurveDisplay(Display):
     """Training and validation losses by epoch, the best validation epoch marked.
 
     Parameters
     ----------
     loss : list of float
-    val_loss : list of float
-        May be empty.
+    val_loss : list of float, optional
+        May be empty, or shorter than `loss`, as after an interrupt during the validation.
     log : bool
         A logarithmic axis.
 
@@ -38,9 +47,9 @@ class LossCurveDisplay(Display):
     def __init__(
         self, loss: list[float], val_loss: list[float] | None = None, *, log: bool = False
     ) -> None:
-        log = _checks.flag("log", log)
-        self.loss, self.val_loss = list(loss), list(() if val_loss is None else val_loss)
-        self.log = log
+        self.log = _checks.flag("log", log)
+        self.loss = _curve("loss", loss)
+        self.val_loss = _curve("val_loss", () if val_loss is None else val_loss)
 
     @classmethod
     def from_history(cls, history: Any, *, log: bool = False, ax: Any = None) -> Self:
@@ -86,8 +95,9 @@ class LossCurveDisplay(Display):
         marker = "o" if len(epochs) == 1 else None
         self.lines_ = ax.plot(epochs, self.loss, color=COLOURS[0], marker=marker, label="training")
         if self.val_loss:
+            seen = np.arange(1, len(self.val_loss) + 1)  # fewer where the last epoch was cut short
             self.lines_ += ax.plot(
-                epochs, self.val_loss, color=COLOURS[1], linestyle="--", label="validation"
+                seen, self.val_loss, color=COLOURS[1], linestyle="--", label="validation"
             )
             best = int(np.argmin(np.nan_to_num(self.val_loss, nan=np.inf)))
             self.lines_ += ax.plot(

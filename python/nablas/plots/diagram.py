@@ -19,6 +19,7 @@ _SHOWS = ("forward", "backward", "both")
 # Colours of negative, zero and positive numbers. Gradients have others than weights.
 _WEIGHTS = [COLOURS[1], "#8c8c8c", COLOURS[0]]
 _GRADIENTS = [COLOURS[3], "#8c8c8c", COLOURS[2]]
+_NAN = "black"
 
 
 class NetworkDisplay(Display):
@@ -112,9 +113,8 @@ class NetworkDisplay(Display):
         NetworkDisplay
         """
         net = network_of(net)
-        display = cls(
-            list(net.weights), list(net.biases), list(net.activations), most_units=most_units
-        )
+        weights, biases = ([part.copy() for part in parts] for parts in (net.weights, net.biases))
+        display = cls(weights, biases, list(net.activations), most_units=most_units)
         return display.plot(ax, show_values=show_values)
 
     @classmethod
@@ -214,13 +214,13 @@ class NetworkDisplay(Display):
         from matplotlib.lines import Line2D
 
         values, palette = self._coloured(), _GRADIENTS if self._text.backward else _WEIGHTS
-        top = np.abs(values).max()
+        top = _largest(values)
         kind = "∂J/∂w" if self._text.backward else "weight"
-        names = [(f"{kind} < 0", values.min() < 0), (f"{kind} = 0", (values == 0).any())]
-        names += [(f"{kind} > 0", values.max() > 0)]
+        names = [(f"{kind} < 0", (values < 0).any()), (f"{kind} = 0", (values == 0).any())]
+        names += [(f"{kind} > 0", (values > 0).any()), (f"{kind} nan", np.isnan(values).any())]
         handles = [
             Line2D([], [], color=colour, linewidth=2.5, label=name)
-            for colour, (name, found) in zip(palette, names, strict=True)
+            for colour, (name, found) in zip([*palette, _NAN], names, strict=True)
             if found
         ]
         handles += [
@@ -246,14 +246,15 @@ class NetworkDisplay(Display):
         from matplotlib.colors import BoundaryNorm, ListedColormap
 
         edges = [edge for layer in self._text.edges for edge in layer]
-        values = self._coloured()
-        top, least = float(np.abs(values).max()) or 1.0, np.finfo(float).tiny
+        values, palette = self._coloured(), _GRADIENTS if self._text.backward else _WEIGHTS
+        top, least = _largest(values) or 1.0, np.finfo(float).tiny
+        shares = np.nan_to_num(np.abs(values) / top, nan=1.0, posinf=1.0)
         self.lines_ = LineCollection(
             [[plan.places[k][i], plan.places[k + 1][j]] for k, i, j in edges],
-            array=values,
-            cmap=ListedColormap(_GRADIENTS if self._text.backward else _WEIGHTS),
+            array=np.ma.masked_where(np.isnan(values), values),
+            cmap=ListedColormap(palette).with_extremes(bad=_NAN),
             norm=BoundaryNorm([-top, -least, least, top], 3, clip=True),
-            linewidths=_width(np.abs(values) / top),
+            linewidths=_width(shares),
             zorder=1,
         )
         ax.add_collection(self.lines_)
@@ -296,6 +297,11 @@ _BIAS_MARK: dict[str, Any] = {
     "markerfacecolor": "0.85",
     "markeredgecolor": "0.2",
 }
+
+
+def _largest(values: Array) -> float:
+    """The largest size of the finite ones, 0 without any."""
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
 
 
 def _width(share: Any) -> Any:

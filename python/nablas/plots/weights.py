@@ -53,6 +53,8 @@ class WeightHistogramDisplay(Display):
         """
         net = network_of(net)
         weights = [w.astype(float).ravel() for w in net.weights]
+        if not all(np.isfinite(w).all() for w in weights):
+            raise ValueError("net: expected finite weights, got others")
         return cls(weights, hidden_names(net)).plot(ax, bins=bins)
 
     def plot(self, ax: Any = None, *, bins: int | None = None) -> Self:
