@@ -163,6 +163,11 @@ def small(**settings):
     return nb.MLP([4, 8, 3], output="softmax", seed=1, **settings)
 
 
+def leaf(values, dtype=float):
+    """A Tensor of the graph."""
+    return nb.autograd.Tensor(np.array(values, dtype), requires_grad=True)
+
+
 def iris():
     from sklearn.datasets import load_iris  # here: an emulated processor has no scikit-learn
 

@@ -5,17 +5,13 @@ import warnings
 
 import numpy as np
 import pytest
+from cases import leaf
 from test_autograd_numpy import CASES, UFUNCS, A, V, outcome, parts, recorded
 
 from nablas import autograd as ag
 from nablas.autograd import Tensor, grad, no_grad
 from nablas.autograd.numpy_table import PLAIN
 from nablas.autograd.recording import edits
-
-
-def leaf(values):
-    return Tensor(np.array(values, float), requires_grad=True)
-
 
 # ---- every argument ------------------------------------------------------------------------------
 

@@ -4,14 +4,10 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from cases import leaf
 
 import nablas.autograd as ag
 from nablas.autograd import Tensor
-
-
-def leaf(values):
-    return Tensor(np.array(values, float), requires_grad=True)
-
 
 # ---- user-defined operations ---------------------------------------------------------------------
 

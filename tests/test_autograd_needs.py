@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from cases import loss_targets
-from test_autograd_rules import CASES, leaf
+from test_autograd_rules import CASES, leaf_of
 
 import nablas as nb
 from nablas import autograd as ag
@@ -23,9 +23,12 @@ def nodes(y):
 def fused(name):
     """The fused layer and losses, which are not in the table."""
     if name == "dense":
-        return [ag.dense(leaf((3, 2), 1), leaf((3, 4), 2), a) for a in ("tanh", "gelu", "identity")]
+        return [
+            ag.dense(leaf_of((3, 2), 1), leaf_of((3, 4), 2), a)
+            for a in ("tanh", "gelu", "identity")
+        ]
     y = loss_targets(name, 3, 2)
-    return [getattr(ag, name)(leaf((3, 2), 1), y, sample_weight=w) for w in (None, np.ones(3))]
+    return [getattr(ag, name)(leaf_of((3, 2), 1), y, sample_weight=w) for w in (None, np.ones(3))]
 
 
 def pulled(operation, g, y, inputs):
@@ -78,7 +81,7 @@ def test_a_rule_declares_what_it_reads(name, recorded):
     found, confirmed = 0, set()
     if name in CASES:
         results = [
-            function(*[leaf(shape, k + 1, name) for k, shape in enumerate(shapes)])
+            function(*[leaf_of(shape, k + 1, name) for k, shape in enumerate(shapes)])
             for function, shapes in CASES[name]
         ]
     else:

@@ -6,19 +6,15 @@ import time
 
 import numpy as np
 import pytest
+from cases import leaf
 from test_autograd_needs import fused, nodes, pulled, spoiled
 from test_autograd_numpy import V
 from test_autograd_rules import CASES as RULE_CASES
-from test_autograd_rules import leaf as leaf_of
+from test_autograd_rules import leaf_of
 
 from nablas import autograd as ag
 from nablas.autograd import Tensor, enable_grad, grad, no_grad
 from nablas.autograd.recording import Edits, recording
-
-
-def leaf(values):
-    return Tensor(np.array(values, float), requires_grad=True)
-
 
 # ---- backward and grad ---------------------------------------------------------------------------
 

@@ -123,7 +123,7 @@ def numbers(shape, seed, name=""):
     return rng.permutation(values).reshape(shape)
 
 
-def leaf(shape, seed, name=""):
+def leaf_of(shape, seed, name=""):
     return Tensor(numbers(shape, seed, name), requires_grad=True)
 
 
@@ -228,7 +228,7 @@ def check_both_ways(function, inputs):
 @pytest.mark.parametrize("name", CASES)
 def test_gradients_and_second_gradients(name):
     for i, (function, shapes) in enumerate(CASES[name]):
-        inputs = [leaf(shape, 10 * i + k, name) for k, shape in enumerate(shapes)]
+        inputs = [leaf_of(shape, 10 * i + k, name) for k, shape in enumerate(shapes)]
         check_both_ways(function, inputs)
 
 
@@ -236,7 +236,7 @@ def test_gradients_and_second_gradients(name):
 def test_a_wrong_rule_is_found(name, monkeypatch):
     operation = RULES[name]
     function, shapes = next(c for c in CASES[name] if np.prod(c[1][0]) > 1)
-    inputs = [leaf(shape, k, name) for k, shape in enumerate(shapes)]
+    inputs = [leaf_of(shape, k, name) for k, shape in enumerate(shapes)]
     if operation.joint is None:
         wrong = tuple(
             lambda *a, rule=rule: None if (g := rule(*a)) is None else 1.01 * g
@@ -279,7 +279,7 @@ def test_losses(name, weighted):
     for i in range(20):
         n, outputs = 1 + i % 4, 1 + i // 4
         rng = np.random.default_rng(i)
-        z = leaf((n, outputs), i)
+        z = leaf_of((n, outputs), i)
         y = loss_targets(name, n, outputs, seed=i, labels=bool(n % 2))
         weight = rng.random(n) + 0.1 if weighted else None
         loss = lambda z, y=y, w=weight: getattr(ag, name)(z, y, sample_weight=w)  # noqa: E731
@@ -292,7 +292,7 @@ def test_losses(name, weighted):
 def test_dense(name):
     for i in range(20):
         n, inputs, outputs = i % 4, 1 + i % 3, 1 + i // 5
-        x, w = leaf((n, inputs), i), leaf((inputs + 1, outputs), i + 1)
+        x, w = leaf_of((n, inputs), i), leaf_of((inputs + 1, outputs), i + 1)
         layer = lambda x, w: ag.dense(x, w, name)  # noqa: E731
         written_out = ag.activate(x @ w[1:] + w[0], name)
         np.testing.assert_allclose(layer(x, w).data, written_out.data, rtol=1e-12, atol=1e-14)

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from cases import leaf
 
 from nablas import autograd as ag
 from nablas import reference
@@ -11,10 +12,6 @@ from nablas.autograd import Tensor
 
 inf, nan = np.inf, np.nan
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
-
-
-def leaf(values, dtype=float):
-    return Tensor(np.array(values, dtype), requires_grad=True)
 
 
 def pulled(call, upstream, *inputs, create_graph=False):

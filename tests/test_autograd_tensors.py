@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from cases import leaf
 
 import nablas.autograd as ag
 from nablas.autograd import Tensor
@@ -26,10 +27,6 @@ class Buffer(Tensor):
     """A sibling with a slot."""
 
     __slots__ = ("extra",)
-
-
-def leaf(values):
-    return Tensor(np.array(values, float), requires_grad=True)
 
 
 # ---- subclasses ----------------------------------------------------------------------------------

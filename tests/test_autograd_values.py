@@ -4,7 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
-from test_autograd_slopes import by_differences, inf, leaf, nan, pulled
+from cases import leaf
+from test_autograd_slopes import by_differences, inf, nan, pulled
 
 from nablas import autograd as ag
 from nablas.autograd import Tensor
@@ -55,6 +56,27 @@ def test_the_gradient_of_det_of_singular_matrices(n):
                 np.testing.assert_allclose(alone, expected, atol=1e-10)
         if n < 5:
             assert ag.gradgradcheck(np.linalg.det, leaf(a))
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("n", range(1, 6))
+def test_the_gradient_of_slogdet_of_singular_matrices(n, create_graph):
+    """NaN, which changes nothing of the other matrices of a stack."""
+    regular = np.random.default_rng(n).normal(size=(2, n, n))
+    for rank in range(n):
+        a = np.stack([regular[0], singular(n, rank, 1), regular[1], singular(n, rank, 2)])
+        sign, value = np.linalg.slogdet(leaf(a))
+        np.testing.assert_array_equal(sign.data, np.linalg.slogdet(a)[0])
+        np.testing.assert_array_equal(value.data, np.linalg.slogdet(a)[1])
+        for dtype in (np.float64, np.float32):
+            x, alone = leaf(a, dtype), leaf(regular, dtype)
+            (g,) = pulled(lambda a: np.linalg.slogdet(a)[1], 2.0, x, create_graph=create_graph)
+            (of_regular,) = pulled(lambda a: np.linalg.slogdet(a)[1], 2.0, alone)
+            assert g.dtype == dtype
+            np.testing.assert_array_equal(g[[0, 2]], of_regular)
+            assert np.isnan(g[[1, 3]]).all()
+        (g,) = pulled(lambda a: np.linalg.slogdet(a)[1], 2.0, leaf(a[1]), create_graph=create_graph)
+        assert np.isnan(g).all()
 
 
 @pytest.mark.parametrize("axes", [((3, 4), (3, 4, 4), 0), ((3, 4, 2), (3, 2), 0), ((2, 3), (3,), -1), ((4, 3, 2), (4, 3, 2), 1),
@@ -169,3 +191,19 @@ def test_extremes_that_leave_nan_out():
         rows = leaf([[nan, end, end], [nan, nan, nan], [1.0, 2.0, 2.0]])
         y = call(rows, axis=1, keepdims=True)
         np.testing.assert_array_equal(y.data, call(rows.data, axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_extremes_of_rows_with_nan(dtype, create_graph):
+    """NaN is equal to no entry: the gradient of its row is NaN, and of no other row."""
+    rows = [[1.0, nan, 2.0], [3.0, 3.0, 1.0], [inf, 1.0, inf], [-inf, -inf, -inf]]
+    shares = {np.max: [[0.5, 0.5, 0], [0.5, 0, 0.5], [1 / 3] * 3], np.min: [[0, 0, 1], [0, 1, 0], [1 / 3] * 3]}  # fmt: skip
+    for call, expected in shares.items():
+        for keepdims in (False, True):
+            (found,) = pulled(lambda x, c=call, k=keepdims: c(x, axis=1, keepdims=k), 2.0, leaf(rows, dtype), create_graph=create_graph)  # fmt: skip
+            assert found.dtype == dtype
+            assert np.isnan(found[0]).all()
+            np.testing.assert_allclose(found[1:], 2 * np.array(expected), rtol=1e-3)
+        (found,) = pulled(call, 1.0, leaf(rows, dtype), create_graph=create_graph)
+        assert np.isnan(found).all()

@@ -5,6 +5,7 @@ import pytest
 
 import nablas as nb
 from nablas import _data, _epochs
+from nablas.data import ArraySource, CachedSource
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 3)).astype(np.float32)
@@ -146,10 +147,36 @@ def test_variable_width_strings(missing, output):
     assert nets[0].score(X, labels.astype(kind)) == nets[0].score(X, labels)
     assert nets[0].loss(X, labels.astype(kind)) == nets[0].loss(X, labels)
     if missing != "plain":
-        wrong = labels.astype(kind)
-        wrong[3] = MISSING[missing]
-        with pytest.raises(TypeError, match="^y: expected numbers or strings"):
-            nets[1].fit(X, wrong)
+        for place in (0, 3, 39):
+            wrong = labels.astype(kind)
+            wrong[place] = MISSING[missing]
+            source = ArraySource(X, wrong)
+            for call in (
+                lambda y=wrong: nets[1].fit(X, y),
+                lambda source=source: nets[1].fit(source),
+                lambda source=source: CachedSource(source),
+            ):
+                with pytest.raises(TypeError, match="^y: expected numbers or strings"):
+                    call()
+
+
+@pytest.mark.parametrize("dtype", ["U", object, *([np.dtypes.StringDType()] if MISSING else [])])
+@pytest.mark.parametrize("give", ["arrays", "source", "loss in Python"])
+def test_a_fit_of_text_is_resumed(give, dtype, tmp_path):
+    text = np.array(["low", "high", "middle"])[np.arange(40) % 3].astype(dtype)
+    data, settings = [X, text], {"batch_size": 8}
+    if give == "source":
+        data, settings = [ArraySource(X, text)], {"batch_size": 8, "block_rows": 16}
+    if give == "loss in Python":
+        settings["loss"] = lambda z, y: (float((z**2).mean()), z * (y == "low")[:, np.newaxis])
+
+    def fit(epochs, **more):
+        net = nb.MLP([3, 4, 3], output="softmax", seed=0)
+        net.fit(*data, epochs=epochs, **settings, **more)
+        return net.parameters.tobytes()
+
+    fit(2, callbacks=[nb.Checkpoint(tmp_path / "c")])
+    assert fit(4, resume=tmp_path / "c") == fit(4)
 
 
 @pytest.mark.parametrize("kind", ["Int128", "UInt128"])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import nablas as nb
+from nablas import _frames
 
 pandas = pytest.importorskip("pandas")
 polars = pytest.importorskip("polars")
@@ -245,3 +246,13 @@ def test_arrays_of_other_libraries():
         net.fit(np.ones((3, 2)), Labelled([None] * 3))
     wide = pandas.DataFrame(np.ones((1, 3000))).assign(last=True)
     assert nb.MLP([3001, 1], seed=0).forward(wide).shape == (1, 1)
+
+
+@pytest.mark.parametrize("make", [pandas.DataFrame, polars.DataFrame])
+def test_the_dtypes_of_a_wide_frame_are_looked_at_once(make, monkeypatch):
+    """Not those of each of many columns: their names take long to write."""
+    looked = []
+    monkeypatch.setattr(_frames, "_is_wide", looked.append)
+    frame = make(np.ones((2, 300), np.float32))
+    assert _frames.as_array(frame).shape == (2, 300)
+    assert len(looked) == 1

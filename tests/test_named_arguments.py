@@ -1,6 +1,7 @@
 """Numbers and arrays that cannot be converted: the message begins with the argument's name, no warning comes first."""
 
 import inspect
+import re
 import warnings
 from fractions import Fraction
 
@@ -133,6 +134,17 @@ def test_wrong_sample_weights_are_called_so_beside_class_weights(bad):
     weight[3] = bad
     with pytest.raises(ValueError, match="^sample_weight"):
         classification(class_weight={0: 2.0}, sample_weight=weight)
+
+
+@pytest.mark.parametrize("shape", [(12, 1), (12, 12), (12, 2, 2), (12, 0)])
+@pytest.mark.parametrize("weights", [None, "balanced", {0: 2.0}])
+def test_sample_weights_of_several_columns(shape, weights):
+    """Told before they are multiplied by the classes' weights, which could take much memory."""
+    given, expected = np.ones(shape), re.escape(f"sample_weight: expected shape (12,), got {shape}")
+    with pytest.raises(ValueError, match=f"^{expected}$"):
+        classification(class_weight=weights, sample_weight=given)
+    with pytest.raises(ValueError, match=f"{expected}$"):
+        classification(class_weight=weights, validation_data=(X, Y, given))
 
 
 # ---- what functions return -----------------------------------------------------------------------

@@ -112,7 +112,9 @@ def frozen(value):
     if isinstance(value, np.random.RandomState):
         return frozen(value.get_state())
     if isinstance(value, nb.MLP):
-        return frozen([value.parameters, value.classes, value.engine.training_state()])
+        last = value.engine.last
+        schedule = id(None if last is None else last.optimizer.schedule)  # the object itself
+        return frozen([value.parameters, value.classes, value.engine.training_state(), schedule])
     if hasattr(value, "__dict__") and not callable(value):
         inside = {k: v for k, v in vars(value).items() if k not in ("_claim", "claim", "_views")}
         return type(value).__name__, frozen(inside)

@@ -160,3 +160,25 @@ def test_weights_that_are_0_because_of_their_classes_are_not_too_small():
     np.testing.assert_array_equal(net.parameters, before)
     model = MLPClassifier((5,), **SETTINGS, class_weight={0: 0.0, 1: 0.0, 2: 0.0})
     model.fit(X, Y, WEIGHT)
+
+
+def refusal(fit, *data, **settings):
+    """The message about weights with which a call fails, if it does."""
+    try:
+        fit(*data, **settings)
+    except ValueError as error:
+        return str(error) if "expected weights" in str(error) else None
+    return None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sample", [None, 1.0, 1e4, 1e-30])
+@pytest.mark.parametrize("weight", [1e300, 1e200, 1e38, 1e35, 1e-38, 1e-300])
+def test_class_weights_out_of_range_are_refused_as_by_a_network(weight, sample, dtype):
+    x, given = X.astype(dtype), None if sample is None else np.full(90, sample)
+    each = dict.fromkeys(range(3), weight)
+    net = nb.MLP([4, 3], output="softmax", dtype=dtype, seed=0)
+    expected = refusal(net.fit, x, Y, epochs=1, sample_weight=given, class_weight=each)
+    for model in CLASSIFIERS:
+        trained = clone(model).set_params(class_weight=each, early_stopping=False, scoring=None)
+        assert refusal(trained.fit, x, Y, sample_weight=given) == expected

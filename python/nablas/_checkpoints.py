@@ -75,7 +75,7 @@ def fingerprint(name: str, array: Any, part: Any, rows: int) -> Tree:
         return {}
     digest = hashlib.sha256()
     sparse = _data.is_sparse(array)
-    if array.dtype.kind == "O":  # labels for a loss in Python
+    if array.dtype.kind in "OT":  # labels for a loss in Python
         part = np.array([repr(value) for value in part.flat])
     for values in (part.indptr, part.indices, part.data) if sparse else (part,):
         kind = np.int64 if values.dtype.kind in "iu" and sparse else values.dtype.newbyteorder("=")

@@ -145,6 +145,8 @@ def unmasked(name: str, value: Any) -> Any:
 
 def array(name: str, value: Any, dtype: Any = None) -> Any:
     """`value` as an array (subclasses unchanged), or an error that names the argument."""
+    if type(value) is np.ndarray and dtype is None:
+        return value
     unmasked(name, value)
     try:
         if not isinstance(value, np.ndarray) and _frames.is_frame(value):

@@ -125,26 +125,26 @@ def weights_of_rows(of_rows: Array, weight: Array | None, dtype: str) -> Array:
     return found
 
 
-def check_total_weight(weight: Array | None, *factors: Any) -> None:
+def check_total_weight(weight: Array | None, sample_weight: Any, of_rows: Array | None) -> None:
     """ValueError if the sum of all weights is below the core's bound, but not 0.
 
     Parameters
     ----------
     weight : array of shape (n,), optional
-        The weights in the network's dtype, where small ones are 0.
-    factors : array of shape (n,) or None
-        Their product was converted to `weight`; the first one is `sample_weight`.
+        The product of the other two in the network's dtype, where small ones are 0.
+    sample_weight, of_rows : array of shape (n,), optional
+        The weights given to a fit, and those of the rows' classes.
     """
     if weight is None:
         return
-    name = "class_weight" if factors[0] is None else "sample_weight"
     least = 1 / MOST_WEIGHT[weight.dtype.name]
     if weight.sum(dtype=float) >= least:
         return
-    given = [_checks.numbers(name, one) for one in factors if one is not None]
-    if given and math.prod(one > 0 for one in given).any():
+    name = "class_weight" if sample_weight is None else "sample_weight"
+    factors = [_checks.numbers(name, one) for one in (sample_weight, of_rows) if one is not None]
+    if math.prod(one > 0 for one in factors).any():
         with np.errstate(under="ignore"):
-            total = math.prod(given, start=np.ones(len(weight))).sum()
+            total = math.prod(factors, start=np.ones(len(weight))).sum()
         raise ValueError(
             f"{name}: expected weights whose sum is 0 or from {least:g} in {weight.dtype}, "
             f"got a sum of {total:g}"
@@ -205,8 +205,7 @@ def as_targets(
     """`y` as class indices (n,) or targets (n, outputs), and the classes if y holds strings."""
     entry = LOSSES[loss]
     array: Array = _checks.without_bytes("y", _checks.plain_array("y", y))
-    if _checks.kinds(array) == {"strings"}:
-        array = _plain_strings(array)
+    array = plain_strings(array)
     if array.dtype.kind == "U":
         limit = outputs if entry.takes_labels else 2 if entry.highest == 1 else None
         if limit is None:
@@ -237,9 +236,11 @@ def as_targets(
         return np.ascontiguousarray(array, dtype=dtype), classes
 
 
-def _plain_strings(array: Array) -> Array:
-    """Strings of any of NumPy's dtypes, or objects, as `str_`; unchanged if some are missing."""
-    if array.dtype.kind == "U" or not all(isinstance(value, str) for value in array.flat):
+def plain_strings(array: Array) -> Array:
+    """Strings of any of NumPy's dtypes, or objects, as `str_`; other arrays unchanged."""
+    if array.dtype.kind == "U" or _checks.kinds(array) != {"strings"}:
+        return array
+    if not all(isinstance(value, str) for value in array.flat):  # some are missing
         return array
     return array.astype(object).astype(str)  # a StringDType has no width to convert to
 
@@ -349,8 +350,12 @@ def balanced_weights(mass: Array) -> Array:
 
 
 def check_rows(x: Array, y: Array, sample_weight: Array | None) -> None:
-    """ValueError when y or sample_weight has another length than X."""
+    """ValueError when y has another length than X, or sample_weight another shape than (n,)."""
     for name, other in (("y", y), ("sample_weight", sample_weight)):
         if other is not None and (other.ndim == 0 or len(other) != x.shape[0]):
             got = "a scalar" if other.ndim == 0 else str(len(other))
             raise ValueError(f"{name}: expected {x.shape[0]} rows like X, got {got}")
+    if sample_weight is not None and sample_weight.ndim > 1:
+        raise ValueError(
+            f"sample_weight: expected shape ({x.shape[0]},), got {sample_weight.shape}"
+        )

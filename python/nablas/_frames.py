@@ -25,9 +25,11 @@ def as_array(value: Any) -> Array:
     NumPy makes objects where it has no dtype for all columns, or none for bools with missing ones.
     Here missing values are NaN.
     """
-    value = _narrowed(value)
+    dtypes = set(_dtypes(value))
+    if any(_is_wide(dtype) for dtype in dtypes):
+        value = _narrowed(value)
     array = np.asarray(value)
-    if any(getattr(dtype, "is_temporal", bool)() for dtype in _dtypes(value)):
+    if any(getattr(dtype, "is_temporal", bool)() for dtype in dtypes):
         return array.astype(object)  # polars makes numbers of dates beside numbers
     if array.dtype.kind != "O" or odd_column(value):
         return array
@@ -41,18 +43,19 @@ def as_array(value: Any) -> Array:
     return made.reshape(array.shape)
 
 
+def _is_wide(dtype: Any) -> bool:
+    """Whether it is of integers of 128 bits, which polars has and NumPy has not."""
+    return str(dtype) in ("Int128", "UInt128")
+
+
 def _narrowed(value: Any) -> Any:
-    """Integers of 128 bits, which polars has and NumPy has not, as 64 bits, or floats if larger."""
-    if not any(str(dtype) in ("Int128", "UInt128") for dtype in _dtypes(value)):
-        return value
+    """Integers of 128 bits as 64 bits, or as floats where one is larger."""
     if len(value.shape) < 2:
         return _narrow(value)
-    return value.with_columns([_narrow(column) for column in _columns(value)])
+    return value.with_columns([_narrow(c) for c in _columns(value) if _is_wide(c.dtype)])
 
 
 def _narrow(column: Any) -> Any:
-    if str(column.dtype) not in ("Int128", "UInt128"):
-        return column
     try:
         return column.cast(int)
     except Exception:  # polars' own error of values out of range

@@ -67,7 +67,7 @@ def epochs_rates(
 ) -> Rates:
     """The rates of some epochs' updates from the one numbered `first`; (epochs, batches).
 
-    `shape` is of all; of epochs with a wrong rate and later ones there are none.
+    `shape` is that of all. The first epoch with a wrong rate and later ones are left out.
     """
     epochs, batches = shape
     steps = np.arange(first, first + epochs * batches)

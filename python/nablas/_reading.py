@@ -43,7 +43,7 @@ if hasattr(os, "register_at_fork"):  # a thread that holds a lock may not be in 
 class Loading(Generic[Loaded]):
     """A call on a thread of its own; it begins at once, and on this thread if none can be started.
 
-    In a forked child, which has no such thread, what was not yet returned is called again.
+    A forked child has no such thread: there the function is called again if it had not returned.
 
     Parameters
     ----------

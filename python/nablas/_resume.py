@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _checks, io
+from ._attributes import attributes
 from ._checkpoints import CURVES, Position, State, Tree, checksum, differences, flat
 from ._epochs import Task
 from ._losses import Loss
@@ -29,31 +30,70 @@ Array = NDArray[Any]
 _PAGE = "see docs/guide/callbacks.md#resuming-a-killed-fit"
 
 
+def _putting_back(optimizer: Optimizer) -> Callable[[], None]:
+    """A function that gives an optimizer the schedule that it has now, as it is now."""
+    schedule, restore = optimizer.schedule, _restoring(optimizer.schedule)
+
+    def put_back() -> None:
+        optimizer.schedule = schedule
+        restore()
+
+    return put_back
+
+
+def _restoring(schedule: Schedule) -> Callable[[], None]:
+    """A function that gives a schedule, and those among its attributes, what they hold now.
+
+    `set_state` is for a checkpoint: it refuses an attribute that is new or of another type.
+    """
+    given = attributes(schedule)
+    within = [value for value in given.values() if isinstance(value, Schedule)]
+    same = {id(one): one for one in within}  # in the copies, too
+    held, inner = _copies(given, same), [_restoring(one) for one in within]
+
+    def restore() -> None:
+        for name in attributes(schedule).keys() - held.keys():
+            delattr(schedule, name)
+        for name, value in _copies(held, same).items():
+            setattr(schedule, name, value)
+        for one in inner:
+            one()
+
+    return restore
+
+
+def _copies(values: Tree, same: dict[int, Any]) -> Tree:
+    """Copies of values, which share what they shared; a value itself that cannot be copied."""
+    memo, found = {**same}, Tree()
+    for name, value in values.items():
+        try:
+            found[name] = deepcopy(value, memo)
+        except Exception:  # of a lock or an open file, for example
+            found[name] = value
+    return found
+
+
 def undoing(net: Network, optimizer: Optimizer) -> Callable[[], None]:
     """A function that undoes what a fit does before its first epoch."""
     last, classes, history = net.engine.last, net.classes, net.history
-    schedule = optimizer.schedule
-    observed = deepcopy(schedule.get_state())
+    put_back = _putting_back(optimizer)
 
     def undo() -> None:
         net.engine.last, net.classes, net.history = last, classes, history
-        optimizer.schedule = schedule
-        schedule.set_state(observed)
+        put_back()
 
     return undo
 
 
 class Kept:
-    """A network and an optimizer as they are, to put back if a fit cannot be resumed."""
+    """A network, the optimizer of its last training and others as they are, to put back."""
 
-    def __init__(self, net: Network, optimizer: Optimizer) -> None:
+    def __init__(self, net: Network, *optimizers: Optimizer) -> None:
         self.net = net
         self.parameters, self.training = net.parameters.copy(), net.engine.training_state()
         self.attributes = (net.seed, net.classes, net.history, net.extra)
         former = [] if net.engine.last is None else [net.engine.last.optimizer]
-        self.schedules = [
-            (one, one.schedule, deepcopy(one.schedule.get_state())) for one in (optimizer, *former)
-        ]
+        self.schedules = [_putting_back(one) for one in (*optimizers, *former)]
 
     def put_back(self) -> None:
         """Put everything back."""
@@ -61,9 +101,8 @@ class Kept:
         net.parameters = self.parameters
         net.engine.restore_training(self.training)
         net.seed, net.classes, net.history, net.extra = self.attributes
-        for optimizer, schedule, values in self.schedules:
-            optimizer.schedule = schedule
-            schedule.set_state(deepcopy(values))
+        for put_back in self.schedules:
+            put_back()
 
 
 class Resumed:

@@ -181,7 +181,8 @@ class InPlace:
 def rows_in_place(source: Checked, block_rows: int) -> Rows | None:
     """All rows of a source that has them as dense arrays which the core reads, or None.
 
-    `block_rows`: the targets and weights of all rows may take the bytes of so many.
+    None also where the targets and weights of all rows would take more memory than a block of
+    `block_rows` rows.
     """
     first = source.first
     assert first is not None
@@ -194,8 +195,9 @@ def rows_in_place(source: Checked, block_rows: int) -> Rows | None:
     if given is None:
         return None
     x = np.asarray(given[0])
-    if (row := x[:1]) is not source.converted(0, 1, (row, *(a[:1] for a in given[1:]))).x:
-        return None  # to convert all rows would take their memory
+    row = x[:1]
+    if source.converted(0, 1, (row, *(a[:1] for a in given[1:]))).x is not row:
+        return None  # the core does not read this dtype, and a copy would be as large as X
     return source.converted(0, source.rows, (x, *given[1:]))._replace(x=x)
 
 
@@ -213,7 +215,7 @@ def kind_of(name: str, array: Any) -> str:
     """The dtype and columns of X, y or sample_weight; "None" without any."""
     if array is None:
         return "None"
-    text = array.dtype.kind in "OU" and name == "y"  # strings of any length
+    text = array.dtype.kind in "OUT" and name == "y"  # strings of any length
     kind = f"dtype {'str' if text else array.dtype.newbyteorder('=')}"
     columns = f", shape (n{''.join(f', {c}' for c in array.shape[1:])})"
     return ("sparse " if _data.is_sparse(array) else "") + kind + columns
@@ -344,7 +346,7 @@ def divide(source: Checked, batch_size: int, block_rows: int | None, parts: int 
 
 
 def row_bytes(source: Checked) -> int:
-    """What a row counts in a block of the default size, whatever the dtypes of its numbers.
+    """The bytes that a row counts in a block of the default size, whatever dtypes the source has.
 
     Its values in the network's dtype, of sparse rows the mean of the entries other than 0 with
     their columns; 16 bytes for each target, as read and as encoded; 24 for its place in the order;

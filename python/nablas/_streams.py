@@ -237,8 +237,10 @@ def _content(
     if isinstance(loss, Loss) and all(isinstance(value, str) for value in first.y.flat):
         found: set[str] = set()
         for begin, end in ranges:
-            words = _checks.without_bytes("y", source.read(begin, end).y)
-            found.update(np.unique(words.astype(str)).tolist())
+            words = _data.plain_strings(_checks.without_bytes("y", source.read(begin, end).y))
+            if words.dtype.kind != "U":
+                raise TypeError(f"y: expected numbers or strings, got dtype {words.dtype}")
+            found.update(np.unique(words).tolist())
         content.classes = sorted(found)
     one = prepare_rows(net, first, content)  # refuses what fits no row
     if class_weight is None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _checks, _data, io, kernels, metrics
+from ._attributes import attributes
 from ._engine import Engine
 from ._html import table
 from ._registry import ACTIVATIONS, INITIALIZATIONS
@@ -329,16 +330,14 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         """All of the network: what rebuilds it and its trainer, and every other attribute."""
-        held = object.__getstate__(self)
-        own, slots = held if isinstance(held, tuple) else (held, {})
-        attributes = {**(own or {}), **slots}
-        del attributes["engine"]
-        attributes["history"] = copy(self.history)  # which may grow while this is written
+        held = attributes(self)
+        del held["engine"]
+        held["history"] = copy(self.history)  # which may grow while this is written
         return {
             "specification": self._specification(),
             "parameters": self.parameters.copy(),
             "training": self.engine.training_state(),
-            "attributes": attributes,
+            "attributes": held,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:

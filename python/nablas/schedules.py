@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._attributes import attributes
 from ._checks import integer, number, to_float
 
 Rates = NDArray[np.float64]
@@ -100,10 +101,8 @@ class Schedule:
 
     def get_state(self) -> dict[str, Any]:
         """What a checkpoint holds: all attributes, of `__slots__` too, JSON values or arrays."""
-        held = object.__getstate__(self)  # with __slots__: a pair of dicts, the first may be None
-        parts = held if isinstance(held, tuple) else (held,)
-        own = {k: v for part in parts for k, v in (part or {}).items()}
-        inner = {k: v.get_state() if isinstance(v, Schedule) else v for k, v in own.items()}
+        own = attributes(self).items()
+        inner = {k: v.get_state() if isinstance(v, Schedule) else v for k, v in own}
         return {"class": type(self).__qualname__, **inner}
 
     def set_state(self, state: dict[str, Any]) -> None:

@@ -109,8 +109,9 @@ def norm_slope(g: Any, y: Any, x: Any) -> Any:
 def extremes_slope(g: Any, y: Any, x: Any, axis: Any) -> Any:
     """The gradient shared equally among all entries that are the largest or smallest."""
     met = x == y
-    share = met / met.sum(axis=axis, keepdims=True)
-    return np.where(share == 0, 0, g * share)
+    count = met.sum(axis=axis, keepdims=True)
+    none = count == 0  # y is NaN
+    return np.where(met | none, g / np.where(none, np.nan, count).astype(g.dtype), 0)
 
 
 def power_slope(g: Any, a: Any, b: Any) -> Any:
@@ -151,7 +152,8 @@ def sum_exp_slope(g: Any, y: Any, x: Any, axis: Any) -> Any:
     Its derivatives sum to 1, also where y is so large that its rounding counts in ``exp(x - y)``.
     """
     shares = np.exp(x - y)
-    return g * (shares / np.where(np.isfinite(y), shares.sum(axis=axis, keepdims=True), 1))
+    total = np.where(np.isfinite(y), shares.sum(axis=axis, keepdims=True), 1)
+    return g / total * shares
 
 
 def angle_slope(g: Any, side: Any, a: Any, b: Any) -> Any:

@@ -40,6 +40,17 @@ def det_slope(g: Any, y: Any, a: Any) -> Any:
     return g[..., None, None] * cofactors
 
 
+def log_det_slope(g: Any, y: Any, a: Any) -> Any:
+    """The gradient by a of ``y = log |det(a)|``; NaN for singular matrices."""
+    try:
+        inverse = np.linalg.inv(a)
+    except np.linalg.LinAlgError:
+        singular = (np.linalg.slogdet(a)[0] == 0)[..., None, None]
+        others = np.linalg.inv(np.where(singular, np.eye(a.shape[-1]), a))
+        inverse = np.where(singular, np.nan, others)
+    return g[..., None, None] * turned(inverse)
+
+
 def _minors(a: Any) -> Any:
     """The cofactors as determinants: n² of n - 1 rows, which can be differentiated again.
 

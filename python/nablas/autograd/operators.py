@@ -153,10 +153,10 @@ def _levelling(rows: Any) -> Any:
     where they cannot anyway.
     """
     count, most = rows.shape[1], -int(np.finfo(rows.dtype).minexp)
-    sizes, bound = np.abs(rows), 2.0 ** min(most // count, 1000)
-    if count < 3 or (sizes.min() > 1 / bound and sizes.max() < bound):
-        return None
+    # An entry is from 2^(power - 1) to 2^power.
     powers = np.where(np.isfinite(rows), np.frexp(rows)[1], 0)
+    if np.abs(powers).sum(1).max() + count < most:
+        return None
     steps = np.arange(count + 1) * powers.sum(1, keepdims=True) // count
     powers = powers - np.diff(steps)
     powers[np.abs(powers).max(1) >= most] = 0  # these would be infinite themselves
@@ -245,7 +245,7 @@ class Operators:
         last = [a % ndim for a in axes if ndim]
         order = [a for a in range(ndim) if a not in last] + last
         y: Any = self.transpose(order).reshape(made.size, -1)
-        scale = _levelling(y.data)
+        scale = _levelling(y.data) if y.shape[1] > 2 else None
         y = y if scale is None else y / scale
         odd: Any = 1.0
         while (count := y.shape[1]) > 1:  # halves multiplied; an odd last column goes into `odd`

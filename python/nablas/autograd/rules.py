@@ -48,7 +48,7 @@ from ._arrays import (
     times_slope,
     unstack,
 )
-from ._linalg import cholesky_slope, det_slope, solve_slopes, turned
+from ._linalg import cholesky_slope, det_slope, log_det_slope, solve_slopes, turned
 
 Rule = Callable[..., Any]
 
@@ -308,7 +308,7 @@ RULES: dict[str, Operation] = {
     "det": Operation(np.linalg.det, det_slope, needs="y0"),
     "logabsdet": Operation(
         lambda a: np.linalg.slogdet(a)[1],
-        lambda g, y, a: g[..., None, None] * turned(np.linalg.inv(a)),
+        log_det_slope,
         needs="0",
     ),
     "cholesky": Operation(np.linalg.cholesky, lambda g, y, a: cholesky_slope(g, y), needs="y"),

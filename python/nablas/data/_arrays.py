@@ -29,7 +29,8 @@ class ArraySource(InPlace):
         parts of a list are one below the other; if their dtypes differ, rows are read in one that
         holds all. Further dimensions are flattened: images (n, 28, 28) have 784 features.
     y : array, or list of arrays
-        As for `MLP.fit`, also an array in memory beside an X in files. Parts are of one dtype.
+        As for `MLP.fit`, also an array in memory beside an X in files. Parts are of one dtype, all
+        of integers or all of floats.
     sample_weight : array, or list of arrays, optional
 
     Attributes
@@ -170,10 +171,17 @@ class _Stack:
         kinds = {kind_of(self.name, row): row.dtype for row in rows if row.shape[0]}
         if len(kinds) < 2:
             return None
-        if self.name == "y":  # which is of classes or of numbers by its dtype
+        if self.name != "y":
+            return np.result_type(*kinds.values())
+        letters = {dtype.kind for dtype in kinds.values()}
+        alike = letters <= {"i", "u"} or letters == {"f"}  # by which y is of classes or of numbers
+        if not alike or (found := np.result_type(*kinds.values())).kind not in letters:
             first, other, *_ = kinds
-            raise TypeError(f"y: expected parts of one dtype, got {first} and {other}")
-        return np.result_type(*kinds.values())
+            raise TypeError(
+                "y: expected parts of one dtype, all of integers or all of floats, got "
+                f"{first} and {other}"
+            )
+        return found
 
     def read(self, rows: slice) -> Any:
         """Some rows: an array, or a CSR one."""

@@ -73,7 +73,8 @@ class Cache(InPlace):
 
     def _encoded(self, y: Array) -> Array:
         """`y`, or the numbers of its strings."""
-        if y.dtype.kind == "U" or (y.dtype.kind == "O" and all(isinstance(v, str) for v in y.flat)):
+        y = _data.plain_strings(y)
+        if y.dtype.kind == "U":
             names = self._names
             numbers = [names.setdefault(str(text), len(names)) for text in y.flat]
             return np.array(numbers, np.int64).reshape(y.shape)

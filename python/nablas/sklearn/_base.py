@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from .._checks import choice, integer
-from .._data import check_total_weight
+from .._data import check_total_weight, weights_of_rows
 from .._losses import resolve
 from ..mlp import MLP
 from ._descent import descend
@@ -207,7 +207,7 @@ class BaseMLP(HasNetwork, ABC):
             self._build(options, X.shape[1], X.dtype.name, y, rng)
         each = self._class_weights(y, given)
         net = self._network()
-        weight = self._row_weights(X, y, sample_weight, each, net)
+        weight = self._row_weights(y, given, sample_weight, each, net)
         if (before := net.sizes[1:-1]) != options.hidden:
             raise ValueError(
                 f"hidden_layer_sizes: expected {before} as in the fit before, got {options.hidden}"
@@ -227,31 +227,40 @@ class BaseMLP(HasNetwork, ABC):
         if X is None:
             return None
         X, y = self._validate_input(X, y, True, reset=False, held_out=True)
-        weight = self._row_weights(X, y, sample_weight, each, net)
+        given = _checked_weight(sample_weight, X)
+        weight = self._row_weights(y, given, sample_weight, each, net)
         return rows_of(X, net), _floats(y, net), weight
 
-    def _row_weights(self, X: Any, y: Any, sample_weight: Any, each: Any, net: MLP) -> Any:
-        """Checked weights of the rows, times their classes' weights `each`; None: all 1."""
-        weight = _floats(self._weighted(y, _checked_weight(sample_weight, X), each), net)
-        check_total_weight(weight, sample_weight, self._weighted(y, None, each))
+    def _row_weights(self, y: Any, given: Any, sample_weight: Any, each: Any, net: MLP) -> Any:
+        """Weights of the rows, times their classes' weights `each`; None: all 1.
+
+        `given` is `sample_weight` as `_checked_weight` returned it.
+        """
+        of_classes = self._class_weights_of_rows(y, each)
+        if of_classes is None:
+            weight = _floats(given, net)
+        else:
+            weight = weights_of_rows(of_classes, given, net.dtype)
+        check_total_weight(weight, sample_weight, of_classes)
         return weight
 
     def _class_weights(self, y: Any, weight: Any) -> Any:
         """The weight of each class in these training data, (classes,), or None."""
         return None
 
-    def _weighted(self, y: Any, weight: Any, each: Any) -> Any:
-        """The rows' weights, times their classes' weights."""
-        return weight
+    def _class_weights_of_rows(self, y: Any, each: Any) -> Any:
+        """The weights of the rows' classes, (n,), or None."""
+        return None
 
     # ---- used by the plots ----------------------------------------------------------------------
 
     def __nablas_problem__(self, X: Any, y: Any, sample_weight: Any) -> Problem:
         """These data with the loss as `fit` would give them to the network."""
         X, y = self._validate_input(X, self._known(y), True, reset=False, held_out=True)
-        each = self._class_weights(y, _checked_weight(sample_weight, X))
+        given = _checked_weight(sample_weight, X)
+        each = self._class_weights(y, given)
         net = self._network()
-        weight = self._row_weights(X, y, sample_weight, each, net)
+        weight = self._row_weights(y, given, sample_weight, each, net)
         X, y = rows_of(X, net), _floats(y, net)
         return Problem(X, y, weight, None, resolve(self._loss(), net.output), self._loss_scale())
 

@@ -16,41 +16,42 @@ from .._losses import Loss
 Array = NDArray[Any]
 
 
-def _plain(column: Array) -> Array:
+def _typed(column: Array) -> Array:
     """A column of objects as an array of their kind."""
     return np.array(column.tolist()) if column.dtype.kind == "O" else column
 
 
-def plain(y: Any) -> Any:
+def numeric_table(y: Any) -> Any:
     """A table of objects that are all numbers as an array of numbers; anything else unchanged."""
     if issparse(y) or not hasattr(y, "__array__"):
         return y
     values = np.asarray(y)
     if values.ndim != 2 or values.dtype != object:
         return y
-    columns = [_plain(column) for column in values.T]
+    columns = [_typed(column) for column in values.T]
     return np.column_stack(columns) if all(c.dtype.kind in "biuf" for c in columns) else y
 
 
-def several_marks(y: Any) -> bool:
-    """Whether y, a dense table of two values, has none that could stand for an absent label: 0."""
+def lacks_zero(y: Any) -> bool:
+    """Whether neither of y's two values is 0, which stands for an absent label; y may be sparse."""
     return not issparse(y) and bool(np.all(y)) and bool(np.min(y) != np.max(y))
 
 
-def are_several(y: Any) -> bool:
+def is_multioutput(y: Any) -> bool:
     """Whether y (n, targets) has classes for each target, rather than 0 or a mark for each label.
 
     ValueError for values that are no labels.
     """
-    numbers = plain(y)
+    numbers = numeric_table(y)
     if numbers.dtype.kind in "OU":
         return True
     if issparse(numbers):
         return False
     kind = type_of_target(numbers, input_name="y")
     if kind == "multilabel-indicator":
-        return several_marks(numbers)
-    check_classification_targets(numbers)
+        return lacks_zero(numbers)
+    if kind != "multiclass-multioutput":
+        check_classification_targets(numbers)  # raises
     return True
 
 
@@ -72,7 +73,7 @@ class Heads:
     def of(cls, y: Array) -> Heads:
         """Heads for the classes found in targets of shape (n, targets)."""
         _checks.without_bytes("y", y)
-        columns = [_plain(column) for column in y.T]
+        columns = [_typed(column) for column in y.T]
         for column in columns:
             if column.dtype.kind == "f":
                 check_classification_targets(column)
@@ -90,7 +91,7 @@ class Heads:
         _checks.without_bytes("y", y)
         codes = np.empty(y.shape, np.int64)
         for i, classes in enumerate(self.classes):
-            column = _plain(y[:, i])
+            column = _typed(y[:, i])
             same_kind = (column.dtype.kind in "UO") == (classes.dtype.kind in "UO")
             found = np.searchsorted(classes, column) if same_kind else np.zeros(len(column), int)
             found = found.clip(max=len(classes) - 1)

@@ -12,7 +12,7 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from .._data import class_weights, dense, label_codes
-from ._heads import Heads, are_several, plain, several_marks
+from ._heads import Heads, is_multioutput, lacks_zero, numeric_table
 from ._network import Array, HasNetwork
 
 SINGLE = ("binary", "multiclass")  # types of targets with one label a row
@@ -52,10 +52,10 @@ class Labels(HasNetwork):
             y = column_or_1d(y, warn=True)
         fresh = not hasattr(self, "classes_") or (not self.warm_start and not incremental)
         if fresh:
-            self._heads = Heads.of(y) if y.ndim == 2 and are_several(y) else None
+            self._heads = Heads.of(y) if y.ndim == 2 and is_multioutput(y) else None
         if self._heads is not None:
             return X, self._codes_of_heads(self._heads, y)
-        y = plain(y)
+        y = numeric_table(y)
         if fresh:
             self._label_binarizer = self._binarizer(y)
             self.classes_ = self._label_binarizer.classes_
@@ -83,7 +83,7 @@ class Labels(HasNetwork):
     def _marked(self, y: Any) -> Array:
         """Which labels the rows have, (n, labels): what is not 0, as in scikit-learn."""
         marked: Array = np.asarray(self._label_binarizer.transform(y), dtype=bool)
-        if several_marks(y):
+        if lacks_zero(y):
             raise ValueError(
                 f"y: expected 0 or 1 for each of {len(self.classes_)} labels, got {np.min(y)} and "
                 f"{np.max(y)}"
@@ -107,9 +107,9 @@ class Labels(HasNetwork):
             return y  # `Heads.encode` says which label it does not know
         if self._label_binarizer.y_type_ in SINGLE:
             return self.classes_[label_codes(y, self.classes_)]
-        labels, wanted = plain(np.asarray(dense(y))), (len(self.classes_),)
+        labels, wanted = numeric_table(np.asarray(dense(y))), (len(self.classes_),)
         marks = labels.shape[1:] == wanted and type_of_target(labels) == "multilabel-indicator"
-        if not marks or several_marks(labels):
+        if not marks or lacks_zero(labels):
             raise ValueError(f"y: expected 0 or 1 for each of {wanted[0]} labels, got others")
         return labels
 
@@ -162,14 +162,12 @@ class Labels(HasNetwork):
         each = compute_class_weight(self.class_weight, classes=self.classes_, y=self._decoded(y))
         return np.asarray(each, dtype=np.float64)
 
-    def _weighted(self, y: Any, weight: Any, each: Any) -> Any:
+    def _class_weights_of_rows(self, y: Any, each: Any) -> Any:
         if self.class_weight is None:
-            return weight
+            return None
         if each is None:
-            ours = compute_sample_weight(self.class_weight, self._decoded(y))
-        else:
-            ours = each[self._row_codes(y)]
-        return ours if weight is None else weight * ours
+            return compute_sample_weight(self.class_weight, self._decoded(y))
+        return each[self._row_codes(y)]
 
     def _softmax_columns(self) -> list[slice]:
         return super()._softmax_columns() if self._heads is None else self._heads.columns

@@ -15,6 +15,7 @@ from .. import _checks, schedules
 from .._checks import MOST_EPOCHS
 from .._losses import Loss, LossFunction
 from .._registry import OPTIMIZERS
+from .._resume import Kept
 from .._threads import Claim, claimed
 from ..optimizers import Optimizer, make_optimizer
 from ._parameters import SOLVERS, hidden_activations, hidden_sizes
@@ -246,9 +247,7 @@ def unchanged_on_error(estimator: Any) -> Iterator[None]:
 def _restoring(estimator: Any) -> Iterator[None]:
     before = dict(vars(estimator))
     net, random = before.get("_net"), before.get("random_state")
-    if net is not None:
-        parameters, history = net.parameters.copy(), net.history
-        training = net.engine.training_state()
+    kept = None if net is None else Kept(net)
     stream = random if isinstance(random, np.random.RandomState) else None
     drawn = None if stream is None else stream.get_state()
     try:
@@ -256,9 +255,8 @@ def _restoring(estimator: Any) -> Iterator[None]:
     except BaseException:
         vars(estimator).clear()
         vars(estimator).update(before)
-        if net is not None:
-            net.parameters[:], net.history = parameters, history
-            net.engine.restore_training(training)
+        if kept is not None:
+            kept.put_back()
         if stream is not None and drawn is not None:
             stream.set_state(drawn)
         raise

@@ -18,7 +18,7 @@ from .._checks import integer, without_bytes
 from .._losses import BinaryCrossEntropy, CrossEntropy
 from ..network import scored
 from ._base import NO_VALIDATION, BaseMLP, _stochastic
-from ._heads import Heads, plain
+from ._heads import Heads, numeric_table
 from ._labels import Labels
 from ._network import Array
 from ._options import unchanged_on_error
@@ -187,7 +187,7 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
                 self.classes_ = self._heads.classes
         elif _check_partial_fit_first_call(self, classes):
             self._heads = None
-            y = plain(y)
+            y = numeric_table(y)
             known = y if type_of_target(y).startswith("multilabel") else classes
             self._label_binarizer = LabelBinarizer().fit(known)
 
@@ -226,7 +226,7 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
         float
         """
         if self._heads is None:
-            return float(super().score(X, plain(y), sample_weight))
+            return float(super().score(X, numeric_table(y), sample_weight))
         y = y.toarray() if issparse(y) else y
         predicted = self.predict(X)
         return scored(metrics.accuracy, np.asarray(y), predicted, sample_weight=sample_weight)
