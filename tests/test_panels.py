@@ -77,6 +77,20 @@ def test_sizes_beyond_a_block_of_the_depth_a_copy_of_the_inputs_and_a_sum(isa, t
             assert_same(outcomes[1], outcomes[0])
 
 
+@pytest.mark.parametrize("clip_norm", [None, 1e-3])
+def test_a_batch_of_several_blocks(dtype, clip_norm, threads):
+    """About 64 MB of activations are a block, of 3,900 or 1,900 rows here: two blocks and three within the first sum."""
+    x, y = rng(1).normal(size=(5000, 20)).astype(dtype), rng(2).integers(0, 3, 5000)
+    outcomes = []
+    for count in (1, 2, 3):
+        threads(count)
+        net = nb.MLP([20, 4000, 3], "relu", "softmax", dtype=dtype, seed=1)
+        net.fit(x, y, optimizer=nb.SGD(1e-2), batch_size=5000, epochs=2, clip_norm=clip_norm)
+        outcomes.append(state_of(net))
+    assert_same(outcomes[1], outcomes[0])
+    assert_same(outcomes[2], outcomes[0])
+
+
 @pytest.mark.parametrize("name", nb.optimizers.names())
 def test_states_of_every_optimizer_between_fits_of_every_kind(name, threads):
     """Fits in panels, fits that are not, and what others read and write between them and within."""
