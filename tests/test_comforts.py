@@ -233,3 +233,34 @@ def test_errors_name_their_page(tmp_path, monkeypatch):
 def test_bug_reports_are_asked_for_the_configuration():
     forms = {path.name: path.read_text() for path in (ROOT / ".github/ISSUE_TEMPLATE").iterdir()}
     assert "nb.show_config()" in forms["bug.yml"]
+
+
+ALONE = """
+import importlib, pathlib, sys
+allowed = {*sys.stdlib_module_names, "numpy", "nablas"}
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] not in allowed and not name.startswith("_"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+import nablas
+root = pathlib.Path(nablas.__file__).parent
+for file in sorted(root.rglob("*.py")):
+    name = ".".join(("nablas", *file.relative_to(root).with_suffix("").parts)).removesuffix(".__init__")
+    if name.endswith("__main__"):
+        continue
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        if ' is needed for this: pip install "nablas[' not in str(error):
+            print(name, error)
+"""
+
+
+def test_every_module_beside_numpy_alone():
+    """It is imported, or says what to install."""
+    done = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""

@@ -2,6 +2,7 @@
 
 import builtins
 import inspect
+import pickle
 import re
 import shutil
 import subprocess
@@ -164,6 +165,12 @@ def public_objects():
             thing = getattr(module, name)
             if inspect.isclass(thing) or inspect.isroutine(thing):
                 yield f"{module.__name__}.{name}", thing
+
+
+def test_public_names_are_found_by_pickle():
+    """So that other processes can be sent them."""
+    for name, thing in public_objects():
+        assert pickle.loads(pickle.dumps(thing)) is thing, name
 
 
 def test_public_names_are_documented():

@@ -3,6 +3,8 @@
 import ast
 import functools
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -175,3 +177,76 @@ def test_every_form_of_import_is_seen(tmp_path, monkeypatch, text, found):
     path = tmp_path / "autograd/probe.py"
     path.write_text(text)
     assert [target for target, _ in imports(path)] == ([] if found is None else [found])
+
+
+# ---- imports while a program runs ----------------------------------------------------------------
+
+CALLS = """
+import copy, pickle, sys
+import numpy as np
+import nablas as nb
+from nablas import autograd as ag
+from nablas._registry import LOSSES, OPTIMIZERS
+known = set(sys.modules)
+x = np.sin(np.arange(192.0)).reshape(64, 3).astype(np.float32)
+y = np.arange(64) % 2
+rows = type("Rows", (), {"shape": x.shape, "read": lambda self, at: (x[at], y[at])})()
+tensor = ag.Tensor(x[:3].astype(float), requires_grad=True)
+np.save("x.npy", x)
+
+def make(loss="cross_entropy", **settings):
+    output = {"cross_entropy": "softmax", "perceptron": "step", "binary_cross_entropy": "sigmoid"}.get(loss, "exp")
+    return nb.MLP([3, 4, 2], output=output, **settings)
+
+def fit(*data, loss="cross_entropy", **settings):
+    net = make(loss)
+    net.fit(*data, loss=loss, epochs=2, **settings)
+    return net
+
+def refused(function, *arguments):
+    try:
+        function(*arguments)
+    except (TypeError, ValueError):
+        return
+    raise AssertionError(function)
+
+net = make(seed=0)
+for call in [
+    lambda: fit(x, y),
+    lambda: fit(x.tolist(), y.tolist(), sample_weight=[1.0] * 64),
+    lambda: fit(x, np.array(["a", "b"])[y], validation_data=(x, np.array(["b", "a"])[y])),
+    lambda: fit(x, np.array(["a", "b"], object)[y], class_weight={"a": 1, "b": 2}),
+    lambda: fit(x, y, class_weight="balanced", l1=0.1, l2=0.1, clip_norm=1, dropout=0.1, shards=4),
+    lambda: fit(x, y, callbacks=[nb.EarlyStopping(monitor="loss")], progress=True),
+    lambda: fit(np.load("x.npy", mmap_mode="r"), y),
+    lambda: fit(rows, block_rows=32, validation_data=rows),
+    lambda: fit(nb.data.ArraySource(x, y), block_rows=32),
+    lambda: fit(nb.data.CachedSource(rows), block_rows=32),
+    lambda: fit(x, np.eye(2)[y], loss=lambda out, y: (0.0, 0 * out)),
+    lambda: fit(x, np.eye(2)[y], loss=ag.as_loss(lambda out, y: ((out - y) ** 2).mean())),
+    *(lambda loss=loss: fit(x, np.eye(2)[y], loss=loss) for loss in LOSSES),
+    *(lambda name=name: fit(x, y, optimizer=name) for name in OPTIMIZERS),
+    lambda: net.predict(x), lambda: net.predict_proba(x), lambda: net.score(x, y), lambda: net.loss(x, y),
+    lambda: net.gradient(x, y), lambda: net.gradients(x, y), lambda: str(net.explain(x[0], y[0])), lambda: repr(net),
+    lambda: pickle.loads(pickle.dumps(fit(x, y))), lambda: copy.deepcopy(net), lambda: net.initialize(),
+    *(lambda f=f: getattr(nb.metrics, f)(np.eye(2)[y], np.eye(2)[y], **({"k": 1} if f.endswith("_k") else {})) for f in nb.metrics.__all__),
+    lambda: nb.gradient_descent(lambda x: float(x @ x), lambda x: 2 * x, np.ones(3)),
+    lambda: (np.exp(tensor) @ tensor).sum().backward(), lambda: np.median(tensor), lambda: ag.jacobian(lambda t: t**2, tensor),
+    lambda: ag.gradcheck(lambda t: (t**3).sum(), tensor), lambda: ag.hessian(lambda t: (t**3).sum(), tensor),
+    lambda: nb.kernels.matmul(x, x.T), lambda: nb.kernels.softmax(x), lambda: nb.reference.softmax(x), lambda: nb.isa(),
+    lambda: refused(net.predict, "words"), lambda: refused(net.fit, x[:, :1], y), lambda: refused(net.fit, x, y + 9),
+]:
+    call()
+    for name in sorted(set(sys.modules) - known):
+        print(name)
+    known |= set(sys.modules)
+"""
+
+
+def test_no_call_imports(tmp_path):
+    """A child forked while another thread imports waits for ever when it imports the same."""
+    done = subprocess.run(
+        [sys.executable, "-c", CALLS], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []

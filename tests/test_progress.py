@@ -197,7 +197,23 @@ class Broken(io.StringIO):
         raise self.error
 
 
-@pytest.mark.parametrize("stream", [None, Broken(BrokenPipeError()), Broken(OSError(28, "no space")), Broken(ValueError("closed"))])  # fmt: skip
+class Bare:
+    """All that is needed of a stream to write to it."""
+
+    def write(self, text):
+        pass
+
+    def flush(self):
+        pass
+
+
+def closed():
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize("stream", [None, Broken(BrokenPipeError()), Broken(OSError(28, "no space")), Broken(ValueError("closed")), closed(), Bare()])  # fmt: skip
 def test_a_missing_or_broken_stream_ends_no_fit(monkeypatch, stream):
     monkeypatch.setattr(sys, "stderr", stream)
     x, y = iris()

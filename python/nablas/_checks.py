@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from numbers import Number, Real
 from typing import Any
 
 import numpy as np
+import numpy.ma  # not at its first use: a child forked in the middle of an import waits for ever
 
 from . import _frames
 
@@ -26,6 +27,22 @@ def integer(name: str, value: Any, least: int, most: int = 2**63 - 1) -> int:
     if value > most:
         raise ValueError(f"{name}: expected at most {most}, got {shown(value)}")
     return int(value)
+
+
+@contextmanager
+def reworded(words: Callable[[str], str]) -> Iterator[None]:
+    """Give a TypeError or ValueError another text, `words` of its own.
+
+    Errors of their subclasses have other arguments, and attributes: they get the text as a note.
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        text = words(str(error))
+        if type(error) in (TypeError, ValueError):
+            raise type(error)(text) from error
+        error.add_note(text)
+        raise
 
 
 def shown(value: Any, form: Callable[[Any], str] = str) -> str:

@@ -71,13 +71,14 @@ def _check(path: str | os.PathLike[str]) -> None:
     target, _ = _target(path)
     temporary = _temporary(target)
     try:
-        with open(temporary, "xb"):
-            pass
+        open(temporary, "xb").close()
         os.unlink(temporary)
-    except OSError as error:
+    except BaseException as error:
         if not isinstance(error, FileExistsError):
             _remove(temporary)
-        raise _named(error, target) from error
+        if isinstance(error, OSError):
+            raise _named(error, target) from error
+        raise
 
 
 def _repeated(action: Callable[[], None]) -> None:

@@ -149,7 +149,11 @@ def _notebook() -> _Notebook | None:
 
 
 def _place(stream: TextIO) -> _Place:
-    if stream.isatty() and os.environ.get("TERM") != "dumb":
+    try:
+        terminal = stream.isatty()
+    except (AttributeError, ValueError):  # a stand-in without it; closed
+        terminal = False
+    if terminal and os.environ.get("TERM") != "dumb":
         return _Terminal(stream)
     return _Log(stream)
 

@@ -75,10 +75,20 @@ class Loading(Generic[Loaded]):
             self._thread.join(WAKE_UP)
 
     def result(self) -> Loaded:
-        """What the function returned, when it has; or what it raised."""
+        """What the function returned, when it has; or what it raised. To be called once."""
         self.wait()
         if not self._result and self._error is None:  # the thread is another process's
             self._run()
-        if self._error is not None:
-            raise self._error
-        return self._result.pop()
+        error, self._error = self._error, None
+        if error is None:
+            return self._result.pop()
+        try:
+            raise error
+        finally:
+            del error  # else its frames would keep it, and all that they refer to, alive
+
+    def drop(self) -> None:
+        """Wait for the function's end; what it returned or raised is forgotten."""
+        self.wait()
+        self._error = None
+        self._result.clear()

@@ -222,13 +222,9 @@ def check_written(specification: Tree, tree: Tree, task: Task, given: Schedule) 
     state = _checked(specification, tree)
     _check_position(state.position, task)
     _check_counters(specification, tree["optimizer"], state, task)
-    try:
+    expected = "learning_rate: expected a number, or the schedule given to fit with its settings"
+    with _checks.reworded(lambda text: f"{expected}, beside a Checkpoint: {text}"):
         resumable(tree["schedule"], given)
-    except (TypeError, ValueError) as error:
-        raise type(error)(
-            "learning_rate: expected a number, or the schedule given to fit with its settings, "
-            f"beside a Checkpoint: {error}"
-        ) from error
 
 
 def resumable(held: Tree, given: Schedule) -> Schedule:

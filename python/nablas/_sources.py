@@ -10,7 +10,8 @@ rows that fit into one block, the order is that of arrays in memory.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -117,7 +118,8 @@ class Checked:
         return self.shape[0]
 
     def _shape(self) -> tuple[int, int]:
-        shape = self.source.shape
+        with _answering("shape"):
+            shape = self.source.shape
         if not (isinstance(shape, tuple) and len(shape) == 2):
             raise ValueError(f"source: expected shape (rows, features), got {shape!r:.60}")
         rows, features = (_checks.integer("source, shape", count, 0) for count in shape)
@@ -131,7 +133,9 @@ class Checked:
         with self._lock.held:
             if (shape := self._shape()) != self.shape:
                 raise ValueError(f"source: expected shape {self.shape} as before, got {shape}")
-            x, y, weight = self.converted(begin, end, self.source.read(slice(begin, end)))
+            with _answering(f"rows {begin} to {end} from read"):
+                given = self.source.read(slice(begin, end))
+            x, y, weight = self.converted(begin, end, given)
             if into is None:
                 into = x.copy()
             else:
@@ -164,6 +168,15 @@ class Checked:
     def sample(self, places: NDArray[np.int64]) -> Rows:
         """Single rows, in ascending order."""
         return gather(self, [(int(i), int(i) + 1) for i in places], 1, None)
+
+
+@contextmanager
+def _answering(what: str) -> Iterator[None]:
+    """ValueError in place of a StopIteration, which the generators of a fit cannot pass on."""
+    try:
+        yield
+    except StopIteration as error:
+        raise ValueError(f"source: expected {what}, got StopIteration") from error
 
 
 class InPlace:
@@ -295,6 +308,11 @@ class Blocks:
     def count(self) -> int:
         """Blocks of an epoch."""
         return -(-self.rows // self.block_rows)
+
+    def chunks(self) -> Iterator[Range]:
+        """The rows of every chunk, as they lie."""
+        for begin in range(0, self.rows, self.chunk_rows):
+            yield begin, min(begin + self.chunk_rows, self.rows)
 
     def parts(self, shuffle: bool, seed: int, epoch: int) -> list[Part]:
         """The blocks of an epoch in their order."""

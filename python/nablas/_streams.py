@@ -113,7 +113,7 @@ class Stream:
         """Wait until nothing is read any more, and forget what was read ahead."""
         coming, self._coming = self._coming, None
         if coming is not None:
-            coming[1].wait()
+            coming[1].drop()
 
     def _loading(self, part: Part) -> Loading[Visit]:
         return Loading(lambda: self._load(part))
@@ -183,12 +183,14 @@ class Stream:
 @contextmanager
 def _errors_of_rows(ranges: Sequence[Range]) -> Iterator[None]:
     """Errors that name the source's rows."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
+
+    def with_rows(text: str) -> str:
         places = ", ".join(f"{begin} to {end}" for begin, end in ranges)
-        text = f"{error}, of the source's rows {places}"
-        raise type(error)(text if len(text) < 400 else f"{text[:397]}...") from error
+        text = f"{text}, of the source's rows {places}"
+        return text if len(text) < 400 else f"{text[:397]}..."
+
+    with _checks.reworded(with_rows):
+        yield
 
 
 def prepare_rows(net: Network, rows: Rows, content: Content) -> Prepared:
@@ -232,11 +234,9 @@ def _content(
     """The classes of strings in y and the classes' weights; all rows are read if need be."""
     content, first = Content(loss), source.first
     assert first is not None
-    chunks = range(0, source.rows, blocks.chunk_rows)
-    ranges = [(begin, min(begin + blocks.chunk_rows, source.rows)) for begin in chunks]
     if isinstance(loss, Loss) and all(isinstance(value, str) for value in first.y.flat):
         found: set[str] = set()
-        for begin, end in ranges:
+        for begin, end in blocks.chunks():
             words = _data.plain_strings(_checks.without_bytes("y", source.read(begin, end).y))
             if words.dtype.kind != "U":
                 raise TypeError(f"y: expected numbers or strings, got dtype {words.dtype}")
@@ -252,7 +252,7 @@ def _content(
         content.each = _data.class_weights(class_weight, codes, labels, None)
         return content
     mass: Array = np.zeros(count)
-    for begin, end in ranges:
+    for begin, end in blocks.chunks():
         rows = prepare_rows(net, source.read(begin, end), content)
         codes = _data.class_codes(rows.targets, count)
         weight = np.ones(len(codes)) if rows.weight is None else rows.weight

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _checks, _data, io
 from ._checkpoints import State, Tree, data_of, run_epoch, settings_of, training
-from ._engine import ONE_TRAINING
 from ._epochs import Epoch, Task
+from ._in_use import held
 from ._losses import Loss
 from ._prepare import AnyLoss, Prepared, check_rows_to_train, prepare
 from ._processes import Processes, description
@@ -27,15 +27,7 @@ from ._resume import Resumed, check_written, undoing
 from ._sources import Source, is_source
 from ._streams import Stream, open_stream
 from ._validation import validation
-from .callbacks import (
-    AnyCallback,
-    Checkpoint,
-    EarlyStopping,
-    FitState,
-    as_callbacks,
-    has_checkpoint,
-    is_true,
-)
+from .callbacks import AnyCallback, Checkpoint, FitState, as_callbacks, has_checkpoint, is_true
 from .history import History
 from .network import Network
 from .optimizers import Optimizer, as_optimizer
@@ -44,30 +36,6 @@ from .schedules import Constant, Plan, Schedule
 Array = NDArray[Any]
 
 _BATCHES_OF_CALL = 4096  # of at most so many batches are the epochs of one call of the core
-
-
-_in_use: dict[tuple[int, int], object] = {}  # by process and id of a callback: its fit
-
-
-@contextlib.contextmanager
-def _held(callbacks: Iterable[AnyCallback], fit: object) -> Iterator[None]:
-    """RuntimeError if a callback of nablas, which keeps the state of one fit, is in another."""
-    keys = []
-    try:
-        for callback in callbacks:
-            if not isinstance(callback, (EarlyStopping, Checkpoint)):
-                continue
-            keys.append(key := (os.getpid(), id(callback)))
-            if _in_use.setdefault(key, fit) is not fit:
-                name = type(callback).__name__
-                raise RuntimeError(
-                    f"callbacks: this {name} is in use by another training; {ONE_TRAINING}"
-                )
-        yield
-    finally:
-        for key in keys:
-            if _in_use.get(key) is fit:
-                del _in_use[key]
 
 
 @dataclass
@@ -95,7 +63,7 @@ class Fit:
         """All epochs; `on_fit_end` is called however they end."""
         self.state = State(History(metric=self.net.metric))
         try:
-            with _held(self.callbacks, self):
+            with held(self.callbacks, self):
                 self._run()
             self._settle()
         except BaseException as error:
@@ -256,15 +224,19 @@ class Fit:
 
     def _stopped(self, epoch: int) -> bool:
         state = FitState(self.net, epoch, self.state.history)
-        state._save, state._later, state._last = self._save, [], epoch == self.epochs
-        for callback in self.callbacks:
-            answer = callback(state)
-            state.stop = _checks.flag("state.stop", state.stop)
-            if answer is not None and is_true(answer):
-                state.stop = True
-        self.state.stopped = state.stop
-        for action in state._later:
-            action()
+        later: list[Callable[[], None]] = []
+        state._save, state._later, state._last = self._save, later, epoch == self.epochs
+        try:
+            for callback in self.callbacks:
+                answer = callback(state)
+                state.stop = _checks.flag("state.stop", state.stop)
+                if answer is not None and is_true(answer):
+                    state.stop = True
+            self.state.stopped = state.stop
+            for action in later:
+                action()
+        finally:
+            state._save = state._later = None  # else a state would keep itself and the data alive
         return state.stop
 
 

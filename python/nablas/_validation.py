@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ._checkpoints import Tree, data_of
+from ._checks import reworded
 from ._data import check_finite
 from ._losses import Loss, LossFunction, call
 from ._prepare import check_rows_to_train, prepare
@@ -32,21 +33,17 @@ def validation(
         return None, dict
     if is_source(given):
         content = Content(loss, classes, each)
-        try:
+        with reworded(_named):
             stream = open_validation(net, given, content, block_rows)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"validation_data, {error}") from error
         return lambda: _scored(stream), lambda: data_of(stream, "validation_data, ")
     if not (isinstance(given, (tuple, list)) and len(given) in (2, 3)):
         raise TypeError(
             f"validation_data: expected (X, y) or (X, y, sample_weight), got {type(given).__name__}"
         )
     y, weight = given[1], given[2] if len(given) == 3 else None
-    try:
+    with reworded(_named):
         found = prepare(net, given[0], y, weight, loss, classes, each)
         check_rows_to_train(net, found.x)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"validation_data, {error}") from error
 
     def value() -> float:
         if isinstance(found.loss, Loss):
@@ -71,7 +68,9 @@ def validation(
 
 
 def _scored(stream: Stream) -> tuple[float, float]:
-    try:
+    with reworded(_named):
         return evaluate(stream)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"validation_data, {error}") from error
+
+
+def _named(text: str) -> str:
+    return f"validation_data, {text}"

@@ -30,7 +30,7 @@ LIMITS = (
 NAMES = (
     "softmax", "matmul", "outer", "dense_forward", "dense_backward", "cross_entropy", "activate", "random", "permutation",
     "network", "fit", "fit in a batch", "fit with validation", "predict", "forward", "gradient", "loss", "explain", "save",
-    "load", "autograd", "estimator", "show",
+    "load", "autograd", "estimator", "show", "cache",
 )  # fmt: skip
 
 
@@ -67,6 +67,7 @@ def calls(net, a, y, path):
         "autograd": lambda: graph(a),
         "estimator": lambda: MLPClassifier((50,), max_iter=2).fit(a, y),
         "show": lambda: str(net.explain(a[:2], y[:2])),
+        "cache": lambda: nb.data.CachedSource(nb.data.ArraySource(a, y)).close(),
     }  # fmt: skip
 
 

@@ -165,6 +165,8 @@ _generated = {
 }
 __all__ += sorted(_generated)
 globals().update(_generated)
+for _function in _generated.values():
+    _function.__module__ = __name__  # where pickle finds it
 
 if TYPE_CHECKING:
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Sequence
@@ -33,7 +34,12 @@ class _Column:
         """The array; its mapping keeps the file, which is closed."""
         with self.file:
             self.file.flush()
-            return np.memmap(self.file, self.kind, "r", shape=(rows, *self.shape))
+            try:
+                return np.memmap(self.file, self.kind, "r", shape=(rows, *self.shape))
+            except OSError as error:  # the file is complete: mapping it needs addresses alone
+                if error.errno != errno.ENOMEM:
+                    raise
+                raise MemoryError(f"cache: no room to map {rows} rows: {error}") from error
 
 
 class Cache(InPlace):

@@ -54,6 +54,8 @@ __all__ = [
     "tanh",
 ]
 __all__ += list(FUNCTIONS)
+for _function in FUNCTIONS.values():
+    _function.__module__ = __name__  # where pickle finds it
 
 
 def __getattr__(name: str) -> Callable[..., tuple[float, Any]]:

@@ -15,6 +15,10 @@ Examples
 True
 """
 
+from .._optional import require
+
+require("sklearn", "sklearn")  # before modules that import it, and what comes with it
+
 from .classifier import MLPClassifier
 from .clusters import ray_put
 from .convert import from_sklearn, to_sklearn
