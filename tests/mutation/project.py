@@ -43,7 +43,7 @@ TESTS = [
     ("cpp/kernels/sparse", "sparse_kernels sparse"),
     ("cpp/kernels", "kernels elementwise kernel_edges random math dense losses"),
     ("cpp/network/random", "random"),
-    ("cpp/network", f"random mlp_data mlp engine {SAME_BITS} long_sums sparse shards stepper panels"),
+    ("cpp/network", f"random mlp_data mlp engine {SAME_BITS} long_sums sparse shards stepper panels penalties losses_python resume"),
     ("cpp/base/philox", "random"),
     ("cpp/base/long_sum cpp/base/types", "random mlp_data long_sums engine resume::test_batches_of_many_blocks"),
     ("cpp/base/buffer", "kernels dense random mlp_data engine"),
