@@ -117,9 +117,15 @@ struct Work {
   void steps(Trainer<T>& trainer) {
     const std::lock_guard<Lock> lock(network.lock);
     trainer.prepare(data, problem.batch, dropout, true);
-    const T* const outputs = trainer.forward_batch(data, {0, problem.batch}, dropout);
-    const std::vector<T> slope(outputs, outputs + problem.batch * network.outputs());
-    trainer.backward_batch(slope.data(), dropout);
+    const int64 rows = problem.batch, columns = network.outputs();
+    const Range parts[] = {{0, rows / 2}, {rows / 2, rows}};
+    std::vector<T> slope;
+    for (const Range part : parts) {
+      const T* const outputs = trainer.forward_batch(data, {0, rows}, part, dropout);
+      slope.insert(slope.end(), outputs, outputs + (part.end - part.begin) * columns);
+    }
+    for (const Range part : parts) trainer.backward_batch(slope.data(), part, dropout);
+    trainer.finish_gradient(rows);
     trainer.update(1e-3, adjustment);
   }
   void gradient(Trainer<T>& trainer) {
