@@ -11,7 +11,7 @@ import pytest
 from test_cli import run, train_json
 
 import nablas as nb
-from nablas.cli import main, tables
+from nablas.cli import main, paths, tables
 
 FAST = ["--hidden", "2", "--epochs", 1]
 NAMES = ["[a]", "[/b]", "[bold]x", "a[/]", ":smile:", "[link=http://x]", "[red]é[/red]", "\\[a]"]
@@ -187,7 +187,10 @@ def test_ctrl_c_while_the_model_is_written(capsys, monkeypatch, place):
 
 # ---- names of written tables ---------------------------------------------------------------------
 
-READ_BACK = {"p": ",", "p.csv": ",", "P.CSV": ",", "p.txt": ",", "p.data": ",", "p.tsv": "\t", "P.TSV": "\t"}  # fmt: skip
+READ_BACK = {"p.tsv": "\t", "P.TSV": "\t"}
+READ_BACK |= dict.fromkeys(
+    ["p", "p.csv", "P.CSV", "p.txt", "p.data", "p.out", "p.2024-11-30", "p_v1.2", ".p", "p.tsv.old"], ","
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("memory", [[], ["--memory", "1"]])
@@ -201,7 +204,7 @@ def test_a_table_is_what_its_name_says(capsys, place, memory):
         for name in (f"p{end}", f"P{end.upper()}"):
             assert run(capsys, "predict", "m", "t.csv", "--out", name, *memory)[0] == 0
             assert pl.read_parquet(name).equals(want), name
-    for name in ("p.csv.gz", "p.npz", "p.xlsx", "p.arrow", "p.safetensors", "p.json"):
+    for name in (*(f"p{end}" for end in paths.OTHERS), "p.csv.gz", "P.XLSX"):
         code, out, err = run(capsys, "predict", "m", "t.csv", "--out", name, *memory)
         message = f"--out: expected a .csv, .tsv or .parquet file, got {name}"
         assert (code, out, err) == (2, "", f"nablas: error: {message}\n")

@@ -108,6 +108,65 @@ def test_columns_of_another_kind(capsys, tmp_path, trained, given, memory):
     assert run(capsys, "predict", model, empty, *MEMORY[memory])[0] == 0
 
 
+TARGETS = {
+    "numbers": [pl.Series(range(ROWS), dtype=dtype) for dtype in (pl.Float64, pl.Int8)],
+    "dates or times": [in_type(DAYS, dtype) for dtype in (pl.Date, *MOMENTS)],
+}
+
+
+@pytest.mark.parametrize("memory", MEMORY)
+@pytest.mark.parametrize(("trained", "other"), list(itertools.permutations(TARGETS, 2)))
+def test_targets_of_another_kind(capsys, tmp_path, trained, other, memory):
+    """As columns: a time in another unit is the same number, and no number is a time."""
+    path, model, more = tmp_path / "t.parquet", tmp_path / "m", MEMORY[memory]
+    write(path, range(ROWS), TARGETS[trained][0])
+    train_json(capsys, path, *TRAIN, "--task", "regression", "--out", model)
+    want = run(capsys, "evaluate", model, path, "--json", *more)
+    assert want[0] == 0
+    for target in TARGETS[trained]:
+        write(path, range(ROWS), target)
+        assert run(capsys, "evaluate", model, path, "--json", *more) == want
+    for target in TARGETS[other]:
+        write(path, range(ROWS), target)
+        code, out, err = run(capsys, "evaluate", model, path, "--json", *more)
+        assert (code, out) == (2, "")
+        words = f"column 't': expected {trained}, as the model was trained on, got "
+        assert f"{words}{target[0]!r}\n" in err
+    (text := tmp_path / "t.csv").write_text("x,t\n1,2024-01-31\n")
+    code, _, err = run(capsys, "evaluate", model, text, *more)
+    assert code == 2
+    assert f"column 't': expected {trained}, as the model was trained on, got " in err
+    assert run(capsys, "predict", model, text, *more)[0] == 0
+
+
+NPZ_UNITS = ["D", "W", "h", "m", "s", "ms", "us", "ns", "7D", "25s", "10ms", "250us", "5ns"]
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("unit", NPZ_UNITS)
+@pytest.mark.parametrize("letter", "Mm")
+def test_times_of_an_npz_file(tmp_path, letter, unit, order):
+    """Of every unit that NumPy has, in seconds."""
+    steps = np.array([[0, 3], [-2, 1000]]).astype(f"{order}{letter}8[{unit}]")
+    steps[0, 1] = "NaT"
+    np.savez(tmp_path / "t.npz", X=steps)
+    found = read(str(tmp_path / "t.npz"), None)[0]
+    made = np.stack([numbers(found[name]) for name in found.columns], axis=1)
+    since = steps - np.zeros((), steps.dtype)
+    np.testing.assert_allclose(made, since / np.timedelta64(1, "s"), rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [("m8", 1), ("M8[ps]", 1), ("m8[as]", 10**9), ("M8[s]", 2**62), ("M8[Y]", 2**40), ("m8[W]", 2**50)],
+)  # fmt: skip
+def test_times_of_an_npz_file_that_are_refused(tmp_path, dtype, value):
+    np.savez(tmp_path / "t.npz", X=np.array([[value]]).view(dtype))
+    words = rf"X: expected times that 64 bits hold in ms, us or ns, got dtype .*{dtype[2:4]}"
+    with pytest.raises(ValueError, match=words.replace("[", r"\[")):
+        read(str(tmp_path / "t.npz"), None)
+
+
 @pytest.mark.parametrize("memory", MEMORY)
 def test_a_csv_file_has_no_times(capsys, tmp_path, memory):
     path, model = tmp_path / "t.parquet", tmp_path / "m"
@@ -183,7 +242,20 @@ def test_numbers_written_with_a_decimal_comma(tmp_path):
         assert column_of(tmp_path, [text.translate(swap) for text in shown]).to_list() == want
 
 
-@pytest.mark.parametrize("value", ["1.5", "0.123", "31.12.2024", "192.168.0.1", "12.34,5", "1,234.5", "1.2.3", ".5", "1.23e5", "1..5", "1.2345", "1234.567", "1,5.000", "v1.000", "1.000e3"])  # fmt: skip
+WHOLE = ["1.234", "12.345", "1.234.567", "01.234", "0.000", "001.234.567", "0", "1234"]
+EXPONENTS = ["", "e3", "E+03", "e-2"]
+
+
+@pytest.mark.parametrize("whole", WHOLE)
+def test_beside_a_comma_points_divide_thousands(tmp_path, whole):
+    """With an exponent and zeros before, too: a number has one decimal sign."""
+    found = list(itertools.product(["", "+", "-"], ["", "5", "000"], EXPONENTS))
+    want = [float(f"{sign}{whole.replace('.', '')}.{part}{end}") for sign, part, end in found]
+    shown = [f"{sign}{whole},{part}{end}" for sign, part, end in found]
+    assert column_of(tmp_path, shown).to_list() == want
+
+
+@pytest.mark.parametrize("value", ["1.5", "0.123", "31.12.2024", "192.168.0.1", "12.34,5", "1,234.5", "1.2.3", ".5", "1.23e5", "1..5", "1.2345", "1234.567", "1,5.000", "v1.000", "1.000e3", "0.000", "012.345"])  # fmt: skip
 def test_points_that_divide_no_thousands(tmp_path, value):
     """They are no numbers, for a model that was trained on numbers, too."""
     assert column_of(tmp_path, [value, value]).dtype == pl.String

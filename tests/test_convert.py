@@ -40,6 +40,38 @@ def of_an_object(i):
     return change
 
 
+def replaced(i, function):
+    def change(net):
+        net[i].forward = function
+        return net
+
+    return change
+
+
+def named_as(name, kind):
+    """Module 1 is of a class of that name, which inherits the rest."""
+
+    def change(net):
+        net[1].__class__ = type(name, (kind,), {})
+        return net
+
+    return change
+
+
+def called(net):
+    net[1].__class__ = type("Tanh", (nn.Tanh,), {"__call__": lambda self, x: 2 * torch.tanh(x)})
+    return net
+
+
+def quantised(net):
+    """PyTorch's own Linear that rounds its weights in `forward`."""
+    net.train().qconfig = torch.ao.quantization.get_default_qat_qconfig("x86")
+    torch.ao.quantization.prepare_qat(net, inplace=True)(torch.ones(1, 3))
+    for module in net:
+        module._forward_hooks.clear()
+    return net.eval()
+
+
 def hooked(i, register):
     def change(net):
         module = net if i is None else net[i]
@@ -80,6 +112,13 @@ CHANGES |= {
     "spectral_norm": made_anew(nn.utils.spectral_norm, "weight_orig"),
     "prune": made_anew(lambda m: prune.l1_unstructured(m, "weight", 0.5), "weight_orig"),
     "the whole": whole,
+    "a function of PyTorch": replaced(1, nn.functional.relu),
+    "a built-in function of PyTorch": replaced(1, torch.sin),
+    "forward of another module": replaced(1, nn.Sigmoid().forward),
+    "another class of PyTorch": named_as("Tanh", nn.Sigmoid),
+    "call": called,
+    "dynamic quantisation": lambda net: torch.ao.quantization.quantize_dynamic(net, {nn.Linear}),
+    "quantisation in training": quantised,
 }
 
 
@@ -93,11 +132,79 @@ def test_what_computes_other_numbers_is_refused(name, read):
     changed = CHANGES[name](net)
     with torch.no_grad():
         assert not np.allclose(changed(x).numpy(), before)
-    with pytest.raises(ValueError, match=r"^model: expected (PyTorch's own|modules without)"):
+    with pytest.raises(ValueError, match=r"^model: expected (torch\.nn\.|modules without)"):
         read(changed)
 
 
-@pytest.mark.parametrize("kind", [lambda net: net, torch.jit.script, list, nn.ModuleList])
+@pytest.mark.parametrize("when", ["hook", "pre_hook"])
+def test_hooks_of_all_modules_are_refused(when):
+    register = getattr(nn.modules.module, f"register_module_forward_{when}")
+    handle = register(lambda module, given, *out: None)
+    try:
+        with pytest.raises(ValueError, match="^model: expected modules without forward hooks"):
+            nb.MLP.from_torch(plain())
+    finally:
+        handle.remove()
+    nb.MLP.from_torch(plain())
+
+
+SQUARE = {
+    "weight_norm": lambda m, name: nn.utils.weight_norm(m, name),
+    "spectral_norm": lambda m, name: nn.utils.spectral_norm(m, name),
+    "prune": lambda m, name: prune.l1_unstructured(m, name, 0.5),
+    "parametrization": lambda m, name: nn.utils.parametrize.register_parametrization(
+        m, name, nn.Tanh()
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SQUARE)
+@pytest.mark.parametrize("parts", [["weight"], ["weight", "bias"]])
+def test_states_of_weights_that_forward_makes(name, parts):
+    """Of square layers, in which a mask has the shape of a layer."""
+    net = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3))
+    for module in (net[0], net[2]):
+        for part in parts if name in ("prune", "parametrization") else ["weight"]:
+            SQUARE[name](module, part)
+    with pytest.raises(
+        ValueError, match=r"^model: expected weights and biases, got '0\..*: remove"
+    ):
+        nb.MLP.from_torch(net.state_dict(), activation="tanh")
+
+
+def test_modules_that_cannot_be_listed(tmp_path):
+    """Of `torch.jit.load`, `torch.jit.trace` and `torch.compile`."""
+    torch.jit.save(torch.jit.script(plain()), tmp_path / "net.pt")
+    for net in (
+        torch.jit.load(tmp_path / "net.pt"),
+        torch.jit.trace(plain(), torch.ones(1, 3)),
+        torch.compile(plain(), backend="eager"),
+    ):
+        with pytest.raises(TypeError, match=r"^model: expected a torch\.nn\.Sequential or a state"):
+            nb.MLP.from_torch(net)
+        nb.MLP.from_torch(net.state_dict())
+
+
+class Named(nn.Sequential):
+    """Of another name, with no other `forward`."""
+
+
+def listening(net):
+    """With hooks that see gradients alone."""
+    net[0].register_full_backward_hook(lambda *given: None)
+    net[0].weight.register_hook(lambda gradient: None)
+    return net
+
+
+def compiled(net):
+    net.compile(backend="eager")
+    return net
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [lambda net: net, torch.jit.script, list, nn.ModuleList, lambda net: Named(*net), listening, compiled],
+)  # fmt: skip
 def test_what_computes_the_same_numbers_is_read(kind):
     x = torch.tensor(rng().normal(size=(5, 3)), dtype=torch.float32)
     net = plain().eval()

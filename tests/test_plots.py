@@ -114,6 +114,9 @@ def test_loss_curves():
         for wrong in (1.0, [[1.0]]):
             with pytest.raises(ValueError, match=f"^{name}: expected one number an epoch, got"):
                 plots.LossCurveDisplay(**{"loss": [1.0], name: wrong})
+    for epochs in range(3):
+        with pytest.raises(ValueError, match=f"^val_loss: expected at most {epochs} epochs, as in"):
+            plots.LossCurveDisplay([1.0] * epochs, [1.0] * (epochs + 1))
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3])

@@ -103,7 +103,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
         "--task",
         choices=["auto", "classification", "regression"],
         default="auto",
-        help="auto: classes of text, truth values and up to 50 different integers; else numbers",
+        help="auto: classes of text, dates, truth values, up to 50 integers; else numbers",
     )
     add("--hidden", type=_sizes, default=[128, 64], help="hidden layer sizes (default 128,64)")
     add("--activation", choices=list(ACTIVATIONS), default="relu")
@@ -245,7 +245,7 @@ def _parser() -> argparse.ArgumentParser:
     _table_options(predict)
     _memory_option(predict)
     predict.add_argument(
-        "--out", help="a .csv, .tsv or .parquet file (default: CSV on standard output)"
+        "--out", help="a .parquet or .tsv file, else CSV (default: CSV on standard output)"
     )
     evaluate = commands.add_parser("evaluate", help="measure a model on a table with its target")
     evaluate.add_argument("model", metavar="MODEL")

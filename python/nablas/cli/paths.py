@@ -9,7 +9,13 @@ from contextlib import suppress
 
 from .. import _files
 from ..data._arrow import files_of
-from .tables import BUNDLED, MADE, PARQUET, TEXT
+from .tables import BUNDLED, MADE
+
+OTHERS = (  # ends of names of formats that are not written
+    ".gz", ".bz2", ".xz", ".zst", ".zip", ".npz", ".npy", ".arrow", ".feather", ".ipc", ".orc",
+    ".avro", ".json", ".jsonl", ".ndjson", ".xls", ".xlsx", ".ods", ".h5", ".hdf5", ".sqlite",
+    ".safetensors", ".onnx",
+)  # fmt: skip
 
 
 def check(read: dict[str, str], written: dict[str, str | None]) -> None:
@@ -40,9 +46,9 @@ def check(read: dict[str, str], written: dict[str, str | None]) -> None:
 
 
 def kind_of_table(path: str | None) -> str:
-    """The end of the name of a table that is written; ValueError if it names another format."""
+    """The end of the name of a table that is written; ValueError if it is one of `OTHERS`."""
     kind = os.path.splitext(path or "")[1].lower()
-    if kind not in ("", *TEXT, *PARQUET):
+    if kind in OTHERS:
         raise ValueError(f"--out: expected a .csv, .tsv or .parquet file, got {path}")
     return kind
 

@@ -160,6 +160,7 @@ class Preprocessor:
         series = frame[name]
         rows = np.arange(len(series)) if rows is None else rows
         if self.target["kind"] == "number":
+            _check_kind(series, targets.read_kind(self.target), "the model was trained on")
             mean, scale = float(self.target["mean"]), float(self.target["scale"])
             values = numbers(series)
             wrong, expected = np.isnan(values), "numbers"
@@ -238,6 +239,7 @@ def _check_target(target: dict[str, Any]) -> None:
     _checks.choice("kind", target["kind"], ("number", "classes"))
     _check_text(target["name"])
     if target["kind"] == "number":
+        _checks.choice("dtype", target.get("dtype", "number"), ("number", "time"))
         _check_numbers(target)
         return
     _check_names(target["classes"], 2)

@@ -33,7 +33,9 @@ TRAINED = "the model was trained on"
 MADE_ROWS = 1000
 LONGEST_REASON = 300  # letters of an error, which may quote what is in the file
 FIRST_DAY, LAST_DAY = -719_162, 2_932_896  # of the years 1 and 9999, 1970-01-01 is 0
-GROUPED = r"^[+-]?[1-9][0-9]{0,2}(\.[0-9]{3})+(,[0-9]*)?$"  # 1.234.567,8
+GROUPED = (  # 1.234.567; before a comma, where it can be no decimal point, also 01.234,5e3
+    r"^[+-]?([1-9][0-9]{0,2}(\.[0-9]{3})+|[0-9]{1,3}(\.[0-9]{3})+,[0-9]*([eE][+-]?[0-9]+)?)$"
+)
 NEARLY = 0.1  # share of values that are no numbers, up to which a column of text is suspicious
 
 
@@ -255,15 +257,15 @@ def _typed(polars: Any, text: pl.Series, how: Format, kind: str | None, known: s
     present = text.len() - text.null_count()
     if kind == "text" or present == 0:
         return text
+    if kind == "time":
+        raise ValueError(
+            f"column {text.name!r}: expected {KINDS[kind]}, as {known}, got text of a CSV file"
+        )
     shown = text
     if how.decimal == ",":
         points = text.str.contains(".", literal=True) & ~text.str.contains(GROUPED)
         shown = text.set(points.fill_null(False), "no number")
         shown = shown.str.replace_all(".", "", literal=True).str.replace_all(",", ".", literal=True)
-    if kind == "time":
-        raise ValueError(
-            f"column {text.name!r}: expected {KINDS[kind]}, as {known}, got text of a CSV file"
-        )
     for dtype in (polars.Int64, polars.Float64) if kind != "boolean" else ():
         made = shown.cast(dtype, strict=False)
         if made.len() - made.null_count() == present:
@@ -323,5 +325,19 @@ def _array(arrays: zipfile.ZipFile, name: str) -> Array:
             raise ValueError(f"{name}: expected an array of shape {made.shape}, got more values")
     if made.dtype.kind not in "fiubUMm":
         raise ValueError(f"{name}: expected numbers or text, got dtype {made.dtype}")
+    if made.dtype.kind in "Mm":
+        return _times(made, name)
     wide = made.dtype.kind == "f" and made.dtype.itemsize > 8  # which polars does not know
     return made.astype(np.float64 if wide else made.dtype.newbyteorder("="), copy=False)
+
+
+def _times(array: Array, name: str) -> Array:
+    """Times in native byte order, in a unit that polars knows: the array's, or milliseconds."""
+    letter, unit = array.dtype.kind, np.datetime_data(array.dtype)[0]
+    days = "D" if letter == "M" else ""
+    found: Array = array.astype(f"{letter}8[{unit if unit in (*PARTS_OF_SECOND, days) else 'ms'}]")
+    kept = np.array_equal(found.astype(array.dtype), array, equal_nan=True)
+    if unit == "generic" or not kept:
+        expected = "times that 64 bits hold in ms, us or ns"
+        raise ValueError(f"{name}: expected {expected}, got dtype {array.dtype}")
+    return found

@@ -85,6 +85,7 @@ class Statistics:
         if self.task != "regression":
             self._add_classes(every)
         if self.task == "regression" or (self.task == "auto" and self.kind == "integer"):
+            self.numbers.kind = kind_of(every)
             self.numbers.update(series)
 
     def _add_kind(self, every: pl.Series) -> None:
@@ -117,7 +118,8 @@ class Statistics:
         """The encoding."""
         if self.task == "regression":
             found = self.numbers.finish(f"target {self.name!r}")
-            return {"name": self.name, "kind": "number", **found}
+            times = {"dtype": "time"} if self.numbers.kind == "time" else {}
+            return {"name": self.name, "kind": "number", **times, **found}
         classes, kind = [], self.kind or "text"
         if self.classes is not None:
             classes = _names(self.classes.sort(), kind).unique(maintain_order=True).to_list()
@@ -155,7 +157,7 @@ def _names(series: pl.Series, kind: str) -> pl.Series:
 
 
 def read_kind(target: dict[str, Any]) -> str:
-    """The kind of values that a target's column is read as: of `KINDS`, or "number".
+    """The kind of values that a target's column is read as: of `KINDS`, "number" or "time".
 
     Older files say "text" of all classes but integers: if all names are truth values, or decimal
     numbers as polars writes them, they were such values.
@@ -163,7 +165,7 @@ def read_kind(target: dict[str, Any]) -> str:
     import polars as pl
 
     if target["kind"] == "number":
-        return "number"
+        return str(target.get("dtype", "number"))
     kind, classes = str(target["dtype"]), target["classes"]
     if kind != "text":
         return kind

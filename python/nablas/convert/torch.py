@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -38,6 +40,8 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "LogSoftmax": {"dim": (1, -1, None)},
     "Flatten": {"start_dim": 1},
 }
+_NEUTRAL = {"Dropout", "Flatten", "Identity"}  # which leave rows as they are at inference
+_MADE_ANEW = re.compile(r"(weight|bias)_(orig|g)$|parametrizations\.")  # of parts of weights
 
 
 class TorchLayers(NamedTuple):
@@ -141,7 +145,8 @@ def torch_layers(model: Any, activation: str | Sequence[str] = "relu") -> TorchL
     ------
     ValueError
         For layers or settings of layers that have no counterpart, and for modules that compute
-        something else than PyTorch's class of their name: with another ``forward``, or with hooks.
+        something else than PyTorch's class of their name: with another ``forward``, or with hooks
+        before or after it.
 
     Examples
     --------
@@ -153,6 +158,11 @@ def torch_layers(model: Any, activation: str | Sequence[str] = "relu") -> TorchL
     """
     output = None
     if isinstance(model, Mapping):
+        if made := [name for name in model if _MADE_ANEW.search(str(name))]:
+            raise ValueError(
+                f"model: expected weights and biases, got {made[0]!r}, of which `forward` makes "
+                "one: remove weight_norm, spectral_norm, prune or the parametrization first"
+            )
         tensors = [_array(name, value) for name, value in model.items()]
         if not tensors:
             raise ValueError("model: expected dense layers, got none")
@@ -194,15 +204,17 @@ def _of_sequential(model: Any) -> tuple[list[tuple[Any, Any]], list[str], str | 
     known |= {"Softmax": "softmax", "LogSoftmax": "log_softmax"}
     try:
         layers = list(model)
-    except TypeError:
+    except (TypeError, NotImplementedError):  # the latter of a module that `torch.jit.load` made
         raise TypeError(
             "model: expected a torch.nn.Sequential or a state_dict, got "
             f"{type(model).__name__}; a model of dense layers has one: model.state_dict()"
         ) from None
-    _check_forward(model)
+    _check_forward(model, "Sequential")
     for layer in layers:
-        _check_forward(layer)
         kind = type(layer).__name__
+        if kind not in {"Linear", *known, *_NEUTRAL}:
+            raise ValueError(f"model: expected dense layers and activations, got {kind}")
+        _check_forward(layer, kind)
         for setting, value in _SETTINGS.get(kind, {}).items():
             wanted = value if isinstance(value, tuple) else (value,)
             if (got := getattr(layer, setting, wanted[0])) not in wanted:
@@ -217,7 +229,7 @@ def _of_sequential(model: Any) -> tuple[list[tuple[Any, Any]], list[str], str | 
             pairs.append((_array("weight", layer.weight), _array("bias", layer.bias)))
         elif kind in known and len(names) < len(pairs):
             names.append(known[kind])
-        elif kind not in ("Dropout", "Flatten", "Identity"):
+        elif kind not in _NEUTRAL:
             raise ValueError(f"model: expected dense layers and activations, got {kind}")
     if not pairs:
         raise ValueError("model: expected dense layers, got none")
@@ -225,19 +237,35 @@ def _of_sequential(model: Any) -> tuple[list[tuple[Any, Any]], list[str], str | 
     return pairs, names[:last], names[last] if len(names) > last else None
 
 
-def _check_forward(module: Any) -> None:
-    """ValueError for a module that computes something else than PyTorch's class of its name.
+def _check_forward(module: Any, name: str) -> None:
+    """ValueError for a module that computes something else than PyTorch's class of a name.
 
-    Hooks before `forward` may also make the weights anew: what they are is then known in it only.
+    Hooks may do so, and may make the weights anew: what they are is then known in `forward` only.
     """
-    name = type(module).__name__
-    home = getattr(getattr(module, "forward", None), "__module__", None) or "torch."
-    if not home.startswith("torch."):
-        raise ValueError(f"model: expected PyTorch's own modules, got {name} of {home}")
-    if getattr(module, "_forward_pre_hooks", None) or getattr(module, "_forward_hooks", None):
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(module, torch.nn.Module):
+        return
+    kind, own, base = type(module), getattr(torch.nn, name), torch.nn.Module
+    if isinstance(module, torch.jit.ScriptModule):  # whose `forward` tells where it was written
+        same = module.forward.__module__ == own.__module__
+    else:  # the `forward` of `Module`, which a ModuleList has, only raises an error
+        same = "forward" not in vars(module) and kind.forward in (own.forward, base.forward)
+        same &= kind.__call__ is base.__call__
+    if not same:
         raise ValueError(
-            f"model: expected modules without forward hooks, got {name} with one (that of "
-            "weight_norm, spectral_norm or prune is removed by torch.nn.utils' function for it)"
+            f"model: expected torch.nn.{name}, got {kind.__module__}.{kind.__name__} with another "
+            "forward; model.state_dict() has the weights alone"
+        )
+    hooks = (
+        getattr(place, f"{prefix}_forward_{when}hooks", None)
+        for place, prefix in ((module, ""), (torch.nn.modules.module, "_global"))
+        for when in ("", "pre_")
+    )
+    if any(hooks):
+        raise ValueError(
+            f"model: expected modules without forward hooks, got {kind.__name__} with one: remove "
+            "it (torch.nn.utils has functions for those of weight_norm, spectral_norm and prune), "
+            "or give model.state_dict()"
         )
 
 

@@ -29,8 +29,8 @@ class ArraySource(InPlace):
         parts of a list are one below the other; if their dtypes differ, rows are read in one that
         holds all. Further dimensions are flattened: images (n, 28, 28) have 784 features.
     y : array, or list of arrays
-        As for `MLP.fit`, also an array in memory beside an X in files. Parts are of one dtype, all
-        of integers or all of floats.
+        As for `MLP.fit`, also an array in memory beside an X in files. Parts are all of
+        integers, or all of floats, that one such dtype holds; or of one dtype.
     sample_weight : array, or list of arrays, optional
 
     Attributes
@@ -178,8 +178,8 @@ class _Stack:
         if not alike or (found := np.result_type(*kinds.values())).kind not in letters:
             first, other, *_ = kinds
             raise TypeError(
-                "y: expected parts of one dtype, all of integers or all of floats, got "
-                f"{first} and {other}"
+                "y: expected parts of one dtype, or of integers or of floats that one such dtype "
+                f"holds, got {first} and {other}"
             )
         return found
 

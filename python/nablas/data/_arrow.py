@@ -44,7 +44,8 @@ class ArrowSource:
     Parameters
     ----------
     data : path, list of paths, or pyarrow dataset or table
-        A folder is all its files, of which subfolders may be partitions.
+        A folder is all its files, of which subfolders may be partitions, and so may the folders of
+        a list's files. One file has its own columns only.
     target : str
         The column of y: numbers or text, or lists of a fixed size of numbers for several outputs.
     features : sequence of str, optional

@@ -50,6 +50,9 @@ class LossCurveDisplay(Display):
         self.log = _checks.flag("log", log)
         self.loss = _curve("loss", loss)
         self.val_loss = _curve("val_loss", () if val_loss is None else val_loss)
+        most, got = len(self.loss), len(self.val_loss)
+        if got > most:
+            raise ValueError(f"val_loss: expected at most {most} epochs, as in loss, got {got}")
 
     @classmethod
     def from_history(cls, history: Any, *, log: bool = False, ax: Any = None) -> Self:
