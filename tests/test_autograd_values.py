@@ -77,6 +77,10 @@ def test_the_gradient_of_slogdet_of_singular_matrices(n, create_graph):
             assert np.isnan(g[[1, 3]]).all()
         (g,) = pulled(lambda a: np.linalg.slogdet(a)[1], 2.0, leaf(a[1]), create_graph=create_graph)
         assert np.isnan(g).all()
+        slope = lambda a: ag.grad(np.linalg.slogdet(a)[1], a, np.ones(len(a)), create_graph=True)[0]  # noqa: E731
+        second = [pulled(slope, 1.0, leaf(of), create_graph=create_graph)[0] for of in (a, regular)]
+        np.testing.assert_array_equal(second[0][[0, 2]], second[1])
+        assert np.isnan(second[0][[1, 3]]).all()
 
 
 @pytest.mark.parametrize("axes", [((3, 4), (3, 4, 4), 0), ((3, 4, 2), (3, 2), 0), ((2, 3), (3,), -1), ((4, 3, 2), (4, 3, 2), 1),
@@ -207,3 +211,12 @@ def test_extremes_of_rows_with_nan(dtype, create_graph):
             np.testing.assert_allclose(found[1:], 2 * np.array(expected), rtol=1e-3)
         (found,) = pulled(call, 1.0, leaf(rows, dtype), create_graph=create_graph)
         assert np.isnan(found).all()
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_extremes_of_more_equal_entries_than_a_half_holds(dtype, create_graph):
+    for call in (np.max, np.min):
+        (found,) = pulled(call, 1.0, leaf(np.ones(2**17), dtype), create_graph=create_graph)
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found, dtype(2.0**-17))

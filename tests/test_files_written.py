@@ -1,12 +1,10 @@
 """What `save` and `Checkpoint` write can be read and resumed; what could not is refused before a file is replaced."""
 
 import sys
-import threading
 from copy import deepcopy
 
 import numpy as np
 import pytest
-from resuming import OPTIONS
 
 import nablas as nb
 from nablas import io, schedules
@@ -291,78 +289,3 @@ def test_a_refused_resume_leaves_the_former_optimizer(wrong, tmp_path):
     again.fit(X, Y, epochs=1, optimizer=same)
     net.fit(X, Y, epochs=1, optimizer=former)
     assert np.array_equal(net.parameters, again.parameters)
-
-
-class Restless(schedules.Schedule):
-    """Attributes that appear, go and change their type; a list."""
-
-    __slots__ = ("_slot",)
-
-    def __init__(self, inner=None):
-        super().__init__(0.1)
-        self.inner, self.best, self.seen = inner, None, []
-
-    def begin(self):
-        self.best, self.seen, self.begun = "none", [], True
-        vars(self).pop("last", None)
-        self._slot = 0
-
-    def observe(self, value):
-        self.best, self.last, self._slot = value, value, [value]
-        self.seen.append(value)
-        vars(self).pop("begun", None)
-
-    def get_state(self):
-        return {"class": "Restless"}
-
-    def set_state(self, state):
-        raise ValueError("not of this")
-
-
-def inside(schedule):
-    """The object and all that it holds, of schedules within it as well."""
-    values = schedules.attributes(schedule)
-    for name, value in values.items():
-        if isinstance(value, schedules.Schedule):
-            values[name] = inside(value)
-    return id(schedule), repr(sorted(values.items()))
-
-
-SCHEDULES = {
-    **{name: make for name, make in OPTIONS["schedule"].items() if name != "Constant"},
-    "Constant": lambda: schedules.Constant(0.1),
-    "plateau within": lambda: schedules.WarmUp(schedules.ReduceOnPlateau(0.1, patience=1), steps=2),
-    "restless": Restless,
-    "restless within": lambda: schedules.WarmUp(Restless(), steps=2),
-    "restless twice": lambda: Restless(Restless()),
-    "slots": lambda: Slots(0.1),
-}
-
-
-@pytest.mark.parametrize("trained", [0, 2])
-@pytest.mark.parametrize("refused", ["settings", "callback", "resume"])
-@pytest.mark.parametrize("name", SCHEDULES)
-def test_a_refused_fit_leaves_the_schedules(name, refused, trained, tmp_path):
-    """Those of the optimizer given and of the one before, with all that they held."""
-    net, optimizer, former = model(), *(nb.SGD(SCHEDULES[name]()) for _ in range(2))
-    for one in (optimizer, former):
-        net.fit(X, Y, epochs=trained, optimizer=one)
-    before = [inside(one.schedule) for one in (optimizer, former)]
-    more = {"callbacks": [nb.Checkpoint(tmp_path / "none" / "c")]}
-    if refused == "settings":
-        more = {"dropout": 2.0}
-    if refused == "resume":
-        model().fit(X, Y, epochs=1, optimizer="adam", callbacks=[nb.Checkpoint(tmp_path / "c")])
-        more = {"resume": tmp_path / "c"}
-    for _ in range(2):
-        with pytest.raises((OSError, ValueError), match=r"dropout|none|resume"):
-            net.fit(X, Y, epochs=3, optimizer=optimizer, **more)
-        assert [inside(one.schedule) for one in (optimizer, former)] == before
-
-
-def test_a_refused_fit_with_a_schedule_that_cannot_be_copied():
-    optimizer = nb.SGD(Restless(threading.Lock()))
-    before = inside(optimizer.schedule)
-    with pytest.raises(ValueError, match="dropout"):
-        model().fit(X, Y, epochs=1, optimizer=optimizer, dropout=2.0)
-    assert inside(optimizer.schedule) == before

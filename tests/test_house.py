@@ -52,6 +52,13 @@ def test_what_lives_where(pattern, allowed):
             assert not re.search(pattern, code), f"{name}: {re.search(pattern, code)[0]}"
 
 
+def test_numpys_error_state_decorates_no_function():
+    """Before NumPy 2, all threads in such a function would share the state to go back to."""
+    assert len(PYTHON) > 100
+    for path in PYTHON:
+        assert not re.search(r"@\S*errstate\(", path.read_text()), path.name
+
+
 def test_file_lengths():
     for path in [
         *SOURCES,

@@ -84,3 +84,24 @@ def test_r2_of_any_values_is_a_number_without_a_warning(score):
                 assert isinstance(found, float)
                 if np.isfinite(value) and abs(value) < 1e100:
                     assert found == pytest.approx(theirs.r2_score(y, h), abs=1e-9)
+
+
+class Unequal:
+    """A label that cannot be compared; its error takes two arguments."""
+
+    class Error(ValueError):
+        def __init__(self, label, why):
+            super().__init__(f"{label}: {why}")
+
+    def __eq__(self, other):
+        raise self.Error("label", "no order")
+
+    __hash__ = None
+
+
+@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+def test_a_score_raises_the_error_of_a_label_as_it_is(output):
+    labels = np.array([Unequal(), Unequal()], object)
+    y = labels if output == "softmax" else np.stack([labels, labels], axis=1)
+    with pytest.raises(Unequal.Error, match="^label: no order"):
+        nb.MLP([2, 2], output=output, seed=0).score(np.eye(2), y)

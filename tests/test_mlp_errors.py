@@ -238,3 +238,12 @@ def test_a_loss_function_is_checked():
         small().fit(x, y, loss=lambda h, t: (np.nan, np.zeros(h.shape)), epochs=1)
     with pytest.raises(ZeroDivisionError):
         small().fit(x, y, loss=lambda h, t: 1 / 0, epochs=1)
+
+
+@pytest.mark.parametrize("hidden", [[], [5], [5, 4]])
+@pytest.mark.parametrize("rate", [1.0, -0.1, 2, np.nan, np.inf, True])
+def test_one_rate_of_dropout_is_checked_for_any_number_of_hidden_layers(rate, hidden):
+    net = nb.MLP([4, *hidden, 3], output="softmax", seed=0)
+    with pytest.raises((TypeError, ValueError), match="^dropout: expected"):
+        net.fit(X, Y, epochs=1, dropout=rate)
+    net.fit(X, Y, epochs=1, dropout=0.5)

@@ -25,10 +25,12 @@ CALLS = {
     "fit": "net.fit(tall, tall[:, 0], epochs=1, batch_size=256)",
     "fit, one batch": "net.fit(tall, tall[:, 0], epochs=1, batch_size=len(tall))",
     "fit, one batch, a loss in Python": "net.fit(tall, tall[:, 0], loss=half_sum, epochs=1, batch_size=len(tall))",
+    "fit, sparse rows, a loss in Python": "wider.fit(few, tall[:3000, 0], loss=half_sum, epochs=1, batch_size=3000)",
 }
 CODE = """
 import signal, sys, time
 import numpy as np
+from scipy.sparse import csr_array
 import nablas as nb
 from nablas import kernels
 
@@ -38,6 +40,7 @@ weights = np.zeros((257, 256), np.float32)
 terms = np.ones(4_000_000, np.float32), np.arange(4_000_000) % 20, np.arange(0, 4_000_001, 20)
 wide = np.zeros((3000, 3000), np.float32)
 net = nb.MLP([256, 512, 1], seed=0)
+few, wider = csr_array((terms[0][:3000], (np.arange(3000), np.arange(3000)))), nb.MLP([3000, 2700, 1])
 half_sum = lambda outputs, targets: (0.0, outputs - targets)
 times = []
 signal.signal(signal.SIGALRM, lambda *_: times.append(time.perf_counter()))

@@ -25,9 +25,15 @@ class MissingError(TypeError):
         super().__init__("nothing there")
 
 
+def damaged():
+    error = ValueError("damaged")
+    error.row = 7
+    return error
+
+
 ERRORS = [
     DamagedError(7), MissingError(), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid"), json.JSONDecodeError("odd", "text", 2),
-    OSError(5, "cannot read"), GeneratorExit(),
+    OSError(5, "cannot read"), GeneratorExit(), ValueError(), ValueError("row", 7), TypeError({"row": 7}), damaged(),
 ]  # fmt: skip
 PLAIN = [ValueError("odd"), TypeError("odd"), StopIteration()]
 
@@ -76,7 +82,7 @@ NAMES = [f"{way.__name__}-{at}-{place}" for way, at, place in WAYS]
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize(("way", "at", "place"), WAYS, ids=NAMES)
-def test_an_error_of_a_class_of_its_own_is_the_one_that_is_raised(error, way, at, place):
+def test_an_error_that_holds_more_than_a_text_is_the_one_that_is_raised(error, way, at, place):
     before = str(error), vars(error).copy()
     with pytest.raises(type(error)) as raised:
         way(error, at, place)

@@ -190,6 +190,35 @@ def test_without_more_threads(monkeypatch):
     assert outcome(fitted(PLAIN, as_source, block_rows=BLOCK)) == want
 
 
+def test_an_interrupt_without_more_threads(monkeypatch):
+    """It ends the fit at whichever read it comes, also one ahead of what is never trained."""
+
+    class Interrupted(Rows):
+        at = None
+
+        def read(self, rows):
+            if len(self.reads) == self.at:
+                raise KeyboardInterrupt
+            return super().read(rows)
+
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+    def fit(at):
+        source = Interrupted(*resuming.data(), at=at)
+        net = nb.MLP(resuming.SIZES, output="softmax", seed=0)
+        stop = [lambda state: True]
+        net.fit(source, batch_size=16, block_rows=BLOCK, epochs=3, callbacks=stop)
+        return len(source.reads)
+
+    monkeypatch.setattr("threading.Thread.start", start)
+    reads = fit(None)
+    assert reads > ROWS // BLOCK + 2  # the first row, an epoch, and what was read ahead
+    for at in range(reads):
+        with pytest.raises(KeyboardInterrupt):
+            fit(at)
+
+
 def test_a_source_among_other_data():
     """Arrays to train on with a source to validate on, and the other way round."""
     x, y = resuming.data()

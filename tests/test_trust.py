@@ -210,6 +210,17 @@ def test_only_the_ratios_of_weights_count(dtype, loss):
         nb.MLP([3, 2]).fit(x, np.zeros((40, 2)), sample_weight=ratios * 1e-60)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [1e-150, 1e-160, 1e-165, 1e-200, 1e-300])
+def test_the_sum_in_an_error_of_weights_is_not_one_that_is_expected(size, dtype):
+    """Weights above 0, of rows and of classes, whose products are almost 0 in float64, or 0."""
+    net = nb.MLP([3, 5, 2], output="softmax", dtype=dtype, seed=0)
+    given = {"sample_weight": np.full(40, size), "class_weight": {0: size, 1: size}}
+    with pytest.raises(ValueError, match="^sample_weight: ") as raised:
+        net.fit(rng().normal(size=(40, 3)), np.arange(40) % 2, **given, epochs=1)
+    assert not str(raised.value).endswith("got a sum of 0")
+
+
 @pytest.mark.parametrize(
     ("output", "loss"),
     [

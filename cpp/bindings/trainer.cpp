@@ -64,7 +64,7 @@ void forward_batch(PyTrainer<T>& self, const Samples<T>& data, Range rows, const
     const std::lock_guard<Lock> lock(self.network.lock);
     self.trainer->prepare(data, count, dropout, true);
   }
-  in_slices(data.operations(self.network), count, [&](Range part) {
+  in_slices(self.network.operations(), count, [&](Range part) {  // of sparse rows, too: they are gathered dense
     const std::lock_guard<Lock> lock(self.network.lock);
     const T* const outputs = self.trainer->forward_batch(data, rows, part, dropout);
     std::copy_n(outputs, (part.end - part.begin) * self.network.outputs(), out + part.begin * self.network.outputs());

@@ -20,8 +20,8 @@ template <class T>
 void Pass<T>::prepare(const Network<T>& network, const Samples<T>& data, Purpose purpose, const Dropout& dropout,
                       int64 rows, int threads, bool copies) {
   kernel_ = &kernels<T>();
-  operations_ = data.operations(network);
   sparse_ = data.sparse != nullptr && dropout.rate(0) == 0 && !copies;
+  operations_ = sparse_ ? data.operations(network) : network.operations();
   const std::size_t count = network.layers.size();
   int64 used = 0;
   places_.clear();

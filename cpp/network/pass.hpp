@@ -128,7 +128,8 @@ class Pass {
   // what follows the forward pass.
   Block<T> block(const Network<T>&, const Samples<T>&, Range rows, bool copy = false);
   Block<T> kept_block(const Network<T>&, Range rows) const;
-  // Blocks begin at this row of the buffers, which `prepare` with `copies` makes for all rows of a batch.
+  // Blocks begin at this row of the buffers, which `prepare` with `copies` makes for all rows of a batch. Not after a
+  // move.
   void begin_at(int64 row);
 
   // The stages from the data on.

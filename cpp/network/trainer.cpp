@@ -78,7 +78,7 @@ void Trainer<T>::prepare(const Samples<T>& data, int64 batch, const Dropout& dro
                          const Shards& shards) {
   pass_.leave_panels();  // entered still in a child that was forked during a slice
   batch_rows_ = 0;
-  operations_ = data.operations(network_);
+  operations_ = whole ? network_.operations() : data.operations(network_);
   const int64 sum = shards.largest(batch);
   block_ = whole ? batch : std::min(rows_of_block(network_, data, sum), longest_sum);
   const int64 complete = sum / longest_sum;  // blocks of the sums over rows

@@ -33,13 +33,16 @@ def integer(name: str, value: Any, least: int, most: int = 2**63 - 1) -> int:
 def reworded(words: Callable[[str], str]) -> Iterator[None]:
     """Give a TypeError or ValueError another text, `words` of its own.
 
-    Errors of their subclasses have other arguments, and attributes: they get the text as a note.
+    Errors of their subclasses, and those with other arguments or with attributes, stay as they are
+    and get the text as a note.
     """
     try:
         yield
     except (TypeError, ValueError) as error:
-        text = words(str(error))
-        if type(error) in (TypeError, ValueError):
+        before = str(error)
+        text = words(before)
+        plain = type(error) in (TypeError, ValueError)
+        if plain and error.args == (before,) and not vars(error):
             raise type(error)(text) from error
         error.add_note(text)
         raise
@@ -329,13 +332,15 @@ def function(name: str, value: Any) -> Any:
 def dropout_rates(dropout: float | Sequence[float], hidden: int) -> list[float]:
     """One rate for each layer's inputs; 0 for the data."""
     if isinstance(dropout, Real):
-        rates = [to_float("dropout", dropout)] * hidden
-    else:
-        rates = items("dropout", dropout, "a rate or one for each hidden layer")
+        return [0.0, *[_dropout_rate(dropout)] * hidden]
+    rates = items("dropout", dropout, "a rate or one for each hidden layer")
     if len(rates) != hidden:
         raise ValueError(f"dropout: expected {hidden} rates, got {len(rates)}")
-    for i, rate in enumerate(rates):
-        rates[i] = number("dropout", rate)
-        if not 0 <= rates[i] < 1:
-            raise ValueError(f"dropout: expected rates from 0 to less than 1, got {rate}")
-    return [0.0, *rates]
+    return [0.0, *map(_dropout_rate, rates)]
+
+
+def _dropout_rate(value: Any) -> float:
+    rate = number("dropout", value)
+    if not 0 <= rate < 1:
+        raise ValueError(f"dropout: expected rates from 0 to less than 1, got {value}")
+    return rate

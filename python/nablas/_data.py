@@ -145,9 +145,10 @@ def check_total_weight(weight: Array | None, sample_weight: Any, of_rows: Array 
     if math.prod(one > 0 for one in factors).any():
         with np.errstate(under="ignore"):
             total = math.prod(factors, start=np.ones(len(weight))).sum()
+        got = f"a sum of {total:g}" if total > 0 else "products that no float64 holds"
         raise ValueError(
             f"{name}: expected weights whose sum is 0 or from {least:g} in {weight.dtype}, "
-            f"got a sum of {total:g}"
+            f"got {got}"
         )
 
 

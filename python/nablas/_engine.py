@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
+from ._checks import reworded
 from ._losses import Loss
 from ._threads import Claim, claimed
 from .optimizers import Optimizer
@@ -128,10 +129,8 @@ class Engine:
         if values.dtype != self.dtype:
             with np.errstate(over="ignore"):  # overflows become infinities, which are found later
                 values = values.astype(self.dtype)
-        try:
+        with reworded(lambda text: f"X, {text}"):
             return self._sparse(values, X.indices, X.indptr, X.shape[1])
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"X, {error}") from error
 
     def dataset(
         self, X: Array, targets: ArrayLike | None, weight: Array | None, loss: Loss

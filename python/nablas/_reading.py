@@ -61,7 +61,10 @@ class Loading(Generic[Loaded]):
             self._thread.start()
         except RuntimeError:  # no more threads can be started
             self._thread = None
+        if self._thread is None:
             self._run()
+            if self._error is not None and not isinstance(self._error, Exception):
+                self.result()  # an interrupt is for this thread, now
 
     def _run(self) -> None:
         try:

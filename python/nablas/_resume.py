@@ -42,35 +42,57 @@ def _putting_back(optimizer: Optimizer) -> Callable[[], None]:
 
 
 def _restoring(schedule: Schedule) -> Callable[[], None]:
-    """A function that gives a schedule, and those among its attributes, what they hold now.
+    """A function that gives a schedule, and those within it, the attributes that they have now.
 
     `set_state` is for a checkpoint: it refuses an attribute that is new or of another type.
     """
-    given = attributes(schedule)
-    within = [value for value in given.values() if isinstance(value, Schedule)]
-    same = {id(one): one for one in within}  # in the copies, too
-    held, inner = _copies(given, same), [_restoring(one) for one in within]
+    every = _within(schedule)
+    same: dict[int, Any] = {id(one): one for one in every}
+    held = _copies([attributes(one) for one in every], same)
 
     def restore() -> None:
-        for name in attributes(schedule).keys() - held.keys():
-            delattr(schedule, name)
-        for name, value in _copies(held, same).items():
-            setattr(schedule, name, value)
-        for one in inner:
-            one()
+        for one, values in zip(every, _copies(held, same), strict=True):
+            for name in attributes(one).keys() - values.keys():
+                object.__delattr__(one, name)  # that of the class may refuse
+            for name, value in values.items():
+                object.__setattr__(one, name, value)
 
     return restore
 
 
-def _copies(values: Tree, same: dict[int, Any]) -> Tree:
-    """Copies of values, which share what they shared; a value itself that cannot be copied."""
-    memo, found = {**same}, Tree()
-    for name, value in values.items():
-        try:
-            found[name] = deepcopy(value, memo)
-        except Exception:  # of a lock or an open file, for example
-            found[name] = value
+def _within(schedule: Schedule) -> list[Schedule]:
+    """A schedule and those among its attributes, in lists, tuples and dicts as well."""
+    found: list[Schedule] = []
+    seen: set[int] = set()
+    left: list[Any] = [schedule]
+    while left:
+        value = left.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, Schedule):
+            found.append(value)
+            left.extend(attributes(value).values())
+        elif isinstance(value, (list, tuple, dict)):
+            left.extend(value.values() if isinstance(value, dict) else value)
     return found
+
+
+def _copies(held: list[Tree], same: dict[int, Any]) -> list[Tree]:
+    """Copies of attributes, which share what they shared.
+
+    Those of the values in `same`, by id, are they themselves. Values that cannot be copied are
+    added to it.
+    """
+    try:
+        return deepcopy(held, {**same})
+    except Exception:  # of a lock or an open file, for example
+        for value in (value for values in held for value in values.values()):
+            try:
+                deepcopy(value, {**same})
+            except Exception:
+                same[id(value)] = value
+        return deepcopy(held, {**same})
 
 
 def undoing(net: Network, optimizer: Optimizer) -> Callable[[], None]:

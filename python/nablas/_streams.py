@@ -338,12 +338,15 @@ class _R2:
         self.low: Any = np.inf
         self.high: Any = -np.inf
 
-    @np.errstate(all="ignore")  # as in `metrics.r2`
     def add(self, net: Network, x: Any, truth: Array) -> None:
         net.score(x[:1], truth[:1])  # refuses what fits no row
         # C: sums are in the order of the memory
         y = truth.reshape(len(truth), -1).astype(float, order="C")
-        wrong = y - net.predict(x).reshape(y.shape)
+        predicted = net.predict(x).reshape(y.shape)
+        with np.errstate(all="ignore"):  # as in `metrics.r2`
+            self._add(y, y - predicted)
+
+    def _add(self, y: Array, wrong: Array) -> None:
         self.unexplained = self.unexplained + np.square(wrong).sum(axis=0)
         rows, step = self.rows + len(y), y.mean(axis=0) - self.mean
         own = np.square(y - y.mean(axis=0)).sum(axis=0)
@@ -355,11 +358,11 @@ class _R2:
         )
         self.rows = rows
 
-    @np.errstate(all="ignore")
     def value(self) -> float:
         constant = np.equal(self.low, self.high) | np.equal(self.total, 0)  # it may underflow
-        score = 1 - self.unexplained / np.where(constant, 1, self.total)
-        return float(np.where(constant, np.equal(self.unexplained, 0), score).mean())
+        with np.errstate(all="ignore"):
+            score = 1 - self.unexplained / np.where(constant, 1, self.total)
+            return float(np.where(constant, np.equal(self.unexplained, 0), score).mean())
 
 
 def open_validation(

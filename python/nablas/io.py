@@ -101,10 +101,8 @@ def encoded(
     if not isinstance(specification, dict):
         raise TypeError(f"specification: expected a dict, got {type(specification).__name__}")
     specification = packed(specification, None, "specification")
-    try:
+    with _checks.reworded(lambda text: f"specification: {text}"):
         check_specification(specification)
-    except (ValueError, TypeError) as error:
-        raise type(error)(f"specification: {error}") from None
     if "training" in specification:
         raise ValueError("specification: expected no training, which is an argument of its own")
     dtype = specification["dtype"]

@@ -378,11 +378,12 @@ class Network:
 
 def scored(function: Callable[..., float], y: Array, predicted: Array, **settings: Any) -> float:
     """A metric, whose errors name the arguments of a method `score`."""
-    try:
+
+    def of_score(text: str) -> str:
+        return text.replace("y_true", "y").replace("y_pred", "the predictions")
+
+    with _checks.reworded(of_score):
         return function(y, predicted, **settings)
-    except (TypeError, ValueError) as error:
-        text = str(error).replace("y_true", "y").replace("y_pred", "the predictions")
-        raise type(error)(text) from None
 
 
 def through_output(name: str, z: Array, a: Array, by_activation: Array) -> Array:

@@ -113,19 +113,27 @@ struct Work {
     trainer.finish_batch(adjustment, rates[state.step], state.kept_losses[state.kept], {begin, end}, state);
     return !state.finite || state.next_row == problem.rows;
   }
+  // work(part) for two parts of a batch's rows, or one if they are few.
+  template <class Part>
+  void in_two_parts(Part work) {
+    const int64 rows = problem.batch, middle = rows / 2 / loss_rows * loss_rows;
+    for (const Range part : {Range{0, middle}, Range{middle, rows}}) {
+      const std::lock_guard<Lock> lock(network.lock);
+      if (part.begin < part.end) work(part);
+    }
+  }
   // As for a loss computed in Python, which here is the outputs' mean square.
   void steps(Trainer<T>& trainer) {
-    const std::lock_guard<Lock> lock(network.lock);
-    trainer.prepare(data, problem.batch, dropout, true);
-    const int64 rows = problem.batch, columns = network.outputs();
-    const Range parts[] = {{0, rows / 2}, {rows / 2, rows}};
-    std::vector<T> slope;
-    for (const Range part : parts) {
-      const T* const outputs = trainer.forward_batch(data, {0, rows}, part, dropout);
-      slope.insert(slope.end(), outputs, outputs + (part.end - part.begin) * columns);
-    }
-    for (const Range part : parts) trainer.backward_batch(slope.data(), part, dropout);
+    const int64 rows = problem.batch, outputs = network.outputs();
+    std::vector<T> slope(rows * outputs);
+    trainer.prepare(data, rows, dropout, true);
+    in_two_parts([&](Range part) {
+      const T* const of_part = trainer.forward_batch(data, {0, rows}, part, dropout);
+      std::copy_n(of_part, (part.end - part.begin) * outputs, slope.data() + part.begin * outputs);
+    });
+    in_two_parts([&](Range part) { trainer.backward_batch(slope.data(), part, dropout); });
     trainer.finish_gradient(rows);
+    const std::lock_guard<Lock> lock(network.lock);
     trainer.update(1e-3, adjustment);
   }
   void gradient(Trainer<T>& trainer) {

@@ -111,7 +111,8 @@ def extremes_slope(g: Any, y: Any, x: Any, axis: Any) -> Any:
     met = x == y
     count = met.sum(axis=axis, keepdims=True)
     none = count == 0  # y is NaN
-    return np.where(met | none, g / np.where(none, np.nan, count).astype(g.dtype), 0)
+    dtype = np.result_type(g.dtype, np.float32)  # float16 ends at 65,504 entries
+    return np.where(met | none, g / np.where(none, np.nan, count).astype(dtype), 0)
 
 
 def power_slope(g: Any, a: Any, b: Any) -> Any:

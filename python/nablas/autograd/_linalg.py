@@ -45,9 +45,8 @@ def log_det_slope(g: Any, y: Any, a: Any) -> Any:
     try:
         inverse = np.linalg.inv(a)
     except np.linalg.LinAlgError:
-        singular = (np.linalg.slogdet(a)[0] == 0)[..., None, None]
-        others = np.linalg.inv(np.where(singular, np.eye(a.shape[-1]), a))
-        inverse = np.where(singular, np.nan, others)
+        singular = np.linalg.slogdet(a)[0] == 0
+        inverse = np.linalg.inv(a + np.where(singular, np.nan, 0)[..., None, None].astype(a.dtype))
     return g[..., None, None] * turned(inverse)
 
 
