@@ -46,14 +46,20 @@ def test_another_mode_is_refused():
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="forks")
 FORK = "import nablas, os; os.fork() and (os.wait(), os._exit(0)); "
+ALLOWED = "processors allowed (affinity, cgroup quota)"
+IGNORED = ["", " ", "0", "-1", "x", "1x", "1.5", "1,", ",1", "1,0", "1,x", "9" * 30]  # by OpenMP
 SOURCE = "import nablas as nb; print(nb.show_config('dicts')['threads']['decided by'])"
 
 
 @pytest.mark.parametrize(
     ("before", "environment", "want"),
     [
-        ("", {}, "processors allowed (affinity, cgroup quota)"),
-        ("", {"OMP_NUM_THREADS": "1"}, "OMP_NUM_THREADS"),
+        ("", {}, ALLOWED),
+        *(
+            ("", {"OMP_NUM_THREADS": text}, "OMP_NUM_THREADS")
+            for text in ("1", " 1 ", "1,2", "1 , 4")
+        ),
+        *(("", {"OMP_NUM_THREADS": text}, ALLOWED) for text in IGNORED),
         ("import nablas; nablas.set_num_threads(1); ", {}, "set_num_threads"),
         ("import nablas; nablas._core.set_own_threads(1); ", {}, "n_threads of the call"),
         pytest.param(FORK, {}, "a forked process", marks=linux),
@@ -69,6 +75,19 @@ def test_what_decides_the_threads(before, environment, want):
         check=True,
     )
     assert done.stdout.strip() == want
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its environment is text")
+@pytest.mark.parametrize("name", ["NABLAS_ISA", "NABLAS_TEAM"])
+@pytest.mark.parametrize("value", [b"\xff", b"caf\xc3\xa9", b"a\nb", b"~"])
+def test_a_value_of_the_environment_is_shown_in_an_error(name, value):
+    code = "import numpy as np, nablas as nb; a = np.ones((500, 500)); nb.set_num_threads(2); nb.kernels.matmul(a, a)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environb, name.encode(): value}, capture_output=True
+    )
+    shown = value.decode("latin-1").encode("unicode_escape").decode().replace("\\n", "\\x0a")
+    assert f"RuntimeError: {name}: expected one of" in done.stderr.decode()
+    assert f"got '{shown}'" in done.stderr.decode()
 
 
 @pytest.mark.skipif(not _core.has_openmp, reason="this build has no OpenMP")

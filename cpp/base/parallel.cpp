@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cctype>
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -23,6 +25,7 @@
 #include "base/call_pace.hpp"
 #include "base/claims.hpp"
 #include "base/team.hpp"
+#include "base/text.hpp"
 
 namespace nablas {
 namespace {
@@ -56,13 +59,29 @@ int read_cgroup_quota() {
   return std::max(1, static_cast<int>((quota + period - 1) / period));
 }
 
+// The first number of OMP_NUM_THREADS; 0 if it is not set or no list of numbers above 0, which OpenMP ignores.
+int environment_threads() {
+  const char* text = std::getenv("OMP_NUM_THREADS");
+  long first = 0;
+  while (text != nullptr) {
+    char* end = nullptr;
+    errno = 0;
+    const long count = std::strtol(text, &end, 10);
+    if (end == text || count < 1 || errno != 0) return 0;
+    if (first == 0) first = count;
+    while (std::isspace(static_cast<unsigned char>(*end))) ++end;
+    if (*end != '\0' && *end != ',') return 0;
+    text = *end == ',' ? end + 1 : nullptr;
+  }
+  return static_cast<int>(std::min<long>(first, std::numeric_limits<int>::max()));
+}
+
 // OpenMP's limit; without OpenMP the one of OMP_NUM_THREADS, or none.
 int openmp_limit() {
 #ifdef _OPENMP
   return omp_get_max_threads();
 #else
-  static const char* text = std::getenv("OMP_NUM_THREADS");
-  static const int limit = text == nullptr ? 0 : std::atoi(text);
+  static const int limit = environment_threads();
   return limit > 0 ? limit : std::numeric_limits<int>::max();
 #endif
 }
@@ -97,7 +116,7 @@ const TeamBackend* find_backend(const std::string& name) {
 #endif
   if (name == thread_team.name) return &thread_team;
   const std::string choices = has_openmp ? "openmp, threads" : "threads (this build has no OpenMP)";
-  throw std::runtime_error("NABLAS_TEAM: expected one of " + choices + ", got '" + name + "'");
+  throw std::runtime_error("NABLAS_TEAM: expected one of " + choices + ", got '" + printable(name) + "'");
 }
 
 // Without NABLAS_TEAM: OpenMP for single calls, unless its threads' stacks are too small for the kernels, or so large
@@ -168,7 +187,7 @@ Count count_threads() {
     if (limit < openmp_limit_at_request.load() && limit < requested) return {std::min(most, limit), "OpenMP's limit"};
     return {std::min(most, requested), "set_num_threads"};
   }
-  static const bool set_by_environment = std::getenv("OMP_NUM_THREADS") != nullptr;
+  static const bool set_by_environment = environment_threads() > 0;
   const int most_here = set_by_environment ? most : std::min(most, allowed_processors());
   if (limit < most_here || set_by_environment)
     return {std::max(1, std::min(limit, most_here)), set_by_environment ? "OMP_NUM_THREADS" : "OpenMP's limit"};

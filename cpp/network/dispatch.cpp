@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "base/instruction_set.hpp"
+#include "base/text.hpp"
 #include "instruction_sets.hpp"  // from CMake: NABLAS_INSTRUCTION_SETS(X) is X(name) for each one built
 
 namespace nablas {
@@ -35,7 +36,7 @@ const Built* find(const std::string& name) {
     choices += (choices.empty() ? "" : ", ") + std::string(entry.name);
   }
   throw std::runtime_error("NABLAS_ISA: expected one of " + choices +
-                           " (what this build and this processor have), got '" + name + "'");
+                           " (what this build and this processor have), got '" + printable(name) + "'");
 }
 
 const Built* choose() {
