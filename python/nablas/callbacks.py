@@ -65,7 +65,7 @@ class FitState:
     _last: bool = field(default=False, init=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_save": None, "_later": None}  # a copy is not of the fit
+        return {**vars(self), "_save": None, "_later": None}  # a copy cannot save
 
 
 class Callback:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._checks import flag, function, integer, number, numbers, plain_array, value_of
+from .autograd._arrays import norm
 from .callbacks import is_true
 from .optimizers import SGD, Optimizer, as_optimizer
 
@@ -131,16 +132,11 @@ def gradient_descent(
         costs.append(value)
         if keep_path:
             path.append(x.copy())
-        converged = _norm(gradient) <= tolerance
+        with np.errstate(over="ignore", under="ignore"):  # of squares, which `norm` then scales
+            converged = bool(norm(gradient, None, False) <= tolerance)
         stop = callback is not None and iteration > 0 and callback(iteration, x.copy(), value)
         if converged or is_true(stop) or iteration == max_iterations:
             break
         rule.schedule.observe(value)
         update(gradient)
     return DescentResult(x, value, gradient, iteration, converged, costs, path)
-
-
-def _norm(gradient: Array) -> float:
-    """The Euclidean norm, also where squares of the entries would overflow or underflow."""
-    largest = float(np.abs(gradient).max(initial=0.0))
-    return largest * float(np.linalg.norm(gradient.astype(float) / (largest or 1.0)))

@@ -15,7 +15,7 @@ Array = NDArray[Any]
 MAX_CATEGORIES = 100
 PARTS_OF_SECOND = {"ms": 10**3, "us": 10**6, "ns": 10**9}  # by the time units of columns
 DAY = 86_400  # seconds
-ROUNDING = 8 * float(np.finfo(np.float64).eps)  # numbers nearer than this, relatively, are one
+ROUNDING = 8 * float(np.finfo(np.float64).eps)  # relative; numbers so near count as equal
 KINDS = {"number": "numbers", "time": "dates or times", "text": "text"}  # as errors tell them
 
 

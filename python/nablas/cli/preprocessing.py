@@ -198,7 +198,7 @@ class Preprocessor:
 
 
 def _check_kind(series: pl.Series, kind: str, known: str) -> None:
-    """ValueError for values of another kind; those of a column without any are of each."""
+    """ValueError for values of another kind; a column of missing values alone fits every kind."""
     if kind_of(series) != kind and series.null_count() < len(series):
         raise ValueError(
             f"column {series.name!r}: expected {KINDS[kind]}, as {known}, got "
