@@ -1,4 +1,7 @@
-"""Callbacks that keep the state of one fit are in one fit at a time."""
+"""Callbacks that keep the state of one fit are in one fit at a time.
+
+They hold no `Claim` as networks do: a user's subclass would have to leave it out of its copies.
+"""
 
 from __future__ import annotations
 
