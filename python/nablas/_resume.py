@@ -79,10 +79,10 @@ def _within(schedule: Schedule) -> list[Schedule]:
 
 
 def _copies(held: list[Tree], same: dict[int, Any]) -> list[Tree]:
-    """Copies of attributes, which share what they shared.
+    """Copies of attributes; an object that two of them hold is copied once.
 
-    Those of the values in `same`, by id, are they themselves. Values that cannot be copied are
-    added to it.
+    Objects in `same`, by id, are kept instead of copied. Values that cannot be copied are added to
+    it.
     """
     try:
         return deepcopy(held, {**same})
