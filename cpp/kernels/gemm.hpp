@@ -20,14 +20,24 @@ bool repays_packing_a(const Gemm<T>& g, int64 panels) {
   if (g.a_rs != 1) return panels >= panels_to_pack_a && (packs_any_rows || g.a_rs % page == 0);
   return panels >= (g.depth <= shallow_depth ? panels_to_pack_shallow : panels_to_pack_columns);
 }
+// Rows of a panel of an unpacked B that a first-level cache of 64 sets of 8 lines keeps: rows whose distance is a
+// multiple of 2^k lines lie in 64 / 2^k of the sets.
+constexpr int64 cached_rows(int64 b_rs) {
+  constexpr int64 line = 64 / sizeof(T), sets = 64, ways = 8;
+  const int64 lines = b_rs / line;
+  return b_rs % line != 0 ? sets * ways : at_least(sets / (lines & -lines), 1) * ways;
+}
+bool leaves_first_level(int64 depth, int64 b_rs) { return waits_for_second_level && depth >= cached_rows(b_rs); }
 // Whether packing B is faster: a panel of B is read once for every tile of rows. A small B stays in cache unpacked;
 // from a row stride of half a page on, the rows of a panel lie on many pages.
 bool repays_packing_b(const Gemm<T>& g, int64 rows, int64 columns) {
   constexpr int64 page = 4096 / sizeof(T), small = (1 << 18) / sizeof(T);
   if (g.b_panels != Panels::none) return g.b_panels == Panels::transposed;
   return g.b_cs != 1 || (!has_masked_loads && columns % lanes != 0) ||
-         (rows > rows_to_pack_b && g.depth * columns > small) || (g.b_rs >= page / 2 && columns > 2 * tile_columns);
+         (rows > rows_to_pack_b && g.depth * columns > small) || (g.b_rs >= page / 2 && columns > 2 * tile_columns) ||
+         (rows >= rows_to_pack_uncached_b && columns > tile_columns && leaves_first_level(g.depth, g.b_rs));
 }
+bool one_thread_repays_panels(int64 inputs, int64 outputs) { return leaves_first_level(inputs, outputs); }
 
 // A block of C's rows and columns, and of the depth: `depth` steps from p0 on. Packed operands, or null where they are
 // read as they lie.
@@ -36,7 +46,7 @@ struct BlockOfC {
   int64 p0, depth;
   const T *packed_a, *packed_b;
   bool first, last;  // block of the depth
-  bool sums;         // the last tile of rows, of at most summing_rows, adds up B's columns, too; B is not packed
+  bool sums;         // the last tile of rows, of at most summing_rows, adds up B's columns, too
 };
 
 NABLAS_INLINE void multiply_block(const Gemm<T>& g, const BlockOfC& block) {
@@ -103,7 +113,7 @@ NABLAS_INLINE void gemm_in_order(const Gemm<T>& g, const Range& rows, const Rang
     const int64 j1 = at_most(j0 + block_columns, columns.end);
     const bool use_packed_a = repays_packing_a(g, (j1 - j0 + tile_columns - 1) / tile_columns);
     const bool use_packed_b = repays_packing_b(g, rows.end - rows.begin, j1 - j0);
-    const bool sums_in_tiles = !use_packed_b && blocks == 1 && rows.begin < rows.end &&
+    const bool sums_in_tiles = blocks == 1 && rows.begin < rows.end &&
                                last_tile_height((rows.end - rows.begin - 1) % block_rows + 1) <= summing_rows;
     if (g.sums != nullptr && !sums_in_tiles) sum_columns_of_b(g, {j0, j1});
     int64 p0 = 0;

@@ -37,6 +37,7 @@ const Kernels<T> NABLAS_TABLE = {
     NABLAS_STRING(NABLAS_INSTRUCTION_SET),
     tile_rows,
     tile_columns,
+    one_thread_repays_panels,
     gemm_workspace,
     thresholds,
     sizeof(thresholds) / sizeof(thresholds[0]),

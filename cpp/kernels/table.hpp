@@ -160,7 +160,8 @@ template <class T>
 struct Kernels {
   const char* instruction_set;
   int64 tile_rows, tile_columns;  // threads' parts begin at multiples of these; columns of a panel
-  int64 gemm_workspace;           // elements of scratch one gemm call needs
+  bool (*one_thread_repays_panels)(int64 inputs, int64 outputs);  // whether it reads these weights faster in panels
+  int64 gemm_workspace;                                           // elements of scratch one gemm call needs
   const Threshold* thresholds;
   int threshold_count;
 

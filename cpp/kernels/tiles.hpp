@@ -34,12 +34,17 @@ constexpr bool packs_any_rows = false;
 #elif NABLAS_VECTOR_BYTES == 32
 constexpr bool packs_any_rows = true;
 constexpr int64 panels_to_pack_a = 9, panels_to_pack_columns = 5, panels_to_pack_shallow = 9;
-constexpr int64 rows_to_pack_b = 8 * tile_rows;
+constexpr int64 rows_to_pack_b = 2 * tile_rows;
 #else
 constexpr bool packs_any_rows = true;
 constexpr int64 panels_to_pack_a = 6, panels_to_pack_columns = 3, panels_to_pack_shallow = 3;
 constexpr int64 rows_to_pack_b = 4 * tile_rows;
 #endif
+
+// With AVX2 a tile reads a line of B every 6 cycles, three times as often as with AVX-512, so it matters whether a
+// panel stays in the first-level cache (cached_rows). Rows from which packing B is faster where it does not.
+constexpr bool waits_for_second_level = NABLAS_VECTOR_BYTES == 32;
+constexpr int64 rows_to_pack_uncached_b = 16 * tile_rows;
 
 // Columns of C up to which its rows are in the lanes of vectors where A has contiguous rows; blocks of A are
 // transposed, which repays only with vectors this wide.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/parallel.hpp"
+#include "network/dispatch.hpp"
 
 namespace nablas {
 namespace {
@@ -12,12 +13,14 @@ constexpr int64 rows_together = 16;
 }  // namespace
 
 template <class T>
-void PanelOrder<T>::choose(const Network<T>& network, int64 panel_columns, bool sparse) {
-  panel_columns_ = panel_columns;
+void PanelOrder<T>::choose(const Network<T>& network, bool several, bool sparse) {
+  const Kernels<T>& kernel = kernels<T>();
+  panel_columns_ = kernel.tile_columns;
   in_panels_.clear();
   for (const Layer& layer : network.layers) {
     const bool reads_rows = sparse && in_panels_.empty();
-    in_panels_.push_back(!reads_rows && layer.outputs > panel_columns && layer.inputs > 0 &&
+    in_panels_.push_back(!reads_rows && layer.outputs > panel_columns_ && layer.inputs > 0 &&
+                         (several || kernel.one_thread_repays_panels(layer.inputs, layer.outputs)) &&
                          std::max(layer.inputs, layer.outputs) <= longest_sum);
   }
   if (std::find(in_panels_.begin(), in_panels_.end(), 1) == in_panels_.end()) *this = PanelOrder();

@@ -13,8 +13,9 @@ namespace nablas {
 template <class T>
 class PanelOrder {
  public:
-  // Takes the layers of more than one panel. `sparse`: the first layer's inputs are sparse rows, which read rows of W.
-  void choose(const Network<T>&, int64 panel_columns, bool sparse);
+  // Takes the layers of more than one panel; unless there are `several` threads, of those the ones that a single thread
+  // reads faster so. `sparse`: the first layer's inputs are sparse rows, which read rows of W.
+  void choose(const Network<T>&, bool several, bool sparse);
   bool operator==(const PanelOrder& other) const {
     return in_panels_ == other.in_panels_ && panel_columns_ == other.panel_columns_;
   }

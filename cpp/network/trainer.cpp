@@ -97,17 +97,19 @@ void Trainer<T>::prepare(const Samples<T>& data, int64 batch, const Dropout& dro
   pass_.prepare(network_, data, Purpose::gradient, dropout, block_, most_threads_, whole);
 }
 
-// Several threads repay packing the parameters, which a single one reads as fast as they lie. The norm of a gradient is
-// summed in the network's order, and sums of shards are exchanged in it. Very small batches stream the weights.
+// Several threads repay packing the parameters. A single one does with some instruction sets, unless the batch is so
+// large that packing weights for each product costs little. The norm of a gradient is summed in the network's order,
+// and sums of shards are exchanged in it. Very small batches stream the weights.
 template <class T>
 void Trainer<T>::prepare_epoch(const Samples<T>& data, int64 batch, const Dropout& dropout,
                                const Adjustment& adjustment, const Shards& shards) {
-  constexpr int64 least_rows = 512, least_batch = 8;
+  constexpr int64 least_rows = 512, least_batch = 8, largest_alone = 512;
   prepare(data, batch, dropout, false, shards);
   PanelOrder<T> order;
-  if (threads(batch) > 1 && data.x.rows >= least_rows && batch >= least_batch && adjustment.clip_norm == 0 &&
-      shards.all())
-    order.choose(network_, kernels<T>().tile_columns, data.sparse != nullptr);
+  const bool several = threads(batch) > 1;
+  if (data.x.rows >= least_rows && batch >= least_batch && adjustment.clip_norm == 0 && shards.all() &&
+      (several || batch <= largest_alone))
+    order.choose(network_, several, data.sparse != nullptr);
   if (order.any()) panels_.reserve(network_.parameter_count);
   if (!(order == order_)) leave_panels();
   order_ = order;
