@@ -39,6 +39,7 @@ def product_shapes(dtype):
     shapes += [(rows + 1, k, columns + 1) for k in sorted({*depths, depth // 2, 3 * depth - 5})]
     shapes += [(1, 64, 10), (17 * rows + 5, 33, 9 * columns + 5), (300, 20, 600)]
     shapes += streamed_shapes(limits)
+    shapes += packed_shapes(limits)
     return shapes
 
 
@@ -53,6 +54,17 @@ def streamed_shapes(limits):
         (few, 2 * limits["streamed_elements"] // 40, 20),
         *((tall, k, 64) for k in (least - 1, least, least + 1)),
         (limits["uncached_elements"] // 900 + 1, little, 900),
+    ]
+
+
+def packed_shapes(limits):
+    """Shapes on both sides of what decides whether B is packed."""
+    width = limits["tile_columns"]
+    large, uncached = limits["rows_to_pack_b"], limits["rows_to_pack_uncached_b"]
+    # rows of 512 bytes share few sets of a cache, which hold 64 of them; a B of more than 256 KB is large
+    return [
+        *((uncached + more, depth, 8 * width) for more in (-1, 0, 1) for depth in (63, 64, 65)),
+        *((large + more, 700, 6 * width + 3) for more in (0, 1)),
     ]
 
 
