@@ -48,14 +48,23 @@ def test_large_magnitudes_and_cancellation(isa, dtype):
 
 
 def test_every_layout_gives_the_same_bits(isa, dtype):
-    a, b = operands(37, 41, 43, dtype, False, False)
-    want = kernels.matmul(a, b)
-    for name, other in strange_layouts(a):
-        np.testing.assert_array_equal(kernels.matmul(other, b), want, err_msg=name)
-    for name, other in strange_layouts(b):
-        np.testing.assert_array_equal(kernels.matmul(a, other), want, err_msg=name)
-    row = np.broadcast_to(a[:1], a.shape)
-    np.testing.assert_array_equal(kernels.matmul(row, b), kernels.matmul(row.copy(), b))
+    for rows, depth, columns in [(37, 41, 43), (100, 600, 128)]:  # the second packs B with AVX2
+        a, b = operands(rows, depth, columns, dtype, False, False)
+        want = kernels.matmul(a, b)
+        for name, other in strange_layouts(a):
+            np.testing.assert_array_equal(kernels.matmul(other, b), want, err_msg=name)
+        for name, other in strange_layouts(b):
+            np.testing.assert_array_equal(kernels.matmul(a, other), want, err_msg=name)
+
+
+def test_strides_of_zero(isa, dtype):
+    """One row, one column or one number repeated, also where B would be packed for its row's distance."""
+    for rows, depth, columns in [(37, 41, 43), (1, 600, 128), (200, 600, 128), (200, 600, 20)]:
+        a, b = operands(rows, depth, columns, dtype, False, False)
+        for part in (np.s_[:1], np.s_[:, :1], np.s_[:1, :1]):
+            left, right = np.broadcast_to(a[part], a.shape), np.broadcast_to(b[part], b.shape)
+            np.testing.assert_array_equal(kernels.matmul(left, b), kernels.matmul(left.copy(), b))
+            np.testing.assert_array_equal(kernels.matmul(a, right), kernels.matmul(a, right.copy()))
 
 
 def test_every_alignment_gives_the_same_bits(isa, dtype):

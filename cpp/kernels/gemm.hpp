@@ -21,11 +21,11 @@ bool repays_packing_a(const Gemm<T>& g, int64 panels) {
   return panels >= (g.depth <= shallow_depth ? panels_to_pack_shallow : panels_to_pack_columns);
 }
 // Rows of a panel of an unpacked B that a first-level cache of 64 sets of 8 lines keeps: rows whose distance is a
-// multiple of 2^k lines lie in 64 / 2^k of the sets.
+// multiple of 2^k lines lie in 64 / 2^k of the sets. A distance of 0 repeats one row.
 constexpr int64 cached_rows(int64 b_rs) {
   constexpr int64 line = 64 / sizeof(T), sets = 64, ways = 8;
   const int64 lines = b_rs / line;
-  return b_rs % line != 0 ? sets * ways : at_least(sets / (lines & -lines), 1) * ways;
+  return b_rs == 0 || b_rs % line != 0 ? sets * ways : at_least(sets / (lines & -lines), 1) * ways;
 }
 bool leaves_first_level(int64 depth, int64 b_rs) { return waits_for_second_level && depth >= cached_rows(b_rs); }
 // Whether packing B is faster: a panel of B is read once for every tile of rows. A small B stays in cache unpacked;

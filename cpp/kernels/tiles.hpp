@@ -41,8 +41,8 @@ constexpr int64 panels_to_pack_a = 6, panels_to_pack_columns = 3, panels_to_pack
 constexpr int64 rows_to_pack_b = 4 * tile_rows;
 #endif
 
-// With AVX2 a tile reads a line of B every 6 cycles, three times as often as with AVX-512, so it matters whether a
-// panel stays in the first-level cache (cached_rows). Rows from which packing B is faster where it does not.
+// With AVX2 a tile reads a line of B every 6 cycles, so it matters whether a panel stays in the first-level cache
+// (cached_rows). Rows from which packing B is faster where it does not.
 constexpr bool waits_for_second_level = NABLAS_VECTOR_BYTES == 32;
 constexpr int64 rows_to_pack_uncached_b = 16 * tile_rows;
 
