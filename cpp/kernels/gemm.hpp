@@ -37,7 +37,6 @@ bool repays_packing_b(const Gemm<T>& g, int64 rows, int64 columns) {
          (rows > rows_to_pack_b && g.depth * columns > small) || (g.b_rs >= page / 2 && columns > 2 * tile_columns) ||
          (rows >= rows_to_pack_uncached_b && columns > tile_columns && leaves_first_level(g.depth, g.b_rs));
 }
-bool one_thread_repays_panels(int64 inputs, int64 outputs) { return leaves_first_level(inputs, outputs); }
 
 // A block of C's rows and columns, and of the depth: `depth` steps from p0 on. Packed operands, or null where they are
 // read as they lie.

@@ -39,7 +39,7 @@ const Kernels<T> NABLAS_TABLE = {
     NABLAS_STRING(NABLAS_INSTRUCTION_SET),
     tile_rows,
     tile_columns,
-    one_thread_repays_panels,
+    leaves_first_level,
     gemm_workspace,
     thresholds,
     sizeof(thresholds) / sizeof(thresholds[0]),
