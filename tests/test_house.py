@@ -39,8 +39,8 @@ def test_cpp_includes_go_down_only():
         (r"pybind11|Python\.h", "bindings/"),
         (r"#pragma omp|omp_get|omp_set", "base/parallel.cpp base/team_openmp.cpp"),
         (r"array::c_style(?!>::check_)", "bindings/arrays.hpp"),  # which knows of alignment, too
-        (r"immintrin|_mm\w*_|__builtin_ia32", "base/claims.cpp kernels/partial.hpp"),
-        (r"#if.*(__AVX|__SSE|VECTOR_BYTES|__x86_64__|__aarch64__)", "kernels/tiles.hpp kernels/partial.hpp base/claims.cpp base/instruction_set.cpp"),
+        (r"immintrin|_mm\w*_|__builtin_ia32", "base/processor.hpp kernels/partial.hpp"),
+        (r"#if.*(__AVX|__SSE|VECTOR_BYTES|__x86_64__|__aarch64__)", "kernels/tiles.hpp kernels/partial.hpp base/processor.hpp base/instruction_set.cpp"),
         (r"\bthrow\b|\bnew\b|std::(vector|string|function)", "base/buffer.hpp base/lock.cpp base/parallel base/claims.cpp base/sleep.cpp base/team base/text.hpp network/ bindings/"),
     ],
 )  # fmt: skip

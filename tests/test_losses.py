@@ -236,8 +236,8 @@ def test_bad_weights():
 @pytest.mark.parametrize(
     ("setting", "error", "message"),
     [
-        ({"delta": 0.0}, ValueError, "delta: expected a number above 0, got 0.0"),
-        ({"delta": -1}, ValueError, "delta: expected a number above 0, got -1"),
+        ({"delta": 0.0}, ValueError, "delta: expected a finite number above 0, got 0.0"),
+        ({"delta": -1}, ValueError, "delta: expected a finite number above 0, got -1"),
         ({"delta": np.nan}, ValueError, "delta: expected a finite number, got nan"),
         ({"delta": "a"}, TypeError, "delta: expected a number, got str"),
         ({"beta": 1.0}, TypeError, "huber: expected hyperparameters among delta, got 'beta'"),
@@ -271,3 +271,23 @@ def test_out_may_overlap_every_input(dtype, loss, over, shift):
     assert got == value
     assert result is out
     np.testing.assert_array_equal(out, delta)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3, 1e5])
+def test_poisson_near_its_minimum(dtype, size):
+    """It is no difference of terms as large as the counts: not negative, and exact to z's rounding."""
+    y = (size * rng(0).uniform(0.5, 2, (500, 1))).astype(dtype)
+    z = (
+        np.log(y)
+        + rng(1).normal(size=(500, 1)) * np.repeat([1e-4, 1e-2, 1, 100], 125)[:, None] / 10
+    ).astype(dtype)
+    own = np.array([kernels.poisson(z[i : i + 1], y[i : i + 1])[0] for i in range(len(y))])
+    t = np.log(y.astype(np.longdouble)) - z.astype(np.longdouble)
+    exact = (y * (np.expm1(-t) + t))[:, 0]
+    eps = np.finfo(dtype).eps
+    slope = y * np.abs(np.expm1(-t)) * (np.abs(z) + 1)  # of the loss by z, times z's size
+    assert (own >= 0).all()
+    np.testing.assert_array_less(
+        np.abs(own - exact), (8 * eps * (slope[:, 0] + exact)).astype(float) + 1e-30
+    )

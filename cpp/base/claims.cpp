@@ -5,10 +5,6 @@
 #include <algorithm>
 #include <chrono>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 namespace nablas {
 namespace {
 
@@ -31,18 +27,10 @@ bool ended(Word word) { return (word & 1) != 0; }
 // sleeps: longer than a short phase, shorter than a time slice.
 constexpr int before_taking = 40, before_sleeping = 2000;
 
-void pause() {
-#if defined(__x86_64__)
-  _mm_pause();
-#elif defined(__aarch64__)
-  __asm__ __volatile__("yield");
-#endif
-}
-
 bool spin_until_changed(const std::atomic<Word>& word, Word old, int pauses) {
   for (int i = 0; i < pauses; ++i) {
     if (word.load(std::memory_order_acquire) != old) return true;
-    pause();
+    spin_pause();
   }
   return word.load(std::memory_order_acquire) != old;
 }
@@ -62,6 +50,7 @@ void Claims::begin(int threads, int parts_each, Phases& phases) noexcept {
   const Word last = round_of(word_.load(std::memory_order_relaxed));
   for (int i = 0; i < threads * parts_each; ++i) parts_[i].claim.store(last, std::memory_order_relaxed);
   phases_ = &phases;
+  float_mode_ = float_mode();
   seats_[0].processor.store(current_processor(), std::memory_order_relaxed);
   first_ = word_of(last + 1, threads, parts_each, false);
   word_.store(first_);
@@ -154,6 +143,7 @@ bool Claims::take(Word word, int part, int thread) noexcept {
       !claim.compare_exchange_strong(free, round, std::memory_order_acq_rel, std::memory_order_relaxed))
     return false;
   const int parts = parts_of(word);
+  if (thread > 0) set_float_mode(float_mode_);
   phases_->part({part, parts, thread});
   if (done_.fetch_add(1, std::memory_order_acq_rel) + 1 < parts) return true;
   done_.store(0, std::memory_order_relaxed);

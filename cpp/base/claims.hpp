@@ -14,6 +14,7 @@
 #include <memory>
 
 #include "base/parallel.hpp"
+#include "base/processor.hpp"
 #include "base/sleep.hpp"
 
 namespace nablas {
@@ -55,7 +56,8 @@ class Claims {
   const int most_threads_, processors_;
   std::unique_ptr<Seat[]> seats_;
   std::unique_ptr<Part[]> parts_;
-  Phases* phases_ = nullptr;  // read only by a thread with a claim of the present run
+  Phases* phases_ = nullptr;  // this and the next: read only by a thread with a claim of the present run
+  FloatMode float_mode_ = 0;  // the leader's
   Word first_ = 0;            // of the present run
   alignas(64) std::atomic<Word> word_;
   alignas(64) std::atomic<int> done_{0};

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/claims.hpp"
+#include "base/signals.hpp"
 #include "base/team.hpp"
 
 namespace nablas {
@@ -42,6 +43,9 @@ int startable(int threads) noexcept {
   }
   end.store(true);
   for (std::thread& thread : made) thread.join();
+  const SignalsBlocked blocked;
+#pragma omp parallel num_threads(threads)
+  std::atomic_signal_fence(std::memory_order_seq_cst);  // an empty region might be left out
   return started = threads;
 }
 

@@ -9,8 +9,6 @@ namespace {
 
 // Multiply-adds from which the GIL is released; below, releasing it costs more than it gains.
 constexpr double operations_to_release = 2e4;
-// Multiply-adds of a part, between two checks for signals: 50 ms on one thread.
-constexpr double operations_of_part = 1e9;
 
 // Scratch of the calling thread, kept between calls.
 template <class T>
@@ -47,9 +45,9 @@ void run_gemm(const Gemm<T>& g) {
   constexpr int64 least_rows = 64, least_columns = 64;
   const double operations = static_cast<double>(g.rows) * g.columns * g.depth;
   int64 rows = g.rows, columns = g.columns;
-  if (operations > operations_of_part) {
+  if (operations > operations_between_signals) {
     const auto fitting = [&](double length, int64 least) {
-      return std::max<int64>(1, static_cast<int64>(operations_of_part / length) / least) * least;
+      return std::max<int64>(1, static_cast<int64>(operations_between_signals / length) / least) * least;
     };
     rows = fitting(static_cast<double>(g.columns) * g.depth, least_rows);
     columns = fitting(static_cast<double>(rows) * g.depth, least_columns);
@@ -152,7 +150,7 @@ py::tuple dense_backward(py::handle x_object, py::handle weights_object, py::han
     const Gemm<T> g =
         delta_gemm<T>(delta.data(), rows, weights.data(), inputs, outputs, below.data(), index, kept.data(), inputs);
     const double operations = 2.0 * rows * weights.size();
-    if (operations <= operations_of_part) {
+    if (operations <= operations_between_signals) {
       run<T>(cost_of(inputs, outputs, rows) + cost_of(rows, inputs, outputs), [&](const Team& team, T* workspace) {
         team_gradient(kernels<T>(), team, x.matrix(), delta.matrix(), gradient.data(), workspace);
         team_gemm(kernels<T>(), team, g, workspace);
@@ -210,8 +208,8 @@ out : array of shape (n, m), optional
 Returns
 -------
 array of shape (n, m)
-    ``|C - AB| <= gamma_(k+2) |A||B|`` entry by entry, whatever the instruction set; every entry is
-    summed in order, so the bits do not depend on strides or threads.
+    ``|C - AB| <= gamma_(k+2) |A||B|`` entry by entry, whatever the instruction set. The order of
+    each sum depends on k alone, so the bits do not depend on strides or threads.
 
 Raises
 ------
@@ -274,7 +272,8 @@ delta : array of shape (n, outputs)
 activation : str
     The activation that produced `x`; "identity" if `x` is data.
 preactivation : array of shape (n, inputs), optional
-    The z of ``x = g(z)``; required if the slope of `activation` is a function of z (silu, gelu).
+    The z of ``x = g(z)``; required for activations that ``nablas.activations()`` marks
+    "preactivation".
 gradient_out : array of shape (inputs + 1, outputs), optional
 delta_out : array of shape (n, inputs), optional
     Receive the results.
@@ -317,7 +316,7 @@ array of shape (n, classes)
 Raises
 ------
 ValueError, TypeError
-    For shapes that do not match, unknown names, or other dtypes.
+    For shapes that do not match, or other dtypes.
 
 Examples
 --------

@@ -145,7 +145,7 @@ array of x's shape and dtype
 Raises
 ------
 ValueError, TypeError
-    For shapes that do not match, unknown names, or other dtypes.
+    For shapes that do not match, or other dtypes.
 
 Examples
 --------
@@ -199,8 +199,8 @@ array([0., 2.]))");
 Parameters
 ----------
 kept : array of float32 or float64
-    The activation's output ``a = g(z)``; for silu and gelu the preactivation z
-    (``nablas.activations()`` says which).
+    The activation's output ``a = g(z)``; for those that ``nablas.activations()`` marks "preactivation",
+    the preactivation z.
 activation : str
 out : array of kept's shape, optional
     May be `kept` itself.

@@ -20,9 +20,11 @@ std::atomic<int> sections{0};            // under way; a thread counts until it 
 thread_local int own_sections = 0;       // of this thread; several where a signal handler calls nablas within one
 thread_local bool still_served = false;  // the thread that ends the process, and those begun since: they get the lock
 thread_local bool seen = false;          // this thread has had a section
+thread_local bool late = false;          // its section began when `ended` was set
 
 void begin_section() {
-  if (!seen && ended.load()) still_served = true;
+  late = ended.load();
+  if (!seen && late) still_served = true;
   seen = true;
   sections.fetch_add(1);
   ++own_sections;
@@ -40,9 +42,21 @@ const bool fork_handler_installed = [] {
   return true;
 }();
 
-// Called before a thread asks for the lock: CPython ends a thread that does so after the interpreter's end.
+bool finalizing() {
+#if PY_VERSION_HEX >= 0x030D0000
+  return Py_IsFinalizing() != 0;
+#else
+  return _Py_IsFinalizing() != 0;
+#endif
+}
+
+// Called before a thread asks for the lock: CPython ends a thread that does so after the interpreter's end. Functions
+// that were registered with atexit before nablas run after `end_sections` and may wait for this thread: one whose
+// section began since goes on, unless the interpreter ends within a moment.
 void wait_if_ended() {
   if (!ended.load() || still_served) return;
+  if (late) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  if (late && !finalizing()) return;
   end_section();
   for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
 }

@@ -170,6 +170,15 @@ void bind_network_of(py::module_& m, const std::string& suffix) {
                              })
       .def("forward", &infer_array<T>, py::arg("x"), py::arg("out") = py::none())
       .def(
+          "penalty",
+          [](const Net& self, double l1, double l2) {
+            checked<T>({l1, l2});
+            const GilReleased release;
+            const std::shared_lock<Lock> lock(self.lock);
+            return penalty(self, l1, l2);
+          },
+          py::arg("l1"), py::arg("l2"))
+      .def(
           "evaluate",
           [](const Net& self, const Set& set, double l2) {
             checked<T>({0, l2});
@@ -178,7 +187,6 @@ void bind_network_of(py::module_& m, const std::string& suffix) {
             const double total = long_sum(losses.data(), (count + loss_rows - 1) / loss_rows, loss_rows);
             const double weight = sum_of_weights(set.data, {0, count});
             const double loss = weight > 0 ? total / weight : 0;
-            if (l2 == 0) return loss;
             const GilReleased release;
             const std::shared_lock<Lock> lock(self.lock);
             return loss + penalty(self, 0, l2);

@@ -67,8 +67,10 @@ array of float64, shape (count,)
 
 Raises
 ------
-ValueError, TypeError
-    For numbers out of range, shapes that do not match, or other dtypes.
+ValueError
+    For a number out of range.
+TypeError
+    For anything but integers.
 
 Examples
 --------
@@ -99,8 +101,10 @@ array of float64, shape (count,)
 
 Raises
 ------
-ValueError, TypeError
-    For numbers out of range, shapes that do not match, or other dtypes.
+ValueError
+    For a number out of range.
+TypeError
+    For anything but integers.
 
 Examples
 --------
@@ -128,7 +132,11 @@ The order in which `fit` visits its rows in one epoch (Fisher-Yates).
 
 Parameters
 ----------
-count, seed, epoch : int
+count : int
+seed : int
+    From 0 to 2**64 - 1.
+epoch : int
+    From 0 to 2**32 - 1.
 
 Returns
 -------
@@ -136,8 +144,10 @@ array of int64, shape (count,)
 
 Raises
 ------
-ValueError, TypeError
-    For numbers out of range, shapes that do not match, or other dtypes.
+ValueError
+    For a number out of range.
+TypeError
+    For anything but integers.
 
 Examples
 --------

@@ -149,7 +149,10 @@ py::array sparse_gradient(py::handle data, py::handle indices, py::handle indptr
       return result.finish();
     }
     const Matrix<const T> delta = delta_array.matrix();
-    kernels<T>().column_sums(delta, {0, n}, to, false);
+    {
+      const GilReleased release;
+      kernels<T>().column_sums(delta, {0, n}, to, false);
+    }
     const int64 strip = std::max<int64>(1, entries_of_strip / n);
     for (int64 begin = 0; begin < inputs; begin += strip)
       Strip<T>(sparse.matrix, delta, {begin, std::min(begin + strip, inputs)}).sum(to + (begin + 1) * n);

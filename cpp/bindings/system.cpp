@@ -21,7 +21,7 @@ namespace {
 py::dict hyperparameters_of(const Hyperparameter* known) {
   py::dict out;
   for (int i = 0; i < max_hyperparameters && known[i].name != nullptr; ++i)
-    out[known[i].name] = py::make_tuple(known[i].default_value, known[i].lowest, known[i].end);
+    out[known[i].name] = py::make_tuple(known[i].default_value, known[i].lowest, known[i].end, known[i].flag);
   return out;
 }
 
@@ -103,39 +103,6 @@ double peak_gflops() {
 }
 
 }  // namespace
-
-void read_hyperparameters(const char* owner, const Hyperparameter* known, const py::dict& values, double* out) {
-  std::string choices;
-  std::size_t found = 0;
-  for (int i = 0; i < max_hyperparameters && known[i].name != nullptr; ++i) {
-    const Hyperparameter& h = known[i];
-    choices += (i > 0 ? ", " : "") + std::string(h.name);
-    out[i] = h.default_value;
-    if (!values.contains(h.name)) continue;
-    ++found;
-    const py::object given = values[h.name];
-    out[i] = PyFloat_AsDouble(given.ptr());
-    if (PyErr_Occurred() != nullptr) {
-      PyErr_Clear();
-      type_error(h.name, "a number", py::str(py::type::of(given).attr("__name__")));
-    }
-    if (!std::isfinite(out[i])) check_finite_scalar(out[i], h.name);
-    if (out[i] >= h.lowest && out[i] < h.end) continue;
-    const std::string above = h.lowest > 0 ? "a number above 0" : "a number of at least 0";
-    value_error(h.name, std::isinf(h.end) ? above : above + " and less than " + std::string(py::str(py::float_(h.end))),
-                std::string(py::str(given)));
-  }
-  if (found == values.size()) return;
-  for (const auto& item : values) {
-    bool is_known = false;
-    for (int i = 0; i < max_hyperparameters && known[i].name != nullptr; ++i)
-      is_known |= printable(item.first) == known[i].name;
-    if (!is_known)
-      throw py::type_error(std::string(owner) + ": expected " +
-                           (choices.empty() ? "no hyperparameters" : "hyperparameters among " + choices) + ", got '" +
-                           printable(item.first) + "'");
-  }
-}
 
 void bind_system(py::module_& m) {
   m.def("num_threads", &num_threads,

@@ -127,9 +127,17 @@ struct Perceptron : ProbabilityTarget {  // Rosenblatt 1958: its slope is the mi
 struct Poisson : NonNegativeTarget {  // half the Poisson deviance
   static constexpr const char *name = "poisson", *link = "exp", *formula = "sum(y log(y / h) - y + h), h = exp(z)";
   static constexpr bool mean_of_entries = entries_are_summed;
+  // With t = log(y / h): y (exp(-t) - 1 + t), which cancels near t = 0; there a Taylor polynomial, exact to T's
+  // rounding.
   static NABLAS_INLINE V value(V z, V y) {
+    static constexpr T c[] = {T(1. / 2),          T(-1. / 6),        T(1. / 24),        T(-1. / 120),
+                              T(1. / 720),        T(-1. / 5040),     T(1. / 40320),     T(-1. / 362880),
+                              T(1. / 3628800),    T(-1. / 39916800), T(1. / 4790016e2), T(-1. / 62270208e2),
+                              T(1. / 871782912e2)};
     const V h = exp(z);  // where it is infinite, the rest may be -infinity
-    return h == infinity ? h : (y > T(0) ? y * (log(y) - z) - y : V{}) + h;
+    const V t = log(y > T(0) ? y : broadcast(1)) - z;
+    const V far = (y > T(0) ? y * t - y : V{}) + h;
+    return h == infinity ? h : ((absolute(t) < T(0.5)) & (y > T(0)) ? y * (t * t * polynomial(t, c)) : far);
   }
   static NABLAS_INLINE V slope(V z, V y) { return exp(z) - y; }
 };

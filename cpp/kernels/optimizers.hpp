@@ -37,8 +37,7 @@ struct OptimizerDefaults {
 struct Sgd : OptimizerDefaults {
   static constexpr const char *name = "sgd", *formula = "v = momentum v + g; w -= rate v, or rate (g + momentum v)";
   static constexpr const char* states[max_optimizer_states] = {"velocity"};
-  static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {{"momentum", 0, 0, 1},
-                                                                          {"nesterov", 0, 0, 2}};  // 0 or 1
+  static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {{"momentum", 0, 0, 1}, flag("nesterov")};
   static constexpr bool uses_state(int, const double* h) { return h[0] != 0; }
   T rate, momentum;
   bool nesterov;
@@ -94,7 +93,7 @@ struct Adam : AdamMoments {
       *name = "adam",
       *formula = "w -= rate m / (sqrt(v) + eps), m and v bias-corrected; eps_hat: eps added before that";
   static constexpr Hyperparameter hyperparameters[max_hyperparameters] = {
-      {"beta1", 0.9, 0, 1}, {"beta2", 0.999, 0, 1}, {"eps", 1e-8, 0, unbounded}, {"eps_hat", 0, 0, 2}};  // 0 or 1
+      {"beta1", 0.9, 0, 1}, {"beta2", 0.999, 0, 1}, {"eps", 1e-8, 0, unbounded}, flag("eps_hat")};
   static void begin_step(OptimizerStep& s) {
     AdamMoments::begin_step(s);
     if (s.hyperparameters[3] != 0) s.constants[2] *= s.constants[1];

@@ -54,7 +54,7 @@ template <int half, std::size_t... i>
 NABLAS_INLINE V join_alternate(V a, V b, std::index_sequence<i...>) {
   constexpr int group = group_lanes, blocks = lanes / group;
   return __builtin_shufflevector(
-      a, b, ((i / group % (blocks / 2) * 2 + half) * group + i % group + i / (lanes / 2) * lanes)...);
+      a, b, ((i / group % (blocks > 1 ? blocks / 2 : 1) * 2 + half) * group + i % group + i / (lanes / 2) * lanes)...);
 }
 template <int half>
 NABLAS_INLINE V join_alternate(V a, V b) {

@@ -58,7 +58,9 @@ struct ActivationEntry {
 struct Hyperparameter {
   const char* name;
   double default_value, lowest, end;
+  bool flag = false;  // 0 or 1
 };
+constexpr Hyperparameter flag(const char* name) { return {name, 0, 0, 2, true}; }
 constexpr int max_hyperparameters = 5;
 
 // Preactivations `z` of the output layer, and `targets` of the same shape or one class index per sample.

@@ -302,7 +302,20 @@ void Pass<T>::loss(const Section<T>& section, const Network<T>& network, const P
   }
   for (int64 k = 0; averaged && k < count; ++k) sums[k] *= 1.0 / outputs;
   if (arguments.wants_delta && !objective.linked) slope_of_output(network, own);
-  if (arguments.wants_delta && block.weights != nullptr) clear_unweighted(block.weights, own, deltas_.back(), outputs);
+  if (arguments.wants_delta && block.weights != nullptr) clear_unweighted(network, block.weights, own);
+}
+
+// Rows of weight 0 change nothing whatever their activations and slopes are: infinity times 0 is not 0. Clears what the
+// gradient reads of them.
+template <class T>
+void Pass<T>::clear_unweighted(const Network<T>& network, const T* weights, Range rows) {
+  for (std::size_t l = 0; l < network.layers.size(); ++l) {
+    const Layer& layer = network.layers[l];
+    nablas::clear_unweighted(weights, rows, activations_[l], layer.outputs);
+    nablas::clear_unweighted(weights, rows, preactivations_[l], layer.outputs);
+    nablas::clear_unweighted(weights, rows, dropped_[l], layer.inputs);
+  }
+  nablas::clear_unweighted(weights, rows, deltas_.back(), network.outputs());
 }
 
 template <class T>

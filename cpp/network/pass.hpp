@@ -208,6 +208,7 @@ class Pass {
   void delta(const Section<T>&, const Network<T>&, int64 rows, std::size_t l);
   void product(const Section<T>&, const Gemm<T>&) const;
   void slope_of_output(const Network<T>&, Range rows);
+  void clear_unweighted(const Network<T>&, const T* weights, Range rows);
   // to = from with the dropout mask of layer l's inputs applied, for this section's share of the rows.
   void drop(const Section<T>&, const Dropout&, std::size_t l, const Matrix<const T>& from, T* to) const;
 

@@ -40,11 +40,12 @@ class Workspaces {
   int64 stride_ = 0;
 };
 
-// delta = 0 in rows of weight 0, which change nothing whatever their slopes are: infinity times 0 is not 0.
+// 0 in rows of weight 0 of an array of so many columns, or null.
 template <class T>
-void clear_unweighted(const T* weights, Range rows, T* delta, int64 columns) {
+void clear_unweighted(const T* weights, Range rows, T* array, int64 columns) {
+  if (array == nullptr) return;
   for (int64 i = rows.begin; i < rows.end; ++i)
-    if (weights[i] == T(0)) std::fill_n(delta + i * columns, columns, T(0));
+    if (weights[i] == T(0)) std::fill_n(array + i * columns, columns, T(0));
 }
 
 // The given rows and columns of a product.

@@ -8,6 +8,7 @@ calling it on Tensors.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -155,9 +156,14 @@ def perceptron(z: Any, y: Any) -> Any:
 
 @loss(averaged=False, link="exp")
 def poisson(z: Any, y: Any) -> Any:
-    """Half the Poisson deviance, ``y log(y/h) - y + h`` with ``h = exp(z)``."""
-    log_y = np.log(np.where(y > 0, y, 1.0))
-    return np.where(y > 0, y * (log_y - z), 0.0) - y + np.exp(z), np.exp(z) - y
+    """Half the Poisson deviance, ``y log(y/h) - y + h`` with ``h = exp(z)``.
+
+    With ``t = log(y/h)`` it is ``y (exp(-t) - 1 + t)``, near t = 0 by its Taylor series.
+    """
+    t = np.log(np.where(y > 0, y, 1.0)) - z
+    series = sum(np.power(-t, k) / math.factorial(k) for k in range(2, 15))
+    far = np.where(y > 0, y * t, 0.0) - y + np.exp(z)
+    return np.where((np.abs(t) < 0.5) & (y > 0), y * series, far), np.exp(z) - y
 
 
 def _public(name: str, entry: Loss) -> Callable[..., tuple[float, Array]]:
