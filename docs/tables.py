@@ -30,7 +30,8 @@ def bounds(hyperparameters):
     for name, h in hyperparameters.items():
         low = "(0" if 0 < h.lowest < 1e-300 else f"[{h.lowest:g}"
         high = "∞)" if math.isinf(h.end) else f"{h.end:g})"
-        out.append(f"{name} = {h.default:g} in {low}, {high}")
+        within = ", a flag" if h.flag else f" in {low}, {high}"
+        out.append(f"{name} = {h.shown(h.default)}{within}")
     return "; ".join(out) or "-"
 
 
