@@ -152,8 +152,8 @@ def hyperparameter_settings(known):
     """Every hyperparameter at its default, each alone at another value, and all at another."""
     other = {}
     for name, h in known.items():
-        if h.end <= 1 or (h.lowest == 0 and h.end == 2):  # a share, or a flag
-            other[name] = 1.0 if h.end == 2 else 0.3 if h.default != 0.3 else 0.6
+        if h.end <= 1 or h.flag:  # a share, or a flag
+            other[name] = 1.0 if h.flag else 0.3 if h.default != 0.3 else 0.6
         else:
             other[name] = 2.5 * h.default if h.default else 0.5
     return [

@@ -128,7 +128,8 @@ def test_hyperparameters_are_within_their_bounds_in_the_networks_dtype(rule):
         for value in (np.nextafter(h.end, 0), np.nextafter(h.lowest, 1), h.lowest, 0.25):
             with np.errstate(over="ignore"):
                 rounded = float(np.float32(value))
-            if np.isfinite(rounded) and h.lowest <= rounded < h.end:
+            within = value in (0, 1) if h.flag else h.lowest <= rounded < h.end
+            if np.isfinite(rounded) and within:
                 make(**{name: float(value)})
             else:
                 with pytest.raises(ValueError, match=f"^{name}: expected"):

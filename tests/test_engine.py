@@ -9,7 +9,7 @@ import pytest
 from cases import NETWORKS, relative_error, rng
 
 import nablas as nb
-from nablas import _core, reference
+from nablas import _core, _registry, reference
 from nablas._registry import INITIALIZATIONS
 from nablas.optimizers import as_optimizer
 
@@ -73,8 +73,8 @@ def test_a_hundred_steps_follow_the_reference(isa, loss, name):
 
 
 def _settings(optimizer):
-    flags = ("nesterov", "eps_hat")
-    return {k: bool(v) if k in flags else v for k, v in optimizer.hyperparameters.items()}
+    known = _registry.OPTIMIZERS[optimizer.name].hyperparameters
+    return {k: bool(v) if known[k].flag else v for k, v in optimizer.hyperparameters.items()}
 
 
 @pytest.mark.parametrize("loss", NETWORKS)

@@ -185,3 +185,26 @@ def test_a_loss_may_write_to_what_it_is_given(use, weighted):
     np.testing.assert_allclose(USES[use](careless, y, weight), want, rtol=1e-12)
     np.testing.assert_array_equal(y, Y)
     np.testing.assert_array_equal(weight, kept)
+
+
+@pytest.mark.parametrize("weight", [None, rng(2).random(40)])
+@pytest.mark.parametrize("l2", [0.0, 0.1])
+def test_the_gradient_of_a_function_is_that_of_the_cores_loss(l2, weight):
+    net = nb.MLP([3, 5, 2], "tanh", dtype="float64", seed=0)
+    mine, core = (
+        net.gradient(X, Y, loss=loss, l2=l2, sample_weight=weight)
+        for loss in (as_loss(squares), "mse")
+    )
+    np.testing.assert_allclose(mine, core, rtol=1e-12, atol=1e-14)
+    values = [
+        net.loss(X, Y, loss=f, l2=l2, sample_weight=weight) for f in (as_loss(squares), "mse")
+    ]
+    assert values[0] == pytest.approx(values[1], rel=1e-12)
+
+
+def test_a_function_of_tensors_without_weights_is_told_before_training():
+    loss = as_loss(lambda outputs, targets: ((outputs - targets) ** 2).mean())
+    with pytest.raises(
+        TypeError, match="^loss: expected a function with a parameter sample_weight"
+    ):
+        nb.MLP([3, 2], seed=0).fit(X, Y, loss=loss, sample_weight=np.ones(40))

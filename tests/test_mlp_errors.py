@@ -204,10 +204,17 @@ def test_a_refused_fit_leaves_the_classes_alone():
         net.score(X, Y)
     with pytest.raises(TypeError, match="y: expected strings like the classes"):
         net.loss(X, Y)
+    parameters = net.parameters.copy()
+    with pytest.raises(ValueError, match="y: expected labels among a, b, c, got 'x' at index 0"):
+        net.fit(X, list("xyzxyz"), epochs=1)
+    with pytest.raises(TypeError, match="y: expected strings like the classes"):
+        net.fit(X, Y, epochs=1)
+    assert np.array_equal(parameters, net.parameters)
+    net.fit(X[:2], ["c", "a"], epochs=1)
+    assert net.classes == ["a", "b", "c"]
+    net.initialize()
     net.fit(X, list("xyzxyz"), epochs=1)
     assert net.classes == ["x", "y", "z"]
-    net.fit(X, Y, epochs=1)
-    assert net.classes is None
 
 
 def test_use_is_checked():
@@ -220,8 +227,6 @@ def test_use_is_checked():
         net.loss(X, Y, loss=lambda h, t: (0.0, h), sample_weight=np.ones(6))
     with pytest.raises(ValueError, match="sample_weight"):
         net.loss(X, Y, loss=lambda h, t, sample_weight: (0.0, h), sample_weight=-np.ones(6))
-    with pytest.raises(TypeError, match="loss: expected a name or a Loss, got a function"):
-        net.gradient(X, Y, loss=lambda h, t: (0.0, h))
     with pytest.raises(ValueError, match="y_true: expected 2 columns like y_pred, got 1"):
         nb.metrics.r2(np.ones(5), np.ones((5, 2)))
 

@@ -395,6 +395,6 @@ def test_updates_are_pytorchs(request, rule, setting):
 def test_default_learning_rates():
     """Part of the interface: a fit without settings is repeated by a later version."""
     found = {name: nb.optimizers.as_optimizer(name).learning_rate for name in nb.optimizers.names()}
-    assert found == {
+    assert found == {  # a new rule's is added here
         "sgd": 0.01, "adam": 0.001, "adamw": 0.001, "nadam": 0.002, "rmsprop": 0.01, "adagrad": 0.01,
     }  # fmt: skip

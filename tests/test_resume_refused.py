@@ -103,8 +103,9 @@ def test_other_classes_are_named(tmp_path):
     x, y = resuming.data()
     net = nb.MLP([30, 5], output="softmax", seed=0)
     net.fit(x, np.array(list("abcde"))[y], epochs=1, callbacks=[nb.Checkpoint(path)])
+    other = nb.MLP([30, 5], output="softmax", seed=0)
     with pytest.raises(ValueError, match=r"y.classes: expected \['a'"):
-        net.fit(x, np.array(list("abcdf"))[y], epochs=2, resume=path)
+        other.fit(x, np.array(list("abcdf"))[y], epochs=2, resume=path)
     twin = nb.MLP.load(path)
     assert twin.classes == list("abcde")
     twin.fit(x, np.array(list("abcde"))[y], epochs=2, resume=path)

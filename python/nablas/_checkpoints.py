@@ -108,7 +108,7 @@ def data_of(prepared: Any, prefix: str = "") -> Tree:
         sample = prepared.source.sample(taken)
         prepared = prepare_rows(prepared.net, sample, prepared.content)
         taken = np.arange(len(taken))
-    if prepared.classes is not None:
+    if prepared.classes:
         found[f"{prefix}y.classes"] = prepared.classes
     arrays = {"X": prepared.x, "y": prepared.targets, "sample_weight": prepared.weight}
     for name, array in arrays.items():

@@ -203,11 +203,16 @@ def check_outputs(outputs: Array, x: Any, dtype: str) -> None:
 def as_targets(
     y: Any, loss: str, outputs: int, dtype: str, classes: list[str] | None
 ) -> tuple[Array, list[str] | None]:
-    """`y` as class indices (n,) or targets (n, outputs), and the classes if y holds strings."""
+    """`y` as class indices (n,) or targets (n, outputs), and the classes if y holds strings.
+
+    `classes`: strings must be among them; []: no strings are taken; None: all are.
+    """
     entry = LOSSES[loss]
     array: Array = _checks.without_bytes("y", _checks.plain_array("y", y))
     array = plain_strings(array)
     if array.dtype.kind == "U":
+        if classes == []:
+            raise TypeError("y: expected numbers as in training, got strings")
         limit = outputs if entry.takes_labels else 2 if entry.highest == 1 else None
         if limit is None:
             raise TypeError(f"y: expected numbers for loss {loss!r}, got strings")
@@ -216,7 +221,7 @@ def as_targets(
         array, classes = _encode(array.reshape(-1), classes)
         if len(classes) != limit:
             raise ValueError(f"y: expected {limit} classes, got {len(classes)}")
-    elif classes is not None:
+    elif classes:
         raise TypeError(f"y: expected strings like the classes, got dtype {array.dtype}")
     if array.dtype.kind not in "fiub":
         raise TypeError(f"y: expected numbers or strings, got dtype {array.dtype}")

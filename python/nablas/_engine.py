@@ -95,25 +95,22 @@ class Engine:
     def epochs(self, count: int) -> None:
         self._network.epochs = count
 
+    def blocks(self, flat: Array) -> list[Array]:
+        """Each layer's bias above its weights, (inputs + 1, outputs), in a flat array: views."""
+        return [
+            flat[offset : offset + (inputs + 1) * outputs].reshape(inputs + 1, outputs)
+            for offset, (inputs, outputs) in zip(
+                self._network.offsets, pairwise(self.sizes), strict=True
+            )
+        ]
+
     def views(self, flat: Array) -> list[tuple[Array, Array]]:
         """Each layer's weights (inputs, outputs) and bias (outputs,) in a flat array."""
-        views = []
-        for offset, (inputs, outputs) in zip(
-            self._network.offsets, pairwise(self.sizes), strict=True
-        ):
-            block = flat[offset : offset + (inputs + 1) * outputs].reshape(inputs + 1, outputs)
-            views.append((block[1:], block[0]))
-        return views
+        return [(block[1:], block[0]) for block in self.blocks(flat)]
 
     def penalty(self, l1: float, l2: float) -> float:
         """``l1 Σ|W| + l2 ΣW²`` over the weights, biases excluded."""
-        total = 0.0
-        for weights, _ in self.views(self.parameters) if l1 or l2 else ():
-            if l1:
-                total += l1 * float(np.abs(weights).sum(dtype=np.float64))
-            if l2:
-                total += l2 * float(np.square(weights, dtype=np.float64).sum())
-        return total
+        return self._network.penalty(l1, l2)
 
     # ---- computation ---------------------------------------------------------------------------
 

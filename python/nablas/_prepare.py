@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _checks, _data
-from ._losses import Loss, LossFunction, check_takes_weights, resolve
+from ._losses import Loss, LossFunction, call, check_takes_weights, resolve
 from ._registry import default_loss
-from .network import Network
+from .network import Network, score_of
 
 if TYPE_CHECKING:
     from ._engine import Dataset
@@ -44,8 +44,9 @@ def prepare(
 ) -> Prepared:
     """The arguments of `fit`, `loss` and `gradient`, checked and converted for the core.
 
-    `classes`, if given, are the labels that strings in `y` must be among; `class_weight` is the
-    argument of `fit`, or the weight of each class. `whole`: these are all rows, not a block.
+    `classes`, if given, are the labels that strings in `y` must be among, [] where `y` must hold
+    numbers; `class_weight` is the argument of `fit`, or the weight of each class. `whole`: these
+    are all rows, not a block.
     """
     resolved = resolve(loss, net.output)
     named = resolved if isinstance(resolved, Loss) else Loss(default_loss(net.output))
@@ -69,6 +70,41 @@ def prepare(
         _data.check_total_weight(weight, sample_weight, of_rows)
     data = net.engine.dataset(x, targets if named is resolved else None, weight, named)
     return Prepared(x, targets, data, classes, weight, resolved, each)
+
+
+def loss_of(net: Network, found: Prepared, l2: float = 0.0) -> float:
+    """The mean loss of prepared data, plus the L2 penalty."""
+    if isinstance(found.loss, Loss):
+        return net.engine.evaluate(found.data, l2)
+    value = call(found.loss, net.forward(found.x), found.targets, found.weight)[0]
+    return value + net.engine.penalty(0.0, l2)
+
+
+def gradient_of(net: Network, found: Prepared, l2: float) -> Array:
+    """The gradient of `loss_of`, flat."""
+    if isinstance(found.loss, Loss):
+        return net.engine.gradient(found.data, l2)[1]
+    trainer, no_dropout = net.engine.gradient_trainer(), [0.0] * (len(net.sizes) - 1)
+    outputs = trainer.forward_batch(found.data, 0, found.x.shape[0], None, no_dropout, 0)
+    by_outputs = call(found.loss, outputs, found.targets, found.weight)[1]
+    gradient = trainer.backward_batch(by_outputs, no_dropout, 0)
+    for (by_weights, _), weights in zip(net.engine.views(gradient), net.weights, strict=True):
+        by_weights += 2 * l2 * weights
+    return gradient
+
+
+def truth_of(net: Network, targets: Array, y: Any) -> Any:
+    """What `Network.score` compares with: `y`, or the most probable classes of distributions."""
+    if net.output == "softmax" and net.classes is None and targets.ndim == 2:
+        return targets.argmax(axis=1)
+    return y
+
+
+def check_truth(net: Network, y: Any, classes: list[str] | None) -> None:
+    """TypeError or ValueError for targets that `Network.score` cannot compare with predictions."""
+    one = net.sizes[-1] == 1 or net.output == "softmax"
+    shape = (len(y),) if one else (len(y), net.sizes[-1])
+    score_of(net, y, np.full(shape, classes[0]) if classes else np.zeros(shape, np.int64), classes)
 
 
 def check_rows_to_train(net: Network, x: Array) -> None:

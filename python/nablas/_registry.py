@@ -15,26 +15,32 @@ from . import _checks, _core
 
 
 class Hyperparameter(NamedTuple):
-    """A number that a loss or an optimizer takes by name: ``lowest <= value < end``."""
+    """A number that a loss or an optimizer takes by name: ``lowest <= value < end``, or a flag."""
 
     default: float
     lowest: float
     end: float
+    flag: bool
 
     def checked(self, name: str, value: Any) -> float:
         """`value` as a float, or TypeError, or ValueError when it is out of bounds."""
         if not isinstance(value, Real):
             raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
         number = _checks.to_float(name, value)
+        if self.flag and number not in (0, 1):
+            raise ValueError(f"{name}: expected True or False, got {value}")
         if not (self.lowest <= number < self.end):
-            low = "a number above 0" if self.lowest > 0 else f"a number from {self.lowest:g}"
-            join = " and" if self.lowest > 0 else ""
             if math.isinf(self.end):
-                expected = f"a finite {low.removeprefix('a ')}"
+                expected = f"a finite number {'above' if self.lowest > 0 else 'of at least'} 0"
             else:
-                expected = f"{low}{join} to less than {self.end:g}".replace("and to", "and")
+                low = "above 0 and" if self.lowest > 0 else "from 0 to"
+                expected = f"a number {low} less than {self.end:g}"
             raise ValueError(f"{name}: expected {expected}, got {value}")
         return number
+
+    def shown(self, value: float) -> str:
+        """The value as in Python code."""
+        return str(bool(value)) if self.flag else f"{value:g}"
 
 
 def checked(
@@ -115,7 +121,7 @@ class Rule(NamedTuple):
 
 
 def _hyperparameters(
-    given: Mapping[str, tuple[float, float, float]],
+    given: Mapping[str, tuple[float, float, float, bool]],
 ) -> dict[str, Hyperparameter]:
     return {name: Hyperparameter(*bounds) for name, bounds in given.items()}
 
@@ -134,7 +140,6 @@ OPTIMIZERS: dict[str, Rule] = {
     for name, (formula, hyperparameters, states, scalar) in _found["optimizers"].items()
 }
 INITIALIZATIONS: list[str] = _found["initializations"]
-UNARY: tuple[str, ...] = _found["unary"]
 
 
 def default_loss(output: str) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from . import _checks, _data
 from ._losses import Loss, LossFunction, call, resolve
-from ._prepare import AnyLoss, Prepared, check_rows_to_train, prepare
+from ._prepare import AnyLoss, Prepared, check_rows_to_train, check_truth, prepare, truth_of
 from ._reading import Loading
 from ._sources import Blocks, Checked, Part, Range, Rows, divide, gather, rows_in_place
 from .network import Network
@@ -232,9 +232,10 @@ def _content(
     net: Network, source: Checked, blocks: Blocks, loss: Loss | LossFunction, class_weight: Any
 ) -> Content:
     """The classes of strings in y and the classes' weights; all rows are read if need be."""
-    content, first = Content(loss), source.first
+    content, first = Content(loss, net.classes), source.first
     assert first is not None
-    if isinstance(loss, Loss) and all(isinstance(value, str) for value in first.y.flat):
+    named = isinstance(loss, Loss) and all(isinstance(value, str) for value in first.y.flat)
+    if named and content.classes is None:
         found: set[str] = set()
         for begin, end in blocks.chunks():
             words = _data.plain_strings(_checks.without_bytes("y", source.read(begin, end).y))
@@ -292,9 +293,7 @@ class Evaluation:
             self._weight += weight
             self._mean += (value - self._mean) * (weight / self._weight if weight > 0 else 0.0)
         self.rows += len(y)
-        if net.output == "softmax" and net.classes is None and found.targets.ndim == 2:
-            y = found.targets.argmax(axis=1)  # of distributions, too
-        self._score.add(net, x, y)
+        self._score.add(net, x, truth_of(net, found.targets, y))
 
     def values(self) -> tuple[float, float]:
         """The mean loss and the score of all rows."""
@@ -375,5 +374,6 @@ def open_validation(
     checked = Checked(source, net.dtype)
     blocks = divide(checked, EVALUATED, None if block_rows is None else max(block_rows // 2, 1), 2)
     assert checked.first is not None
-    prepare_rows(net, checked.first, content)  # refuses what fits no row
+    first = prepare_rows(net, checked.first, content)  # refuses what fits no row
+    check_truth(net, truth_of(net, first.targets, checked.first.y), content.classes or None)
     return Stream(net, checked, blocks, content)

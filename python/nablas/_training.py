@@ -260,7 +260,7 @@ def _data_of(
             raise TypeError("y: expected an array beside X, got None")
         if block_rows is not None:
             raise TypeError("block_rows: expected None for arrays in memory, got a number")
-        found = prepare(net, X, y, sample_weight, loss, None, class_weight)
+        found = prepare(net, X, y, sample_weight, loss, net.classes, class_weight)
         check_rows_to_train(net, found.x)
         return found
     for name, value in (("y", y), ("sample_weight", sample_weight)):

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ._checkpoints import Tree, data_of
 from ._checks import reworded
 from ._data import check_finite
-from ._losses import Loss, LossFunction, call
-from ._prepare import check_rows_to_train, prepare
+from ._losses import Loss, LossFunction
+from ._prepare import check_rows_to_train, check_truth, loss_of, prepare, truth_of
 from ._sources import Source, is_source
 from ._streams import Content, Stream, evaluate, open_validation
 from .network import Network
@@ -31,8 +31,9 @@ def validation(
     """Two functions: of the loss, weighted as in training, and score; and of the fingerprint."""
     if given is None:
         return None, dict
+    known = classes or ([] if isinstance(loss, Loss) else None)  # []: y held no strings
     if is_source(given):
-        content = Content(loss, classes, each)
+        content = Content(loss, known, each)
         with reworded(_named):
             stream = open_validation(net, given, content, block_rows)
         return lambda: _scored(stream), lambda: data_of(stream, "validation_data, ")
@@ -42,21 +43,14 @@ def validation(
         )
     y, weight = given[1], given[2] if len(given) == 3 else None
     with reworded(_named):
-        found = prepare(net, given[0], y, weight, loss, classes, each)
+        found = prepare(net, given[0], y, weight, loss, known, each)
         check_rows_to_train(net, found.x)
-
-    def value() -> float:
-        if isinstance(found.loss, Loss):
-            return net.engine.evaluate(found.data)
-        return call(found.loss, net.forward(found.x), found.targets, found.weight)[0]
-
-    truth: Any = y
-    if net.output == "softmax" and net.classes is None and found.targets.ndim == 2:
-        truth = found.targets.argmax(axis=1)  # of distributions, too
+        truth = truth_of(net, found.targets, y)
+        check_truth(net, truth, classes)
 
     def both() -> tuple[float, float]:
         try:
-            if not math.isfinite(loss := value()):
+            if not math.isfinite(loss := loss_of(net, found)):
                 check_finite(found.x, net.dtype)  # of a memory map, which was not read before
             return loss, net.score(found.x, truth)
         except ValueError as error:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _data, _files, _losses, kernels
-from ._registry import LOSSES
+from ._registry import ACTIVATIONS, LOSSES
 from ._stepper.passes import LayerPass, Pass
 from ._stepper.scene import scene
-from .network import Network, through_output
+from .network import Network
 
 Array = NDArray[Any]
 
@@ -165,10 +165,11 @@ def explain(
     made = net.layers(a)
     value, delta = _output_delta(resolved, net.output, *made[-1], targets)
     layers: list[LayerPass] = []
+    blocks = net.engine.blocks(net.parameters)
     for i in reversed(range(len(made))):
         read = made[i - 1][1] if i else a
         below = net.activations[i - 1] if i else "identity"
-        block = np.vstack([net.biases[i], net.weights[i]])
+        block = blocks[i].copy()
         gradient, delta_below = kernels.dense_backward(
             read, block, delta, below, preactivation=made[i - 1][0] if i else None
         )
@@ -198,3 +199,12 @@ def _output_delta(
     linked = entry.link == output
     value, by = function(z if linked else a, targets, **loss.hyperparameters)
     return value, by if linked else through_output(output, z, a, by)
+
+
+def through_output(name: str, z: Array, a: Array, by_activation: Array) -> Array:
+    """δ of a layer, ∂J/∂z, from ∂J/∂a; all (n, units). Softmax needs the whole row."""
+    if name == "softmax":
+        delta: Array = a * (by_activation - (a * by_activation).sum(axis=1, keepdims=True))
+        return delta
+    kept = z if ACTIVATIONS[name].kept == "preactivation" else a
+    return kernels.hadamard_delta(by_activation, kept, name)

@@ -1,7 +1,8 @@
-"""The C++ kernels: checked at the boundary, threaded, without the interpreter lock while they run.
+"""The C++ kernels: checked at the boundary; large calls use threads, without the interpreter lock.
 
-Every function takes float32 or float64 arrays of any strides and byte order and leaves its inputs
-as they are; `out` may be any writeable array of the right shape and dtype, overlaps included.
+Arrays are float32 or float64, of any strides and byte order. Inputs are left as they are, but for
+the parameters and states of `optimizer_update`. Random numbers and dropout are made by one thread.
+`out` may be any writeable array of the right shape and dtype, overlaps included.
 ``nablas.reference`` has the same names with the same signatures in plain NumPy. The names are those
 that the extension binds as kernels.
 

@@ -9,8 +9,8 @@ from typing import Any, Self
 from numpy.typing import ArrayLike, NDArray
 
 from . import _checks, _data, convert
-from ._losses import Loss, call
-from ._prepare import AnyLoss, prepare
+from ._losses import Loss
+from ._prepare import AnyLoss, gradient_of, loss_of, prepare
 from ._processes import checked_shards, together
 from ._sources import Source
 from ._training import make_fit
@@ -105,6 +105,8 @@ class MLP(Network):
         y : array, None beside a source
             Cross-entropy: class indices or strings (n,), or distributions (n, outputs). Binary
             cross-entropy: 0/1 or strings (n,), or (n, outputs). Otherwise (n,) or (n, outputs).
+            The first fit's distinct strings become `classes`; later ones must be among them, until
+            `initialize`.
         optimizer : Optimizer or str, optional
             Default: ``Adam()``. The same object given again goes on with its states and its
             schedule (one over a whole fit begins again), also after both were pickled together. A
@@ -251,18 +253,14 @@ class MLP(Network):
         """
         X, y = _data.as_batch(X, y)
         found = prepare(self, X, y, sample_weight, loss, self.classes)
-        l2 = _checks.penalty("l2", l2)
-        if isinstance(found.loss, Loss):
-            return self.engine.evaluate(found.data, l2)
-        value = call(found.loss, self.forward(X), found.targets, found.weight)[0]
-        return value + self.engine.penalty(0.0, l2)
+        return loss_of(self, found, _checks.penalty("l2", l2))
 
     def gradient(
         self,
         X: ArrayLike,
         y: ArrayLike,
         *,
-        loss: str | Loss | None = None,
+        loss: AnyLoss = None,
         sample_weight: ArrayLike | None = None,
         l2: float = 0.0,
     ) -> Array:
@@ -279,9 +277,7 @@ class MLP(Network):
         """
         X, y = _data.as_batch(X, y)
         found = prepare(self, X, y, sample_weight, loss, self.classes)
-        if not isinstance(found.loss, Loss):
-            raise TypeError("loss: expected a name or a Loss, got a function")
-        return self.engine.gradient(found.data, _checks.penalty("l2", l2))[1]
+        return gradient_of(self, found, _checks.penalty("l2", l2))
 
     def gradients(self, X: ArrayLike, y: ArrayLike, **settings: Any) -> list[tuple[Array, Array]]:
         """`gradient` by layer, as pairs of shape (inputs, outputs) and (outputs,).

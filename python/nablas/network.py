@@ -36,6 +36,16 @@ def _activations(hidden: Any, output: Any, layers: int) -> tuple[str, ...]:
     return (*names, _checks.choice("output", output, [*ACTIVATIONS, "softmax"]))
 
 
+def _preactivation(x: Any, block: Array) -> Array:
+    """``x W + b``, b in row 0 of the block; x may be sparse."""
+    if not _data.is_sparse(x):
+        return kernels.dense_forward(x.astype(block.dtype, copy=False), block)
+    with np.errstate(over="ignore"):  # to infinity, as in `Engine.forward`
+        values = x.data.astype(block.dtype)
+    with _checks.reworded(lambda text: f"X, {text}"):
+        return kernels.sparse_forward(values, x.indices, x.indptr, block)
+
+
 class Network:
     """The base class of `MLP`, which describes the parameters and attributes."""
 
@@ -163,19 +173,12 @@ class Network:
         made = []
         if a.shape[1] != self.sizes[0]:
             raise ValueError(f"X: expected shape (n, {self.sizes[0]}), got {a.shape}")
-        for w, b, name in zip(self.weights, self.biases, self.activations, strict=True):
-            z = self._preactivation(a, np.vstack([b, w]))
+        blocks = self.engine.blocks(self.parameters)
+        for block, name in zip(blocks, self.activations, strict=True):
+            z = _preactivation(a, block)
             a = kernels.softmax(z) if name == "softmax" else kernels.activate(z, name)
             made.append((z, a))
         return made
-
-    def _preactivation(self, x: Any, weights: Array) -> Array:
-        """``x W + b``, row 0 of `weights` the bias; x may be sparse."""
-        if not _data.is_sparse(x):
-            return kernels.dense_forward(x.astype(self.dtype, copy=False), weights)
-        layer = Engine((len(weights) - 1, weights.shape[1]), ("identity",), self.dtype)
-        layer.parameters[:] = weights.ravel()
-        return layer.forward(x)
 
     def predict(self, X: ArrayLike) -> Array:
         """Classes or values.
@@ -249,11 +252,7 @@ class Network:
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """`metrics.accuracy` for softmax, sigmoid and step outputs, `metrics.r2` for others."""
-        truth = _checks.plain_array("y", y)
-        if self.classes is not None and truth.dtype.kind in "fiub":
-            raise TypeError(f"y: expected strings like the classes, got dtype {truth.dtype}")
-        function = metrics.accuracy if self.metric == "accuracy" else metrics.r2
-        return scored(function, truth, self.predict(X))
+        return score_of(self, y, self.predict(X), self.classes)
 
     # ---- saving ----------------------------------------------------------------------------
 
@@ -376,6 +375,14 @@ class Network:
         return table(f"{self!r}, {self.epochs} epochs trained", header, rows)
 
 
+def score_of(net: Network, y: ArrayLike, predicted: Array, classes: list[str] | None) -> float:
+    """`Network.score` of predictions, of a network with these classes."""
+    truth = _checks.plain_array("y", y)
+    if classes is not None and truth.dtype.kind in "fiub":
+        raise TypeError(f"y: expected strings like the classes, got dtype {truth.dtype}")
+    return scored(metrics.accuracy if net.metric == "accuracy" else metrics.r2, truth, predicted)
+
+
 def scored(function: Callable[..., float], y: Array, predicted: Array, **settings: Any) -> float:
     """A metric, whose errors name the arguments of a method `score`."""
 
@@ -384,12 +391,3 @@ def scored(function: Callable[..., float], y: Array, predicted: Array, **setting
 
     with _checks.reworded(of_score):
         return function(y, predicted, **settings)
-
-
-def through_output(name: str, z: Array, a: Array, by_activation: Array) -> Array:
-    """δ of a layer, ∂J/∂z, from ∂J/∂a; all (n, units). Softmax needs the whole row."""
-    if name == "softmax":
-        delta: Array = a * (by_activation - (a * by_activation).sum(axis=1, keepdims=True))
-        return delta
-    kept = z if ACTIVATIONS[name].kept == "preactivation" else a
-    return kernels.hadamard_delta(by_activation, kept, name)

@@ -72,6 +72,13 @@ class Optimizer:
         known = OPTIMIZERS[self.name].hyperparameters
         self.hyperparameters = MappingProxyType(checked(self.name, known, hyperparameters))
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "lr" or name in OPTIMIZERS[self.name].hyperparameters:
+            raise AttributeError(
+                f"{name}: cannot be changed; learning_rate can, anything else needs a new optimizer"
+            )
+        super().__setattr__(name, value)
+
     @property
     def learning_rate(self) -> float | Schedule:
         """A number or a schedule; may be set between epochs, by a callback for example."""
@@ -151,7 +158,8 @@ class Optimizer:
     def __repr__(self) -> str:
         rate = type(self.schedule).__name__ != "Constant"
         inner = [repr(self.schedule) if rate else f"{self.schedule.initial:g}"]
-        inner += [f"{k}={v:g}" for k, v in self.hyperparameters.items()]
+        known = OPTIMIZERS[self.name].hyperparameters
+        inner += [f"{k}={known[k].shown(v)}" for k, v in self.hyperparameters.items()]
         return f"{type(self).__name__}({', '.join(inner)})"
 
 
@@ -218,6 +226,9 @@ class SGD(Optimizer):
 
 class Adam(Optimizer):
     """Adam (Kingma and Ba, 2015).
+
+    ``m = beta1 m + (1 - beta1) g``; ``v = beta2 v + (1 - beta2) g²``; in step n
+    ``w -= learning_rate m / (1 - beta1^n) / (sqrt(v / (1 - beta2^n)) + eps)``.
 
     Parameters
     ----------
@@ -304,12 +315,18 @@ class NAdam(Optimizer):
 class RMSprop(Optimizer):
     """RMSprop (Hinton, 2012): the gradient divided by its running root mean square.
 
+    ``s = rho s + (1 - rho) g²``; ``v = momentum v + g / (sqrt(s) + eps)``;
+    ``w -= learning_rate v``.
+
     Parameters
     ----------
     learning_rate : float or Schedule
     rho : float
-        Decay of the running mean (PyTorch's alpha).
-    eps, momentum : float
+        Decay of the running mean (PyTorch's alpha), from 0 to less than 1.
+    eps : float
+        Added to the root.
+    momentum : float
+        From 0 to less than 1.
     """
 
     name = "rmsprop"
@@ -327,10 +344,13 @@ class RMSprop(Optimizer):
 class Adagrad(Optimizer):
     """Adagrad (Duchi, Hazan and Singer, 2011).
 
+    ``s += g²``; ``w -= learning_rate g / (sqrt(s) + eps)``.
+
     Parameters
     ----------
     learning_rate : float or Schedule
     eps : float
+        Added to the root.
     """
 
     name = "adagrad"
@@ -345,7 +365,7 @@ def make_optimizer(name: str, learning_rate: float | Schedule, **settings: Any) 
     Examples
     --------
     >>> nb.optimizers.make_optimizer("sgd", 0.1, momentum=0.9)
-    SGD(0.1, momentum=0.9, nesterov=0)
+    SGD(0.1, momentum=0.9, nesterov=False)
     """
     return _CLASSES[choice("name", name, _CLASSES)](learning_rate, **settings)
 
@@ -356,7 +376,7 @@ def as_optimizer(optimizer: Optimizer | str | None) -> Optimizer:
     Examples
     --------
     >>> nb.optimizers.as_optimizer("adam")
-    Adam(0.001, beta1=0.9, beta2=0.999, eps=1e-08, eps_hat=0)
+    Adam(0.001, beta1=0.9, beta2=0.999, eps=1e-08, eps_hat=False)
     """
     if isinstance(optimizer, Optimizer):
         return optimizer

@@ -7,10 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _checks, _data
-from .._losses import Loss, call
-from .._registry import default_loss
-from ._display import COLOURS, Array, Display, Objective, hidden_names, objective
+from ._display import COLOURS, Array, Display, hidden_names, objective
 
 
 class GradientNormDisplay(Display):
@@ -67,7 +64,8 @@ class GradientNormDisplay(Display):
             For labels that an estimator does not know.
         """
         own = objective(net, X, y, settings)
-        pairs, net = _gradients(own), own.net
+        net = own.net
+        pairs = net.gradients(own.X, own.y, l2=own.l2, **own.settings)
         by_weights, by_biases = (
             np.array([np.sqrt(np.mean(np.square(pair[i], dtype=float))) for pair in pairs])
             for i in (0, 1)
@@ -98,23 +96,3 @@ class GradientNormDisplay(Display):
         ax.legend()
         ax.grid(axis="y", alpha=0.3)
         return self
-
-
-def _gradients(own: Objective) -> list[tuple[Array, Array]]:
-    """`MLP.gradients`, also of a loss in Python."""
-    net, loss = own.net, own.settings.get("loss")
-    if not callable(loss) or isinstance(loss, type):
-        found: list[tuple[Array, Array]] = net.gradients(own.X, own.y, l2=own.l2, **own.settings)
-        return found
-    x, y = _data.as_matrix(own.X, net.dtype), _checks.plain_array("y", own.y)
-    weight = own.settings.get("sample_weight")
-    weight = None if weight is None else _data.as_weights(weight, net.dtype)
-    _data.check_rows(x, y, weight)
-    if net.sizes[-1] == 1 and y.ndim == 1:
-        y = y[:, np.newaxis]  # like the outputs
-    data = net.engine.dataset(x, None, None, Loss(default_loss(net.output)))
-    trainer, none = net.engine.gradient_trainer(), [0.0] * (len(net.sizes) - 1)  # dropout
-    outputs = trainer.forward_batch(data, 0, x.shape[0], None, none, 0)
-    flat = trainer.backward_batch(call(loss, outputs, y, weight)[1], none, 0)
-    pairs = zip(net.engine.views(flat), net.weights, strict=True)
-    return [(by_weights + 2 * own.l2 * w, by_bias) for (by_weights, by_bias), w in pairs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -121,52 +122,77 @@ def _adagrad(
     return w - rate * g / np.maximum(np.sqrt(s[0]) + eps, l1)
 
 
-def _of_ones(rule: str, t: int, rate: float, **settings: float) -> float:
-    """The change that `t` gradients of 1 have made at the last of them, not divided by any size."""
-    if rule == "nadam":  # with the velocity's correction, but a second moment of 1
-        beta1, decay = settings.get("beta1", 0.9), settings.get("momentum_decay", 0.004)
-        mu: list[float] = [beta1 * (1 - 0.5 * 0.96 ** (k * decay)) for k in range(1, t + 2)]
-        product = float(np.prod(mu[:-1]))
-        of_moment: float = mu[-1] / (1 - product * mu[-1]) * (1 - beta1**t)
-        return rate * ((1 - mu[-2]) / (1 - product) + of_moment)
-    if rule not in ("sgd", "rmsprop"):
-        return rate
-    momentum = settings.get("momentum", 0.0)
-    velocity = float(sum(momentum**k for k in range(t)))
-    return rate * (1 + momentum * velocity if settings.get("nesterov") else velocity)
+# What a gradient of 1, repeated `t` times, changes at the last of them, without the rule's divisor.
 
 
-def _threshold(
-    rule: str, s: Sequence[Array], t: int, rate: float, l1: ArrayLike, **settings: float
+def _velocity(t: int, rate: float, momentum: float = 0.0, nesterov: float = 0, **_: float) -> float:
+    velocity: float = sum(momentum**k for k in range(t))
+    return rate * (1 + momentum * velocity if nesterov else velocity)
+
+
+def _moment(t: int, rate: float, **_: float) -> float:
+    return rate
+
+
+def _nadam_moment(
+    t: int, rate: float, beta1: float = 0.9, momentum_decay: float = 0.004, **_: float
+) -> float:
+    mu: list[float] = [beta1 * (1 - 0.5 * 0.96 ** (k * momentum_decay)) for k in range(1, t + 2)]
+    product = float(np.prod(mu[:-1]))
+    of_moment: float = mu[-1] / (1 - product * mu[-1]) * (1 - beta1**t)
+    return rate * ((1 - mu[-2]) / (1 - product) + of_moment)
+
+
+# The rule's divisor, of its states after update `t`.
+
+
+def _root(s: Sequence[Array], t: int, eps: float = 1e-8, **_: float) -> Array:
+    return np.sqrt(s[0]) + eps
+
+
+def _adam_root(
+    s: Sequence[Array],
+    t: int,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    eps_hat: float = 0,
+    **_: float,
 ) -> Array:
-    """How far a proximal step of ``l1 |w|`` moves: `l1` times the change by gradients of 1."""
-    reach = _of_ones(rule, t, rate, **settings)
-    if rule == "sgd":
-        return reach * np.asarray(l1)
-    eps = settings.get("eps", 1e-10 if rule == "adagrad" else 1e-8)
-    if rule in ("rmsprop", "adagrad"):
-        size = np.sqrt(s[0]) + eps
-    else:
-        named = {name: settings[name] for name in ("beta2", "eps_hat") if name in settings}
-        size = _corrected_root(s[1], t, eps=eps, **named)
-    return reach * np.asarray(l1) / np.maximum(size, l1)
+    return _corrected_root(s[1], t, beta2, eps, eps_hat)
 
 
 class Rule(NamedTuple):
-    """A rule's formula, its number of state arrays, and whether it has a scalar state."""
+    """An update rule.
+
+    Attributes
+    ----------
+    formula : callable
+        The changed parameters.
+    arrays : int
+        Of its states.
+    reach : callable
+        ``(t, rate, **hyperparameters)``: what `t` gradients of 1 change at the last of them,
+        without the divisor. The proximal step of ``l1 |w|`` moves by `l1` times that over it.
+    divisor : callable or None
+        ``(states, t, **hyperparameters)``.
+    scalar : bool
+        Whether it has a state of one number.
+    """
 
     formula: Callable[..., Array]
     arrays: int
+    reach: Callable[..., float]
+    divisor: Callable[..., Array] | None
     scalar: bool = False
 
 
 RULES = {
-    "sgd": Rule(_sgd, 1),
-    "adam": Rule(_adam, 2),
-    "adamw": Rule(_adamw, 2),
-    "nadam": Rule(_nadam, 2, scalar=True),
-    "rmsprop": Rule(_rmsprop, 2),
-    "adagrad": Rule(_adagrad, 1),
+    "sgd": Rule(_sgd, 1, _velocity, None),
+    "adam": Rule(_adam, 2, _moment, _adam_root),
+    "adamw": Rule(_adamw, 2, _moment, _adam_root),
+    "nadam": Rule(_nadam, 2, _nadam_moment, _adam_root, scalar=True),
+    "rmsprop": Rule(_rmsprop, 2, _velocity, _root),
+    "adagrad": Rule(_adagrad, 1, _moment, partial(_root, eps=1e-10)),
 }
 
 
@@ -206,11 +232,11 @@ def optimizer_update(
     >>> w
     array([0.9, 1.9])
     """
-    g = np.asarray(gradient) + 2 * l2 * parameters
-    changed = RULES[optimizer].formula(
-        parameters, g, states, step, learning_rate, l1, **hyperparameters
-    )
+    rule, g = RULES[optimizer], np.asarray(gradient) + 2 * l2 * parameters
+    changed = rule.formula(parameters, g, states, step, learning_rate, l1, **hyperparameters)
     if np.any(l1):
-        moved = _threshold(optimizer, states, step, learning_rate, l1, **hyperparameters)
+        moved = rule.reach(step, learning_rate, **hyperparameters) * np.asarray(l1)
+        if rule.divisor is not None:
+            moved = moved / np.maximum(rule.divisor(states, step, **hyperparameters), l1)
         changed = np.sign(changed) * np.maximum(np.abs(changed) - moved, 0)
     parameters[:] = np.where(np.isfinite(changed), changed, parameters)
