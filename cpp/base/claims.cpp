@@ -10,7 +10,7 @@ namespace {
 
 using Word = std::uint64_t;
 
-// Of a word, from its lowest bit: 1 ended, 7 parts of each thread, 12 threads, 44 number of the round.
+// Layout of a Word, from bit 0: ended (1 bit), parts per thread (7), threads (12), round (44).
 constexpr int each_at = 1, threads_at = 8, round_at = 20;
 constexpr Word closed = ~Word{0};
 Word word_of(Word round, int threads, int each, bool ended) {

@@ -23,7 +23,7 @@ struct Team {
     return {begin < n ? begin : n, end < n ? end : n};
   }
 };
-constexpr Team alone{0, 1, 0};  // the whole of the work
+constexpr Team alone{0, 1, 0};  // one part on one thread
 
 class Phases {
  public:

@@ -164,8 +164,8 @@ struct EpochCall {
   EpochResult result(const EpochState& state, SteadyTime start) const {
     if (!state.finite) return {state.batch_loss, 0.0, false, seconds_since(start)};
     const double count = state.count > 0 ? state.count : 1, l1 = adjustment.l1, l2 = adjustment.l2;
-    const double share = adjustment.by_batch ? state.penalties / count : 1;
-    const double penalised = l1 != 0 || l2 != 0 ? share * penalty(self.network, l1, l2) : 0.0;
+    const double scale = adjustment.by_batch ? state.penalties / count : 1;
+    const double penalised = l1 != 0 || l2 != 0 ? scale * penalty(self.network, l1, l2) : 0.0;
     return {state.loss_sum.total() / count, penalised, true, seconds_since(start)};
   }
 };

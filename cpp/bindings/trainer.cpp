@@ -87,7 +87,7 @@ py::tuple read_state(PyTrainer<T>& self) {
   {
     const GilReleased release;
     const std::lock_guard<Lock> lock(self.network.lock);
-    self.trainer->leave_panels();
+    self.trainer->unpack_states();
     for (const auto& [from, to] : pairs) std::copy_n(from, self.network.parameter_count, to);
     steps = self.trainer->steps_done(), scalar = self.trainer->scalar();
   }
@@ -105,7 +105,7 @@ void write_states(PyTrainer<T>& self, const std::vector<py::array>& given) {
     states.push_back(Input<T>(state, "states").expect({self.network.parameter_count}, "states"));
   const GilReleased release;
   const std::lock_guard<Lock> lock(self.network.lock);
-  self.trainer->leave_panels();
+  self.trainer->unpack_states();
   for (std::size_t i = 0; i < places.size(); ++i)
     std::copy_n(states[i].data(), self.network.parameter_count, places[i]);
 }

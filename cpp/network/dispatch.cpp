@@ -20,8 +20,8 @@ namespace {
 struct Built {
   const char* name;
   InstructionSet level;
-  const Kernels<float>* single;
-  const Kernels<double>* full;
+  const Kernels<float>* float32;
+  const Kernels<double>* float64;
 };
 #define NABLAS_ENTRY(name) {#name, InstructionSet::name, &kernels_##name##_float, &kernels_##name##_double},
 const Built built[] = {NABLAS_INSTRUCTION_SETS(NABLAS_ENTRY)};
@@ -60,19 +60,19 @@ const Built& current() {
 
 template <>
 const Kernels<float>& kernels<float>() {
-  return *current().single;
+  return *current().float32;
 }
 template <>
 const Kernels<double>& kernels<double>() {
-  return *current().full;
+  return *current().float64;
 }
 template <>
 const Kernels<float>& any_kernels<float>() {
-  return *built[0].single;
+  return *built[0].float32;
 }
 template <>
 const Kernels<double>& any_kernels<double>() {
-  return *built[0].full;
+  return *built[0].float64;
 }
 
 std::vector<std::string> available_instruction_sets() {

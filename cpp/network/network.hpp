@@ -34,7 +34,7 @@ class Network {
   std::vector<Layer> layers;
   int64 parameter_count = 0;
   std::atomic<int64> updates{0};  // by all trainers; the step of the next batch's dropout mask
-  int64 epochs = 0;               // the same; the number of the next epoch's order of rows; with the interpreter's lock
+  int64 epochs = 0;               // by all trainers; numbers the next epoch's permutation; guarded by the GIL
   Buffer<T> parameters;
   // Exclusive while parameters are written, shared while they are read: a reader sees those of the last return from the
   // core.

@@ -167,7 +167,7 @@ bool Pass<T>::by_layers(int parts, const Network<T>& network, int64 rows) const 
 
 template <class T>
 bool Pass<T>::by_columns(const Stage& stage, int parts, const Network<T>& network, int64 rows) const {
-  if (parts == 1 || stage.kind != Stage::layer || stage.l > 0 || !in_panels(0)) return false;
+  if (parts == 1 || stage.kind != Stage::layer || stage.l > 0 || !layer_in_panels(0)) return false;
   const Layer& first = network.layers.front();
   return even(parts, first) && first.outputs >= parts * kernel_->tile_columns &&
          first.inputs * first.outputs * 5 >= rows * (first.inputs + first.outputs) * 3;
@@ -175,7 +175,7 @@ bool Pass<T>::by_columns(const Stage& stage, int parts, const Network<T>& networ
 
 template <class T>
 bool Pass<T>::own_inputs(int parts, const Network<T>& network, const Block<T>& block, const Dropout& dropout) const {
-  if (parts == 1 || parts > copies_ || !block.gathers_x || dropout.rate(0) > 0 || !in_panels(0)) return false;
+  if (parts == 1 || parts > copies_ || !block.gathers_x || dropout.rate(0) > 0 || !layer_in_panels(0)) return false;
   const Layer& first = network.layers.front();
   const int64 rows = block.x.rows;
   if (!by_layers(parts, network, rows) && !by_columns({Stage::layer, 0}, parts, network, rows))
@@ -248,7 +248,7 @@ void Pass<T>::forward(const Section<T>& section, const Network<T>& network, cons
       forward_gemm<T>(input(network, arguments.block, l, arguments.dropout, section.part), parameters(network, l),
                       layer.outputs, last && arguments.out != nullptr ? arguments.out : activations_[l],
                       preactivations_[l], plain ? 0 : layer.activation);
-  if (in_panels(l)) g.b_panels = Panels::columns;
+  if (layer_in_panels(l)) g.b_panels = Panels::columns;
   product(section, g);
 }
 
@@ -350,7 +350,7 @@ void Pass<T>::delta(const Section<T>& section, const Network<T>& network, int64 
       kernel_->activations[below].slope_needs_preactivation ? preactivations_[l - 1] : activations_[l - 1];
   Gemm<T> g = delta_gemm<T>(deltas_[l], rows, parameters(network, l), layer.inputs, layer.outputs, deltas_[l - 1],
                             below, kept, layer.inputs);
-  if (in_panels(l)) g.b_panels = Panels::transposed;
+  if (layer_in_panels(l)) g.b_panels = Panels::transposed;
   product(section, g);
 }
 

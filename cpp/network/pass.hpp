@@ -138,13 +138,13 @@ class Pass {
   void list_backward_stages(const Network<T>&, const Dropout&, std::vector<Stage>&) const;
   void run(const Stage&, const Section<T>&, const Network<T>&, const PassArguments<T>&);
 
-  // Weights are read from `parameters`, which are in this order; until `leave_panels`, the network's are not.
+  // Weights are read from `parameters`, which are in this order; until `use_network_order`, the network's are not.
   void use_panels(const PanelOrder<T>& order, const T* parameters) {
     order_ = &order;
     parameters_ = parameters;
   }
-  bool in_panels() const { return order_ != nullptr; }
-  void leave_panels() {
+  bool reads_panels() const { return order_ != nullptr; }
+  void use_network_order() {
     order_ = nullptr;
     parameters_ = nullptr;
   }
@@ -181,7 +181,7 @@ class Pass {
     T** pointer;
     int64 offset, columns;
   };
-  // Layer l's parameters, and whether its weights are in panels.
+  // Layer l's parameters.
   const T* parameters(const Network<T>& network, std::size_t l) const {
     return (parameters_ != nullptr ? parameters_ : network.parameters.data()) + network.layers[l].offset;
   }
@@ -190,7 +190,8 @@ class Pass {
     const int64 panels = (layer.outputs + kernel_->tile_columns - 1) / kernel_->tile_columns;
     return panels % parts == 0 || panels >= 4 * parts;
   }
-  bool in_panels(std::size_t l) const { return order_ != nullptr && order_->of(l); }
+  // Whether layer l's weights are in panels.
+  bool layer_in_panels(std::size_t l) const { return order_ != nullptr && order_->of(l); }
   // The gradient of some columns of a layer in panels, from column j on.
   template <class Ready>
   void panel_gradient(const Team&, const Layer&, const Matrix<const T>& x, const Matrix<const T>& delta, int64 j,
@@ -286,7 +287,7 @@ void Pass<T>::gradient(const Team& team, const Network<T>& network, const Block<
   for (int l = static_cast<int>(network.layers.size()) - 1; l >= 0; --l) {
     const Layer& layer = network.layers[l];
     const Matrix<const T> x = input(network, block, l, dropout, team.rank);
-    const bool panels = in_panels(l);
+    const bool panels = layer_in_panels(l);
     const Rectangle own = share_gradient(team, by_columns || (panels && even(team.size, layer)), layer.inputs,
                                          layer.outputs, kernel_->tile_columns);
     if (own.rows.begin == own.rows.end) continue;

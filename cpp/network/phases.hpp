@@ -49,9 +49,9 @@ class Trainer<T>::EpochPhases final : public Phases {
       case Phase::gradient:
         return gradient(team);
       case Phase::norm:
-        return trainer_.sum_squares(team, adjustment_, penalty_share());
+        return trainer_.sum_squares(team, adjustment_, penalty_scale());
       case Phase::update:
-        return trainer_.update_all(team, update_, adjustment_, penalty_share());
+        return trainer_.update_all(team, update_, adjustment_, penalty_scale());
       case Phase::keep:
         return trainer_.keep_block(team, number_);
     }
@@ -92,7 +92,7 @@ class Trainer<T>::EpochPhases final : public Phases {
   // Whether the update has a phase of its own.
   bool updates_apart() const { return clips() || empty(); }
   // The factor of the penalties.
-  double penalty_share() const { return adjustment_.by_batch ? share_ : 1; }
+  double penalty_scale() const { return adjustment_.by_batch ? inverse_weight_ : 1; }
 
   // Returns false if a loss was not finite.
   bool begin_block() {
@@ -110,12 +110,12 @@ class Trainer<T>::EpochPhases final : public Phases {
     ends_shard_ = range_.end == shard_end;
     merges_ = ends_shard_ ? shards_.merges(state_.shard) : 0;
     updates_ = ends_shard_ && state_.shard + 1 == shards_.count() && shards_.all();
-    share_ = state_.share();
+    inverse_weight_ = state_.inverse_weight();
     if (empty()) return begin_gradient();
     dropout_.first_row = range_.begin - begin;
     dropout_.step = trainer_.network_.updates;
     const double rows = static_cast<double>(end - begin);
-    const double scale = adjustment_.mean_weight > 0 ? 1 / (rows * adjustment_.mean_weight) : share_;
+    const double scale = adjustment_.mean_weight > 0 ? 1 / (rows * adjustment_.mean_weight) : inverse_weight_;
     trainer_.begin_pass(trainer_.pass_.block(trainer_.network_, data_, range_), objective_, T(scale), dropout_, parts_);
     return true;
   }
@@ -156,7 +156,7 @@ class Trainer<T>::EpochPhases final : public Phases {
                               trainer_.add_blocks(patch, number_);
                               trainer_.add_sums(patch, trainer_.shards_, state_.kept, merges_);
                               if (updates_ && !clips())
-                                trainer_.update_part(update, layer, patch, adjustment_, penalty_share());
+                                trainer_.update_part(update, layer, patch, adjustment_, penalty_scale());
                             });
   }
 
@@ -200,14 +200,13 @@ class Trainer<T>::EpochPhases final : public Phases {
   int parts_ = 1;
   Pace::Time deadline_{};
   int64 blocks_ = 0;
-  // The present block: its rows, the end and the number of its block of sums; for its shard's last block, how many
-  // earlier sums of shards are added; 1 / (sum of the batch's weights).
   Phase phase_ = Phase::pass;
-  Range range_{};
-  int64 sum_end_ = 0, number_ = 0;
-  int merges_ = 0;
+  // Of the present block:
+  Range range_{};                   // its rows
+  int64 sum_end_ = 0, number_ = 0;  // end and number of its block of sums
+  int merges_ = 0;                  // of a shard's last block: how many earlier sums of shards are added
   bool begins_shard_ = false, ends_shard_ = false, continues_sum_ = false, updates_ = false;
-  double share_ = 0;
+  double inverse_weight_ = 0;  // 1 / (sum of the batch's weights)
   UpdateArguments<T> update_{};
 };
 

@@ -48,7 +48,8 @@ void random_permutation(std::uint64_t seed, std::uint32_t epoch, int64* out, int
       const int64 i = count - 1 - k;
       const auto number = static_cast<std::uint64_t>(word[0]) << 32 | word[1];
       const auto bound = static_cast<std::uint64_t>(i + 1);
-      const auto product = static_cast<unsigned __int128>(number) * bound;  // without a sign: one multiplication
+      const auto product =
+          static_cast<unsigned __int128>(number) * bound;  // unsigned: one 64 x 64 -> 128-bit multiplication
       std::swap(out[i], out[static_cast<std::uint64_t>(product >> 64)]);
     }
   }

@@ -76,7 +76,7 @@ int Trainer<T>::threads(int64 rows) const {
 template <class T>
 void Trainer<T>::prepare(const Samples<T>& data, int64 batch, const Dropout& dropout, bool whole,
                          const Shards& shards) {
-  pass_.leave_panels();  // entered still in a child that was forked during a slice
+  pass_.use_network_order();  // entered still in a child that was forked during a slice
   batch_rows_ = 0;
   operations_ = whole ? network_.operations() : data.operations(network_);
   const int64 sum = shards.largest(batch);
@@ -111,24 +111,24 @@ void Trainer<T>::prepare_epoch(const Samples<T>& data, int64 batch, const Dropou
       (several || batch <= largest_alone))
     order.choose(network_, several, data.sparse != nullptr);
   if (order.any()) panels_.reserve(network_.parameter_count);
-  if (!(order == order_)) leave_panels();
+  if (!(order == order_)) unpack_states();
   order_ = order;
   parameters_changed();
 }
 
 template <class T>
 void Trainer<T>::enter_panels() {
-  if (!in_panels_) reorder_states(&PanelOrder<T>::pack);
-  in_panels_ = true;
+  if (!states_packed_) reorder_states(&PanelOrder<T>::pack);
+  states_packed_ = true;
   if (packed_after_ != network_.updates) order_.pack(network_, network_.parameters.data(), panels_.data());
   pass_.use_panels(order_, panels_.data());
 }
 
 template <class T>
-void Trainer<T>::leave_panels() {
-  if (!in_panels_) return;
+void Trainer<T>::unpack_states() {
+  if (!states_packed_) return;
   reorder_states(&PanelOrder<T>::unpack);
-  in_panels_ = false;
+  states_packed_ = false;
 }
 
 // Overwrites `panels_`.
@@ -197,7 +197,7 @@ bool Trainer<T>::run_epoch(const Samples<T>& data, const Objective& objective, c
   if (!order_.any()) return run_slice(data, objective, adjustment, batch, rates, dropout, deadline, state, shards);
   enter_panels();
   const bool ended = run_slice(data, objective, adjustment, batch, rates, dropout, deadline, state, shards);
-  pass_.leave_panels();
+  pass_.use_network_order();
   order_.unpack(network_, panels_.data(), network_.parameters.data());
   packed_after_ = network_.updates;
   return ended;
@@ -226,7 +226,7 @@ bool Trainer<T>::run_slice(const Samples<T>& data, const Objective& objective, c
 
 template <class T>
 UpdateArguments<T> Trainer<T>::update_arguments(double rate) {
-  UpdateArguments<T> arguments{pass_.in_panels() ? panels_.data() : network_.parameters.data(),
+  UpdateArguments<T> arguments{pass_.reads_panels() ? panels_.data() : network_.parameters.data(),
                                {},
                                {setting_.hyperparameters, rate, steps_ + 1, scalar_, {}}};
   for (int i = 0; i < max_optimizer_states; ++i) arguments.states[i] = states_[i].data();
@@ -237,7 +237,7 @@ UpdateArguments<T> Trainer<T>::update_arguments(double rate) {
 
 template <class T>
 void Trainer<T>::update_part(UpdateArguments<T>& arguments, const Layer& layer, Patch<T> part,
-                             const Adjustment& adjustment, double share) const {
+                             const Adjustment& adjustment, double penalty_scale) const {
   const auto update = kernels<T>().optimizers[setting_.rule].update;
   const bool differs = adjustment.l1 != 0 || adjustment.l2 != 0 || !adjustment.bias;
   if (differs && part.begin < layer.offset + layer.outputs) {  // the bias is not penalised
@@ -247,8 +247,8 @@ void Trainer<T>::update_part(UpdateArguments<T>& arguments, const Layer& layer, 
     part.gradient += part.gradient_rs;
     --part.rows;
   }
-  arguments.l1 = T(adjustment.l1 * share);
-  arguments.l2 = adjustment.clip_norm > 0 ? T(0) : T(adjustment.l2 * share);  // else in the gradient already
+  arguments.l1 = T(adjustment.l1 * penalty_scale);
+  arguments.l2 = adjustment.clip_norm > 0 ? T(0) : T(adjustment.l2 * penalty_scale);  // else in the gradient already
   if (part.columns == part.rs && part.gradient_rs == part.rs) {
     part.columns *= part.rows;
     part.rows = 1;
@@ -256,11 +256,11 @@ void Trainer<T>::update_part(UpdateArguments<T>& arguments, const Layer& layer, 
   update(arguments, part);
 }
 
-// run(threads), which returns its Effort, on the number of threads that pays for `rows` rows; it does `share` of a
+// run(threads), which returns its Effort, on the number of threads that pays for `rows` rows; it does `fraction` of a
 // step's multiply-adds.
 template <class T>
 template <class Run>
-void Trainer<T>::paced(int64 rows, double share, Run run) {
+void Trainer<T>::paced(int64 rows, double fraction, Run run) {
   const int most = threads(rows);
   const double step = step_operations(rows);
   if (most == 1 || step > Pace::operations_of_large_step) {
@@ -269,7 +269,7 @@ void Trainer<T>::paced(int64 rows, double share, Run run) {
   }
   with_pace(most, step, Pace::Clock::now(), [&](const Pace::Stretch& stretch, Effort& effort) {
     effort = run(stretch.threads);
-    return share * 3 * operations_ * static_cast<double>(rows);
+    return fraction * 3 * operations_ * static_cast<double>(rows);
   });
 }
 
@@ -329,7 +329,7 @@ void Trainer<T>::backward_batch(const T* by_outputs, Range part, const Dropout& 
 }
 
 template <class T>
-void Trainer<T>::sum_squares(const Team& team, const Adjustment& adjustment, double share) {
+void Trainer<T>::sum_squares(const Team& team, const Adjustment& adjustment, double penalty_scale) {
   const Range own = team.share(network_.parameter_count, squares_grain);
   T* const gradient = gradient_.data();
   for (const Layer& layer : network_.layers) {
@@ -338,7 +338,7 @@ void Trainer<T>::sum_squares(const Team& team, const Adjustment& adjustment, dou
       for (int64 i = std::max(own.begin, layer.offset); i < std::min(own.end, weights); ++i) gradient[i] = T(0);
     const int64 from = std::max(own.begin, weights), to = std::min(own.end, end);
     if (adjustment.l2 != 0 && from < to)
-      kernels<T>().add_scaled(T(2 * adjustment.l2 * share), network_.parameters.data() + from, gradient + from,
+      kernels<T>().add_scaled(T(2 * adjustment.l2 * penalty_scale), network_.parameters.data() + from, gradient + from,
                               to - from);
   }
   for (int64 i = own.begin; i < own.end; i += squares_grain)
@@ -357,13 +357,13 @@ void Trainer<T>::limit_norm(UpdateArguments<T>& arguments, double clip_norm) con
 
 template <class T>
 void Trainer<T>::update_all(const Team& team, UpdateArguments<T> arguments, const Adjustment& adjustment,
-                            double share) const {
+                            double penalty_scale) const {
   for (const Layer& layer : network_.layers) {
     const Range rows = team.share(layer.inputs + 1);
     const int64 n = layer.outputs, begin = layer.offset + rows.begin * n;
     if (rows.begin < rows.end)
       update_part(arguments, layer, {begin, rows.end - rows.begin, n, n, gradient_.data() + begin, n}, adjustment,
-                  share);
+                  penalty_scale);
   }
 }
 
@@ -373,21 +373,21 @@ void Trainer<T>::finish_batch(const Adjustment& adjustment, double rate, double 
   state.batch_loss = loss;
   state.finite = std::isfinite(loss);
   if (!state.finite) return;
-  update(rate, adjustment, adjustment.by_batch ? state.share() : 1);
+  update(rate, adjustment, adjustment.by_batch ? state.inverse_weight() : 1);
   state.next_row = rows.end;
   state.end_batch(adjustment.by_batch, rows.end - rows.begin);
 }
 
 template <class T>
-void Trainer<T>::update(double rate, const Adjustment& adjustment, double share) {
-  leave_panels();
+void Trainer<T>::update(double rate, const Adjustment& adjustment, double penalty_scale) {
+  unpack_states();
   UpdateArguments<T> arguments = update_arguments(rate);
   const int threads = threads_for(static_cast<double>(network_.parameter_count), operations_per_wake_up);
   if (adjustment.clip_norm > 0) {
-    parallel(threads, [&](const Team& team) { sum_squares(team, adjustment, share); }, Use::network);
+    parallel(threads, [&](const Team& team) { sum_squares(team, adjustment, penalty_scale); }, Use::network);
     limit_norm(arguments, adjustment.clip_norm);
   }
-  parallel(threads, [&](const Team& team) { update_all(team, arguments, adjustment, share); }, Use::network);
+  parallel(threads, [&](const Team& team) { update_all(team, arguments, adjustment, penalty_scale); }, Use::network);
   ++steps_;
   ++network_.updates;
 }

@@ -22,7 +22,7 @@ struct Adjustment {
   // losses, weighted by their numbers of rows.
   bool by_batch = false;
   // Above 0: the mean weight of all rows. A batch's gradient is its rows' weighted sum, divided by their number and
-  // this, so that an epoch goes down the weighted mean over all rows, however the batches share the weights.
+  // this, so that an epoch minimises the weighted mean over all rows, however the batches share the weights.
   double mean_weight = 0;
 };
 
@@ -44,12 +44,12 @@ struct EpochState {
   bool waits = false;  // for the sums of shards that others compute, then for Trainer::finish_batch
   bool finite = true;  // false: a batch's loss was not finite; its update was not made
 
-  double share() const { return batch_weight > 0 ? 1 / batch_weight : 0.0; }
+  double inverse_weight() const { return batch_weight > 0 ? 1 / batch_weight : 0.0; }
   // After a batch of `rows` rows.
   void end_batch(bool by_batch, int64 rows) {
     const double each = static_cast<double>(rows);
-    loss_sum.add(by_batch ? batch_loss * share() * each : batch_loss);
-    penalties += share() * each;
+    loss_sum.add(by_batch ? batch_loss * inverse_weight() * each : batch_loss);
+    penalties += inverse_weight() * each;
     count += by_batch ? each : batch_weight;
     ++step;
     shard = -1;
@@ -84,9 +84,10 @@ class Trainer {
   // allocate.
   bool run_epoch(const Samples<T>&, const Objective&, const Adjustment&, int64 batch, const double* rates,
                  const Dropout&, double seconds, EpochState& state, const Shards& = {});
-  // The network's parameters are current after every `run_epoch`. Before the states are read or written, leave_panels()
-  // brings them into the network's order; after others may have written parameters, parameters_changed() is called.
-  void leave_panels();
+  // The network's parameters are current after every `run_epoch`. Before the states are read or written,
+  // unpack_states() brings them into the network's order; after others may have written parameters,
+  // parameters_changed() is called.
+  void unpack_states();
   void parameters_changed() { packed_after_ = -1; }
 
   // While `state` waits: the gradient of its i-th sum of own shards; the last is gradient().
@@ -108,7 +109,7 @@ class Trainer {
   // calls of each take all rows from 0 on. Last the update.
   const T* forward_batch(const Samples<T>&, Range rows, Range part, const Dropout&);
   void backward_batch(const T* by_outputs, Range part, const Dropout&);
-  void update(double rate, const Adjustment&, double share = 1);
+  void update(double rate, const Adjustment&, double penalty_scale = 1);
 
   T* gradient() { return gradient_.data(); }
   T* state(int i) { return states_[i].data(); }
@@ -132,7 +133,7 @@ class Trainer {
   double step_operations(int64 rows) const;
   int threads(int64 rows) const;
   template <class Run>
-  void paced(int64 rows, double share, Run run);
+  void paced(int64 rows, double fraction, Run run);
   // The pass of one block, from the data to every delta: its stages, the same for all blocks, and its begin.
   void list_pass(const Objective&, const Dropout&);
   void begin_pass(const Block<T>&, const Objective&, T delta_scale, const Dropout&, int parts);
@@ -142,14 +143,14 @@ class Trainer {
   void reorder_states(void (PanelOrder<T>::*reorder)(const Network<T>&, const T*, T*) const);
   bool run_slice(const Samples<T>&, const Objective&, const Adjustment&, int64 batch, const double* rates,
                  const Dropout&, Pace::Time deadline, EpochState&, const Shards&);
-  // Updates a part of one layer's parameters; `share` multiplies the penalties.
-  void update_part(UpdateArguments<T>&, const Layer&, Patch<T>, const Adjustment&, double share) const;
+  // Updates a part of one layer's parameters; `penalty_scale` multiplies the penalties.
+  void update_part(UpdateArguments<T>&, const Layer&, Patch<T>, const Adjustment&, double penalty_scale) const;
 
   // An update with a limit of the norm, in two phases. The first adds the l2 term to gradient_ and sums its squares;
   // limit_norm() then sets the update's scale; the second updates.
-  void sum_squares(const Team&, const Adjustment&, double share);
+  void sum_squares(const Team&, const Adjustment&, double penalty_scale);
   void limit_norm(UpdateArguments<T>&, double clip_norm) const;
-  void update_all(const Team&, UpdateArguments<T>, const Adjustment&, double share) const;
+  void update_all(const Team&, UpdateArguments<T>, const Adjustment&, double penalty_scale) const;
 
   // Blocks of the sums over rows, kept in `partial_` as LongSum keeps its own. `number`: of the block that is in
   // gradient_, from 0.
@@ -163,9 +164,9 @@ class Trainer {
   Pass<T> pass_;
   PassPhases<T> phases_;
   PanelOrder<T> order_;
-  Buffer<T> panels_;         // the parameters in that order, during run_epoch
-  bool in_panels_ = false;   // whether the states are in that order
-  int64 packed_after_ = -1;  // panels_ are the parameters after so many updates of the network
+  Buffer<T> panels_;            // the parameters in that order, during run_epoch
+  bool states_packed_ = false;  // whether the states are in that order
+  int64 packed_after_ = -1;     // panels_ are the parameters after so many updates of the network
   int64 batch_rows_ = 0;
   Buffer<T> gradient_, states_[max_optimizer_states];
   Buffer<double> squares_;  // sums of squares_grain squares of gradient_

@@ -1,4 +1,4 @@
-"""What objects hold."""
+"""Attributes of an object, those in `__slots__` included."""
 
 from __future__ import annotations
 

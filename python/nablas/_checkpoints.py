@@ -89,7 +89,7 @@ def fingerprint(name: str, array: Any, part: Any, rows: int) -> Tree:
 
 
 def checksum(*arrays: NDArray[Any]) -> int:
-    """CRC-32 of all values: for comparisons where nobody is to be convinced."""
+    """CRC-32 of all values: it detects accidental differences, not deliberate ones."""
     value = 0
     for array in arrays:
         value = zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data, value)

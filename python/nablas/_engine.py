@@ -55,9 +55,9 @@ class Engine:
         single = dtype == "float32"
         self.sizes, self.activations = tuple(sizes), tuple(activations)
         self.dtype = dtype
-        self._dataset = _core.Dataset_float32 if single else _core.Dataset_float64
-        self._trainer = _core.Trainer_float32 if single else _core.Trainer_float64
-        self._sparse = _core.Sparse_float32 if single else _core.Sparse_float64
+        self._Dataset = _core.Dataset_float32 if single else _core.Dataset_float64
+        self._Trainer = _core.Trainer_float32 if single else _core.Trainer_float64
+        self._Sparse = _core.Sparse_float32 if single else _core.Sparse_float64
         network = _core.Network_float32 if single else _core.Network_float64
         self._network = network(sizes, activations)
         self.infer = self._network.forward
@@ -127,7 +127,7 @@ class Engine:
             with np.errstate(over="ignore"):  # overflows become infinities, which are found later
                 values = values.astype(self.dtype)
         with reworded(lambda text: f"X, {text}"):
-            return self._sparse(values, X.indices, X.indptr, X.shape[1])
+            return self._Sparse(values, X.indices, X.indptr, X.shape[1])
 
     def dataset(
         self, X: Array, targets: ArrayLike | None, weight: Array | None, loss: Loss
@@ -135,7 +135,7 @@ class Engine:
         """Rows as the core reads them, checked: the arrays are kept, not copied."""
         settings = dict(loss.hyperparameters)
         rows = self._rows(X)
-        return self._dataset(self._network, rows, targets, weight, loss.name, settings, loss.groups)
+        return self._Dataset(self._network, rows, targets, weight, loss.name, settings, loss.groups)
 
     def evaluate(self, data: Dataset, l2: float = 0.0) -> float:
         """The mean loss, and the L2 penalty."""
@@ -156,7 +156,7 @@ class Engine:
 
     def gradient_trainer(self) -> Trainer:
         """A trainer for repeated gradients; it keeps its memory between calls."""
-        return self._trainer(self._network, "sgd", {})
+        return self._Trainer(self._network, "sgd", {})
 
     # ---- training ------------------------------------------------------------------------------
 
@@ -187,7 +187,7 @@ class Engine:
         A new trainer's states are zero, and the optimizer's schedule begins anew.
         """
         if self.last is None or self.last.optimizer is not optimizer:
-            trainer = self._trainer(self._network, optimizer.name, {**optimizer.hyperparameters})
+            trainer = self._Trainer(self._network, optimizer.name, {**optimizer.hyperparameters})
             optimizer.schedule.begin()
             self.last = Use(optimizer, trainer)
         return self.last.trainer

@@ -47,12 +47,12 @@ class Task:
         One rate for each layer's inputs.
     mean_weight : float or None
         The rows' mean weight: a batch's gradient is multiplied by its own mean over it, so that an
-        epoch goes down the weighted mean over all rows, however the batches share the weights.
+        epoch minimises the weighted mean over all rows, however the batches share the weights.
     bias : bool
         False: the biases stay as they are.
     by_batch : bool
-        scikit-learn's accounts: the penalty is divided by each batch's weight, and the epoch's loss
-        is the mean of the batches' losses by their numbers of rows.
+        As scikit-learn reports it: the penalty is divided by each batch's weight, and the epoch's
+        loss is the mean of the batches' losses by their numbers of rows.
     shards : int
         Into how many shards the core cuts a batch; their sums are added as a tree.
     own : (begin, end)

@@ -164,7 +164,7 @@ class Processes:
     # ---- errors --------------------------------------------------------------------------------
 
     def failed(self, error: BaseException) -> None:
-        """An error leaves the training: the others learn it, or the job ends."""
+        """Report an error: the others raise it, too; once all agreed to train, the job ends."""
         if self.comm is None or (self._met and self.together):
             return
         if not self._met:

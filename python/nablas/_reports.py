@@ -1,4 +1,4 @@
-"""What a fit says: its progress, and why it diverged."""
+"""Texts of a fit: its progress, and the message of a divergence."""
 
 from __future__ import annotations
 

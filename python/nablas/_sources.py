@@ -27,7 +27,10 @@ Range = tuple[int, int]
 BLOCK_BYTES = 2**27  # of a block, by default: the same on every machine, as the order depends on it
 CHUNKS = 16  # of a block, unless the source asks for larger ones
 SEEDS = 2**63
-PLACES, RUN = 64, 16  # rows at some places, whose mean number of entries is that of sparse rows
+PLACES, RUN = (
+    64,
+    16,
+)  # the mean number of entries of sparse rows is estimated from PLACES runs of RUN rows
 
 
 class Source(Protocol):

@@ -35,7 +35,7 @@ from .schedules import Constant, Plan, Schedule
 
 Array = NDArray[Any]
 
-_BATCHES_OF_CALL = 4096  # of at most so many batches are the epochs of one call of the core
+_BATCHES_OF_CALL = 4096  # one call of the core runs epochs of at most so many batches in all
 
 
 @dataclass
