@@ -61,7 +61,7 @@ TESTS = [
     ("python/nablas/schedules", "optimizers"),
     ("python/nablas/optimizers", "optimizers callbacks mlp"),
     ("python/nablas/cli", "cli_tables cli_values cli"),
-    ("python/nablas/sklearn/linear python/nablas/sklearn/_linear python/nablas/sklearn/_unit", "sklearn_linear sklearn_failures"),
+    ("python/nablas/sklearn/linear python/nablas/sklearn/_linear python/nablas/sklearn/_unit python/nablas/sklearn/_one_layer", "sklearn_linear sklearn_failures"),
     ("python/nablas/sklearn/clusters", "clusters"),
     ("python/nablas/sklearn", "sklearn sklearn_details sklearn_failures sklearn_superset sklearn_limits"),
     ("python/nablas/metrics", "metrics"),

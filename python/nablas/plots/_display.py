@@ -66,7 +66,10 @@ def hidden_names(net: Any) -> list[str]:
 def network_of(estimator: Any, name: str = "net") -> Any:
     """The network of an MLP or of one of the estimators of ``nablas.sklearn``."""
     found = getattr(estimator, "network_", estimator)
-    return _checks.having(name, found, "parameters", "an MLP or a fitted estimator")
+    if hasattr(type(estimator), "__nablas_network__"):  # a linear model
+        found = estimator.__nablas_network__()
+    expected = "an MLP or a fitted estimator of nablas.sklearn"
+    return _checks.having(name, found, "parameters", expected)
 
 
 class Objective(NamedTuple):

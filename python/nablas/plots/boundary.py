@@ -31,6 +31,18 @@ def _responses(estimator: Any, points: Array) -> tuple[Array, bool]:
     return outputs, estimator.output == "softmax"
 
 
+def _by_class(response: Array, classes: int) -> Array:
+    """Probabilities (n, classes), or ValueError; a class alone has all of it, at every point."""
+    if classes == 1:
+        return np.ones((len(response), 1))
+    if response.shape[1:] != (classes,):
+        raise ValueError(
+            f"estimator: expected probabilities of shape (n, {classes}), one for each class, got "
+            f"{response.shape}"
+        )
+    return response
+
+
 def _check_single(estimator: Any, points: Array) -> None:
     """ValueError for an estimator that predicts several labels, targets or values a row."""
     shape = np.shape(estimator.predict(points))
@@ -172,6 +184,7 @@ class DecisionBoundaryDisplay(Display):
         if classifies:
             names_of = getattr(estimator, "classes_", getattr(estimator, "classes", None))
             classes = list(range(response.shape[1])) if names_of is None else list(names_of)
+            response = _by_class(response, len(classes))
         codes = None
         if y is not None:
             codes = label_codes(y, classes) if classifies else _values_of(y)

@@ -164,13 +164,29 @@ class BaseMLP(HasNetwork, ABC):
             bias[:] = rng.uniform(-bound, bound, bias.shape)
         self.n_layers_ = len(sizes)
 
+    def _follow(self, options: Options) -> None:
+        """Give the network of an earlier fit the hidden activations of `options`.
+
+        Weights, output activation and the optimizer's states stay, as in scikit-learn. ValueError
+        for other layers.
+        """
+        net = self._network()
+        if (before := net.sizes[1:-1]) != options.hidden:
+            raise ValueError(
+                f"hidden_layer_sizes: expected {before} as in the fit before, got {options.hidden}"
+            )
+        if tuple(net.activations[:-1]) != options.activations:
+            training = net.engine.training_state()
+            self._rebuild([*options.activations, net.output])
+            self._net.engine.restore_training(training)
+
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: Validation
     ) -> Self:
         """Parameters to options, data to a problem, both to a record; it is written at the end."""
         options = Options.of(self)
         if options.scoring not in (None, "loss"):
-            check_scoring(self, options.scoring)
+            check_scoring(self._face(), options.scoring)
         if incremental and options.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         anew = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
@@ -205,13 +221,11 @@ class BaseMLP(HasNetwork, ABC):
         given = _checked_weight(sample_weight, X)
         if anew:
             self._build(options, X.shape[1], X.dtype.name, y, rng)
+        else:
+            self._follow(options)
         each = self._class_weights(y, given)
         net = self._network()
         weight = self._row_weights(y, given, sample_weight, each, net)
-        if (before := net.sizes[1:-1]) != options.hidden:
-            raise ValueError(
-                f"hidden_layer_sizes: expected {before} as in the fit before, got {options.hidden}"
-            )
         X = rows_of(X, net)
         held_out = self._held_out(*validation, each, net)
         loss = resolve(self._loss(), net.output)
@@ -271,7 +285,7 @@ class BaseMLP(HasNetwork, ABC):
     # ---- used by `descend` ---------------------------------------------------------------------
 
     def _face(self) -> Any:
-        """The estimator that scikit-learn's callbacks see."""
+        """The estimator that scikit-learn's callbacks and scorers see."""
         return self
 
     def _strata(self, y: Any, held_out: int) -> Any:

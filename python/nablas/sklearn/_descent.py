@@ -19,6 +19,7 @@ from ..callbacks import Callback, FitState
 from ..network import Network
 from ._callbacks import Bridge, data_of
 from ._options import Curves, Options, Problem
+from ._parameters import held
 from ._stopping import Stopping
 from ._warnings import warn
 
@@ -54,7 +55,7 @@ def _hold_out(estimator: Any, options: Options, problem: Problem, rng: Any) -> P
 
 
 def _validation(
-    estimator: Any, options: Options, net: Network, problem: Problem
+    estimator: Any, options: Options, record: Curves, net: Network, problem: Problem
 ) -> Callable[[], tuple[float, float]] | None:
     """A function that returns the loss and the score of the held-out rows."""
     if problem.held_out is None:
@@ -66,7 +67,8 @@ def _validation(
         value = partial(_value, loss, net, X, y, weight)
 
     own_scorer = options.early_stopping and options.scoring not in (None, "loss")
-    scorer: Any = check_scoring(estimator, options.scoring) if own_scorer else None
+    face, publisher = estimator._face(), _Publisher(record, estimator)
+    scorer: Any = check_scoring(face, options.scoring) if own_scorer else None
     weights = {} if weight is None else {"sample_weight": weight}
     if own_scorer and weights and not _takes_weights(scorer):
         raise ValueError(
@@ -75,9 +77,13 @@ def _validation(
     truth = estimator._decoded(y) if own_scorer else None
 
     def score() -> float:
+        outputs = net.forward(X)
         if scorer is None:
-            return float(estimator._score(net.forward(X), y, weight))
-        return _without_names(estimator, lambda: float(scorer(estimator, X, truth, **weights)))
+            return float(estimator._score(outputs, y, weight))
+        if not np.isfinite(outputs).all():
+            return float("nan")
+        publisher.publish()
+        return _without_names(face, lambda: float(scorer(face, X, truth, **weights)))
 
     return lambda: (problem.loss_scale * value(), score())
 
@@ -104,8 +110,8 @@ def _without_names(estimator: Any, scored: Callable[[], float]) -> float:
 
 
 class _Publisher(Callback):
-    """Writes the record to the estimator for callbacks that read it: at the begin, after every
-    epoch.
+    """Writes the record to the estimator for those who read it: callbacks, at the begin and after
+    every epoch, and scorers.
     """
 
     def __init__(self, record: Curves, estimator: Any) -> None:
@@ -137,7 +143,8 @@ def descend(
     Parameters
     ----------
     estimator : BaseMLP
-        For its scores; its fitted attributes are written only if there are callbacks to read them.
+        For its scores; its fitted attributes are written only if there are callbacks or a scorer to
+        read them.
     rng : RandomState
     incremental : bool
         One epoch, continuing with the optimizer's states.
@@ -147,7 +154,7 @@ def descend(
         problem = _hold_out(estimator, options, problem, rng)
     same = incremental or (options.goes_on and record._rule == options.rule)
     if record._optimizer is None or not same:
-        record._optimizer, record._rule = options.optimizer(), options.rule
+        record._optimizer, record._rule = options.optimizer(net.dtype), options.rule
     optimizer, rows = record._optimizer, len(problem.y)
     stopping = Stopping(options, record, optimizer, net, rows)
     epochs = 1 if incremental else options.max_iter
@@ -158,7 +165,7 @@ def descend(
         fit = assemble(
             net,
             _data(net, problem),
-            _validation(estimator, options, net, problem),
+            _validation(estimator, options, record, net, problem),
             optimizer=optimizer,
             batch_size=_batch_size(options, rows),
             epochs=epochs,
@@ -169,7 +176,7 @@ def descend(
             callbacks=_callbacks(estimator, (whole, problem), stopping, incremental),
             progress=bool(options.progress),
             loss_scale=problem.loss_scale,
-            **_penalties(options, problem),
+            **_penalties(estimator._face(), options, problem, net.dtype),
         )
         _run(fit, options, record, stopping, incremental)
     stopping.restore_best(net.parameters)
@@ -233,15 +240,18 @@ def _data(net: Network, problem: Problem) -> dict[str, Any]:
     return {"data": data, "targets": y, "weight": weight, "loss": loss}
 
 
-def _penalties(options: Options, problem: Problem) -> dict[str, Any]:
+def _penalties(face: Any, options: Options, problem: Problem, dtype: str) -> dict[str, Any]:
     """A task's penalties: divided by each batch's weight as in scikit-learn's networks, or by the
     weight of all rows.
     """
     l1, l2 = float(options.l1), 0.5 * float(options.alpha)
     if options.by_batch:
-        return {"l1": l1, "l2": l2, "by_batch": True}
+        held("alpha", options.alpha, dtype)
+        return {"l1": held("l1", l1, dtype), "l2": l2, "by_batch": True}
     n, weight = len(problem.y), problem.weight
     total = float(n if weight is None else weight.sum(dtype=np.float64))
     mean = None if weight is None or (weight == weight[0]).all() else total / n
     l1, l2 = (value / total if total > 0 else 0.0 for value in (l1, l2))
+    for value in (l1, 2 * l2):  # both are 0 without a C
+        held("C", value, dtype, getattr(face, "C", None), "1 / (C n)")
     return {"l1": l1, "l2": l2, "mean_weight": mean, "bias": options.bias}

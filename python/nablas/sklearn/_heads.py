@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,28 @@ def is_multioutput(y: Any) -> bool:
     return True
 
 
+@contextmanager
+def sorting(name: str, labels: Any) -> Iterator[None]:
+    """ValueError that names the argument in place of Python's TypeError for labels in the body that
+    have no order: missing ones, words beside numbers.
+    """
+    try:
+        yield
+    except TypeError:
+        array = np.asarray(labels)
+        _checks.present(name, array, True)
+        if array.ndim == 1 and {"numbers", "strings"} <= _checks.kinds(array):
+            raise ValueError(f"{name}: expected numbers or strings, got both") from None
+        raise
+
+
+def unique_classes(name: str, labels: Array) -> Array:
+    """The labels, sorted; ValueError for ones that have no order, TypeError for bytes."""
+    _checks.without_bytes(name, labels)
+    with sorting(name, labels):
+        return np.unique(labels)
+
+
 class Heads:
     """Groups of outputs, one for each target.
 
@@ -77,7 +100,14 @@ class Heads:
         for column in columns:
             if column.dtype.kind == "f":
                 check_classification_targets(column)
-        return cls([np.unique(column) for column in columns])
+        with sorting("y", y):
+            return cls([np.unique(column) for column in columns])
+
+    def same_classes(self, others: Heads) -> bool:
+        """Whether the others have the same classes of as many targets."""
+        pairs = zip(self.classes, others.classes, strict=False)
+        same_number = len(self.classes) == len(others.classes)
+        return same_number and all(np.array_equal(one, other) for one, other in pairs)
 
     @property
     def outputs(self) -> int:
@@ -97,9 +127,11 @@ class Heads:
             found = found.clip(max=len(classes) - 1)
             wrong = classes[found] != column
             if np.any(wrong):
+                known, given = set(classes.tolist()), y[:, i].tolist()
+                unknown = np.array([label not in known for label in given]) & wrong
+                found = given[np.argmax(unknown if unknown.any() else wrong)]
                 raise ValueError(
-                    f"y: expected classes {classes.tolist()} in column {i}, got "
-                    f"{y[np.argmax(wrong), i]!r}"
+                    f"y: expected classes {classes.tolist()} in column {i}, got {found!r}"
                 )
             codes[:, i] = found
         return codes

@@ -12,7 +12,7 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from .._data import class_weights, dense, label_codes
-from ._heads import Heads, is_multioutput, lacks_zero, numeric_table
+from ._heads import Heads, is_multioutput, lacks_zero, numeric_table, sorting
 from ._network import Array, HasNetwork
 
 SINGLE = ("binary", "multiclass")  # types of targets with one label a row
@@ -57,10 +57,13 @@ class Labels(HasNetwork):
             return X, self._codes_of_heads(self._heads, y)
         y = numeric_table(y)
         if fresh:
-            self._label_binarizer = self._binarizer(y)
+            with sorting("y", y):
+                self._label_binarizer = self._binarizer(y)
             self.classes_ = self._label_binarizer.classes_
         else:
-            self._check_classes(unique_labels(y), all_of_them=self.warm_start and not held_out)
+            with sorting("y", y):
+                seen = unique_labels(y)
+            self._check_classes(seen, all_of_them=self.warm_start and not held_out)
         single = self._label_binarizer.y_type_ in SINGLE
         if single and y.ndim == 2:
             raise ValueError("The object was not fitted with multilabel input.")

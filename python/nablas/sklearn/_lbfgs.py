@@ -13,6 +13,7 @@ from threadpoolctl import ThreadpoolController
 from .._losses import Loss
 from ..network import Network
 from ._options import Options, Problem, Record
+from ._parameters import held
 from ._warnings import warn
 
 
@@ -43,6 +44,7 @@ def minimise(options: Options, problem: Problem, record: Record, net: Network) -
     trainer = engine.gradient_trainer()
     weights = len(problem.y) if problem.weight is None else problem.weight.sum()
     l2 = 0.5 * options.alpha / float(weights) if weights > 0 else 0.0
+    held("alpha", 2 * l2, net.dtype, options.alpha)
 
     def value_and_gradient(parameters: Any) -> tuple[float, Any]:
         net.parameters[:] = parameters

@@ -13,9 +13,11 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
+from ..mlp import MLP
 from ._base import Validation
-from ._network import FLOATS
-from ._options import unchanged_on_error
+from ._network import FLOATS, refuse_text
+from ._one_layer import network_of_units
+from ._options import Problem, unchanged_on_error
 from ._parameters import SOLVERS, Parameters, keep
 from ._threads import threads
 
@@ -124,6 +126,7 @@ class OnEngine(Parameters):
     _validation: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {}
     )  # settings of scikit-learn's validation
+    _takes_text: ClassVar[bool] = True  # whether scikit-learn's `fit` reads text in X as numbers
     solver: str
     n_threads: int | None
     warm_start: bool
@@ -149,7 +152,7 @@ class OnEngine(Parameters):
         """More parameters of the unit."""
         return {}
 
-    def _take_over(self, unit: Any) -> None:
+    def _take_over(self, unit: Any, intercept: Any) -> None:
         """Give a new unit the weights of an earlier fit by another solver."""
         raise NotImplementedError
 
@@ -243,10 +246,12 @@ class OnEngine(Parameters):
         else:
             unit.set_params(**settings)
         unit._bias = bool(self.fit_intercept)  # type: ignore[attr-defined]
-        if going_on and hasattr(unit, "coefs_"):
-            unit.adopt(self.coef_, self.intercept_)  # type: ignore[attr-defined]
-        elif going_on:
-            self._take_over(unit)
+        if going_on:
+            intercept = self.intercept_ if unit._bias else 0.0  # type: ignore[attr-defined]
+            if hasattr(unit, "coefs_"):
+                unit.adopt(self.coef_, intercept)  # type: ignore[attr-defined]
+            else:
+                self._take_over(unit, intercept)
         unit.owner, unit.publish = self, partial(self._show, y)
         try:
             held_out = self._held_out(*validation)
@@ -278,12 +283,29 @@ class OnEngine(Parameters):
         checked: tuple[Any, Any] = validate_data(
             self, X, y, accept_sparse=accepted, dtype=FLOATS, reset=reset, **self._validation
         )
+        if not self._takes_text:
+            refuse_text(X)
         return checked
 
     def _held_out(self, X: Any, y: Any, weight: Any) -> Validation:
         """Validation data, checked; a missing array is left for the unit's message."""
         X, y = (X, y) if X is None or y is None else self._validated(X, y, False)
         return X, y, weight
+
+    # ---- used by the plots ----------------------------------------------------------------------
+
+    def __nablas_network__(self) -> MLP:
+        """A network of one layer with a copy of the weights."""
+        return network_of_units(self, named=False)
+
+    def __nablas_problem__(self, X: Any, y: Any, sample_weight: Any) -> Problem:
+        """These data with the loss as the engine's `fit` would give them to the network."""
+        unit = self._unit(**self._settings())
+        self._take_over(unit, self.intercept_)  # type: ignore[attr-defined]
+        problem: Problem = unit.__nablas_problem__(*self._validated(X, y, False), sample_weight)
+        return problem
+
+    # ---- of every estimator ---------------------------------------------------------------------
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "coef_")

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from .. import _data, kernels
+from ..explain import through_output
 from ..mlp import MLP
-from ..network import through_output
 from ._callbacks import Support
 from ._parameters import Parameters, core_activation, hidden_activations
 from ._threads import threads
@@ -40,6 +40,13 @@ def rows_of(X: Any, net: MLP) -> Any:
     """
     _check_range(X, net)
     return _data.as_matrix(X, net.dtype)
+
+
+def refuse_text(X: Any) -> None:
+    """ValueError, scikit-learn's, for text in place of numbers; X is valid otherwise."""
+    given = np.asarray(X) if isinstance(X, (list, tuple)) else X
+    if getattr(getattr(given, "dtype", None), "kind", None) in ("U", "S", "V"):
+        check_array(given)
 
 
 def _check_range(X: Any, net: MLP) -> None:
@@ -122,16 +129,18 @@ class HasNetwork(Parameters, Support, BaseEstimator):
         """X, checked: ValueError for values that the network's dtype cannot hold."""
         check_is_fitted(self)
         accepted = self._accept_sparse
-        X = validate_data(self, X, accept_sparse=accepted, dtype=FLOATS, reset=False)
+        checked = validate_data(self, X, accept_sparse=accepted, dtype=FLOATS, reset=False)
+        refuse_text(X)
         net = self._network()
-        _check_range(X, net)
-        return _data.as_rows(X, net.dtype)
+        _check_range(checked, net)
+        return _data.as_rows(checked, net.dtype)
 
     def _dense(self, X: Any) -> Array:
         """X, checked, without sparse matrices."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=FLOATS, reset=False)
-        return np.asarray(rows_of(X, self._network()))
+        checked = validate_data(self, X, dtype=FLOATS, reset=False)
+        refuse_text(X)
+        return np.asarray(rows_of(checked, self._network()))
 
     def _forward(self, X: Any) -> Array:
         """The outputs, (n, outputs)."""
@@ -153,12 +162,6 @@ class HasNetwork(Parameters, Support, BaseEstimator):
         X = self._dense(X)
         with threads(self.n_threads):
             return [a for _, a in self._network().layers(X)]
-
-    def _z(self, X: Any) -> Array:
-        """The last layer's preactivations."""
-        rows, net = self._rows(X), self._network()
-        with threads(self.n_threads):
-            return net.layers(rows)[-1][0]
 
     def input_gradients(self, X: Any) -> Array:
         """The derivative of every output with respect to every feature.

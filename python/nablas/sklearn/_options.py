@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -18,7 +17,7 @@ from .._registry import OPTIMIZERS
 from .._resume import Kept
 from .._threads import Claim, claimed
 from ..optimizers import Optimizer, make_optimizer
-from ._parameters import SOLVERS, hidden_activations, hidden_sizes
+from ._parameters import SOLVERS, below_one, held, hidden_activations, hidden_sizes
 
 
 @dataclass(frozen=True)
@@ -72,20 +71,22 @@ class Options:
         }
         return cls(**read, **{name: getattr(estimator, name) for name in _SAME_NAME})
 
-    def optimizer(self) -> Optimizer:
-        """A new optimizer of the core, with its schedule."""
-        # scikit-learn allows a momentum of 1; the core wants less.
-        momentum = min(float(self.momentum), math.nextafter(1.0, 0.0))
-        named = {
-            "beta1": float(self.beta_1),
-            "beta2": float(self.beta_2),
-            "eps": float(self.epsilon),
-            "eps_hat": True,
-            "weight_decay": float(self.weight_decay),
-        }
-        if self.solver == "sgd":
-            named |= {"momentum": momentum, "nesterov": self.nesterovs_momentum and momentum > 0}
+    def optimizer(self, dtype: str) -> Optimizer:
+        """A new optimizer of the core, with its schedule, for a network of this dtype."""
         taken = OPTIMIZERS[self.solver].hyperparameters
+        named: dict[str, Any] = {
+            "beta1": below_one(self.beta_1, dtype),
+            "beta2": below_one(self.beta_2, dtype),
+            "eps_hat": True,
+        }
+        for name, ours in (("eps", "epsilon"), ("weight_decay", "weight_decay")):
+            if name in taken:
+                named[name] = held(ours, getattr(self, ours), dtype)
+        if self.solver == "sgd":  # scikit-learn allows a momentum of 1; the core wants less
+            momentum = below_one(self.momentum, dtype)
+            named |= {"momentum": momentum, "nesterov": self.nesterovs_momentum and momentum > 0}
+        if not isinstance(self.learning_rate, schedules.Schedule):
+            held("learning_rate_init", self.learning_rate_init, dtype)
         settings = {name: value for name, value in named.items() if name in taken}
         return make_optimizer(self.solver, self._schedule(), **settings)
 

@@ -114,6 +114,23 @@ def _validate(constraints: dict[str, Any], given: dict[str, Any], cls: type) -> 
     validate_parameter_constraints(known, given, caller_name=cls.__name__)
 
 
+def below_one(value: float, dtype: str) -> float:
+    """`value`, in [0, 1], or the dtype's largest number below 1 where that is less."""
+    one = np.ones((), dtype)
+    return min(float(value), float(np.nextafter(one, 0 * one)))
+
+
+def held(name: str, value: float, dtype: str, given: Any = None, what: str = "a number") -> float:
+    """`value`, or ValueError for one that the dtype cannot hold.
+
+    `given` is the parameter `name` where the value, `what`, was computed from it.
+    """
+    if not abs(float(value)) <= float(np.finfo(dtype).max):
+        got = value if given is None else given
+        raise ValueError(f"{name}: expected {what} within the range of {dtype}, got {got}")
+    return float(value)
+
+
 def core_activation(name: str) -> str:
     """The core's name of an activation."""
     return ALIASES.get(name, name)

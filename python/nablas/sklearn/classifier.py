@@ -14,15 +14,15 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 
 from .. import metrics
-from .._checks import integer, without_bytes
+from .._checks import integer
 from .._losses import BinaryCrossEntropy, CrossEntropy
 from ..network import scored
 from ._base import NO_VALIDATION, BaseMLP, _stochastic
-from ._heads import Heads, numeric_table
+from ._heads import Heads, numeric_table, unique_classes
 from ._labels import Labels
 from ._network import Array
 from ._options import unchanged_on_error
-from ._parameters import CONSTRAINTS, keep, refuse_balanced
+from ._parameters import CONSTRAINTS, below_one, keep, refuse_balanced
 from ._threads import threads
 
 
@@ -180,12 +180,20 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
             return self._fit(X, y, sample_weight, True, NO_VALIDATION)
 
     def _learn_classes(self, y: Any, classes: Any) -> None:
-        if _one_for_each_target(y, classes):
-            if not hasattr(self, "classes_"):
-                known = [without_bytes("classes", np.asarray(one)) for one in classes]
-                self._heads = Heads([np.unique(one) for one in known])
-                self.classes_ = self._heads.classes
-        elif _check_partial_fit_first_call(self, classes):
+        first, listed = not hasattr(self, "classes_"), _one_for_each_target(y, classes)
+        if listed:
+            heads = Heads([unique_classes("classes", np.asarray(one)) for one in classes])
+            if first:
+                self._heads, self.classes_ = heads, heads.classes
+            elif self._heads is None or not self._heads.same_classes(heads):
+                raise ValueError(
+                    f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
+                    f"{self.classes_!r}"
+                )
+            return
+        if classes is not None:
+            unique_classes("classes", np.asarray(classes))
+        if _check_partial_fit_first_call(self, classes):
             self._heads = None
             y = numeric_table(y)
             known = y if type_of_target(y).startswith("multilabel") else classes
@@ -210,7 +218,9 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
         """
         if classes is None:
             classes = np.arange(max(integer("n_outputs", n_outputs, 1), 2))
-        return self._initialize(n_features, np.asarray(classes), dtype)
+        classes = np.asarray(classes)
+        unique_classes("classes", classes)
+        return self._initialize(n_features, classes, dtype)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Fraction of rows predicted correctly, in all their labels or targets.
@@ -239,12 +249,13 @@ class MLPClassifier(ClassifierMixin, Labels, BaseMLP):
         return y.shape[1], "logistic"
 
     def _loss(self) -> Any:
+        smoothing = below_one(self.label_smoothing, self._network().dtype)
         if self._heads is not None:
-            return self._heads.loss(self.label_smoothing)
+            return self._heads.loss(smoothing)
         if callable(self.loss):
             return self.loss
         kind = CrossEntropy if self.out_activation_ == "softmax" else BinaryCrossEntropy
-        return kind(self.label_smoothing)
+        return kind(smoothing)
 
     def _score(self, outputs: Any, y: Any, sample_weight: Any) -> float:
         if not np.isfinite(outputs).all():

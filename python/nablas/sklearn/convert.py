@@ -11,10 +11,10 @@ from sklearn.base import is_classifier
 from sklearn.neural_network._base import ACTIVATIONS
 from sklearn.utils.validation import check_is_fitted
 
-from ..mlp import MLP
 from ..network import Network
 from ._base import BaseMLP
 from ._linear import on_engine
+from ._one_layer import UNITS, network_of_units
 from ._options import Options, Record
 from ._parameters import ALIASES
 from .classifier import MLPClassifier
@@ -30,53 +30,6 @@ _COPIED = [
 _LINEAR_FITTED = ("coef_", "intercept_", "n_iter_", "rank_", "singular_")
 # Own parameters that train nothing, or nothing beside a value that scikit-learn refuses.
 _UNTRAINED = ("progress", "n_threads", "weight_decay", "quantile")
-UNITS = (linear_model.LinearRegression, linear_model.LogisticRegression, linear_model.Perceptron)
-
-
-def _network_of_units(fitted: Any, named: bool = True) -> MLP:
-    """A linear model as a network of one layer: identity, sigmoid or softmax, or step."""
-    check_is_fitted(fitted)
-    coef = fitted.coef_
-    coef = np.atleast_2d(coef.toarray() if hasattr(coef, "toarray") else np.asarray(coef))
-    (outputs, features), factor = coef.shape, 1
-    if isinstance(fitted, linear_model.LinearRegression):
-        output = "identity"
-    elif isinstance(fitted, linear_model.Perceptron):
-        output = "step"
-    else:
-        output, several = "softmax" if outputs > 1 else "sigmoid", _several(fitted)
-        if outputs > 1 and several == "ovr":
-            raise ValueError("multi_class: expected a multinomial model, got 'ovr'")
-        if outputs == 1 and several == "multinomial":  # a softmax of -z and z
-            factor = 2
-    net = MLP([features, outputs], output=output, dtype=coef.dtype.name, seed=0, init="zeros")
-    net.weights[0] = factor * coef.T
-    net.biases[0] = factor * np.broadcast_to(fitted.intercept_, outputs)
-    if named and is_classifier(fitted):
-        net.classes = _named(fitted.classes_)
-        if output == "step" and outputs > 1:
-            net.classes = None  # each unit says yes or no
-    return net
-
-
-def _several(fitted: Any) -> str:
-    """How a LogisticRegression sees several classes: scikit-learn had a parameter until 1.7."""
-    given: str = getattr(fitted, "multi_class", "deprecated")
-    if given in ("auto", "deprecated"):
-        return "ovr" if fitted.solver == "liblinear" else "auto"
-    return given
-
-
-def _named(classes: Any) -> list[str] | None:
-    """A network's `classes` for these labels: names, or None for 0, 1, ..."""
-    if classes.dtype.kind in "UO" and all(isinstance(name, str) for name in classes):
-        return [str(name) for name in classes]
-    if classes.dtype.kind in "iub" and (classes == np.arange(len(classes))).all():
-        return None
-    raise ValueError(
-        f"classes_: expected strings or 0 to {len(classes) - 1}, which a network can name, got "
-        f"{classes.tolist()!r:.60}"
-    )
 
 
 def fitted_network(estimator: Any, named: bool = True) -> Any:
@@ -87,7 +40,7 @@ def fitted_network(estimator: Any, named: bool = True) -> Any:
     if isinstance(estimator, Network):
         return estimator
     if isinstance(estimator, UNITS):
-        return _network_of_units(estimator, named)
+        return network_of_units(estimator, named)
     if not isinstance(estimator, BaseMLP):
         raise TypeError(
             f"estimator: expected an MLP or one of nablas.sklearn, got {type(estimator).__name__}"
@@ -144,7 +97,7 @@ def from_sklearn(fitted: Any) -> Any:
     MLP(1-1, identity, float64)
     """
     if isinstance(fitted, UNITS):
-        return _network_of_units(fitted)
+        return network_of_units(fitted)
     if not isinstance(fitted, (neural_network.MLPClassifier, neural_network.MLPRegressor)):
         raise TypeError(
             "fitted: expected scikit-learn's MLPClassifier, MLPRegressor, LinearRegression, "
@@ -154,6 +107,7 @@ def from_sklearn(fitted: Any) -> Any:
     target: Any = MLPClassifier() if is_classifier(fitted) else MLPRegressor()
     Record.of(target, Options.of(target), True).publish(target)
     _transfer(fitted, target)
+    target._network()  # with the activation that it was fitted with
     states_from_sklearn(fitted, target)
     return target
 
@@ -172,6 +126,8 @@ def to_sklearn(estimator: Any) -> Any:
 
     Raises
     ------
+    TypeError
+        For anything but one of these estimators.
     ValueError
         For an option that scikit-learn does not have, be it a solver or a `dropout`, unless it is
         at its default: `set_params` puts it there for a conversion all the same.
@@ -185,6 +141,10 @@ def to_sklearn(estimator: Any) -> Any:
     """
     if isinstance(estimator, (LinearRegression, LogisticRegression)):
         return _linear_to_sklearn(estimator)
+    if not isinstance(estimator, BaseMLP):
+        raise TypeError(
+            f"estimator: expected one of nablas.sklearn, got {type(estimator).__name__}"
+        )
     net = fitted_network(estimator)
     cls = neural_network.MLPClassifier if is_classifier(estimator) else neural_network.MLPRegressor
     theirs = cls()

@@ -94,6 +94,7 @@ def _floats(operator: Any) -> tuple[Any, Any]:
 
 def _head_of(operator: Any) -> Head:
     """Its classes, floats as integers: skl2onnx takes no others."""
+    fitted_network(operator.raw_operator, named=False)  # ValueError for several targets
     head = _head(operator.raw_operator)
     floats = head.classes is not None and head.classes.dtype.kind == "f"
     return Head(head.classes.astype(np.int64)) if floats else head

@@ -22,7 +22,8 @@ def states_from_sklearn(fitted: Any, target: Any) -> None:
     kinds = {"sgd": SGDOptimizer, "adam": AdamOptimizer}
     if theirs is None or not isinstance(theirs, kinds.get(options.solver, ())):
         return
-    optimizer, engine = options.optimizer(), target._network().engine
+    net = target._network()
+    optimizer, engine = options.optimizer(net.dtype), net.engine
     target._optimizer, target._rule = optimizer, options.rule
     trainer = engine.trainer(optimizer)
     adam = options.solver == "adam"

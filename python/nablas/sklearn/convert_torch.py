@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 
 from .. import _checks, convert
+from ._heads import sorting
 from ._options import Options, Record
 from .classifier import MLPClassifier
 from .convert import fitted_network
@@ -96,7 +97,8 @@ def from_torch(model: Any, *, classes: Any = None, activation: Any = "relu") -> 
 
 def _for_classes(classes: Any, w: Any, b: Any, output: str | None) -> tuple[Any, Any, Any, str]:
     """Sorted classes, the last layer for them, and its activation."""
-    sorted_classes, order = np.unique(classes, return_index=True)
+    with sorting("classes", classes):
+        sorted_classes, order = np.unique(classes, return_index=True)
     outputs, count = len(b), classes.size
     if classes.ndim != 1 or len(sorted_classes) != count:
         raise ValueError(f"classes: expected distinct names, got {classes.tolist()}")

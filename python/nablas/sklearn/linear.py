@@ -17,6 +17,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from ._base import NO_VALIDATION
+from ._heads import unique_classes
 from ._linear import OPTIONS, OnEngine, of_the_engine, on_engine, solvers, with_parameters
 from ._parameters import CONSTRAINTS, SOLVERS, refuse_balanced
 from ._unit import UnitClassifier, UnitRegressor
@@ -55,15 +56,15 @@ class LogisticRegression(OnEngine, linear_model.LogisticRegression):
     With scikit-learn's solvers everything is scikit-learn's. A solver of the engine minimises the
     same objective by mini-batch descent: the mean over all rows, by their weights, of the
     cross-entropy, plus ``((1 - l1_ratio)/2 Σw² + l1_ratio Σ|w|) / (C n)``, n being the sum of the
-    weights. All other parameters of scikit-learn are honoured, except for `dual`, which is refused,
-    and those of other solvers: `intercept_scaling`, `n_jobs`.
+    weights of the rows of the call. All other parameters of scikit-learn are honoured, except for
+    `dual`, which is refused, and those of other solvers: `intercept_scaling`, `n_jobs`.
 
     Parameters
     ----------
     penalty, C, l1_ratio, dual, tol, fit_intercept, intercept_scaling, class_weight, random_state, \
 max_iter, verbose, warm_start, n_jobs
         As in scikit-learn; `max_iter` counts epochs, and `tol` is the fall of the loss below which
-        an epoch is no improvement.
+        an epoch is no improvement. `C` counts the rows of the call: see `partial_fit`.
     solver : str
         scikit-learn's, or "sgd", "adam", "adamw", "nadam", "rmsprop", "adagrad".
     batch_size, learning_rate, learning_rate_init, power_t, shuffle, momentum, nesterovs_momentum, \
@@ -105,6 +106,9 @@ n_iter_no_change, callbacks, progress, n_threads
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Train for one more epoch, with a solver of the engine.
 
+        The penalty is that of a fit on the rows of the call alone, whose n is smaller: data given
+        in k equal chunks need k times the `C` of a fit on all of them.
+
         Parameters
         ----------
         X, y, sample_weight : arrays
@@ -139,7 +143,7 @@ n_iter_no_change, callbacks, progress, n_threads
             refuse_balanced(self.class_weight)
         check_classification_targets(y)
         known = getattr(self, "classes_", classes) if incremental else None
-        found = np.unique(y if known is None else known)
+        found = np.unique(y) if known is None else unique_classes("classes", np.asarray(known))
         if len(found) == 2 and getattr(self, "multi_class", "auto") == "multinomial":
             raise ValueError(
                 f"multi_class: expected 'auto' with two classes and solver={self.solver!r}, as "
@@ -157,8 +161,8 @@ n_iter_no_change, callbacks, progress, n_threads
     def _unit_settings(self) -> dict[str, Any]:
         return {"class_weight": self.class_weight}
 
-    def _take_over(self, unit: Any) -> None:
-        unit.take_over(self.classes_, self.coef_, self.intercept_)
+    def _take_over(self, unit: Any, intercept: Any) -> None:
+        unit.take_over(self.classes_, self.coef_, intercept)
 
     def _publish(self, unit: Any, y: Any) -> None:
         self.classes_ = unit.classes_
@@ -235,6 +239,7 @@ n_iter_no_change, callbacks, progress, n_threads
     _unit = UnitRegressor
     __init__ = with_parameters(linear_model.LinearRegression, _REGRESSION | OPTIONS)
     _validation = MappingProxyType({"y_numeric": True, "multi_output": True})
+    _takes_text = False
 
     @of_the_engine
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -252,8 +257,8 @@ n_iter_no_change, callbacks, progress, n_threads
     def _after_own(self) -> None:
         self.n_iter_ = 1
 
-    def _take_over(self, unit: Any) -> None:
-        unit.take_over(self.coef_, self.intercept_)
+    def _take_over(self, unit: Any, intercept: Any) -> None:
+        unit.take_over(self.coef_, intercept)
 
     def _publish(self, unit: Any, y: Any) -> None:
         weights, biases = unit.coefs_[0], unit.intercepts_[0]

@@ -17,7 +17,7 @@ from .._losses import Loss, Quantile
 from .._registry import LOSSES
 from ._base import BaseMLP
 from ._network import Array
-from ._parameters import CONSTRAINTS, keep
+from ._parameters import CONSTRAINTS, below_one, keep
 
 # scikit-learn's names, and the core's own that take any values
 _LOSSES = {"squared_error": "half_mse", "poisson": "poisson", "absolute_error": "mae"} | {
@@ -179,7 +179,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _loss(self) -> Any:
         if not isinstance(self.loss, str):
             return self.loss
-        return Quantile(self.quantile) if self.loss == "quantile" else _LOSSES[self.loss]
+        if self.loss != "quantile":
+            return _LOSSES[self.loss]
+        dtype = self._network().dtype
+        return Quantile(max(below_one(self.quantile, dtype), float(np.finfo(dtype).tiny)))
 
     def _loss_scale(self) -> float:
         """scikit-learn records the squares' mean over outputs; the gradient is of their sum."""
