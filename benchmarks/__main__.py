@@ -67,6 +67,12 @@ def settings(section, options, repeats):
     return {**chosen, repeats: options.repeats} if options.repeats else chosen
 
 
+def cases_of(section, options):
+    """What is timed in a section; none in one of `ALONE`."""
+    chosen = SECTIONS[section][2] if section in SECTIONS else []
+    return QUICK[section] if chosen and options.quick else chosen
+
+
 def parse(arguments):
     """Options and the sections to run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -104,6 +110,9 @@ def parse(arguments):
     if unknown:
         known = ", ".join([*SECTIONS, *ALONE])
         parser.error(f"expected sections among {known}, got {', '.join(sorted(unknown))}")
+    known = [case.name for section in options.sections for case in cases_of(section, options)]
+    if options.case and not any(options.case in name for name in known):
+        parser.error(f"--case: expected part of one of {', '.join(known)}, got {options.case}")
     options.rounds = options.rounds or (not_slower.LEAST_ROUNDS if options.against else 9)
     names = options.only.split(",") if options.only else list(CONTENDERS)
     options.names = ["nablas", BUILD + options.against] if options.against else names
@@ -121,11 +130,11 @@ def parse(arguments):
 
 def run_section(bench, section, options):
     """Every case of a section, a printed line each."""
-    title, kind, chosen = SECTIONS[section]
+    title, kind, _ = SECTIONS[section]
     print(
         f"--- {title}, microseconds, median of {options.rounds} turns ± half the interquartile range"
     )
-    for case in QUICK[section] if options.quick else chosen:
+    for case in cases_of(section, options):
         if options.case in case.name:
             records = bench.compare(title, kind, case)
             if records:

@@ -334,7 +334,7 @@ def test_the_program_is_found_and_its_blocks_are_chosen(tmp_path, monkeypatch):
 
 
 def test_unknown_words_are_refused():
-    for arguments in (["steeps"], ["--only", "nobody"]):
+    for arguments in (["steeps"], ["--only", "nobody"], ["steps", "--case", "nosuch"]):
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks", *arguments],
             cwd=ROOT,

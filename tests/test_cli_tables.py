@@ -197,10 +197,14 @@ def test_a_class_that_only_other_parts_have(tmp_path, capsys):
 
 
 def test_a_table_without_any_target(tmp_path, capsys):
-    (tmp_path / "t.csv").write_text("x,y\n1,\n2,NA\n")
+    (tmp_path / "t.csv").write_text("x,y\n1,\n2, \n")
     code, _, err = run(capsys, "train", tmp_path / "t.csv", "--target", "y")
     assert code == 2
     assert "expected a target in some row, got none in 'y'" in err
+    (tmp_path / "t.csv").write_text("x,y\n1,\n2,NA\n")
+    code, _, err = run(capsys, "train", tmp_path / "t.csv", "--target", "y")
+    assert code == 2
+    assert "target 'y': expected at least 2 classes, got 1: NA" in err
 
 
 def test_damaged_preprocessing_is_refused():

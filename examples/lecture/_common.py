@@ -12,6 +12,7 @@ import numpy as np
 from _pictures import picture_data
 
 DPI = 120
+PARTS = (str, dict, list, tuple, np.ndarray)  # what makes a list the rows of a table
 LOOK = {
     "font.size": 10,
     "axes.titlesize": 11,
@@ -74,16 +75,33 @@ def spread(values):
 
 
 def show(result, indent=""):
-    """Print what a script returns, a line for each number or array."""
+    """Print what a script returns, a line for each number, array, or row of a table."""
     for name, value in result.items():
         if isinstance(value, dict):
             print(f"{indent}{name}:")
             show(value, indent + "  ")
         elif isinstance(value, str) and "\n" in value:
             print(f"{indent}{name}:\n{value}")
+        elif has_rows(value):
+            print(f"{indent}{name}:")
+            for row in value:
+                print(f"{indent}  {text(row)}")
         else:
-            shown = value if isinstance(value, str) else np.array2string(np.asarray(value))
-            print(f"{indent}{name}: {shown}")
+            print(f"{indent}{name}: {text(value)}")
+
+
+def has_rows(value):
+    """Whether it is a list of parts that may differ in kind and length."""
+    return isinstance(value, list | tuple) and any(isinstance(part, PARTS) for part in value)
+
+
+def text(value):
+    """A value on a line, or an array on several; the parts of a row with commas between."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {text(part)}" for name, part in value.items())
+    if has_rows(value):
+        return ", ".join(text(part) for part in value)
+    return value if isinstance(value, str) else np.array2string(np.asarray(value))
 
 
 def main(run, about):

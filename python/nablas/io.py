@@ -247,8 +247,8 @@ def read(
     safetensors = require("safetensors", "io")
     path = _checks.path("path", path)
     _files.check_regular(path)
-    with open(path, "rb"):
-        pass  # so that an unreadable file is an OSError
+    if not header_of(path):
+        raise ValueError(f"{path}: expected a nablas model, but it is a file of another kind")
     with damaged(path), safetensors.safe_open(path, framework="numpy") as file:
         metadata = file.metadata() or {}
         if KEY not in metadata:
@@ -275,6 +275,22 @@ def read(
         if metadata.get(CHECKSUM, found := _checksum(metadata[KEY], tensors)) != found:
             raise ValueError("its content does not match its checksum")
         return specification, _flat(layers), training
+
+
+def header_of(path: str) -> bytes:
+    """The header of a file of safetensors, which may be damaged; of a file of another kind none.
+
+    Files begin with the header's length in 8 bytes; then it is an object of JSON.
+    """
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        first = file.read(1)
+        return first + file.read(max(min(length, LONGEST_HEADER) - 1, 0)) if first == b"{" else b""
+
+
+def is_model(path: str) -> bool:
+    """Whether a file has the header of a nablas model, be it damaged or not."""
+    return f'"{KEY}"'.encode() in header_of(path)
 
 
 @contextmanager

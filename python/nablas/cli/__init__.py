@@ -12,6 +12,7 @@ from .._optional import require
 from .._registry import ACTIVATIONS, OPTIMIZERS
 from .._version import __version__
 from . import printing
+from .columns import MISSING
 
 MOST_THREADS = 4096  # as `set_num_threads` takes
 SOURCES = (
@@ -83,6 +84,26 @@ def _positive(text: str) -> float:
 _positive.__name__ = "positive number"
 
 
+def _from_0(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise ValueError
+    return value
+
+
+_from_0.__name__ = "number from 0"
+
+
+def _power_of_two(text: str) -> int:
+    value = _whole(text, 1)
+    if value & (value - 1):
+        raise ValueError
+    return value
+
+
+_power_of_two.__name__ = "power of two"
+
+
 def _size(text: str) -> int:
     units = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
     number, unit = (text[:-1], text[-1].upper()) if text[-1:].upper() in units else (text, "")
@@ -108,16 +129,16 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     add("--hidden", type=_sizes, default=[128, 64], help="hidden layer sizes (default 128,64)")
     add("--activation", choices=list(ACTIVATIONS), default="relu")
     add("--optimizer", choices=list(OPTIMIZERS), default="adam")
-    add("--learning-rate", type=float, default=None, help="default: the optimizer's own")
+    add("--learning-rate", type=_positive, default=None, help="default: the optimizer's own")
     add("--epochs", type=_positive_int, default=200, help="at most (default 200)")
     add("--batch-size", type=_positive_int, default=32)
-    add("--l2", type=float, default=0.0, help="adds l2 times the sum of squared weights")
+    add("--l2", type=_from_0, default=0.0, help="adds l2 times the sum of squared weights")
     add("--dropout", type=_share, default=0.0)
-    add("--seed", type=int, default=0)
+    add("--seed", type=_count, default=0)
     add("--threads", type=_threads, default=None, help="of each process")
     add(
         "--shards",
-        type=_positive_int,
+        type=_power_of_two,
         default=None,
         help="parts of a batch, a power of two; the same for the same bits "
         "(default: 1, or 8 if mpiexec starts several processes)",
@@ -180,6 +201,12 @@ def _table_options(parser: argparse.ArgumentParser) -> None:
     add("--decimal", choices=[".", ","], default=".", help="of a CSV file's numbers")
     add("--comment", type=_prefix, help="leave out lines of a CSV file that begin with this")
     add("--no-header", action="store_true", help="columns are named column_1, column_2, ...")
+    add(
+        "--missing",
+        metavar="WORDS",
+        help="a CSV file's spellings of missing values beside the empty field, with commas between "
+        f"(default: {','.join(MISSING[1:])}; of a target of text none)",
+    )
 
 
 def _character(text: str) -> str:
@@ -245,7 +272,7 @@ def _parser() -> argparse.ArgumentParser:
     _table_options(predict)
     _memory_option(predict)
     predict.add_argument(
-        "--out", help="a .parquet or .tsv file, else CSV (default: CSV on standard output)"
+        "--out", help="a .parquet or .tsv file, else CSV (default, or -: CSV on standard output)"
     )
     evaluate = commands.add_parser("evaluate", help="measure a model on a table with its target")
     evaluate.add_argument("model", metavar="MODEL")

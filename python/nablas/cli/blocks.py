@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .._optional import require
 from ..data import _arrow
 from . import records, tables
+from .columns import only_spellings
 
 if TYPE_CHECKING:
     import polars as pl
@@ -63,9 +64,12 @@ def usable_memory() -> int:
 
 
 def read(
-    path: str, how: tables.Format, kinds: dict[str, str] | None = None
+    path: str,
+    how: tables.Format,
+    kinds: dict[str, str] | None = None,
+    target: str | None = None,
 ) -> Iterator[pl.DataFrame]:
-    """The blocks of a table, as `tables.read` reads the whole.
+    """The blocks of a table, as `tables.read` reads the whole; none is empty.
 
     A CSV file's columns are numbers if all values of the first block are; another value further
     down is then an error. `kinds` are those that a model knows.
@@ -79,22 +83,24 @@ def read(
             if block is None:
                 break
             if _kind(path) in tables.TEXT:
-                block = tables.typed(polars, block, how, known, because)
+                block = tables.typed(polars, block, how, known, target, because)
                 if kinds is None:
                     because = "in the rows before"
-                    known |= _found(block)
+                    known |= _found(block, target)
             tables.check_times(polars, block)
         rows += block.height
-        yield block
+        if block.height:
+            yield block
     if rows == 0:
         raise ValueError(f"{path}: expected at least one row, got 0")
 
 
-def _found(block: pl.DataFrame) -> dict[str, str]:
-    """The kinds of the columns that have values."""
+def _found(block: pl.DataFrame, target: str | None) -> dict[str, str]:
+    """The kinds of the columns that have values that tell one."""
     import polars as pl
 
     full = [series for series in block if series.null_count() < len(series)]
+    full = [s for s in full if s.name != target or not only_spellings(s)]
     kinds: dict[Any, str] = {pl.String: "text", pl.Boolean: "boolean"}
     return {series.name: kinds.get(series.dtype, "number") for series in full}
 
@@ -114,5 +120,11 @@ def _csv(path: str, how: tables.Format) -> Iterator[pl.DataFrame]:
     with open(path, "rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     opened: Any = gzip.open if packed else open
-    with opened(path, "rt", encoding="utf-8-sig", newline="") as lines:
-        yield from records.frames(polars, lines, how.separator, how.comment, how.header)
+    with opened(path, "rb") as file:
+        encoding = records.encoding_of(file.read(2))
+    try:
+        with opened(path, "rt", encoding=encoding, newline="") as lines:
+            yield from records.frames(polars, lines, how.separator, how.comment, how.header)
+    except UnicodeDecodeError as error:
+        with opened(path, "rb") as file:
+            raise records.undecodable(encoding, file) from error

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 MAX_CATEGORIES = 100
+MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "None", "?"]  # spellings in text
 PARTS_OF_SECOND = {"ms": 10**3, "us": 10**6, "ns": 10**9}  # by the time units of columns
 DAY = 86_400  # seconds
 ROUNDING = 8 * float(np.finfo(np.float64).eps)  # relative; numbers so near count as equal
@@ -31,6 +32,13 @@ def kind_of(series: pl.Series) -> str:
     if any(dtype == text for text in (pl.String, pl.Categorical, pl.Enum, pl.Null)):
         return "text"
     raise ValueError(f"column {series.name!r}: expected numbers or text, got {dtype!s:.100}")
+
+
+def only_spellings(series: pl.Series) -> bool:
+    """Whether the values are text, each spelled like a missing one: they tell no kind."""
+    import polars as pl
+
+    return series.dtype == pl.String and bool(series.drop_nulls().is_in(MISSING).all())
 
 
 def numbers(series: pl.Series) -> Array:
@@ -66,10 +74,12 @@ def _seconds(series: pl.Series) -> Array:
     return _floats(whole // parts) + _floats(whole % parts) / parts
 
 
-def missing(series: pl.Series) -> pl.Series:
-    """Whether each value is null or, of numbers, NaN or infinite."""
-    found = series.is_null()
-    return found | ~series.is_finite().fill_null(False) if series.dtype.is_float() else found
+def present(frame: pl.DataFrame) -> pl.DataFrame:
+    """Whether each value is there: not null and, of numbers, finite."""
+    from polars import selectors
+
+    floats = selectors.float()
+    return frame.with_columns(floats.is_finite().fill_null(False), (~floats).is_not_null())
 
 
 class Numbers:
@@ -149,8 +159,6 @@ def codes_of(series: pl.Series, categories: list[str]) -> Array:
     """The index of each value among the categories, -1 for others and missing ones."""
     import polars as pl
 
-    numbers = list(range(len(categories)))
-    made = series.cast(pl.String).replace_strict(
-        categories, numbers, default=-1, return_dtype=pl.Int64
-    )
-    return made.fill_null(-1).to_numpy()
+    known = series.cast(pl.String).cast(pl.Enum(categories), strict=False)
+    made = known.to_physical().cast(pl.Int64).to_numpy()  # floats where some are missing
+    return np.where(np.isnan(made), -1, made).astype(np.int64)

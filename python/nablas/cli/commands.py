@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 LEAST_PATIENCE_EPOCHS, LEAST_PATIENCE_UPDATES = 10, 300
+MOST_CLASSES = 10  # named before a training
 
 
 def train(options: argparse.Namespace) -> None:
@@ -42,6 +43,8 @@ def train(options: argparse.Namespace) -> None:
 def _train(options: argparse.Namespace, processes: Processes) -> None:
     written = {"--out": options.out, "--checkpoint": options.checkpoint}
     paths.check({"SOURCE": options.source}, written)
+    for option, path in written.items():
+        paths.check_model(option, path)
     if options.resume and options.checkpoint is None:
         raise ValueError("--resume: expected --checkpoint with the file to go on from")
     if options.source == "-" and processes.size > 1:
@@ -49,7 +52,35 @@ def _train(options: argparse.Namespace, processes: Processes) -> None:
     with inputs.opened(options) as found:
         if not options.json:
             printing.columns(found.columns)
+            printing.dropped(found.dropped, found.preprocessor.target["name"])
+            printing.line(_task(options.task, found.preprocessor.target))
+        _warn_of_classes(found)
         _train_on(options, found, processes)
+
+
+def _task(given: str, target: dict[str, Any]) -> str:
+    """What the training is to learn, and how to choose the other task where there is one."""
+    classes, name = target.get("classes"), target["name"]
+    if classes is None:
+        other = "classification" if given == "auto" and target.get("dtype") != "time" else ""
+        chosen = f"regression: {name} is a number"
+    else:
+        other = "regression" if given == "auto" and target["dtype"] in targets.NUMERIC else ""
+        names = ", ".join(classes[:MOST_CLASSES]) + (", ..." if classes[MOST_CLASSES:] else "")
+        chosen = f"classification: {name} is one of {len(classes)} classes, {names}"
+    return chosen + (f" (chosen by its values; see --task {other})" if other else "")
+
+
+def _warn_of_classes(found: inputs.Inputs) -> None:
+    """Name a target with about as many classes as rows, which no network can learn."""
+    classes = len(found.preprocessor.target.get("classes", []))
+    rows = sum(part[0].shape[0] for part in found.data.values())
+    if classes > max(2, rows / 2):
+        print(
+            f"nablas: warning: target {found.preprocessor.target['name']!r} has {classes} classes "
+            f"in {rows} rows; are they numbers (see --task, --decimal)?",
+            file=sys.stderr,
+        )
 
 
 def _train_on(options: argparse.Namespace, found: inputs.Inputs, processes: Processes) -> None:
@@ -90,6 +121,7 @@ def _train_on(options: argparse.Namespace, found: inputs.Inputs, processes: Proc
         "processes": processes.size,
         "threads": _threads.num_threads(),
         "instruction_set": _threads.isa(),
+        "task": "classification" if "classes" in preprocessor.target else "regression",
         "rows_without_target": found.dropped,
         "columns": found.columns,
         "model": options.out,
@@ -102,8 +134,9 @@ def _train_on(options: argparse.Namespace, found: inputs.Inputs, processes: Proc
 
 def predict(options: argparse.Namespace) -> None:
     """``nablas predict``."""
-    paths.check({"MODEL": options.model, "DATA": options.data}, {"--out": options.out})
-    kind = paths.kind_of_table(options.out)
+    out = None if options.out == "-" else options.out
+    paths.check({"MODEL": options.model, "DATA": options.data}, {"--out": out})
+    kind = paths.kind_of_table(out)
     net, preprocessor = _load(options.model)
     large, how = blocks.is_large(options.data, options.memory), inputs.format_of(options)
     if large:
@@ -111,17 +144,19 @@ def predict(options: argparse.Namespace) -> None:
     else:
         kinds = preprocessor.kinds_to_predict
         frame, _ = tables.read(options.data, None, how, kinds)
-        outputs = iter([net.forward(preprocessor.matrix(frame)).astype(np.float64)])
+        with tables.about(options.data):
+            x = preprocessor.matrix(frame)
+        outputs = iter([net.forward(x).astype(np.float64)])
     found = (_predictions(preprocessor.target, block) for block in outputs)
-    if options.out is None:
+    if out is None:
         streaming.write_csv(found, _standard_output())
     elif kind not in tables.PARQUET:
         separator = "\t" if kind == ".tsv" else ","
-        _files.write(options.out, lambda path: streaming.save_csv(found, path, separator))
+        _files.write(out, lambda path: streaming.save_csv(found, path, separator))
     elif large:
-        _files.write(options.out, lambda path: streaming.save_parquet(found, path))
+        _files.write(out, lambda path: streaming.save_parquet(found, path))
     else:
-        _files.write(options.out, next(found).write_parquet)
+        _files.write(out, next(found).write_parquet)
 
 
 def _standard_output() -> Callable[[str], Any]:
@@ -160,14 +195,15 @@ def evaluate(options: argparse.Namespace) -> None:
         frame, rows = targets.with_target(whole, name)
         if frame.height == 0:
             raise targets.no_target(options.data, name)
-        data = {"data": (preprocessor.matrix(frame, rows), preprocessor.targets(frame, rows))}
+        with tables.about(options.data):
+            data = {"data": (preprocessor.matrix(frame, rows), preprocessor.targets(frame, rows))}
         scores, dropped = _scores(net, preprocessor, data), whole.height - frame.height
     result = {"model": options.model, "data": options.data, "rows_without_target": dropped}
     if options.json:
         printing.json_of({**result, "scores": scores})
     else:
         printing.scores(f"{options.model} on {options.data}", scores)
-        printing.dropped(dropped)
+        printing.dropped(dropped, preprocessor.target["name"])
 
 
 def info(options: argparse.Namespace) -> None:
@@ -266,7 +302,7 @@ def _network(preprocessor: Preprocessor, options: argparse.Namespace) -> MLP:
     outputs = 1 if classes is None else len(classes)
     sizes = [len(preprocessor.features), *options.hidden, outputs]
     output = "identity" if classes is None else "softmax"
-    return MLP(sizes, activation=options.activation, output=output, seed=inputs.seed_of(options))
+    return MLP(sizes, activation=options.activation, output=output, seed=options.seed)
 
 
 def _optimizer(options: argparse.Namespace) -> Optimizer:

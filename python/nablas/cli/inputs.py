@@ -63,8 +63,8 @@ def opened(options: argparse.Namespace) -> Iterator[Inputs]:
     if options.target is None:
         raise _no_target(options)
     shares = {"test": options.test, "validation": options.validation}
-    how, seed = format_of(options), seed_of(options)
-    table = streaming.Table(options.source, options.target, how, shares, seed)
+    how = format_of(options)
+    table = streaming.Table(options.source, options.target, how, shares, options.seed)
     preprocessor, columns = table.learn(options.task)
     cached = streaming.Cached(table, preprocessor, options.cache)
     try:
@@ -90,7 +90,7 @@ def _in_memory(options: argparse.Namespace) -> Inputs:
     parts = _split(frame[target], options)
     statistics = Statistics(target, options.task)
     statistics.update(frame[parts["train"]], frame[target])
-    preprocessor = statistics.finish()
+    preprocessor = statistics.finish(left_out=frame.height < every)
     targets = preprocessor.targets(frame, rows)
     data: Parts = {
         name: (preprocessor.matrix(frame[order], rows[order]), targets[order])
@@ -106,7 +106,7 @@ def _split(target: pl.Series, options: argparse.Namespace) -> dict[str, Array]:
     "test" is a share of all rows, "validation" of those that it leaves.
     """
     rows = len(target)
-    shuffled = kernels.permutation(rows, seed=seed_of(options))
+    shuffled = kernels.permutation(rows, seed=options.seed)
     rest = shuffled[target.rank("dense").to_numpy()[shuffled].argsort(kind="stable")]
     parts = {}
     for name, share in (("test", options.test), ("validation", options.validation)):
@@ -120,12 +120,6 @@ def _split(target: pl.Series, options: argparse.Namespace) -> dict[str, Array]:
 
 def format_of(options: argparse.Namespace) -> tables.Format:
     """How the options say that a CSV file is read."""
-    return tables.Format(options.separator, options.decimal, options.comment, not options.no_header)
-
-
-def seed_of(options: argparse.Namespace) -> int:
-    """`--seed`, or ValueError."""
-    if not 0 <= options.seed < 2**63:
-        raise ValueError(f"--seed: expected an integer from 0 to 2**63 - 1, got {options.seed}")
-    seed: int = options.seed
-    return seed
+    missing = None if options.missing is None else options.missing.split(",")
+    header = not options.no_header
+    return tables.Format(options.separator, options.decimal, options.comment, header, missing)

@@ -7,15 +7,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 
-from .. import _files
+from .. import _files, io
 from ..data._arrow import files_of
-from .tables import BUNDLED, MADE
+from .tables import BUNDLED, MADE, PARQUET, TEXT
 
 OTHERS = (  # ends of names of formats that are not written
     ".gz", ".bz2", ".xz", ".zst", ".zip", ".npz", ".npy", ".arrow", ".feather", ".ipc", ".orc",
     ".avro", ".json", ".jsonl", ".ndjson", ".xls", ".xlsx", ".ods", ".h5", ".hdf5", ".sqlite",
     ".safetensors", ".onnx",
 )  # fmt: skip
+MODEL = ".safetensors"
 
 
 def check(read: dict[str, str], written: dict[str, str | None]) -> None:
@@ -48,9 +49,31 @@ def check(read: dict[str, str], written: dict[str, str | None]) -> None:
 def kind_of_table(path: str | None) -> str:
     """The end of the name of a table that is written; ValueError if it is one of `OTHERS`."""
     kind = os.path.splitext(path or "")[1].lower()
-    if kind in OTHERS:
+    if kind in OTHERS or (path and _content(path) is True):
         raise ValueError(f"--out: expected a .csv, .tsv or .parquet file, got {path}")
     return kind
+
+
+def check_model(option: str, path: str | None) -> None:
+    """ValueError for the name of a table or another file that a model would replace."""
+    if path is None:
+        return
+    kind = os.path.splitext(path)[1].lower()
+    if kind != MODEL and kind in (*OTHERS, *PARQUET, *TEXT):
+        raise ValueError(f"{option}: expected a {MODEL} file, got {path}")
+    if path == "-" or _content(path) is False:
+        got = "no file" if path == "-" else "a file of another kind"
+        raise ValueError(f"{option}: expected a nablas model or a new file, got {path}, {got}")
+
+
+def _content(path: str) -> bool | None:
+    """Whether a file is a model; None if it is not there, empty, or a damaged one by its name."""
+    with suppress(OSError):
+        if io.header_of(path):
+            return io.is_model(path)
+        if os.path.getsize(path) and not path.lower().endswith(MODEL):
+            return False
+    return None
 
 
 def _inputs(path: str) -> Iterator[tuple[int, int] | str]:

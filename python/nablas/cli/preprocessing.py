@@ -63,8 +63,8 @@ class Statistics:
             column.update(series)
         self._target.update(block[target], block[target] if targets is None else targets)
 
-    def finish(self) -> Preprocessor:
-        """The encoding of the rows so far."""
+    def finish(self, left_out: bool = False) -> Preprocessor:
+        """The encoding of the rows so far; `left_out`: others have no target."""
         if not self._columns:
             raise ValueError(f"expected columns beside the target {self._target.name!r}, got none")
         columns = [
@@ -76,7 +76,7 @@ class Statistics:
             }
             for name, column in self._columns.items()
         ]
-        return Preprocessor(columns, self._target.finish())
+        return Preprocessor(columns, self._target.finish(left_out))
 
 
 class Preprocessor:
@@ -132,11 +132,14 @@ class Preprocessor:
         """
         made = np.zeros((frame.height, len(self.features)), np.float32)
         rows = np.arange(frame.height) if rows is None else rows
-        at = 0
+        at, given = 0, set(frame.columns)
         for column in self.columns:
-            if column["name"] not in frame.columns:
-                raise ValueError(f"expected column {column['name']!r}, got none of that name")
+            if column["name"] not in given:
+                among = ", ".join(frame.columns[:20])
+                raise ValueError(f"expected column {column['name']!r} among {among}, got none")
             series = frame[column["name"]]
+            if column["kind"] != "text" or column["categories"]:  # else it never had a value
+                _check_kind(series, column["kind"], "the model was trained on")
             if column["kind"] == "text":
                 codes = codes_of(series, column["categories"])
                 missing = series.is_null().to_numpy()
@@ -144,7 +147,6 @@ class Preprocessor:
                 made[known, at + codes[known]] = 1
                 at += len(column["categories"])
             else:
-                _check_kind(series, column["kind"], "the model was trained on")
                 missing = _standardise(series, column, made[:, at], rows)
                 at += 1
             if column["indicator"]:

@@ -77,10 +77,13 @@ def scores(title: str, found: dict[str, dict[str, Any]]) -> None:
     line(made)
 
 
-def dropped(rows: int) -> None:
+def dropped(rows: int, target: str) -> None:
     """How many rows have no target."""
     if rows:
-        line(f"left out {rows} rows without a target")
+        line(
+            f"left out {rows} rows without a target: {target} is missing there (empty, null, NaN, "
+            "or spelled as --missing says)"
+        )
 
 
 def training(result: dict[str, Any]) -> None:
@@ -94,6 +97,5 @@ def training(result: dict[str, Any]) -> None:
     )
     if result["interrupted"]:
         line("interrupted: the scores are those of the best weights so far")
-    dropped(result["rows_without_target"])
     if result["model"]:
         line(f"wrote {result['model']}")

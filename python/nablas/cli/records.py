@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import itertools
@@ -15,6 +16,36 @@ SEPARATORS = ",;\t|"
 BLOCK = 20_000  # rows that become a frame at once
 PART = 2**24  # letters of a long text that are read at once
 EMPTY = "expected a header line, got an empty file"
+
+
+def encoding_of(begin: bytes) -> str:
+    """The encoding of a text: UTF-16 if it begins with that byte order mark, else UTF-8."""
+    marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return "utf-16" if begin.startswith(marks) else "utf-8-sig"
+
+
+def decoded(content: bytes) -> str:
+    """A text in UTF-8 or UTF-16; ValueError for other bytes."""
+    encoding = encoding_of(content)
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise undecodable(encoding, io.BytesIO(content)) from error
+
+
+def undecodable(encoding: str, lines: Iterable[bytes]) -> ValueError:
+    """The error of a text, given by its lines, that is not of its encoding."""
+    if encoding == "utf-16":
+        return ValueError("expected UTF-16, as its first bytes say, got other bytes")
+    for number, line in enumerate(lines, 1):
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            return ValueError(
+                f"expected UTF-8, got other bytes on line {number}; convert it, for example by "
+                "iconv -f latin1 -t utf-8"
+            )
+    return ValueError("expected UTF-8, got other bytes")
 
 
 class Lines(Protocol):
@@ -137,9 +168,21 @@ class Records:
             if self._one and not row:
                 row = [""]
             if len(row) != width:
-                raise ValueError(f"expected {width} fields, got {len(row)} on line {self._line}")
+                raise ValueError(
+                    f"expected {width} fields, got {len(row)} on line {self._line}{self._hint(row)}"
+                )
             self.count += 1
             yield row
+
+    def _hint(self, row: list[str]) -> str:
+        """What to do about a comment that is read as the header or as a row of other length."""
+        marks = ("#", "%", "//")
+        found = [
+            m for m in marks if (self.names[0].startswith(m) or (row and row[0].startswith(m)))
+        ]
+        if self._comment is not None or not found:
+            return ""
+        return f"; --comment '{found[0]}' leaves out lines that begin with it"
 
     def plain(self) -> bool:
         """Whether every separator divides fields and every newline rows."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .columns import kind_of, missing
+from .columns import kind_of, present
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,24 +35,24 @@ class Report:
 
     def update(self, frame: pl.DataFrame) -> None:
         """Add a block of rows."""
-        for name in frame.columns:
-            series = frame[name]
-            present = series.filter(~missing(series))
+        for series, there in zip(frame, present(frame), strict=True):
+            values = series.filter(there)
             row = self._rows.setdefault(
-                name, {"name": name, "kind": "", "distinct": 0, "missing": 0, "example": ""}
+                series.name,
+                {"name": series.name, "kind": "", "distinct": 0, "missing": 0, "example": ""},
             )
-            row["missing"] += len(series) - len(present)
+            row["missing"] += len(series) - len(values)
             if row["distinct"] == 0:
                 row["kind"] = kind_of(series)
-                row["example"] = str(present[0]) if len(present) else ""
+                row["example"] = str(values[0]) if len(values) else ""
             if row["distinct"] is not None:
-                self._count(row, present)
+                self._count(row, values)
 
-    def _count(self, row: dict[str, Any], present: pl.Series) -> None:
+    def _count(self, row: dict[str, Any], values: pl.Series) -> None:
         kept = self._values.get(row["name"])
         if kept is not None and len(kept):
-            present = kept.append(present.cast(kept.dtype, strict=False))
-        distinct = present.unique()
+            values = kept.append(values.cast(kept.dtype, strict=False))
+        distinct = values.unique()
         few = self._most is None or len(distinct) <= self._most
         row["distinct"] = len(distinct) if few else None
         self._values[row["name"]] = distinct if few else None

@@ -57,13 +57,9 @@ class Table:
         self.dropped, before = 0, 0
         test, validation = self._shares["test"], self._shares["validation"]
         limits = [test, test + (1 - test) * validation]
-        for frame in blocks.read(self.source, self.how, kinds):
+        for frame in blocks.read(self.source, self.how, kinds, self.target):
             if self.target not in frame.columns:
-                columns = ", ".join(frame.columns[:20])
-                raise ValueError(
-                    f"{self.source}: expected target column {self.target!r} among {columns}, "
-                    "got none"
-                )
+                raise tables.no_column(self.source, self.target, frame.columns)
             drawn = _drawn(before, before + frame.height, self._seed)
             parts = np.searchsorted(limits, drawn, side="right")
             kept, rows = with_target(frame, self.target, before)
@@ -83,7 +79,7 @@ class Table:
             raise no_target(self.source, self.target)
         if rows == 0:
             raise none_to_train_on(self.source, every)
-        return statistics.finish(), columns.rows()
+        return statistics.finish(left_out=self.dropped > 0), columns.rows()
 
     def encode(self, preprocessor: Preprocessor, caches: dict[str, Cache]) -> None:
         """Append every row's features and target to the cache of its part: one pass."""
@@ -150,7 +146,9 @@ def outputs(
     before = 0
     for frame in blocks.read(source, how, preprocessor.kinds_to_predict):
         rows = before + np.arange(frame.height)
-        yield net.forward(preprocessor.matrix(frame, rows)).astype(np.float64)
+        with tables.about(source):
+            x = preprocessor.matrix(frame, rows)
+        yield net.forward(x).astype(np.float64)
         before += frame.height
 
 
@@ -167,9 +165,10 @@ def evaluated(
             found.add(prepare(net, x, y, None, loss, net.classes), x, y)
 
     before, used, name = 0, 0, preprocessor.target["name"]
-    for whole in blocks.read(source, how, preprocessor.kinds):
-        frame, rows = with_target(whole, name, before)
-        x, y = preprocessor.matrix(frame, rows), preprocessor.targets(frame, rows)
+    for whole in blocks.read(source, how, preprocessor.kinds, name):
+        with tables.about(source):
+            frame, rows = with_target(whole, name, before)
+            x, y = preprocessor.matrix(frame, rows), preprocessor.targets(frame, rows)
         before, used = before + whole.height, used + frame.height
         if len(rest[0]):
             x, y = np.concatenate([rest[0], x]), np.concatenate([rest[1], y])

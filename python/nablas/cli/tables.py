@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .. import kernels
 from .._optional import require
 from . import records
-from .columns import DAY, KINDS, PARTS_OF_SECOND
+from .columns import DAY, KINDS, MISSING, PARTS_OF_SECOND
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,7 +28,6 @@ Array = NDArray[Any]
 PARQUET, TEXT = (".parquet", ".pq"), (".csv", ".tsv", ".txt", ".data")
 BUNDLED = ("digits", "iris", "wine", "breast_cancer", "diabetes")
 MADE = ("moons", "spiral")
-MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "None", "?"]
 TRAINED = "the model was trained on"
 MADE_ROWS = 1000
 LONGEST_REASON = 300  # letters of an error, which may quote what is in the file
@@ -53,12 +52,15 @@ class Format:
         Lines that begin with it are left out.
     header : bool
         Whether the first line has the columns' names; else they are column_1, column_2, ...
+    missing : sequence of str, optional
+        Spellings of a missing value. Default: `MISSING`; of a target of text only the empty field.
     """
 
     separator: str | None = None
     decimal: str = "."
     comment: str | None = None
     header: bool = True
+    missing: Sequence[str] | None = None
 
 
 def read(
@@ -95,9 +97,26 @@ def read(
         frame, target = _made(polars, source), target or "target"
     else:
         frame, target = _file(polars, source, target, how or Format(), kinds or {})
+    if target is not None and target not in frame.columns:
+        raise no_column(source, target, frame.columns)
     if frame.height == 0:
         raise ValueError(f"{source}: expected at least one row, got 0")
     return frame, target
+
+
+def no_column(source: str, name: str, columns: Sequence[str]) -> ValueError:
+    """The error of a table without the target's column."""
+    among = ", ".join(columns[:20])
+    return ValueError(f"{source}: expected target column {name!r} among {among}, got none")
+
+
+@contextmanager
+def about(source: str) -> Iterator[None]:
+    """A ValueError of a table's values begins with the table's name."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
 
 
 def _frame(polars: Any, names: list[str], matrix: Any, target: Any) -> pl.DataFrame:
@@ -148,13 +167,10 @@ def _file(
             check_parquet(path)
             frame = polars.read_parquet(path, glob=False)  # no pattern
         elif kind in TEXT:
-            frame = _csv(polars, _content(path), how, kinds)
+            frame = _csv(polars, _content(path), how, kinds, target)
         else:
             raise ValueError("expected a .csv, .tsv, .parquet or .npz file")
         check_times(polars, frame)
-    if target is not None and target not in frame.columns:
-        columns = ", ".join(frame.columns[:20])
-        raise ValueError(f"{path}: expected target column {target!r} among {columns}, got none")
     return frame, target
 
 
@@ -231,24 +247,37 @@ def _content(path: str) -> bytes:
     return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
 
 
-def _csv(polars: Any, content: bytes, how: Format, kinds: dict[str, str]) -> pl.DataFrame:
+def _csv(
+    polars: Any, content: bytes, how: Format, kinds: dict[str, str], target: str | None
+) -> pl.DataFrame:
     """A CSV file's columns: numbers where `kinds` or all their values say so, else text."""
-    found = records.Records(content.decode("utf-8-sig"), how.separator, how.comment, how.header)
-    return typed(polars, records.frame(polars, found, how.header), how, kinds)
+    text = records.decoded(content)
+    found = records.Records(text, how.separator, how.comment, how.header)
+    return typed(polars, records.frame(polars, found, how.header), how, kinds, target)
 
 
 def typed(
-    polars: Any, frame: pl.DataFrame, how: Format, kinds: dict[str, str], known: str = TRAINED
+    polars: Any,
+    frame: pl.DataFrame,
+    how: Format,
+    kinds: dict[str, str],
+    target: str | None,
+    known: str = TRAINED,
 ) -> pl.DataFrame:
     """Columns of text as numbers where `kinds` or all their values say so.
 
-    `known` tells where the kinds are from.
+    `known` tells where the kinds are from. A target of text keeps the values that are spelled like
+    missing ones: "None" may be the name of a class.
     """
-    columns = []
-    for name in frame.columns:
-        text = frame[name].str.strip_chars()
-        text = text.set(text.is_in(MISSING), None)
-        columns.append(_typed(polars, text, how, kinds.get(name), known))
+    stripped = polars.all().str.strip_chars()
+    missing = MISSING if how.missing is None else ["", *how.missing]
+    texts = frame.select(polars.when(~stripped.is_in(missing)).then(stripped).name.keep())
+    columns = [_typed(polars, text, how, kinds.get(text.name), known) for text in texts]
+    if target in frame.columns and how.missing is None:
+        i = frame.columns.index(target)
+        if columns[i].dtype == polars.String:
+            text = frame[target].str.strip_chars()
+            columns[i] = text.set((text == "").fill_null(False), None)
     return polars.DataFrame(columns)  # type: ignore[no-any-return]
 
 
@@ -261,11 +290,7 @@ def _typed(polars: Any, text: pl.Series, how: Format, kind: str | None, known: s
         raise ValueError(
             f"column {text.name!r}: expected {KINDS[kind]}, as {known}, got text of a CSV file"
         )
-    shown = text
-    if how.decimal == ",":
-        points = text.str.contains(".", literal=True) & ~text.str.contains(GROUPED)
-        shown = text.set(points.fill_null(False), "no number")
-        shown = shown.str.replace_all(".", "", literal=True).str.replace_all(",", ".", literal=True)
+    shown = _plain(text, how.decimal)
     for dtype in (polars.Int64, polars.Float64) if kind != "boolean" else ():
         made = shown.cast(dtype, strict=False)
         if made.len() - made.null_count() == present:
@@ -283,15 +308,32 @@ def _typed(polars: Any, text: pl.Series, how: Format, kind: str | None, known: s
     wrong = text.filter(made.is_null() & text.is_not_null())
     if kind == "number":
         raise ValueError(f"column {text.name!r}: expected numbers, as {known}, got {wrong[0]!r}")
-    if wrong.len() <= NEARLY * present:
-        comma = "," in wrong[0] and how.decimal == "."
-        hint = "; --decimal , reads it" if comma else ""
-        print(
-            f"nablas: warning: column {text.name!r} is read as text: {wrong.len()} of {present} "
-            f"values are no numbers, such as {wrong[0]!r}{hint}",
-            file=sys.stderr,
-        )
+    _warn(polars, text, how, wrong)
     return text
+
+
+def _plain(text: pl.Series, decimal: str) -> pl.Series:
+    """Numbers with a decimal point and no other; what is no number stays none."""
+    if decimal == ".":
+        return text
+    points = text.str.contains(".", literal=True) & ~text.str.contains(GROUPED)
+    shown = text.set(points.fill_null(False), "no number")
+    return shown.str.replace_all(".", "", literal=True).str.replace_all(",", ".", literal=True)
+
+
+def _warn(polars: Any, text: pl.Series, how: Format, wrong: pl.Series) -> None:
+    """Name a column of text whose values are nearly all numbers, also by the other --decimal."""
+    present, other = text.len() - text.null_count(), "." if how.decimal == "," else ","
+    others = int(_plain(text, other).cast(polars.Float64, strict=False).count())
+    more = others > present - wrong.len()
+    if min(wrong.len(), present - others if more else present) > NEARLY * present:
+        return
+    hint = f"; --decimal {other} reads {others} of them as numbers" if more else ""
+    print(
+        f"nablas: warning: column {text.name!r} is read as text: {wrong.len()} of {present} "
+        f"values are no numbers, such as {wrong[0]!r}{hint}",
+        file=sys.stderr,
+    )
 
 
 def _npz(polars: Any, path: str, target: str | None) -> tuple[pl.DataFrame, str | None]:

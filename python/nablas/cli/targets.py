@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _checks
-from .columns import Numbers, codes_of, kind_of
+from .columns import Numbers, codes_of, kind_of, only_spellings
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,6 +26,8 @@ KINDS = {  # of the values that classes are made of
     "boolean": "true or false",
     "text": "text",
 }
+NUMERIC = ("integer", "number")
+MOST_WHOLE = 2.0**53  # a float that is less is an integer exactly, or none
 
 
 def present(series: pl.Series) -> pl.Series:
@@ -40,7 +42,8 @@ def with_target(frame: pl.DataFrame, name: str, before: int = 0) -> tuple[pl.Dat
     `before` rows of the table come before the frame.
     """
     if name not in frame.columns:
-        raise ValueError(f"expected target column {name!r}, got none of that name")
+        among = ", ".join(frame.columns[:20])
+        raise ValueError(f"expected target column {name!r} among {among}, got none")
     kept = present(frame[name])
     return frame.filter(kept), before + np.flatnonzero(kept.to_numpy())
 
@@ -66,25 +69,39 @@ def first_wrong(wrong: Array, rows: Array) -> tuple[int, int]:
 
 
 class Statistics:
-    """The classes of all rows, or mean and standard deviation of those to train on."""
+    """The classes of all rows, or mean and standard deviation of those to train on.
+
+    Whole numbers in a column of floats are integers if rows without a target are left out: NumPy
+    and pandas have no integers in a column with missing values.
+    """
 
     def __init__(self, name: str, task: str) -> None:
         self.name, self.task = name, task
         self.kind: str | None = None
+        self.whole = True  # the numbers so far
         self.numbers = Numbers()
         self.classes: pl.Series | None = None
+        self._spellings: set[str] = set()  # of missing values: classes if the target is text
 
     def update(self, series: pl.Series, every: pl.Series) -> None:
         """Add the rows to train on, and every row; those without a value are left out."""
+        import polars as pl
+
         series, every = series.filter(present(series)), every.filter(present(every))
         if len(every) == 0:  # of a type that says nothing
             return
+        if only_spellings(every):
+            self._spellings.update(every.unique())
+            return
         self._add_kind(every)
-        if self.task == "auto" and self.kind == "number":
+        if self.kind == "number":
+            floats = every.cast(pl.Float64)
+            self.whole &= bool(((floats == floats.floor()) & (floats.abs() < MOST_WHOLE)).all())
+        if self.task == "auto" and self.kind == "number" and not self.whole:
             self.task = "regression"
         if self.task != "regression":
             self._add_classes(every)
-        if self.task == "regression" or (self.task == "auto" and self.kind == "integer"):
+        if self.task == "regression" or (self.task == "auto" and self.kind in NUMERIC):
             self.numbers.kind = kind_of(every)
             self.numbers.update(series)
 
@@ -111,11 +128,17 @@ class Statistics:
                 found, self.classes = found.cast(pl.Float64), self.classes.cast(pl.Float64)
             found = pl.concat([self.classes, found]).unique()
         self.classes = found
-        if self.task == "auto" and self.kind == "integer" and len(found) > MAX_INTEGER_CLASSES:
+        if self.task == "auto" and self.kind in NUMERIC and len(found) > MAX_INTEGER_CLASSES:
             self.task = "regression"
 
-    def finish(self) -> dict[str, Any]:
-        """The encoding."""
+    def finish(self, left_out: bool = False) -> dict[str, Any]:
+        """The encoding; `left_out`: some rows have no target."""
+        if self.kind == "number" and self.whole and left_out:
+            self.kind = "integer"
+        if self.task == "auto" and self.kind == "number":
+            self.task = "regression"
+        if self.kind in (None, "text"):
+            self._add_spellings()
         if self.task == "regression":
             found = self.numbers.finish(f"target {self.name!r}")
             times = {"dtype": "time"} if self.numbers.kind == "time" else {}
@@ -126,8 +149,22 @@ class Statistics:
         if len(classes) < 2:
             raise ValueError(
                 f"target {self.name!r}: expected at least 2 classes, got {len(classes)}"
+                f"{': ' if classes else ''}{', '.join(classes)}"
             )
         return {"name": self.name, "kind": "classes", "classes": classes, "dtype": kind}
+
+    def _add_spellings(self) -> None:
+        """Take the values that are spelled like missing ones as classes of text."""
+        import polars as pl
+
+        if not self._spellings:
+            return
+        if self.task == "regression":
+            got = min(self._spellings)
+            raise ValueError(f"target {self.name!r}: expected numbers, got {got!r}")
+        found = pl.Series(sorted(self._spellings), dtype=pl.String)
+        both = found if self.classes is None else pl.concat([self.classes.cast(pl.String), found])
+        self.classes = both.unique()
 
 
 def _kind_of(series: pl.Series) -> str:
