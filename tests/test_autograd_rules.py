@@ -53,7 +53,7 @@ CONTRACTIONS = [
     ("...i,i->...", (2, 2, 3), (3,)), ("...ij,jk->...ik", (2, 3), (3, 2)), ("i...,...j->ij...", (2, 3), (3, 2)),
     (",i->i", (), (3,)), ("ij,ij->", (2, 3), (2, 3)), ("ij,k->j", (2, 3), (2,)), ("ij,jk->ik", (0, 3), (3, 2)),
     ("ij,jk->ik", (2, 0), (0, 2)), ("ij,jk->ik", (2, 1), (3, 2)), ("i,i->i", (1,), (3,)), ("ba", (2, 3)),
-    ("...", (2, 2)), ("a...,b...->ab", (2, 3), (2, 3)),
+    ("...", (2, 2)), ("a...,b...->ab...", (2, 3), (2, 3)),
 ]  # fmt: skip
 INDICES = [
     ((4,), 1), ((4,), -1), ((4,), slice(1, 3)), ((4,), slice(None, None, -1)), ((4,), slice(0, 0)),
@@ -179,7 +179,13 @@ def cases():
     for shape, index in INDICES:
         yield "getitem", lambda x, i=index: x[i], (shape,)
         part = np.zeros(shape)[index].shape
-        yield "scatter", lambda x, i=index, s=shape: x._apply("scatter", x, i, s), (part,)
+        twice = [part, part]
+        yield "scatter", lambda *x, i=index, s=shape: x[0]._apply("scatter", s, (i, i), *x), twice
+    for shape, axis in LINED:
+        yield "cumprod", lambda x, a=axis: np.cumprod(x, a), (shape,)
+        numbers = np.random.default_rng(4).integers(0, np.prod(shape) + 1, (2, 3))
+        yield "moved", lambda x, n=numbers: x._apply("moved", x, n), (shape,)
+        yield "moved_back", lambda x, n=numbers, s=shape: x._apply("moved_back", x, n, s), ((2, 3),)
     for name, lists in [("reshape", RESHAPES), ("transpose", ORDERS), ("broadcast_to", WIDER)]:
         for shape, setting in lists:
             yield name, lambda x, n=name, s=setting: getattr(ag, n)(x, s), (shape,)

@@ -42,14 +42,13 @@ def test_a_gradient_has_the_tensors_shape(kind):
     for shape, other in PAIRS:
         tensor = leaf(shape)
         before, step = tensor.data.copy(), nb.SGD(0.5).bind(tensor)
-        tensor.grad = kind(np.ones(other))
         if shape == other:
+            tensor.grad = kind(np.ones(other))
             step()
             np.testing.assert_array_equal(tensor.data, before - 0.5)
             continue
-        with pytest.raises(ValueError, match=expected(shape, other)):
-            step()
-        np.testing.assert_array_equal(tensor.data, before)
+        with pytest.raises(ValueError, match=expected(shape, other, "grad")):
+            tensor.grad = kind(np.ones(other))
 
 
 @pytest.mark.parametrize("make", OPTIMIZERS)
@@ -61,7 +60,9 @@ def test_all_tensors_are_checked_before_one_is_updated(make, wrong):
         if spoiled:
             before = [t.data.copy() for t in tensors]
             for i, t in enumerate(tensors):
-                t.grad = Tensor(np.ones((1, *t.shape) if i == wrong else t.shape))
+                t.grad = Tensor(np.ones(t.shape))
+                if i == wrong:  # an assignment would be refused
+                    t.grad._data = np.ones((1, *t.shape))
             shape = tensors[wrong].shape
             with pytest.raises(
                 ValueError, match=expected(shape, (1, *shape), f"gradient of parameter {wrong}")

@@ -52,6 +52,15 @@ def test_code_in_every_section(script):
     assert "```py\n" in page_of(script)
 
 
+@each_section
+def test_no_text_is_printed_twice(script):
+    """No paragraph, no table and no passage of code of 40 or more characters."""
+    code = re.findall(r"{{ code\((.*?)\) }}", script.with_suffix(".md").read_text(encoding="utf-8"))
+    assert sorted(code) == sorted(set(code))
+    blocks = [b for b in re.split(r"\n\n+", page_of(script)) if len(b) >= 40]
+    assert [b for b in set(blocks) if blocks.count(b) > 1] == []
+
+
 def typed_numbers(template):
     """Numbers typed into a template's text: with a decimal point, or of two or more digits.
 

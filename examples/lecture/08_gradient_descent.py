@@ -73,6 +73,7 @@ def run(pictures):
     found = {(b, rate): ends(X, y, rate, b) for b in SIZES for rate in RATES}
     medians = {key: np.median(final) for key, (final, _, _) in found.items()}
     best = {b: min(RATES, key=lambda rate: medians[b, rate]) for b in SIZES}
+    gains = {b: medians[b, COMMON] / medians[b, best[b]] for b in SIZES}
     pair = {name: ends(X, y, rate, BATCH) for name, rate in PAIR.items()}
     draw(pictures, found, best, pair)
     return {
@@ -86,6 +87,7 @@ def run(pictures):
         "common": COMMON,
         "found": {key: spread(final) for key, (final, _, _) in found.items()},
         "best": best,
+        "gains": gains,
         "batch": BATCH,
         "pair": [
             (name, PAIR[name], spread(final), dead) for name, (final, _, dead) in pair.items()
@@ -108,6 +110,8 @@ def check(got):
     for size in sizes:
         assert rates[0] < got["best"][size] < rates[-1]  # neither end of the list
     assert found[ROWS, got["best"][ROWS]][-1] < found[ROWS, COMMON][0]
+    gains = sorted(sizes, key=lambda size: got["gains"][size])
+    assert (gains[0], gains[-1]) == (ROWS, sizes[1])
     slow, apt, fast = (row[2] for row in got["pair"])
     assert apt[-1] < min(slow[0], fast[0]) / 2
     assert [row[3] for row in got["pair"]] == [0, 0, SEEDS]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-import string
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -186,21 +186,26 @@ def sinc_slope(y: Any, x: Any) -> Any:
     return np.where(near, series * close, slope)
 
 
-def scatter(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
-    """Zeros of `shape` with `g` added at `index`."""
-    if not isinstance(g, (ndarray, np.generic)):
-        return g._apply("scatter", g, index, shape)
-    full = np.zeros(shape, g.dtype)
-    if all(_once(part) for part in (index if isinstance(index, tuple) else (index,))):
-        full[index] = g
-    else:
-        np.add.at(full, index, g)
+def scatter(shape: tuple[int, ...], indices: Sequence[Any], *parts: Any) -> Any:
+    """Zeros of `shape`, with each part added at its index."""
+    if not isinstance(parts[0], (ndarray, np.generic)):
+        return parts[0]._apply("scatter", shape, indices, *parts)
+    full = np.zeros(shape, parts[0].dtype)
+    for i, (index, part) in enumerate(zip(indices, parts, strict=True)):
+        if not all(_once(one) for one in (index if isinstance(index, tuple) else (index,))):
+            np.add.at(full, index, part)
+        elif i == 0:
+            full[index] = part
+        else:
+            full[index] += part
     return full
 
 
 def _once(part: Any) -> bool:
-    """Whether this part of an index selects no entry twice."""
+    """Whether this part of an index selects no entry twice; False if that would take long."""
     if isinstance(part, ndarray):
+        if part.dtype.kind == "i" and part.size and 0 <= part.min() <= part.max() < 16 * part.size:
+            return bool(np.bincount(part.reshape(-1)).max() == 1)
         return bool(part.dtype == bool)
     return part is None or part is ... or isinstance(part, (slice, int, np.integer))
 
@@ -215,6 +220,40 @@ def unstack(g: Any, count: int, axis: int) -> list[Any]:
     """The slices of `g` along an axis."""
     before = (slice(None),) * (axis % g.ndim)
     return [g[(*before, i)] for i in range(count)]
+
+
+def moved(x: Any, numbers: Any) -> Any:
+    """The entries of x that have these numbers in C order, from 1; 0 for the number 0."""
+    if not isinstance(x, ndarray):
+        return x._apply("moved", x, numbers)
+    return np.concatenate([np.zeros(1, x.dtype), x.reshape(-1)]).take(numbers)
+
+
+def moved_back(g: Any, numbers: Any, shape: tuple[int, ...]) -> Any:
+    """Zeros of `shape`, with the entries of g added at their numbers."""
+    if not isinstance(g, (ndarray, np.generic)):
+        return g._apply("moved_back", g, numbers, shape)
+    full = np.zeros(math.prod(shape) + 1, g.dtype)
+    np.add.at(full, numbers.reshape(-1), g.reshape(-1))  # fast in one dimension
+    return full[1:].reshape(shape)
+
+
+def cumprod_slope(g: Any, y: Any, x: Any, axis: int) -> Any:
+    """The gradient by x of its cumulative product y; exact also where entries are 0.
+
+    By x[i] it is y[i-1] r[i], where r[i] = g[i] + x[i+1] r[i+1] is the gradient by the product up
+    to i, divided by that up to i - 1.
+    """
+    count = x.shape[axis]
+    if count < 2:
+        return g
+    gradients, factors, products = (unstack(one, count, axis) for one in (g, x, y))
+    ratio = gradients[-1]
+    found = [ratio * products[-2]]
+    for i in range(count - 2, -1, -1):
+        ratio = gradients[i] + factors[i + 1] * ratio
+        found.append(ratio * products[i - 1] if i else ratio)
+    return np.stack(found[::-1], axis)
 
 
 def softmax(x: Any, axis: int) -> Any:
@@ -292,54 +331,3 @@ def matmul_right(g: Any, a: Any, b: Any) -> Any:
             (*a.shape[:-2], b.shape[0])
         )
     return product(a, g, True, False)
-
-
-def explicit_subscripts(subscripts: str, ndims: list[int]) -> str:
-    """The subscripts of einsum with an explicit "->" and with letters in place of "..."."""
-    if not isinstance(subscripts, str):
-        raise TypeError(f"subscripts: expected a str, got {type(subscripts).__name__}")
-    inputs, arrow, out = subscripts.replace(" ", "").partition("->")
-    terms = inputs.split(",")
-    if len(terms) != len(ndims):
-        raise ValueError(
-            f"subscripts: expected one term for each of {len(ndims)} operands, got {subscripts!r}"
-        )
-    letters = [term.replace("...", "") for term in terms]
-    for i, (term, n) in enumerate(zip(letters, ndims, strict=True)):
-        if len(term) > n or (len(term) < n and "..." not in terms[i]):
-            raise ValueError(f"subscripts: expected {n} letters for operand {i}, got {terms[i]!r}")
-        if len(set(term)) < len(term):
-            raise ValueError(
-                f"subscripts: expected no letter twice in one operand, got {term!r}; take its "
-                "numpy.diagonal first"
-            )
-    if not arrow:
-        joined = "".join(letters)
-        out = "..." * ("..." in inputs) + "".join(c for c in sorted(joined) if joined.count(c) == 1)
-    free = [c for c in string.ascii_letters if c not in inputs]
-    added = [n - len(term) for n, term in zip(ndims, letters, strict=True)]
-    rest = "".join(free[: max(0, *added)])
-    terms = [t.replace("...", rest[len(rest) - n :]) for t, n in zip(terms, added, strict=True)]
-    return ",".join(terms) + "->" + out.replace("...", rest)
-
-
-def einsum_gradients(g: Any, wanted: Any, subscripts: str, arrays: Any) -> list[Any]:
-    """The gradients by the operands of an explicit einsum: g contracted with the other operands."""
-    inputs, _, out = subscripts.partition("->")
-    terms = inputs.split(",")
-
-    def gradient(i: int) -> Any:
-        others = [
-            (out, g),
-            *((t, a) for k, (t, a) in enumerate(zip(terms, arrays, strict=True)) if k != i),
-        ]
-        full = {pair for term, array in others for pair in zip(term, array.shape, strict=True)}
-        # Axes that only this operand has at this length: the gradient is constant along them.
-        alone = [pair for pair in zip(terms[i], arrays[i].shape, strict=True) if pair not in full]
-        if alone:
-            letters, lengths = zip(*alone, strict=True)
-            others.append(("".join(letters), np.ones(lengths, g.dtype)))
-        call = ",".join(term for term, _ in others) + "->" + terms[i]
-        return np.einsum(call, *(array for _, array in others), optimize=True)
-
-    return [gradient(i) if needed else None for i, needed in enumerate(wanted)]

@@ -208,7 +208,7 @@ def gradgradcheck(
         leaves = [
             x
             if not wanted or x.requires_grad
-            else made.setdefault(id(x), Tensor(x, requires_grad=True))
+            else made.setdefault(id(x), Tensor(x.data, requires_grad=True))
             for x, wanted in zip(values, needed, strict=True)
         ]
         with enable_grad():

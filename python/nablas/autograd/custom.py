@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .functions import as_tensor
-from .recording import edits, no_grad
+from .recording import edits, kept, no_grad, recording
 from .rules import Operation
 from .tensor import Tensor, apply, record, wrap
 
@@ -69,6 +69,10 @@ class Function:
     Tensor methods. A result of no floating dtype, such as indices, has no gradient: it is outside
     the graph, and `backward` gets zeros for it. The gradients that `backward` gets are read-only.
 
+    Array arguments are constants: of those of up to 4096 entries `forward` gets copies where a
+    gradient is wanted, so that what it saves stays as it is; larger ones must not be edited before
+    the backward pass.
+
     With ``create_graph=True`` the operations inside `backward` are recorded, and higher derivatives
     come from them. For these `backward` must compute from what `save_for_backward` kept: an array
     that `forward` computed, ``x.data`` or an attribute of `ctx` counts as a constant, without an
@@ -111,6 +115,8 @@ class Function:
     def apply(cls, *inputs: Any) -> Any:
         """Compute the function of Tensors, arrays and any other arguments, and record it."""
         ctx = Context(tuple(isinstance(x, Tensor) and x.requires_grad for x in inputs))
+        if any(ctx.needs_input_grad) and recording():  # `forward` may save an argument, or a view
+            inputs = tuple(kept(x) if isinstance(x, np.ndarray) else x for x in inputs)
         with no_grad():
             results = cls.forward(ctx, *inputs)
         several = isinstance(results, (tuple, list))
@@ -210,10 +216,12 @@ def _rule(cls: type[Function], ctx: Context, pack: _Pack | None) -> Any:
 def _check_saved(cls: type[Function], ctx: Context, y: Tensor) -> None:
     number = y._node[2]  # type: ignore[index]
     if edits.last > number:
-        for i, x in enumerate(ctx.saved_tensors):
-            if isinstance(x, Tensor) and edits.touched(x.data, number):
+        saved = {f"saved tensor {i}": x for i, x in enumerate(ctx.saved_tensors)}
+        for name, x in (saved | {f"ctx.{name}": x for name, x in vars(ctx).items()}).items():
+            array = _data(x)
+            if isinstance(array, np.ndarray) and edits.touched(array, number):
                 raise RuntimeError(
-                    f"saved tensor {i} of shape {x.shape}, which the gradient of {cls.__name__!r} "
+                    f"{name} of shape {array.shape}, which the gradient of {cls.__name__!r} "
                     "needs, was edited in place after the forward pass"
                 )
 
@@ -238,4 +246,4 @@ def _check_parts(cls: type[Function], parts: list[Any], inputs: tuple[Any, ...])
 
 
 def _data(x: Any) -> Any:
-    return x.data if isinstance(x, Tensor) else x
+    return x._data if isinstance(x, Tensor) else x

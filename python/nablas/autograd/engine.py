@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _checks
-from ._arrays import unbroadcast
+from ._arrays import scatter, unbroadcast
 from .functions import operand
 from .recording import edits, enable_grad, recording, reset_recording, set_recording
 from .rules import RULES, Operation
@@ -18,6 +18,7 @@ from .tensor import Node, Tensor, as_data, later, record, retained, wrap
 _FREED = Operation(lambda: None, needs="")
 _FREED.name = "freed"
 _NOTHING: Node = (_FREED, (), 0)
+_GETITEM = RULES["getitem"]
 MOST_KEPT_OPERATIONS, MOST_KEPT_ENTRIES = 400, 4096  # of a freed graph that can still be drawn
 
 
@@ -46,10 +47,12 @@ def flow(
 
     Each Tensor is visited once, after all Tensors computed from it: its gradient is complete then.
     There is no recursion, so the depth is not limited. `free` drops the inputs of the nodes whose
-    rules were called.
+    rules were called. The gradients by entries that were taken from one Tensor are gathered, and
+    made one of its shape when they are complete: each by itself would take as long as all.
     """
     order = reachable(seeds)
     gradients, result = dict(seeds), {}
+    taken: dict[Tensor, list[tuple[Any, Any]]] = {}  # indices, and gradients by the entries there
     unused: list[Tensor] = []  # whose rules are not called
     ways = None
     if wanted is not None:
@@ -63,6 +66,8 @@ def flow(
     try:
         for y in order:
             g = gradients.pop(y, None)
+            if taken and y in taken:
+                g = _gathered(y, g, taken.pop(y))
             if g is None:
                 unused.append(y)
                 continue
@@ -71,11 +76,18 @@ def flow(
                 if y not in ways:  # type: ignore[operator]
                     unused.append(y)
                     continue
-            for x, part in pull(y, g, create_graph, goals):
-                before = gradients.get(x)
-                gradients[x] = part if before is None else before + part
+            if y._node[0] is _GETITEM:  # type: ignore[index]
+                x, index = y._node[1]  # type: ignore[index]
+                if goals is None or x in goals:
+                    taken.setdefault(x, []).append((index, g))
+            else:
+                for x, part in pull(y, g, create_graph, goals):
+                    before = gradients.get(x)
+                    gradients[x] = part if before is None else before + part
             if wanted is None and retained and id(y) in retained:
                 _accumulate(y, g)
+        for x, parts in taken.items():
+            gradients[x] = _gathered(x, gradients.get(x), parts)
     finally:
         reset_recording(token)
     if free:
@@ -90,6 +102,17 @@ def flow(
     return result
 
 
+def _gathered(x: Tensor, before: Any, taken: list[tuple[Any, Any]]) -> Any:
+    """The gradient by x: `before`, if any, and those by the entries taken from it."""
+    if len(taken) == 1:
+        index, part = taken[0]
+        total = _GETITEM.rules[0](part, None, x, index)
+    else:
+        indices, parts = zip(*taken, strict=True)
+        total = scatter(x.shape, indices, *parts)
+    return total if before is None else before + total
+
+
 def _is_small(order: list[Tensor], by_leaves: Iterable[Any]) -> bool:
     """Whether a graph has few operations, and few entries in all arrays that it refers to."""
     if len(order) > MOST_KEPT_OPERATIONS:
@@ -97,7 +120,7 @@ def _is_small(order: list[Tensor], by_leaves: Iterable[Any]) -> bool:
     entries, array = 0, np.ndarray
     for y in order:
         operation, inputs, _ = y._node  # type: ignore[misc]
-        entries += y.data.size
+        entries += y._data.size
         for x in inputs if operation.saved is None else (*inputs, *operation.saved()):
             if type(x) is array:
                 entries += x.size
@@ -131,7 +154,7 @@ def revived(root: Tensor) -> Tensor:
     copies: dict[Tensor, Tensor] = {}
     for y, (operation, inputs, number) in sorted(nodes.items(), key=lambda pair: pair[1][2]):
         held = tuple(copies.get(x, x) if isinstance(x, Tensor) else x for x in inputs)
-        copies[y] = wrap(y.data)
+        copies[y] = wrap(y._data)
         copies[y].requires_grad, copies[y]._node = True, (operation, held, number)
     return copies[root]
 
@@ -169,8 +192,8 @@ def pull(
     if not (create_graph or operation.on_tensors):
         arrays = []
         for x in inputs:  # not a comprehension, which before Python 3.12 is a call
-            arrays.append(x.data if isinstance(x, Tensor) else x)
-        arguments, out = arrays, y.data
+            arrays.append(x._data if isinstance(x, Tensor) else x)
+        arguments, out = arrays, y._data
     parts = None
     if operation.joint is not None:
         flags = [isinstance(x, Tensor) and (goals is None or x in goals) for x in inputs]
@@ -180,15 +203,10 @@ def pull(
         if isinstance(x, Tensor) and (goals is None or x in goals):
             part = rules[i](g, out, *arguments) if parts is None else parts[i]
             if part is not None:
-                data = x.data
+                data = x._data
                 if part.shape != data.shape:
                     part = unbroadcast(part, data.shape)
                 if part.dtype is not data.dtype and part.dtype != data.dtype:
-                    if data.dtype.kind != "f":  # `data` was assigned to
-                        raise TypeError(
-                            f"data: expected a floating dtype where a gradient is wanted, got "
-                            f"{data.dtype}"
-                        )
                     part = part.astype(data.dtype)
                 pulled.append((x, part))
     return pulled
@@ -211,7 +229,7 @@ def check_untouched(y: Tensor, on_tensors: bool, goals: Set[Tensor] | None = Non
     if any(operation.reads("y", by, on_tensors) for by in called):
         read["its result"] = y
     for what, x in read.items():
-        array = x.data if isinstance(x, Tensor) else x
+        array = x._data if isinstance(x, Tensor) else x
         if isinstance(array, np.ndarray) and edits.touched(array, number):
             raise RuntimeError(
                 f"{what} of shape {array.shape}, which the gradient of {operation.name!r} needs, "
@@ -222,15 +240,15 @@ def check_untouched(y: Tensor, on_tensors: bool, goals: Set[Tensor] | None = Non
 def _accumulate(x: Tensor, g: Any) -> None:
     """Add `g` to ``x.grad``, which shares no memory with another gradient."""
     with edits.lock:  # other threads may add to the same gradient
-        if x.grad is None:
-            x.grad = _own(g)
+        if x._grad is None:
+            x._grad = _own(g)
         else:
-            x.grad = x.grad + g if isinstance(g, Tensor) else wrap(x.grad.data + g)
+            x._grad = x._grad + g if isinstance(g, Tensor) else wrap(x._grad._data + g)
 
 
 def _linked(g: Any, x: Tensor) -> Any:
     """A recorded gradient by x; one that does not depend on x gets the derivative 0."""
-    return g if g.requires_grad else record(RULES["linked"], (g, x), g.data)
+    return g if g.requires_grad else record(RULES["linked"], (g, x), g._data)
 
 
 def _own(g: Any) -> Tensor:
@@ -245,18 +263,18 @@ def _seed(output: Tensor, gradient: ArrayLike | Tensor | None, create_graph: boo
             "requires one"
         )
     if gradient is None:
-        if output.data.size != 1:
+        if output._data.size != 1:
             raise RuntimeError(
                 f"gradient: expected one of shape {output.shape}, since only a single number has "
                 "one by default"
             )
-        one = np.ones(output.data.shape, output.data.dtype)
+        one = np.ones(output._data.shape, output._data.dtype)
         return wrap(one) if create_graph else one
     given = operand(gradient) if create_graph else wrap(as_data(gradient))
     if given.shape != output.shape:
         raise ValueError(f"gradient: expected shape {output.shape}, got {given.shape}")
     given = given if given.dtype == output.dtype else given.astype(output.dtype)
-    return given if create_graph else given.data
+    return given if create_graph else given._data
 
 
 def backward(

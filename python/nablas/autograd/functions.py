@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _checks
 from .._registry import ACTIVATIONS
-from ._arrays import explicit_subscripts
+from ._einsum import check_subscripts, explicit_subscripts, without_repeats
 from .operators import Axis
 from .recording import kept
 from .rules import RULES
@@ -207,31 +207,13 @@ def einsum(subscripts: str, *operands: Operand) -> Tensor:
     Tensor([[1., 0.],
             [0., 1.]])
     """
-    tensors = [operand(x) for x in operands]
+    tensors, given = [operand(x) for x in operands], subscripts
+    shapes = [x.shape for x in tensors]
     if isinstance(subscripts, str):
-        subscripts, tensors = _without_repeats(subscripts.replace(" ", ""), tensors)
-    return apply("einsum", explicit_subscripts(subscripts, [x.ndim for x in tensors]), *tensors)
-
-
-def _without_repeats(subscripts: str, tensors: list[Tensor]) -> tuple[str, list[Tensor]]:
-    """Diagonals of the operands that have a letter twice, and the terms without it."""
-    inputs, arrow, out = subscripts.partition("->")
-    terms = inputs.split(",")
-    if len(terms) != len(tensors):
-        return subscripts, tensors
-    joined = inputs.replace(",", "").replace("...", "")
-    if not arrow and len(set(joined)) < len(joined):  # letters that occur once, in NumPy's order
-        out = "".join(c for c in sorted(set(joined)) if joined.count(c) == 1)
-        arrow, out = "->", "..." * ("..." in inputs) + out
-    for i, term in enumerate(terms):
-        for letter in sorted(set(term) - {"."}):
-            while term.count(letter) > 1 and "..." not in term:
-                first = term.index(letter)
-                second = term.index(letter, first + 1)
-                tensors[i] = np.diagonal(tensors[i], axis1=first, axis2=second)  # type: ignore[call-overload]
-                term = term[:first] + term[first + 1 : second] + term[second + 1 :] + letter
-        terms[i] = term
-    return ",".join(terms) + arrow + out, tensors
+        subscripts, tensors = without_repeats(subscripts.replace(" ", ""), tensors)
+    explicit = explicit_subscripts(subscripts, [x.ndim for x in tensors])
+    check_subscripts(given, shapes)
+    return apply("einsum", explicit, *tensors)
 
 
 def norm(
@@ -290,10 +272,10 @@ def where(condition: Any, a: Operand, b: Operand) -> Tensor:
     >>> x.grad
     Tensor([0., 1.])
     """
-    test = np.array(condition.data if isinstance(condition, Tensor) else condition)
+    test = np.array(condition._data if isinstance(condition, Tensor) else condition)
     a, b = _alike(a, b)
-    x = a.data if isinstance(a, Tensor) else a
-    y = b.data if isinstance(b, Tensor) else b
+    x = a._data if isinstance(a, Tensor) else a
+    y = b._data if isinstance(b, Tensor) else b
     return record(_WHERE, (test, a, b), _real("a, b", np.where(test, x, y)))
 
 
@@ -307,9 +289,9 @@ def _real(names: str, result: Any) -> Any:
 def _alike(a: Operand, b: Operand) -> tuple[Any, Any]:
     """Numbers as arrays of the dtype NumPy gives them together with the other operand."""
     if isinstance(a, (int, float)) and isinstance(b, Tensor):
-        a = np.asarray(a, np.result_type(b.data, a))
+        a = np.asarray(a, np.result_type(b._data, a))
     if isinstance(b, (int, float)) and isinstance(a, Tensor):
-        b = np.asarray(b, np.result_type(a.data, b))
+        b = np.asarray(b, np.result_type(a._data, b))
     return a, b
 
 
@@ -377,7 +359,7 @@ def concatenate(tensors: Sequence[Operand], axis: int | None = 0) -> Tensor:
     inputs = [x if isinstance(x, Tensor) else operand(x) for x in tensors]
     if axis is None:
         axis, inputs = 0, [x.flatten() for x in inputs]
-    joined = np.concatenate([x.data for x in inputs], axis)
+    joined = np.concatenate([x._data for x in inputs], axis)
     return record(_CONCATENATE, (axis, *inputs), joined)
 
 
@@ -395,5 +377,5 @@ def stack(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
 
 def piecewise_constant(function: Callable[..., Any], *inputs: Operand) -> Tensor:
     """A function whose derivative is 0 wherever it exists."""
-    result = function(*(x.data if isinstance(x, Tensor) else x for x in inputs))
+    result = function(*(x._data if isinstance(x, Tensor) else x for x in inputs))
     return record(RULES["constant"], (function, *inputs), result)

@@ -78,8 +78,8 @@ def dense(x: Any, weights: Any, activation: str = "identity") -> Tensor:
     entry = ACTIVATIONS.get(activation) if isinstance(activation, str) else None
     z = None
     if entry is not None and entry.kept == "preactivation" and rows.ndim == block.ndim == 2:
-        z = np.empty((len(rows.data), block.shape[-1]), block.dtype)
-    y = kernels.dense_forward(rows.data, block.data, activation, preactivation_out=z)
+        z = np.empty((len(rows._data), block.shape[-1]), block.dtype)
+    y = kernels.dense_forward(rows._data, block._data, activation, preactivation_out=z)
     return record(_DENSE, (rows, block, activation, z), y)
 
 
@@ -111,25 +111,28 @@ def _loss(name: str, entry: LossEntry) -> Callable[..., Tensor]:
     def loss(
         z: Any, targets: Any, *, sample_weight: ArrayLike | None = None, **hyperparameters: float
     ) -> Tensor:
-        if isinstance(targets, Tensor) and targets.requires_grad:
-            raise TypeError(
-                "targets: expected no gradient to be wanted; detach() them, or write the loss out"
-            )
+        if hyperparameters or isinstance(targets, Tensor):
+            for argument, given in {"targets": targets, **hyperparameters}.items():
+                if isinstance(given, Tensor) and given.requires_grad:
+                    raise TypeError(
+                        f"{argument}: expected no gradient to be wanted; detach() or write the "
+                        "loss out"
+                    )
         tensor = as_tensor(z)
         if tensor.ndim == 1 and not entry.takes_labels:
             tensor = tensor.reshape(-1, 1)
         y = _checks.plain_array("targets", targets)
         if not entry.takes_labels or y.ndim > 1:
-            if y.dtype != tensor.data.dtype:
-                y = as_data(y).astype(tensor.data.dtype)
+            if y.dtype != tensor._data.dtype:
+                y = as_data(y).astype(tensor._data.dtype)
             y = y.reshape(-1, 1) if y.ndim == 1 else y
         weight = sample_weight
         if weight is not None:
             weight = _checks.plain_array("sample_weight", weight, tensor.dtype)
         if weight is None and not hyperparameters:  # keywords cost time
-            value, delta = kernel(tensor.data, y)
+            value, delta = kernel(tensor._data, y)
         else:
-            value, delta = kernel(tensor.data, y, sample_weight=weight, **hyperparameters)
+            value, delta = kernel(tensor._data, y, sample_weight=weight, **hyperparameters)
         rule = _loss_operation(name, hyperparameters) if hyperparameters else operation
         return record(rule, (tensor, y, weight, delta), np.asarray(value, tensor.dtype))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._registry import ACTIVATIONS
 from .engine import check_untouched, flow, pull, reachable, revived
-from .recording import no_grad
+from .recording import edits, no_grad
 from .tensor import Tensor
 
 MOST_NODES = 400
@@ -25,6 +25,8 @@ MOVES = {
     "stack",
     "broadcast_to",
     "scatter",
+    "moved",
+    "moved_back",
 }
 MATMUL = ("@ bᵀ", "aᵀ @")  # what the gradient by the product is multiplied by
 
@@ -98,6 +100,8 @@ def build(tensor: Tensor, names: Mapping[str, Any]) -> tuple[list[GraphNode], li
     computed = list(reversed(reachable([root])))
     if len(computed) > MOST_NODES:
         raise ValueError(f"tensor: expected at most {MOST_NODES} operations, got {len(computed)}")
+    for y in computed:
+        _check_shown(y)
     leaves = [x for y in computed for x in y._node[1] if isinstance(x, Tensor)]  # type: ignore[index]
     gradients: dict[Tensor, Any] = {}
     if root.size == 1 and computed:
@@ -108,6 +112,21 @@ def build(tensor: Tensor, names: Mapping[str, Any]) -> tuple[list[GraphNode], li
     for y in computed:
         graph.operation(y)
     return graph.nodes, graph.edges
+
+
+def _check_shown(y: Tensor) -> None:
+    """RuntimeError if an operand or the result was edited after the operation."""
+    operation, inputs, number = y._node  # type: ignore[misc]
+    if edits.last <= number:
+        return
+    for x in (y, *inputs):
+        array = x.data if isinstance(x, Tensor) else x
+        if isinstance(array, np.ndarray) and edits.touched(array, number):
+            raise RuntimeError(
+                f"tensor: expected a graph whose arrays are as they were, but one of shape "
+                f"{array.shape} was edited in place after {operation.name!r} used it; draw before "
+                "an optimizer's step, and after it compute the result anew"
+            )
 
 
 _UNCOPIED = {"add", "subtract"}  # the graph has the constant operands of these, never copies

@@ -63,4 +63,5 @@ def as_loss(function: Callable[..., Tensor]) -> Callable[..., tuple[float, Array
 
     loss.__name__ = getattr(function, "__name__", "loss")
     loss.__doc__ = function.__doc__
+    loss.__wrapped__ = function  # type: ignore[attr-defined]  # its parameters are those of both
     return loss

@@ -18,25 +18,10 @@ import numpy as np
 from . import functions as f
 from ._arrays import floating
 from .elementwise import absolute
+from .numpy_moving import axes_of, sort, value
 from .tensor import Tensor, apply
 
 _LETTERS = string.ascii_letters
-
-
-def value(x: Any) -> Any:
-    """The array of a Tensor, also within lists, tuples and dicts; other things as they are."""
-    if isinstance(x, Tensor):
-        return x.data
-    if isinstance(x, (list, tuple)) and any(isinstance(part, (Tensor, list, tuple)) for part in x):
-        return type(x)(value(part) for part in x)
-    return x
-
-
-def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    """The axes as numbers of at least 0."""
-    if axis is None:
-        return tuple(range(ndim))
-    return tuple(int(a) % ndim for a in (axis if isinstance(axis, (tuple, list)) else (axis,)))
 
 
 def moved_axis(x: Tensor, source: Any, destination: Any) -> Tensor:
@@ -113,7 +98,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, keepdims: bool = Fals
         return f.mean(x, _axis(axis), bool(keepdims))
     x, w = floating(x), f.operand(weights)
     if w.shape != x.shape:  # one weight for each entry along the axes, in their order
-        axes = _axes(axis, x.ndim)
+        axes = axes_of(axis, x.ndim)
         w = w.transpose(np.argsort(axes).tolist()) if w.ndim else w
         w = w.reshape([n if i in axes else 1 for i, n in enumerate(x.shape)])
     ones = np.ones(x.shape, np.result_type(x.data, w.data))
@@ -123,7 +108,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, keepdims: bool = Fals
 
 def median(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     x = floating(f.operand(a))
-    axes = _axes(axis, x.ndim)
+    axes = axes_of(axis, x.ndim)
     rest = [i for i in range(x.ndim) if i not in axes]
     count = int(np.prod([x.shape[i] for i in axes], dtype=int))
     rows = x.transpose([*rest, *axes]).reshape([*(x.shape[i] for i in rest), count])
@@ -181,52 +166,18 @@ def cumsum(a: Any, axis: Any = None, dtype: Any = None) -> Any:
 
 
 def cumprod(a: Any, axis: Any = None, dtype: Any = None) -> Any:
-    """One product after the other: exact gradients also where entries are 0."""
     x = f.operand(a) if dtype is None else f.operand(a).astype(dtype)
     x = x.reshape(-1) if axis is None or x.ndim == 0 else x
-    axis = 0 if axis is None else int(axis) % x.ndim
-    before = (slice(None),) * axis
-    parts = [x[(*before, i)] for i in range(x.shape[axis])]
-    for i in range(1, len(parts)):
-        parts[i] = parts[i - 1] * parts[i]
-    return f.stack(parts, axis) if parts else x.copy()
+    return apply("cumprod", x, 0 if axis is None else int(axis) % x.ndim)
 
 
-# ---- moving entries ------------------------------------------------------------------------------
-
-
-def moving(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that only moves entries or inserts zeros, applied to the entries' numbers."""
-
-    def moved(x: Any, *rest: Any, **settings: Any) -> Any:
-        tensor = f.operand(x)
-        numbers = np.arange(1, tensor.size + 1).reshape(tensor.shape)
-        entries = f.concatenate([np.zeros(1, tensor.dtype), tensor.flatten()])
-        named = {name: value(part) for name, part in settings.items()}
-        found = function(numbers, *(value(part) for part in rest), **named)
-        return [entries[i] for i in found] if isinstance(found, (list, tuple)) else entries[found]
-
-    return moved
-
-
-def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Any:
-    modes = ("constant", "edge", "reflect", "symmetric", "wrap")
-    if mode not in modes:
-        raise TypeError(f"mode: expected one of {', '.join(modes)} of a Tensor, got {mode!r}")
-    x = moving(np.pad)(array, pad_width, mode=mode)
-    if mode != "constant":
-        return x
-    shape = f.operand(array).shape
-    return x + np.pad(np.zeros(shape, x.dtype), pad_width, constant_values=value(constant_values))
-
-
-def sort(a: Any, axis: Any = -1) -> Any:
-    order = np.argsort(value(a), axis, kind="stable")
-    return moving(np.take_along_axis)(a, order, axis=axis)
+# ---- differences ---------------------------------------------------------------------------------
 
 
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     x = f.operand(a)
+    if n == 0:
+        return x
     ends = []
     for end in (prepend, append):
         if end is not None:
@@ -246,7 +197,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 def gradient(y: Any, *spacing: Any, axis: Any = None, edge_order: int = 1) -> Any:
     x = f.operand(y)
     x = x if x.dtype == bool else floating(x)  # differences of unsigned integers have no sign
-    axes = _axes(axis, x.ndim)
+    axes = axes_of(axis, x.ndim)
     steps = [value(h) for h in spacing] or [1.0]
     if any(np.ndim(h) for h in steps):
         raise TypeError("numpy.gradient of a Tensor: expected numbers as spacing, got coordinates")
@@ -343,7 +294,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     if isinstance(axes, (int, np.integer)):
         of_x, of_y = tuple(range(x.ndim - axes, x.ndim)), tuple(range(axes))
     else:
-        of_x, of_y = _axes(axes[0], x.ndim), _axes(axes[1], y.ndim)
+        of_x, of_y = axes_of(axes[0], x.ndim), axes_of(axes[1], y.ndim)
     left = [i for i in range(x.ndim) if i not in of_x]
     right = [i for i in range(y.ndim) if i not in of_y]
     depth = int(np.prod([x.shape[i] for i in of_x], dtype=int))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import functions as f
-from .numpy_functions import moving, value
+from .numpy_moving import moving, value
 from .numpy_table import (
     CHECKED,
     DIFFERENTIABLE,
@@ -163,7 +163,7 @@ def call_function(function: Callable[..., Any], inputs: Any, settings: Any) -> A
         x = arguments.pop(first)
         return moving(function)(x, **arguments)
     before = arguments.pop("*", ())
-    return _as_numpy(known(*before, **arguments), expected)
+    return _as_numpy(function, known(*before, **arguments), expected)
 
 
 def _plain(function: Any, inputs: Any, settings: dict[str, Any]) -> Any:
@@ -200,13 +200,18 @@ def _check_real(dtype: Any) -> None:
         raise TypeError(f"dtype: expected one of real numbers, got {np.dtype(dtype)}")
 
 
-def _as_numpy(result: Any, expected: Any) -> Any:
+def _as_numpy(function: Any, result: Any, expected: Any) -> Any:
     """A result, or each of several, in the dtype that NumPy's has, and in its kind of sequence."""
     if isinstance(expected, (list, tuple)):
-        made = [_as_numpy(one, two) for one, two in zip(result, expected, strict=True)]
+        made = [_as_numpy(function, one, two) for one, two in zip(result, expected, strict=True)]
         if hasattr(expected, "_fields"):  # a named tuple
             return type(expected)(*made)
         return type(expected)(made)
+    if result.shape != expected.shape:
+        raise TypeError(
+            f"numpy.{function.__name__} of a Tensor: expected a result of NumPy's shape "
+            f"{expected.shape}, got {result.shape}; these arguments have no rule"
+        )
     if result.dtype == expected.dtype:
         return result
     if expected.dtype.kind == "f":

@@ -9,7 +9,8 @@ import numpy as np
 
 from . import functions as f
 from . import numpy_functions as n
-from .numpy_functions import moving, value
+from . import numpy_moving as m
+from .numpy_moving import moving, value
 from .tensor import Tensor, apply
 
 # ---- entry by entry ------------------------------------------------------------------------------
@@ -65,7 +66,7 @@ def requires(x: Any) -> bool:
 
 def _sort(a: Any, axis: Any = -1, kind: Any = None, stable: Any = None) -> Any:
     """All kinds give the same values, and here the gradients of a stable one."""
-    return n.sort(a, axis)
+    return m.sort(a, axis)
 
 
 def _like(make: Callable[..., Any]) -> Callable[..., Any]:
@@ -117,7 +118,12 @@ CHECKED: dict[Any, Callable[..., Any]] = {
     np.rollaxis: lambda a, axis, start=0: f.operand(a).transpose(
         _order(value(a).ndim, lambda x: np.rollaxis(x, axis, start))
     ),
-    np.pad: n.pad, np.sort: _sort, np.diff: n.diff, np.gradient: n.gradient,
+    np.pad: m.pad, np.sort: _sort, np.flip: m.flip, np.fliplr: lambda m: m[:, ::-1],
+    np.flipud: lambda m: m[::-1], np.tril: m.triangle(np.tril), np.triu: m.triangle(np.triu),
+    np.take: m.take, np.delete: m.delete, np.repeat: m.repeat, np.split: m.splitting(np.split),
+    np.array_split: m.splitting(np.array_split), np.vsplit: m.splitting(np.vsplit),
+    np.hsplit: m.splitting(np.hsplit, 1), np.dsplit: m.splitting(np.dsplit, 2),
+    np.diff: n.diff, np.gradient: n.gradient,
     np.vstack: n.vstack, np.hstack: n.hstack, np.dstack: n.dstack, np.column_stack: n.column_stack,
     np.append: n.append, np.meshgrid: n.meshgrid,
     np.atleast_1d: n.lifted(1), np.atleast_2d: n.lifted(2), np.atleast_3d: n.lifted(3),
@@ -132,9 +138,7 @@ CHECKED: dict[Any, Callable[..., Any]] = {
 }  # fmt: skip
 # Those that only move entries or insert zeros.
 MOVING: set[Any] = {
-    np.take, np.flip, np.repeat, np.tile, np.roll, np.rot90, np.fliplr, np.flipud, np.diagonal,
-    np.diag, np.diagflat, np.tril, np.triu, np.split, np.array_split, np.hsplit, np.vsplit,
-    np.dsplit, np.take_along_axis, np.delete, np.resize,
+    np.tile, np.roll, np.rot90, np.diagonal, np.diag, np.diagflat, np.take_along_axis, np.resize,
 }  # fmt: skip
 # Of newer versions of NumPy
 _NEWER: dict[str, Callable[..., Any]] = {

@@ -26,27 +26,27 @@ def _binary(name: str, reflected: bool = False) -> Any:
         if isinstance(other, Operators):
             if reflected:
                 self, other = other, self
-            result = compute(self.data, other.data)
+            result = compute(self._data, other._data)
             tracked = self._requires_grad or other._requires_grad
             inputs = (
-                self if self._requires_grad else self.data,
-                other if other._requires_grad else other.data,
+                self if self._requires_grad else self._data,
+                other if other._requires_grad else other._data,
             )
         else:
             if not isinstance(other, (float, int)):
                 if not isinstance(other, (np.ndarray, np.generic, list, tuple)):
                     return NotImplemented
-                other = Result(other).data
+                other = Result(other)._data
                 if read and self._requires_grad:
                     other = kept(other)
             tracked = self._requires_grad
             if reflected:
-                result, inputs = compute(other, self.data), (other, self)
+                result, inputs = compute(other, self._data), (other, self)
             else:
-                result, inputs = compute(self.data, other), (self, other)
+                result, inputs = compute(self._data, other), (self, other)
         tensor = object.__new__(Result)
-        tensor.data = result if type(result) is np.ndarray else np.asarray(result)
-        tensor.grad = None
+        tensor._data = result if type(result) is np.ndarray else np.asarray(result)
+        tensor._grad = None
         if tracked and recording():
             tensor._requires_grad, tensor._node = True, (operation, inputs, next_number())
         else:
@@ -62,10 +62,10 @@ def of_one(name: str) -> Callable[..., Any]:
     compute = operation.forward
 
     def method(self: Any, *constants: Any) -> Any:
-        result = compute(self.data, *constants)
+        result = compute(self._data, *constants)
         tensor = object.__new__(Result)
-        tensor.data = result if type(result) is np.ndarray else np.asarray(result)
-        tensor.grad = None
+        tensor._data = result if type(result) is np.ndarray else np.asarray(result)
+        tensor._grad = None
         if self._requires_grad and recording():
             tensor._requires_grad = True
             tensor._node = operation, (self, *constants), next_number()
@@ -87,10 +87,10 @@ def _reduction(name: str, doc: str) -> Any:
     compute = operation.forward
 
     def method(self: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-        result = compute(self.data, axis, keepdims)
+        result = compute(self._data, axis, keepdims)
         tensor = object.__new__(Result)
-        tensor.data = result if type(result) is np.ndarray else np.asarray(result)
-        tensor.grad = None
+        tensor._data = result if type(result) is np.ndarray else np.asarray(result)
+        tensor._grad = None
         if self._requires_grad and recording():
             tensor._requires_grad = True
             tensor._node = operation, (self, axis, keepdims), next_number()
@@ -108,7 +108,7 @@ _softmax = of_one("softmax")
 
 def _compare(function: Callable[..., Any]) -> Any:
     def method(self: Any, other: Any) -> Any:
-        return function(self.data, other.data if isinstance(other, Operators) else other)
+        return function(self._data, other._data if isinstance(other, Operators) else other)
 
     return method
 
@@ -119,8 +119,8 @@ def _in_place(function: Callable[..., Any], otherwise: str) -> Any:
         if recording() and (theirs or self._node is not None):
             return getattr(self, otherwise)(other)
         with self._editing():
-            value = other.data if isinstance(other, Operators) else other
-            function(self.data, value, out=self.data, casting="same_kind")
+            value = other._data if isinstance(other, Operators) else other
+            function(self._data, value, out=self._data, casting="same_kind")
         return self
 
     return method
@@ -212,7 +212,7 @@ class Operators:
         _apply: Callable[..., Any]
         _outside: Callable[[Any], Any]
         _editing: Callable[[], AbstractContextManager[None]]
-        data: np.ndarray[Any, Any]
+        _data: np.ndarray[Any, Any]
         size: Any
         _requires_grad: bool
 
@@ -223,36 +223,36 @@ class Operators:
         """Variance over the given axes; the divisor is the count minus `ddof`."""
         away: Any = self - self.mean(axis, True)
         total: Self = (away * away).sum(axis, keepdims)
-        count: Any = np.maximum(self.data.size / max(total.size, 1) - ddof, 0)
-        return total / count.astype(total.data.dtype)
+        count: Any = np.maximum(self._data.size / max(total.size, 1) - ddof, 0)
+        return total / count.astype(total._data.dtype)
 
     def std(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Self:
         """Standard deviation over the given axes; see `var`."""
         away: Any = self - self.mean(axis, True)
         size: Self = away.norm(axis, keepdims)
-        count: Any = np.maximum(self.data.size / max(size.size, 1) - ddof, 0)
-        return size / np.sqrt(count).astype(size.data.dtype)
+        count: Any = np.maximum(self._data.size / max(size.size, 1) - ddof, 0)
+        return size / np.sqrt(count).astype(size._data.dtype)
 
     def prod(self, axis: Axis = None, keepdims: bool = False) -> Self:
         """Product over the given axes, all of them by default."""
-        made: Any = np.prod(self.data, axis=axis, keepdims=keepdims)
-        if self.data.dtype.kind != "f":
+        made: Any = np.prod(self._data, axis=axis, keepdims=keepdims)
+        if self._data.dtype.kind != "f":
             return self._outside(made)
-        if self.data.size == 0:
+        if self._data.size == 0:
             return self.sum(axis, keepdims) + 1
-        ndim = self.data.ndim
+        ndim = self._data.ndim
         axes = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
         last = [a % ndim for a in axes if ndim]
         order = [a for a in range(ndim) if a not in last] + last
         y: Any = self.transpose(order).reshape(made.size, -1)
-        scale = _levelling(y.data) if y.shape[1] > 2 else None
+        scale = _levelling(y._data) if y.shape[1] > 2 else None
         y = y if scale is None else y / scale
         odd: Any = 1.0
         while (count := y.shape[1]) > 1:  # halves multiplied; an odd last column goes into `odd`
             odd = odd * y[:, -1:] if count % 2 else odd
             y = y[:, : count // 2] * y[:, count // 2 : count // 2 * 2]
         result: Any = (y * odd).reshape(made.shape)
-        result.data = np.asarray(made)
+        result._data = np.asarray(made)
         return result
 
     def cumsum(self, axis: int | None = None) -> Self:
@@ -269,7 +269,7 @@ class Operators:
 
     def clip(self, min: Any = None, max: Any = None) -> Self:
         """Entries limited to an interval; gradient 1 inside and at ends."""
-        lowest, highest = _bounds(self.data.dtype)
+        lowest, highest = _bounds(self._data.dtype)
         low, high = lowest if min is None else min, highest if max is None else max
         if np.iscomplexobj(low) or np.iscomplexobj(high):
             raise TypeError("min, max: expected real numbers, got complex ones")
@@ -288,34 +288,34 @@ class Operators:
 
     def squeeze(self, axis: Axis = None) -> Self:
         """The Tensor without axes of length 1."""
-        return self.reshape(self.data.squeeze(axis).shape)
+        return self.reshape(self._data.squeeze(axis).shape)
 
     def transpose(self, *axes: Any) -> Self:
         """The axes in another order, reversed by default and for None."""
         one = len(axes) == 1 and not isinstance(axes[0], (int, np.integer))
         order = axes[0] if one else axes or None
-        ndim = self.data.ndim
+        ndim = self._data.ndim
         order = range(ndim)[::-1] if order is None else tuple(order)
-        self.data.transpose(order)  # raises NumPy's error for axes out of range or repeated
+        self._data.transpose(order)  # raises NumPy's error for axes out of range or repeated
         return _transpose(self, tuple(int(a) % ndim for a in order))
 
     def swapaxes(self, first: int, second: int) -> Self:
         """Two axes exchanged."""
-        self.data.swapaxes(first, second)  # raises NumPy's error for an axis out of range
-        order = list(range(self.data.ndim))
+        self._data.swapaxes(first, second)  # raises NumPy's error for an axis out of range
+        order = list(range(self._data.ndim))
         order[first], order[second] = order[second], order[first]
         return self.transpose(order)
 
     def copy(self) -> Self:
         """A copy of the values; the operation is recorded."""
-        return self._apply("astype", self, self.data.dtype)
+        return self._apply("astype", self, self._data.dtype)
 
     def astype(self, dtype: Any) -> Self:
         """The values in another dtype; outside the graph if that dtype is not floating."""
         if (kind := np.dtype(dtype).kind) not in "fiub":
             raise TypeError(f"dtype: expected real numbers, got {dtype}")
         if kind != "f":
-            return self._outside(self.data.astype(dtype))
+            return self._outside(self._data.astype(dtype))
         return self._apply("astype", self, np.dtype(dtype))
 
     def __floordiv__(self, other: Any) -> Self:
@@ -353,23 +353,23 @@ class Operators:
 
     def all(self, axis: Axis = None, keepdims: bool = False) -> Any:
         """Whether all entries are true, as NumPy gives it."""
-        return self.data.all(axis=axis, keepdims=keepdims)
+        return self._data.all(axis=axis, keepdims=keepdims)
 
     def any(self, axis: Axis = None, keepdims: bool = False) -> Any:
         """Whether any entry is true, as NumPy gives it."""
-        return self.data.any(axis=axis, keepdims=keepdims)
+        return self._data.any(axis=axis, keepdims=keepdims)
 
     def argsort(self, axis: int | None = -1) -> Any:
         """The order of the entries, as NumPy gives it."""
-        return self.data.argsort(axis)
+        return self._data.argsort(axis)
 
     def argmax(self, axis: int | None = None) -> Any:
         """Index of the largest entry, as NumPy gives it."""
-        return self.data.argmax(axis)
+        return self._data.argmax(axis)
 
     def argmin(self, axis: int | None = None) -> Any:
         """Index of the smallest entry, as NumPy gives it."""
-        return self.data.argmin(axis)
+        return self._data.argmin(axis)
 
     def __getitem__(self, index: Any) -> Self:
         # Index arrays are copied: backward reads them, and the caller may edit them before.
@@ -386,10 +386,10 @@ class Operators:
                 "the whole with where, concatenate or stack"
             )
         with self._editing():
-            self.data[index] = value.data if isinstance(value, Operators) else value
+            self._data[index] = value._data if isinstance(value, Operators) else value
 
     def __iter__(self) -> Iterator[Self]:
-        return (self[i] for i in range(len(self.data)))
+        return (self[i] for i in range(len(self._data)))
 
 
 _INDICES = (np.ndarray, list, tuple, range, Operators)  # what may be several indices

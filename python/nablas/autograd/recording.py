@@ -197,7 +197,7 @@ def kept(constant: Any) -> Any:
     A later edit of a small array changes no gradient; a larger array must not be edited before
     `backward`. A read-only array is copied, too: its memory may be edited through another one.
     """
-    if type(constant) is np.ndarray and constant.size <= MOST_COPIED:
+    if isinstance(constant, np.ndarray) and constant.size <= MOST_COPIED:
         return constant.copy()
     return constant
 

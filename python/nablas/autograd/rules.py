@@ -25,7 +25,7 @@ from .._registry import ACTIVATIONS
 from ._arrays import (
     angle_slope,
     by_kernel,
-    einsum_gradients,
+    cumprod_slope,
     expand,
     exponent_slope,
     extremes_slope,
@@ -34,6 +34,8 @@ from ._arrays import (
     log_sum_exp,
     matmul_left,
     matmul_right,
+    moved,
+    moved_back,
     norm,
     norm_slope,
     power_slope,
@@ -48,6 +50,7 @@ from ._arrays import (
     times_slope,
     unstack,
 )
+from ._einsum import einsum_gradients
 from ._linalg import cholesky_slope, det_slope, log_det_slope, solve_slopes, turned
 
 Rule = Callable[..., Any]
@@ -285,6 +288,7 @@ RULES: dict[str, Operation] = {
         lambda g, y, x, axis: np.flip(np.cumsum(np.flip(g, axis), axis), axis).reshape(x.shape),
         needs="",
     ),
+    "cumprod": Operation(lambda x, axis: np.cumprod(x, axis=axis), lambda g, y, x, axis: cumprod_slope(g, y, x, axis), needs="y0"),
     # ---- products ----------------------------------------------------------------------------
     "matmul": Operation(
         product,
@@ -320,8 +324,12 @@ RULES: dict[str, Operation] = {
     ),
     "broadcast_to": Operation(lambda x, shape: np.broadcast_to(x, shape), lambda g, *rest: g, needs=""),
     "astype": Operation(lambda x, dtype: x.astype(dtype), lambda g, *rest: g, needs=""),
-    "getitem": Operation(lambda x, index: x[index], lambda g, y, x, index: scatter(g, index, x.shape), symbol="[ ]", needs=""),
-    "scatter": Operation(scatter, lambda g, y, x, index, shape: g[index], needs=""),
+    "getitem": Operation(lambda x, index: x[index], lambda g, y, x, index: scatter(x.shape, (index,), g), symbol="[ ]", needs=""),
+    "scatter": Operation(
+        scatter,
+        joint=lambda g, y, wanted, shape, indices, *parts: [None, None, *[g[index] for index in indices]],
+        needs="",
+    ),
     "concatenate": Operation(
         lambda axis, *arrays: np.concatenate(arrays, axis),
         joint=lambda g, y, wanted, axis, *arrays: [None, *split(g, [x.shape[axis] for x in arrays], axis)],
@@ -332,6 +340,8 @@ RULES: dict[str, Operation] = {
         joint=lambda g, y, wanted, axis, *arrays: [None, *unstack(g, len(arrays), axis)],
         needs="",
     ),
+    "moved": Operation(moved, lambda g, y, x, numbers: moved_back(g, numbers, x.shape), needs=""),
+    "moved_back": Operation(moved_back, lambda g, y, x, numbers, shape: moved(g, numbers), needs=""),
     # ---- softmax along an axis ---------------------------------------------------------------
     "softmax": Operation(
         softmax,

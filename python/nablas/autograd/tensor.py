@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,10 +52,13 @@ class Tensor(Operators):
         The values. Edits of this array are not detected by the graph (see `mark_edited`); edits
         through the Tensor (``x[0] = 1`` or ``x += 1`` under `no_grad`, an optimizer's step) are.
         NumPy arrays in an expression are constants: of up to 4096 entries the graph keeps a copy,
-        larger ones must not be edited before `backward`. Where a gradient is wanted, another array
-        that is assigned to `data` must have a floating dtype, too.
+        larger ones must not be edited before `backward`. What is assigned to `data` is taken as the
+        argument is, of a Tensor its array; it must have a floating dtype where a gradient is
+        wanted, and the shape of `grad` if that is set.
     grad : Tensor or None
-        Sum of the gradients of all `backward` passes, for leaves and after `retain_grad`.
+        Sum of the gradients of all `backward` passes, for leaves and after `retain_grad`. None or
+        a Tensor or array of this shape may be assigned. Reading that of a computed Tensor which
+        has none gives a warning.
     requires_grad : bool
         May be set where `requires_grad_` may be called.
 
@@ -62,6 +66,8 @@ class Tensor(Operators):
     ------
     TypeError
         When `data` are not real numbers, or not floating with `requires_grad`.
+    RuntimeError
+        When `data` is a Tensor that requires a gradient, which would be lost: `detach` it.
 
     Notes
     -----
@@ -80,10 +86,10 @@ class Tensor(Operators):
     """
 
     # `_freed` is set where `backward` freed a small graph: the node it had, for drawings.
-    __slots__ = ("__weakref__", "_freed", "_node", "_requires_grad", "data", "grad")
+    __slots__ = ("__weakref__", "_data", "_freed", "_grad", "_node", "_requires_grad")
 
-    data: Array
-    grad: Tensor | None
+    _data: Array  # `data` and `grad` without the properties, which cost time
+    _grad: Tensor | None
     _freed: Node
     _node: Node | None
     _requires_grad: bool
@@ -91,8 +97,13 @@ class Tensor(Operators):
     def __init__(
         self, data: ArrayLike | Tensor, requires_grad: bool = False, dtype: DTypeLike | None = None
     ) -> None:
-        self.data = as_data(data, dtype)
-        self.grad, self._node, self._requires_grad = None, None, False
+        if isinstance(data, Tensor) and data._requires_grad and recording():
+            raise RuntimeError(
+                "data: a Tensor made of one that requires a gradient would lose the gradient; use "
+                "that one itself, its copy(), or its detach() where no gradient is wanted"
+            )
+        self._data = as_data(data, dtype)
+        self._grad, self._node, self._requires_grad = None, None, False
         self.requires_grad_(requires_grad)
 
     @staticmethod
@@ -102,6 +113,53 @@ class Tensor(Operators):
     @staticmethod
     def _outside(array: Array) -> Tensor:
         return wrap(array)
+
+    # ---- data and gradient ---------------------------------------------------------------------
+
+    @property
+    def data(self) -> Array:
+        """The values; see the class."""
+        return self._data
+
+    @data.setter
+    def data(self, data: ArrayLike | Tensor) -> None:
+        array = as_data(data)
+        if self._requires_grad:
+            _check_floating(array)
+        if self._grad is not None and self._grad.shape != array.shape:
+            raise ValueError(
+                f"data: expected shape {self._grad.shape} of grad, got {array.shape}; set grad to "
+                "None before"
+            )
+        self._data = array
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The sum of the gradients; see the class."""
+        if self._grad is None and self._node is not None and id(self) not in retained:
+            warnings.warn(
+                "grad of a result is None: backward fills that of leaves. If this was to be a "
+                "parameter, update it by an optimizer, or in place under no_grad(); else call "
+                "retain_grad() before backward",
+                stacklevel=2,
+            )
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad: Tensor | Array | None) -> None:
+        if grad is not None:
+            if isinstance(grad, (np.ndarray, np.generic)):
+                grad = wrap(as_data(grad))
+            if not isinstance(grad, Tensor):
+                kind = type(grad).__name__
+                raise TypeError(
+                    f"grad: expected a Tensor of shape {self.shape} or None, got {kind}"
+                )
+            if grad.shape != self.shape:
+                raise ValueError(f"grad: expected shape {self.shape}, got {grad.shape}")
+            if grad.dtype != self.dtype:
+                grad = grad.astype(self.dtype)
+        self._grad = grad
 
     # ---- graph ---------------------------------------------------------------------------------
 
@@ -135,7 +193,7 @@ class Tensor(Operators):
 
     def detach(self) -> Tensor:
         """The same values (shared memory) outside the graph."""
-        return wrap(self.data)
+        return wrap(self._data)
 
     @property
     def requires_grad(self) -> bool:
@@ -153,11 +211,8 @@ class Tensor(Operators):
         one (`detach` gives its values).
         """
         requires_grad = flag("requires_grad", requires_grad)
-        if requires_grad and self.data.dtype.kind != "f":
-            raise TypeError(
-                f"data: expected a floating dtype where a gradient is wanted, got "
-                f"{self.data.dtype}; pass dtype=float"
-            )
+        if requires_grad:
+            _check_floating(self._data)
         if self._node is not None and not requires_grad:
             raise RuntimeError("requires_grad: expected a leaf; use detach() for computed Tensors")
         self._requires_grad = requires_grad
@@ -186,14 +241,14 @@ class Tensor(Operators):
 
     def mark_edited(self) -> None:
         """Report a direct edit of `data`: `backward` of an older graph that needs it raises."""
-        edits.note(self.data)
+        edits.note(self._data)
 
     # ---- values --------------------------------------------------------------------------------
 
-    shape = property(lambda self: self.data.shape, doc="The lengths of the axes.")
-    ndim = property(lambda self: self.data.ndim, doc="The number of axes.")
-    size = property(lambda self: self.data.size, doc="The number of entries.")
-    dtype = property(lambda self: self.data.dtype, doc="The dtype of the values.")
+    shape = property(lambda self: self._data.shape, doc="The lengths of the axes.")
+    ndim = property(lambda self: self._data.ndim, doc="The number of axes.")
+    size = property(lambda self: self._data.size, doc="The number of entries.")
+    dtype = property(lambda self: self._data.dtype, doc="The dtype of the values.")
     mT = property(  # noqa: N815, NumPy's name
         lambda self: self.swapaxes(-1, -2), doc="The last two axes exchanged."
     )
@@ -201,11 +256,11 @@ class Tensor(Operators):
 
     def item(self) -> float:
         """The only entry as a Python number."""
-        return self.data.item()  # type: ignore[no-any-return]
+        return self._data.item()  # type: ignore[no-any-return]
 
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers."""
-        return self.data.tolist()
+        return self._data.tolist()
 
     def numpy(self) -> Array:
         """The values; for a Tensor that requires a gradient call `detach` first."""
@@ -216,16 +271,16 @@ class Tensor(Operators):
             raise RuntimeError(
                 "a Tensor that requires a gradient does not become an array by itself, for its "
                 "gradient would be lost: join Tensors with numpy.stack or numpy.concatenate, or "
-                "use .detach() or .data"
+                "use .detach() or .data; of a pandas object in the expression take .to_numpy()"
             )
         if copy:
-            return np.array(self.data, dtype)
-        if copy is False and dtype is not None and np.dtype(dtype) != self.data.dtype:
+            return np.array(self._data, dtype)
+        if copy is False and dtype is not None and np.dtype(dtype) != self._data.dtype:
             raise ValueError(
-                f"copy: expected True or None where the dtype changes from {self.data.dtype} to "
+                f"copy: expected True or None where the dtype changes from {self._data.dtype} to "
                 f"{np.dtype(dtype)}, got False"
             )
-        return np.asarray(self.data, dtype)
+        return np.asarray(self._data, dtype)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
         return later.call_ufunc(ufunc, method, inputs, settings)
@@ -234,23 +289,23 @@ class Tensor(Operators):
         return later.call_function(function, inputs, settings)
 
     def __len__(self) -> int:
-        return len(self.data)
+        return len(self._data)
 
     def __bool__(self) -> bool:
-        return bool(self.data)
+        return bool(self._data)
 
     def __float__(self) -> float:
-        return float(self.data)
+        return float(self._data)
 
     def __int__(self) -> int:
-        return int(self.data)
+        return int(self._data)
 
     def __index__(self) -> int:
-        return self.data.__index__()
+        return self._data.__index__()
 
     def __repr__(self) -> str:
-        body = np.array2string(self.data, separator=", ", prefix="Tensor(", precision=6)
-        kind = f", dtype={self.data.dtype}" if self.data.dtype != np.float64 else ""
+        body = np.array2string(self._data, separator=", ", prefix="Tensor(", precision=6)
+        kind = f", dtype={self._data.dtype}" if self._data.dtype != np.float64 else ""
         if self._node is not None:
             return f"Tensor({body}{kind}, operation={self._node[0].name!r})"
         return f"Tensor({body}{kind}{', requires_grad=True' if self._requires_grad else ''})"
@@ -260,12 +315,15 @@ class Tensor(Operators):
 
     def __getstate__(self) -> Any:
         if self._node is not None:
-            raise RuntimeError("a computed Tensor cannot be copied or pickled; detach() it first")
+            raise RuntimeError(
+                "a computed Tensor belongs to its graph and cannot be copied, as matplotlib's "
+                "functions do, or pickled: pass its detach()"
+            )
         state: Any = super().__getstate__()
         attributes, slots = state
-        grad = slots["grad"]
+        grad = slots["_grad"]
         if grad is not None and grad._node is not None:  # of a pass with create_graph
-            slots["grad"] = grad.detach()
+            slots["_grad"] = grad.detach()
         return attributes, slots
 
 
@@ -274,26 +332,34 @@ operators.Result = Tensor
 
 def as_data(data: Any, dtype: DTypeLike | None = None) -> Array:
     """An array of real numbers, sharing memory with `data` where it can."""
-    given = data.data if isinstance(data, Tensor) else data
+    given = data._data if isinstance(data, Tensor) else data
     array: Array = plain_array("data", given, dtype)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"data: expected real numbers, got dtype {array.dtype}")
     return array
 
 
+def _check_floating(array: Array) -> None:
+    if array.dtype.kind != "f":
+        raise TypeError(
+            f"data: expected a floating dtype where a gradient is wanted, got {array.dtype}; pass "
+            "dtype=float"
+        )
+
+
 def wrap(array: Any) -> Tensor:
     """A Tensor outside any graph."""
     tensor = object.__new__(Tensor)
-    tensor.data = array if type(array) is np.ndarray else np.asarray(array)
-    tensor._requires_grad, tensor.grad, tensor._node = False, None, None
+    tensor._data = array if type(array) is np.ndarray else np.asarray(array)
+    tensor._requires_grad, tensor._grad, tensor._node = False, None, None
     return tensor
 
 
 def record(operation: Operation, inputs: tuple[Any, ...], result: Any) -> Tensor:
     """A Tensor of a result, in the graph if an input requires a gradient and recording is on."""
     tensor = object.__new__(Tensor)
-    tensor.data = result if type(result) is np.ndarray else np.asarray(result)
-    tensor.grad, tensor._requires_grad, tensor._node = None, False, None
+    tensor._data = result if type(result) is np.ndarray else np.asarray(result)
+    tensor._grad, tensor._requires_grad, tensor._node = None, False, None
     if recording():
         held = []
         for x in inputs:
@@ -301,7 +367,7 @@ def record(operation: Operation, inputs: tuple[Any, ...], result: Any) -> Tensor
                 if x._requires_grad:
                     tensor._requires_grad = True
                 else:
-                    x = x.data
+                    x = x._data
             held.append(x)
         if tensor._requires_grad:
             if operation.copied:
@@ -315,5 +381,5 @@ def record(operation: Operation, inputs: tuple[Any, ...], result: Any) -> Tensor
 def apply(name: str, *inputs: Any) -> Tensor:
     """Compute an operation of the table and record it; inputs that are no Tensors are constants."""
     operation = RULES[name]
-    values = [x.data if isinstance(x, Tensor) else x for x in inputs]
+    values = [x._data if isinstance(x, Tensor) else x for x in inputs]
     return record(operation, inputs, operation.forward(*values))

@@ -59,14 +59,16 @@ def activation(*, inverse: Callable[[Array], Array] | None = None) -> Callable[[
     return register
 
 
-_erfc = np.vectorize(math.erfc, otypes=[float])
+def _erfc(x: Any) -> Any:
+    flat = np.asarray(x, float).ravel()
+    return np.fromiter(map(math.erfc, flat.tolist()), float, flat.size).reshape(np.shape(x))
 
 
 def erfc(x: Any) -> Any:
     """Complementary error function; by x's own method if it has one, as a Tensor has."""
     if hasattr(x, "erfc"):
         return x.erfc()
-    return _erfc(x) if np.size(x) else np.asarray(x, float)
+    return _erfc(x)
 
 
 def _sigmoid(z: Any) -> Any:
