@@ -212,6 +212,7 @@ def open_stream(
     net: Network,
     source: Any,
     loss: AnyLoss,
+    classes: list[str] | None,
     class_weight: Any,
     batch_size: int,
     block_rows: int | None,
@@ -222,19 +223,19 @@ def open_stream(
         block_rows = _checks.integer("block_rows", block_rows, 1)
     checked, resolved = Checked(source, net.dtype), resolve(loss, net.output)
     blocks = divide(checked, batch_size, block_rows)
-    content = _content(net, checked, blocks, resolved, class_weight)
+    content = _content(net, checked, blocks, Content(resolved, classes), class_weight)
     stream: Any = Stream(net, checked, blocks, content)
     found: Any = checked
     return Prepared(found, np.empty(0), stream, content.classes, None, resolved, content.each)
 
 
 def _content(
-    net: Network, source: Checked, blocks: Blocks, loss: Loss | LossFunction, class_weight: Any
+    net: Network, source: Checked, blocks: Blocks, content: Content, class_weight: Any
 ) -> Content:
-    """The classes of strings in y and the classes' weights; all rows are read if need be."""
-    content, first = Content(loss, net.classes), source.first
+    """Add the classes of strings in y, if need be, and the classes' weights; all rows are read."""
+    first = source.first
     assert first is not None
-    named = isinstance(loss, Loss) and all(isinstance(value, str) for value in first.y.flat)
+    named = isinstance(content.loss, Loss) and all(isinstance(value, str) for value in first.y.flat)
     if named and content.classes is None:
         found: set[str] = set()
         for begin, end in blocks.chunks():

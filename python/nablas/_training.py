@@ -250,23 +250,24 @@ def _data_of(
     y: Any,
     sample_weight: Any,
     loss: AnyLoss,
+    classes: list[str] | None,
     class_weight: Any,
     block_rows: int | None,
     settings: Tree,
 ) -> Prepared:
-    """The data of `MLP.fit`: arrays or a source."""
+    """The data of `MLP.fit`: arrays or a source; `classes` as for `prepare`."""
     if not is_source(X):
         if y is None:
             raise TypeError("y: expected an array beside X, got None")
         if block_rows is not None:
             raise TypeError("block_rows: expected None for arrays in memory, got a number")
-        found = prepare(net, X, y, sample_weight, loss, net.classes, class_weight)
+        found = prepare(net, X, y, sample_weight, loss, classes, class_weight)
         check_rows_to_train(net, found.x)
         return found
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
             raise TypeError(f"{name}: expected None beside a source, which has its own")
-    return open_stream(net, X, loss, class_weight, settings["batch_size"], block_rows)
+    return open_stream(net, X, loss, classes, class_weight, settings["batch_size"], block_rows)
 
 
 def make_fit(
@@ -287,7 +288,8 @@ def make_fit(
 ) -> Fit:
     """Check the arguments of `MLP.fit` and build a `Fit`; sets `net.classes`."""
     own = processes.own_shards(shards)
-    found = _data_of(net, X, y, sample_weight, loss, class_weight, block_rows, settings)
+    classes = net.classes if resume is None else None  # the checkpoint's are compared later
+    found = _data_of(net, X, y, sample_weight, loss, classes, class_weight, block_rows, settings)
     if shards > 1 and not isinstance(found.loss, Loss):
         raise ValueError(
             "loss: expected a name or a Loss with shards or comm, got a function, which computes "
