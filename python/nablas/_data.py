@@ -221,10 +221,10 @@ def as_targets(
         array, classes = _encode(array.reshape(-1), classes)
         if len(classes) != limit:
             raise ValueError(f"y: expected {limit} classes, got {len(classes)}")
+    elif array.dtype.kind not in "fiub":
+        raise TypeError(f"y: expected numbers or strings, got dtype {array.dtype}")
     elif classes:
         raise TypeError(f"y: expected strings like the classes, got dtype {array.dtype}")
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"y: expected numbers or strings, got dtype {array.dtype}")
     integral = array.dtype.kind in "iub"
     if entry.takes_labels and (array.ndim == 1 or (array.shape[1:] == (1,) and outputs > 1)):
         if not integral:
