@@ -120,6 +120,8 @@ def _split(target: pl.Series, options: argparse.Namespace) -> dict[str, Array]:
 
 def format_of(options: argparse.Namespace) -> tables.Format:
     """How the options say that a CSV file is read."""
-    missing = None if options.missing is None else options.missing.split(",")
+    missing = (
+        None if options.missing is None else [word.strip() for word in options.missing.split(",")]
+    )
     header = not options.no_header
     return tables.Format(options.separator, options.decimal, options.comment, header, missing)

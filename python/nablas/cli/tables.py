@@ -273,7 +273,8 @@ def typed(
     missing = MISSING if how.missing is None else ["", *how.missing]
     texts = frame.select(polars.when(~stripped.is_in(missing)).then(stripped).name.keep())
     columns = [_typed(polars, text, how, kinds.get(text.name), known) for text in texts]
-    if target in frame.columns and how.missing is None:
+    text_target = target is not None and kinds.get(target) in (None, "text")
+    if text_target and target in frame.columns and how.missing is None:
         i = frame.columns.index(target)
         if columns[i].dtype == polars.String:
             text = frame[target].str.strip_chars()
